@@ -1,0 +1,67 @@
+"""What travels between a phone and the Trust Verification Service: bytes in, values out.
+
+No I/O, no clock, no logging. `codec` has the wire protocol, `tlv` the elements that the trust lists share.
+"""
+
+from proto.codec import (
+    HEADER_SIZE,
+    MAX_PAYLOAD,
+    MAX_REQUEST_PAYLOAD,
+    NEED_DATA,
+    Decoder,
+    NeedData,
+    encode,
+    encode_payload,
+    frame,
+)
+from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
+from proto.messages import (
+    DEFAULT_TIME_TO_LIVE,
+    REQUESTS,
+    RESPONSES,
+    CertVerificationRequest,
+    CertVerificationResponse,
+    Message,
+    MessageType,
+    QueryCertRequest,
+    QueryCertResponse,
+    Request,
+    Response,
+    TrustStatus,
+)
+from proto.roles import TrustRole, function_text, role_name
+from proto.tlv import Element, Reader, Writer
+
+__all__ = [
+    "DEFAULT_TIME_TO_LIVE",
+    "HEADER_SIZE",
+    "MAX_PAYLOAD",
+    "MAX_REQUEST_PAYLOAD",
+    "NEED_DATA",
+    "REQUESTS",
+    "RESPONSES",
+    "CertVerificationRequest",
+    "CertVerificationResponse",
+    "Decoder",
+    "Element",
+    "ErrorKind",
+    "LocalProtocolError",
+    "Message",
+    "MessageType",
+    "NeedData",
+    "ProtocolError",
+    "QueryCertRequest",
+    "QueryCertResponse",
+    "Reader",
+    "RemoteProtocolError",
+    "Request",
+    "Response",
+    "TrustRole",
+    "TrustStatus",
+    "Writer",
+    "encode",
+    "encode_payload",
+    "frame",
+    "function_text",
+    "role_name",
+]

@@ -1,0 +1,377 @@
+"""Messages to bytes and back, without I/O.
+
+Feed a `Decoder` whatever arrives, then ask for the next message until it says `NEED_DATA`.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, Final
+
+from proto.errors import ErrorKind, LocalProtocolError, RemoteProtocolError
+from proto.messages import (
+    MAX_SERIAL,
+    CertVerificationRequest,
+    CertVerificationResponse,
+    Message,
+    MessageType,
+    QueryCertRequest,
+    QueryCertResponse,
+    TrustStatus,
+)
+from proto.tlv import Element, Reader, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+PROTOCOL_DISCRIMINATOR = 0x57
+PROTOCOL_VERSION = 0x01
+HEADER_SIZE = 10
+"""Discriminator, version, type, reserved (1 byte each), session id (4), payload length (2)."""
+MAX_PAYLOAD = 0xFFFF
+"""Most payload bytes that the header's length field can announce."""
+MAX_REQUEST_PAYLOAD = 16 * 1024
+"""Most payload bytes of a request: two names and the largest certificate phones meet fit several times."""
+DEVICE_NAME_MARK = 0x01
+"""The byte that stands before the device name in every published request."""
+
+_HEADER = struct.Struct("!BBBBIH")
+
+
+class Tag(IntEnum):
+    """Element tags of the payload.
+
+    Those of issuer and serial number in a query were never published: they are two of 4, 5 and 6.
+    `_issuer_and_serial` says how they are told apart.
+    """
+
+    DEVICE_NAME = 1
+    CERTIFICATE = 2
+    SUBJECT_NAME = 3
+    ISSUER_NAME = 4
+    SERIAL_NUMBER = 5
+    UNPUBLISHED = 6
+    STATUS = 7
+    ROLES = 8
+    TIME_TO_LIVE = 9
+
+
+class NeedData(Enum):
+    """The type of `NEED_DATA`."""
+
+    NEED_DATA = "more bytes are needed"
+
+
+NEED_DATA: Final = NeedData.NEED_DATA
+
+
+# -- values of elements ----------------------------------------------------------------------------------------------
+
+
+def _bad(element: Element, reason: str) -> RemoteProtocolError:
+    return RemoteProtocolError(ErrorKind.BAD_ELEMENT, f"element {element.tag} {reason}", element.offset)
+
+
+def text_from_bytes(value: bytes) -> str:
+    """A text value without the NUL that may end it; bytes that are not UTF-8 become surrogate escapes."""
+    return value.removesuffix(b"\0").decode("utf-8", "surrogateescape")
+
+
+def text_to_bytes(text: str) -> bytes:
+    """The reverse of `text_from_bytes`, NUL-terminated. Raises `LocalProtocolError` for a NUL inside."""
+    if "\0" in text:
+        raise LocalProtocolError(f"a name cannot hold a NUL: {text!r}")
+    return text.encode("utf-8", "surrogateescape") + b"\0"
+
+
+def _name(element: Element) -> str:
+    if b"\0" in element.value[:-1]:
+        raise _bad(element, "holds a NUL inside a name")
+    return text_from_bytes(element.value)
+
+
+def _device_name(element: Element) -> str:
+    """The name after its mark. Only logs use it, so a missing mark or odd characters do not refuse a phone."""
+    value = element.value[1:] if element.value[:1] < b" " else element.value
+    return value.removesuffix(b"\0").decode("ascii", "backslashreplace")
+
+
+_NAME_START = re.compile(rb"[A-Za-z][A-Za-z0-9.-]*=|[0-9]+(\.[0-9]+)+=")
+
+
+def _is_text(value: bytes) -> bool:
+    return all(byte >= 0x20 and byte != 0x7F for byte in value.removesuffix(b"\0"))
+
+
+def _can_be_serial(value: bytes) -> bool:
+    return 1 <= len(value) <= MAX_SERIAL - 1 or (len(value) == MAX_SERIAL and value[0] == 0)
+
+
+def _issuer_likeness(value: bytes) -> int:
+    """0 cannot be an issuer's name, 1 holds a ``=``, 2 is also text, 3 also starts as a name does."""
+    if b"=" not in value:
+        return 0
+    if not _is_text(value):
+        return 1
+    return 3 if _NAME_START.match(value) else 2
+
+
+def _issuer_and_serial(candidates: list[Element]) -> tuple[Element, Element]:
+    """Tells the issuer name from the serial number by content.
+
+    The tags of these two elements in a query were never published. The lengths of published dumps say only that
+    they are two of 4, 5 and 6, so any two are taken, in any order: the issuer is the text that holds a ``=``, the
+    serial number is the other one, 1 to 20 bytes with perhaps a 00 before them. A random serial number can hold
+    0x3D, the code of ``=``: then the one that is more like a name is the issuer, and of two alike the one that
+    stands under the lower tag, as we write them.
+    """
+    if len(candidates) != 2:
+        raise RemoteProtocolError(
+            ErrorKind.MISSING_ELEMENT if len(candidates) < 2 else ErrorKind.DUPLICATE_ELEMENT,
+            f"a query has two elements of tags 4, 5 and 6 (issuer name and serial number), not {len(candidates)}",
+        )
+    low, high = sorted(candidates, key=lambda element: element.tag)
+    fits = [
+        (_issuer_likeness(issuer.value), issuer, serial)
+        for issuer, serial in ((low, high), (high, low))
+        if _issuer_likeness(issuer.value) and _can_be_serial(serial.value)
+    ]
+    if not fits:
+        raise RemoteProtocolError(
+            ErrorKind.BAD_ELEMENT, f"elements {low.tag} and {high.tag} are not an issuer name and a serial number", low.offset
+        )
+    _, issuer, serial = max(fits, key=lambda fit: fit[0])
+    return issuer, serial
+
+
+# -- payloads --------------------------------------------------------------------------------------------------------
+
+
+class _Payload:
+    """The known elements of one payload, by tag. Elements with other tags are passed over."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, data: bytes) -> None:
+        self._elements: dict[int, list[Element]] = {}
+        for element in Reader(data, HEADER_SIZE).elements():
+            self._elements.setdefault(element.tag, []).append(element)
+
+    def all(self, *tags: Tag) -> list[Element]:
+        return [element for tag in tags for element in self._elements.get(tag, ())]
+
+    def optional(self, tag: Tag) -> Element | None:
+        found = self._elements.get(tag)
+        if found is None:
+            return None
+        if len(found) > 1:
+            raise RemoteProtocolError(
+                ErrorKind.DUPLICATE_ELEMENT, f"element {tag} ({tag.name}) stands twice", found[1].offset
+            )
+        return found[0]
+
+    def required(self, tag: Tag) -> Element:
+        element = self.optional(tag)
+        if element is None:
+            raise RemoteProtocolError(ErrorKind.MISSING_ELEMENT, f"element {tag} ({tag.name}) is missing")
+        return element
+
+
+def _status(payload: _Payload) -> TrustStatus:
+    element = payload.required(Tag.STATUS)
+    if element.value not in (b"\0", b"\1"):
+        raise _bad(element, "is a status of one byte, 0 or 1")
+    return TrustStatus(element.value[0])
+
+
+def _roles_and_time_to_live(payload: _Payload, status: TrustStatus) -> tuple[tuple[int, ...], int | None]:
+    roles = payload.optional(Tag.ROLES)
+    time_to_live = payload.optional(Tag.TIME_TO_LIVE)
+    if time_to_live is not None and len(time_to_live.value) != 4:
+        raise _bad(time_to_live, "is a time to live of 4 bytes")
+    if status is TrustStatus.NOT_TRUSTED:  # whatever else such an answer carries, it grants nothing
+        return (), None
+    return tuple(roles.value) if roles else (), int.from_bytes(time_to_live.value) if time_to_live else None
+
+
+def _decode_verification_request(session_id: int, payload: _Payload) -> Message:
+    certificate = payload.required(Tag.CERTIFICATE)
+    if not certificate.value:
+        raise _bad(certificate, "is a certificate without bytes")
+    device_name = _device_name(payload.required(Tag.DEVICE_NAME))
+    return CertVerificationRequest(session_id=session_id, device_name=device_name, certificate=certificate.value)
+
+
+def _decode_verification_response(session_id: int, payload: _Payload) -> Message:
+    status = _status(payload)
+    roles, time_to_live = _roles_and_time_to_live(payload, status)
+    return CertVerificationResponse(session_id=session_id, status=status, roles=roles, time_to_live=time_to_live)
+
+
+def _decode_query_request(session_id: int, payload: _Payload) -> Message:
+    device_name = _device_name(payload.required(Tag.DEVICE_NAME))
+    subject_name = _name(payload.required(Tag.SUBJECT_NAME))
+    issuer, serial = _issuer_and_serial(payload.all(Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED))
+    return QueryCertRequest(
+        session_id=session_id,
+        device_name=device_name,
+        subject_name=subject_name,
+        issuer_name=_name(issuer),
+        serial_number=serial.value,
+    )
+
+
+def _decode_query_response(session_id: int, payload: _Payload) -> Message:
+    status = _status(payload)
+    certificates = payload.all(Tag.CERTIFICATE)
+    for certificate in certificates:
+        if not certificate.value:
+            raise _bad(certificate, "is a certificate without bytes")
+    roles, time_to_live = _roles_and_time_to_live(payload, status)
+    return QueryCertResponse(
+        session_id=session_id,
+        status=status,
+        certificates=tuple(c.value for c in certificates) if status is TrustStatus.TRUSTED else (),
+        roles=roles,
+        time_to_live=time_to_live,
+    )
+
+
+_DECODERS: dict[int, Callable[[int, _Payload], Message]] = {
+    MessageType.CERT_VERIFICATION_REQ: _decode_verification_request,
+    MessageType.CERT_VERIFICATION_RES: _decode_verification_response,
+    MessageType.QUERY_CERT_REQ: _decode_query_request,
+    MessageType.QUERY_CERT_RES: _decode_query_response,
+}
+
+
+def encode_payload(message: Message) -> bytes:
+    """The elements of a message, without the header. Raises `LocalProtocolError` for what does not fit."""
+    writer = Writer()
+    if isinstance(message, CertVerificationRequest | QueryCertRequest):
+        try:
+            device_name = message.device_name.encode("ascii")
+        except UnicodeEncodeError:
+            raise LocalProtocolError(f"a device name is ASCII: {message.device_name!r}") from None
+        writer.element(Tag.DEVICE_NAME, bytes([DEVICE_NAME_MARK]) + device_name)
+        if isinstance(message, CertVerificationRequest):
+            writer.element(Tag.CERTIFICATE, message.certificate)
+        else:
+            writer.element(Tag.SUBJECT_NAME, text_to_bytes(message.subject_name))
+            writer.element(Tag.ISSUER_NAME, text_to_bytes(message.issuer_name))
+            writer.element(Tag.SERIAL_NUMBER, message.serial_number)
+    else:
+        writer.element(Tag.STATUS, bytes([message.status]))
+        if isinstance(message, QueryCertResponse):
+            for certificate in message.certificates:
+                writer.element(Tag.CERTIFICATE, certificate)
+        if message.status is TrustStatus.TRUSTED:
+            writer.element(Tag.ROLES, bytes(message.roles))
+            if message.time_to_live is not None:
+                writer.element(Tag.TIME_TO_LIVE, message.time_to_live.to_bytes(4))
+    return bytes(writer)
+
+
+def frame(message_type: MessageType, session_id: int, payload: bytes) -> bytes:
+    """Header and payload: for an answer whose payload was encoded beforehand."""
+    if len(payload) > MAX_PAYLOAD:
+        raise LocalProtocolError(f"a payload has {len(payload)} bytes; {MAX_PAYLOAD} is the most")
+    header = _HEADER.pack(PROTOCOL_DISCRIMINATOR, PROTOCOL_VERSION, message_type, 0, session_id, len(payload))
+    return header + payload
+
+
+def encode(message: Message) -> bytes:
+    """A whole message. Raises `LocalProtocolError` for what the format cannot carry."""
+    return frame(message.message_type, message.session_id, encode_payload(message))
+
+
+# -- decoder ---------------------------------------------------------------------------------------------------------
+
+
+class Decoder:
+    """Takes bytes in any pieces and gives messages.
+
+    Args:
+        accept: the message types that this side takes; another one is refused as soon as its byte is in.
+        max_payload: most payload bytes; a header that announces more is refused before they are buffered.
+
+    After an error the decoder gives that same error again: the stream has no place to go on from.
+    """
+
+    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload")
+
+    def __init__(self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD) -> None:
+        self._accept = accept
+        self._max_payload = max_payload
+        self._buffer = b""
+        self._ended = False
+        self._error: RemoteProtocolError | None = None
+        self._frame = b""
+
+    @property
+    def frame(self) -> bytes:
+        """Header and payload of the message that `next_message` returned last."""
+        return self._frame
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that were received and not yet returned in a message."""
+        return len(self._buffer)
+
+    def receive_data(self, data: bytes) -> None:
+        """Bytes from the peer, as many as there are."""
+        if self._ended:
+            raise LocalProtocolError("data after the end of the stream")
+        if self._error is None:
+            self._buffer += data
+
+    def receive_end(self) -> None:
+        """The peer sends no more."""
+        self._ended = True
+
+    def next_message(self) -> Message | NeedData:
+        """The next whole message, or `NEED_DATA`. Raises `RemoteProtocolError` for anything else."""
+        if self._error is not None:
+            raise self._error
+        try:
+            return self._next()
+        except RemoteProtocolError as error:
+            self._error = error
+            self._buffer = b""
+            raise
+
+    def _next(self) -> Message | NeedData:
+        buffer = self._buffer
+        self._check_start(buffer)
+        if len(buffer) < HEADER_SIZE:
+            return self._need_data()
+        _, _, message_type, _, session_id, length = _HEADER.unpack_from(buffer)
+        if length > self._max_payload:
+            raise RemoteProtocolError(
+                ErrorKind.TOO_LARGE, f"a payload of {length} bytes is announced; {self._max_payload} is the most", 8
+            )
+        size = HEADER_SIZE + length
+        if len(buffer) < size:
+            return self._need_data()
+        self._frame, self._buffer = buffer[:size], buffer[size:]
+        return _DECODERS[message_type](session_id, _Payload(self._frame))
+
+    def _check_start(self, buffer: bytes) -> None:
+        """Refuses at the first byte that is wrong, so that a stranger is not waited for."""
+        if len(buffer) >= 1 and buffer[0] != PROTOCOL_DISCRIMINATOR:
+            raise RemoteProtocolError(
+                ErrorKind.DISCRIMINATOR, f"a message starts with 0x57, not 0x{buffer[0]:02x}", 0
+            )
+        if len(buffer) >= 2 and buffer[1] != PROTOCOL_VERSION:
+            raise RemoteProtocolError(ErrorKind.VERSION, f"protocol version {buffer[1]} is not known", 1)
+        if len(buffer) >= 3 and buffer[2] not in self._accept:
+            raise RemoteProtocolError(ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2)
+
+    def _need_data(self) -> NeedData:
+        if self._ended and self._buffer:
+            raise RemoteProtocolError(
+                ErrorKind.UNEXPECTED_END, "the stream ended inside a message", len(self._buffer)
+            )
+        return NEED_DATA

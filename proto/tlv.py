@@ -1,0 +1,137 @@
+"""Elements of tag, length and value: one byte, two bytes big endian, the value.
+
+The wire protocol and the trust lists are both made of them. All offset arithmetic of the project is here.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from proto.errors import ErrorKind, LocalProtocolError, RemoteProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_VALUE = 0xFFFF
+"""Largest value of one element in bytes: the length field has 16 bits."""
+
+ELEMENT_OVERHEAD = 3
+"""Bytes of an element beside its value: tag and length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element as it stood in the bytes.
+
+    Attributes:
+        tag: 0 to 255.
+        value: 0 to 65,535 bytes.
+        offset: where the tag stood, in bytes from the start of the message or file.
+    """
+
+    tag: int
+    value: bytes
+    offset: int = 0
+
+
+class Reader:
+    """Pulls numbers, byte strings and elements out of a byte string, and never past its end.
+
+    Each method raises `RemoteProtocolError` (kind ``truncated``) where too few bytes are left.
+    """
+
+    __slots__ = ("_data", "_end", "_position")
+
+    def __init__(self, data: bytes, start: int = 0, end: int | None = None) -> None:
+        self._data = data
+        self._position = start
+        self._end = len(data) if end is None else min(end, len(data))
+
+    @property
+    def offset(self) -> int:
+        """Position of the next byte, from the start of the data."""
+        return self._position
+
+    @property
+    def remaining(self) -> int:
+        """Bytes that are left."""
+        return self._end - self._position
+
+    def take(self, size: int, what: str) -> bytes:
+        """The next `size` bytes; `what` names them in the error."""
+        if size > self.remaining:
+            raise RemoteProtocolError(
+                ErrorKind.TRUNCATED, f"{what} needs {size} bytes, {self.remaining} are left", self._position
+            )
+        start = self._position
+        self._position = start + size
+        return self._data[start : self._position]
+
+    def peek(self) -> int | None:
+        """The next byte without taking it; None at the end."""
+        return self._data[self._position] if self.remaining else None
+
+    def uint8(self, what: str) -> int:
+        """The next byte as a number."""
+        return self.take(1, what)[0]
+
+    def uint16(self, what: str) -> int:
+        """The next two bytes as a number, big endian."""
+        return int.from_bytes(self.take(2, what))
+
+    def element(self, what: str = "element") -> Element:
+        """The next element."""
+        offset = self._position
+        tag = self.uint8(f"the tag of {what}")
+        size = self.uint16(f"the length of {what} {tag}")
+        return Element(tag, self.take(size, f"the value of {what} {tag}"), offset)
+
+    def elements(self, what: str = "element") -> Iterator[Element]:
+        """All elements up to the end."""
+        while self.remaining:
+            yield self.element(what)
+
+
+class Writer:
+    """Pushes what `Reader` pulls. Raises `LocalProtocolError` for a value that does not fit its field."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._buffer)
+
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def put(self, data: bytes) -> None:
+        """Bytes as they are."""
+        self._buffer += data
+
+    def uint(self, value: int, size: int) -> None:
+        """A number in `size` bytes, big endian."""
+        try:
+            self._buffer += value.to_bytes(size)
+        except OverflowError:
+            raise LocalProtocolError(f"{value} does not fit into {size} bytes") from None
+
+    def element(self, tag: int, value: bytes) -> None:
+        """One whole element."""
+        with self.container(tag):
+            self._buffer += value
+
+    @contextmanager
+    def container(self, tag: int) -> Iterator[None]:
+        """An element whose value is what is written inside the with-block."""
+        self.uint(tag, 1)
+        length_at = len(self._buffer)
+        self._buffer += b"\0\0"
+        yield
+        size = len(self._buffer) - length_at - 2
+        if size > MAX_VALUE:
+            raise LocalProtocolError(f"element {tag} has {size} bytes; {MAX_VALUE} is the most")
+        self._buffer[length_at : length_at + 2] = size.to_bytes(2)
