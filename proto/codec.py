@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from proto.errors import ErrorKind, LocalProtocolError, RemoteProtocolError
 from proto.messages import (
-    MAX_SERIAL,
     CertVerificationRequest,
     CertVerificationResponse,
     Message,
     MessageType,
     QueryCertRequest,
     QueryCertResponse,
+    Response,
     TrustStatus,
+    is_serial,
 )
 from proto.tlv import Element, Reader, Writer
 
@@ -34,7 +35,7 @@ MAX_PAYLOAD = 0xFFFF
 """Most payload bytes that the header's length field can announce."""
 MAX_REQUEST_PAYLOAD = 16 * 1024
 """Most payload bytes of a request: two names and the largest certificate phones meet fit several times."""
-DEVICE_NAME_MARK = 0x01
+DEVICE_NAME_MARK = b"\x01"
 """The byte that stands before the device name in every published request."""
 
 _HEADER = struct.Struct("!BBBBIH")
@@ -58,6 +59,10 @@ class Tag(IntEnum):
     TIME_TO_LIVE = 9
 
 
+ISSUER_AND_SERIAL = (Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED)
+"""The tags of which issuer name and serial number of a query have two."""
+
+
 class NeedData(Enum):
     """The type of `NEED_DATA`."""
 
@@ -67,7 +72,7 @@ class NeedData(Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 
 
-# -- values of elements ----------------------------------------------------------------------------------------------
+# -- values of elements --------------------------------------------------------------------------------------
 
 
 def _bad(element: Element, reason: str) -> RemoteProtocolError:
@@ -80,10 +85,13 @@ def text_from_bytes(value: bytes) -> str:
 
 
 def text_to_bytes(text: str) -> bytes:
-    """The reverse of `text_from_bytes`, NUL-terminated. Raises `LocalProtocolError` for a NUL inside."""
+    """The reverse of `text_from_bytes`, NUL-terminated. `LocalProtocolError` for what no name holds."""
     if "\0" in text:
         raise LocalProtocolError(f"a name cannot hold a NUL: {text!r}")
-    return text.encode("utf-8", "surrogateescape") + b"\0"
+    try:
+        return text.encode("utf-8", "surrogateescape") + b"\0"
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"a name is Unicode text: {text!r}") from None
 
 
 def _name(element: Element) -> str:
@@ -93,97 +101,112 @@ def _name(element: Element) -> str:
 
 
 def _device_name(element: Element) -> str:
-    """The name after its mark. Only logs use it, so a missing mark or odd characters do not refuse a phone."""
+    """The name after its mark. Only logs use it, so odd characters or no mark do not refuse a phone."""
     value = element.value[1:] if element.value[:1] < b" " else element.value
     return value.removesuffix(b"\0").decode("ascii", "backslashreplace")
 
 
+_TEXT = re.compile(rb"[^\x00-\x1f\x7f]*\0?")
 _NAME_START = re.compile(rb"[A-Za-z][A-Za-z0-9.-]*=|[0-9]+(\.[0-9]+)+=")
 
 
-def _is_text(value: bytes) -> bool:
-    return all(byte >= 0x20 and byte != 0x7F for byte in value.removesuffix(b"\0"))
-
-
-def _can_be_serial(value: bytes) -> bool:
-    return 1 <= len(value) <= MAX_SERIAL - 1 or (len(value) == MAX_SERIAL and value[0] == 0)
-
-
-def _issuer_likeness(value: bytes) -> int:
-    """0 cannot be an issuer's name, 1 holds a ``=``, 2 is also text, 3 also starts as a name does."""
-    if b"=" not in value:
-        return 0
-    if not _is_text(value):
-        return 1
-    return 3 if _NAME_START.match(value) else 2
+def _issuer_likeness(value: bytes) -> tuple[bool, bool, bool]:
+    """Whether it is text, starts as a name does, ends in the NUL of a name: compared in this order."""
+    return _TEXT.fullmatch(value) is not None, _NAME_START.match(value) is not None, value.endswith(b"\0")
 
 
 def _issuer_and_serial(candidates: list[Element]) -> tuple[Element, Element]:
-    """Tells the issuer name from the serial number by content.
+    """Tells the issuer name from the serial number by content; the candidates are in the order of their tags.
 
-    The tags of these two elements in a query were never published. The lengths of published dumps say only that
-    they are two of 4, 5 and 6, so any two are taken, in any order: the issuer is the text that holds a ``=``, the
-    serial number is the other one, 1 to 20 bytes with perhaps a 00 before them. A random serial number can hold
-    0x3D, the code of ``=``: then the one that is more like a name is the issuer, and of two alike the one that
-    stands under the lower tag, as we write them.
+    The tags of these two elements in a query were never published. The lengths of published dumps say only
+    that they are two of 4, 5 and 6, so any two are taken, in any order: the issuer is the text that holds a
+    ``=``, the serial number is the other one, 1 to 20 bytes with perhaps a 00 before them. A random serial
+    number can hold 0x3D, the code of ``=``: where both could be either, the one that is more like a name is
+    the issuer, and of two alike the one that stands under the lower tag, as we write them.
     """
     if len(candidates) != 2:
+        kind = ErrorKind.MISSING_ELEMENT if len(candidates) < 2 else ErrorKind.DUPLICATE_ELEMENT
         raise RemoteProtocolError(
-            ErrorKind.MISSING_ELEMENT if len(candidates) < 2 else ErrorKind.DUPLICATE_ELEMENT,
-            f"a query has two elements of tags 4, 5 and 6 (issuer name and serial number), not {len(candidates)}",
+            kind, f"issuer name and serial number are two of the elements 4, 5 and 6, not {len(candidates)}"
         )
-    low, high = sorted(candidates, key=lambda element: element.tag)
-    fits = [
-        (_issuer_likeness(issuer.value), issuer, serial)
-        for issuer, serial in ((low, high), (high, low))
-        if _issuer_likeness(issuer.value) and _can_be_serial(serial.value)
-    ]
-    if not fits:
-        raise RemoteProtocolError(
-            ErrorKind.BAD_ELEMENT, f"elements {low.tag} and {high.tag} are not an issuer name and a serial number", low.offset
-        )
-    _, issuer, serial = max(fits, key=lambda fit: fit[0])
-    return issuer, serial
+    low, high = candidates
+    low_fits = b"=" in low.value and is_serial(high.value)
+    high_fits = b"=" in high.value and is_serial(low.value)
+    if not low_fits and not high_fits:
+        raise _bad(low, f"and element {high.tag} are not an issuer name and a serial number")
+    if high_fits and (not low_fits or _issuer_likeness(high.value) > _issuer_likeness(low.value)):
+        return high, low
+    return low, high
 
 
-# -- payloads --------------------------------------------------------------------------------------------------------
+# -- payloads ------------------------------------------------------------------------------------------------
 
 
 class _Payload:
-    """The known elements of one payload, by tag. Elements with other tags are passed over."""
+    """The elements of one payload. Those with tags that a message does not know are passed over."""
 
-    __slots__ = ("_elements",)
+    __slots__ = ("_first", "_repeated")
 
     def __init__(self, data: bytes) -> None:
-        self._elements: dict[int, list[Element]] = {}
+        self._first: dict[int, Element] = {}
+        self._repeated: list[Element] = []
         for element in Reader(data, HEADER_SIZE).elements():
-            self._elements.setdefault(element.tag, []).append(element)
+            if self._first.setdefault(element.tag, element) is not element:
+                self._repeated.append(element)
 
-    def all(self, *tags: Tag) -> list[Element]:
-        return [element for tag in tags for element in self._elements.get(tag, ())]
+    def all(self, tag: int) -> list[Element]:
+        """Every element with this tag, in the order of the payload."""
+        first = [self._first[tag]] if tag in self._first else []
+        return first + [element for element in self._repeated if element.tag == tag]
 
-    def optional(self, tag: Tag) -> Element | None:
-        found = self._elements.get(tag)
-        if found is None:
-            return None
-        if len(found) > 1:
-            raise RemoteProtocolError(
-                ErrorKind.DUPLICATE_ELEMENT, f"element {tag} ({tag.name}) stands twice", found[1].offset
-            )
-        return found[0]
+    def any_of(self, tags: tuple[int, ...]) -> list[Element]:
+        """The elements with one of these tags, at most one each, in the order of `tags`."""
+        for element in self._repeated:
+            if element.tag in tags:
+                raise _repeated(element)
+        return [self._first[tag] for tag in tags if tag in self._first]
 
-    def required(self, tag: Tag) -> Element:
+    def optional(self, tag: int) -> Element | None:
+        """The element with this tag, which stands once or not at all."""
+        for element in self._repeated:
+            if element.tag == tag:
+                raise _repeated(element)
+        return self._first.get(tag)
+
+    def required(self, tag: int) -> Element:
+        """The element with this tag, which stands once."""
         element = self.optional(tag)
         if element is None:
-            raise RemoteProtocolError(ErrorKind.MISSING_ELEMENT, f"element {tag} ({tag.name}) is missing")
+            raise _missing(tag)
         return element
+
+
+def _repeated(element: Element) -> RemoteProtocolError:
+    name = Tag(element.tag).name
+    return RemoteProtocolError(
+        ErrorKind.DUPLICATE_ELEMENT, f"element {element.tag} ({name}) stands twice", element.offset
+    )
+
+
+def _missing(tag: int) -> RemoteProtocolError:
+    return RemoteProtocolError(ErrorKind.MISSING_ELEMENT, f"element {tag} ({Tag(tag).name}) is missing")
+
+
+def _certificate(element: Element) -> bytes:
+    if not element.value:
+        raise _bad(element, "is a certificate without bytes")
+    return element.value
+
+
+_STATUS = {b"\0": TrustStatus.TRUSTED, b"\1": TrustStatus.NOT_TRUSTED}
 
 
 def _status(payload: _Payload) -> TrustStatus:
     element = payload.required(Tag.STATUS)
-    if element.value not in (b"\0", b"\1"):
+    status = _STATUS.get(element.value)
+    if status is None:
         raise _bad(element, "is a status of one byte, 0 or 1")
-    return TrustStatus(element.value[0])
+    return status
 
 
 def _roles_and_time_to_live(payload: _Payload, status: TrustStatus) -> tuple[tuple[int, ...], int | None]:
@@ -197,23 +220,25 @@ def _roles_and_time_to_live(payload: _Payload, status: TrustStatus) -> tuple[tup
 
 
 def _decode_verification_request(session_id: int, payload: _Payload) -> Message:
-    certificate = payload.required(Tag.CERTIFICATE)
-    if not certificate.value:
-        raise _bad(certificate, "is a certificate without bytes")
-    device_name = _device_name(payload.required(Tag.DEVICE_NAME))
-    return CertVerificationRequest(session_id=session_id, device_name=device_name, certificate=certificate.value)
+    return CertVerificationRequest(
+        session_id=session_id,
+        device_name=_device_name(payload.required(Tag.DEVICE_NAME)),
+        certificate=_certificate(payload.required(Tag.CERTIFICATE)),
+    )
 
 
 def _decode_verification_response(session_id: int, payload: _Payload) -> Message:
     status = _status(payload)
     roles, time_to_live = _roles_and_time_to_live(payload, status)
-    return CertVerificationResponse(session_id=session_id, status=status, roles=roles, time_to_live=time_to_live)
+    return CertVerificationResponse(
+        session_id=session_id, status=status, roles=roles, time_to_live=time_to_live
+    )
 
 
 def _decode_query_request(session_id: int, payload: _Payload) -> Message:
     device_name = _device_name(payload.required(Tag.DEVICE_NAME))
     subject_name = _name(payload.required(Tag.SUBJECT_NAME))
-    issuer, serial = _issuer_and_serial(payload.all(Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED))
+    issuer, serial = _issuer_and_serial(payload.any_of(ISSUER_AND_SERIAL))
     return QueryCertRequest(
         session_id=session_id,
         device_name=device_name,
@@ -225,15 +250,16 @@ def _decode_query_request(session_id: int, payload: _Payload) -> Message:
 
 def _decode_query_response(session_id: int, payload: _Payload) -> Message:
     status = _status(payload)
-    certificates = payload.all(Tag.CERTIFICATE)
-    for certificate in certificates:
-        if not certificate.value:
-            raise _bad(certificate, "is a certificate without bytes")
+    certificates = tuple(_certificate(element) for element in payload.all(Tag.CERTIFICATE))
     roles, time_to_live = _roles_and_time_to_live(payload, status)
+    if status is TrustStatus.NOT_TRUSTED:
+        certificates = ()
+    elif not certificates:
+        raise _missing(Tag.CERTIFICATE)
     return QueryCertResponse(
         session_id=session_id,
         status=status,
-        certificates=tuple(c.value for c in certificates) if status is TrustStatus.TRUSTED else (),
+        certificates=certificates,
         roles=roles,
         time_to_live=time_to_live,
     )
@@ -247,30 +273,44 @@ _DECODERS: dict[int, Callable[[int, _Payload], Message]] = {
 }
 
 
+def _device_name_to_bytes(text: str) -> bytes:
+    try:
+        value = text.encode("ascii")
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"a device name is ASCII: {text!r}") from None
+    if b"\0" in value:
+        raise LocalProtocolError(f"a device name cannot hold a NUL: {text!r}")
+    return DEVICE_NAME_MARK + value
+
+
+def _write_query(writer: Writer, message: QueryCertRequest) -> None:
+    writer.element(Tag.DEVICE_NAME, _device_name_to_bytes(message.device_name))
+    writer.element(Tag.SUBJECT_NAME, text_to_bytes(message.subject_name))
+    writer.element(Tag.ISSUER_NAME, text_to_bytes(message.issuer_name))
+    writer.element(Tag.SERIAL_NUMBER, message.serial_number)
+
+
+def _write_answer(writer: Writer, message: Response) -> None:
+    writer.element(Tag.STATUS, bytes([message.status]))
+    if isinstance(message, QueryCertResponse):
+        for certificate in message.certificates:
+            writer.element(Tag.CERTIFICATE, certificate)
+    if message.status is TrustStatus.TRUSTED:
+        writer.element(Tag.ROLES, bytes(message.roles))
+    if message.time_to_live is not None:
+        writer.element(Tag.TIME_TO_LIVE, message.time_to_live.to_bytes(4))
+
+
 def encode_payload(message: Message) -> bytes:
     """The elements of a message, without the header. Raises `LocalProtocolError` for what does not fit."""
     writer = Writer()
-    if isinstance(message, CertVerificationRequest | QueryCertRequest):
-        try:
-            device_name = message.device_name.encode("ascii")
-        except UnicodeEncodeError:
-            raise LocalProtocolError(f"a device name is ASCII: {message.device_name!r}") from None
-        writer.element(Tag.DEVICE_NAME, bytes([DEVICE_NAME_MARK]) + device_name)
-        if isinstance(message, CertVerificationRequest):
-            writer.element(Tag.CERTIFICATE, message.certificate)
-        else:
-            writer.element(Tag.SUBJECT_NAME, text_to_bytes(message.subject_name))
-            writer.element(Tag.ISSUER_NAME, text_to_bytes(message.issuer_name))
-            writer.element(Tag.SERIAL_NUMBER, message.serial_number)
+    if isinstance(message, QueryCertRequest):
+        _write_query(writer, message)
+    elif isinstance(message, CertVerificationRequest):
+        writer.element(Tag.DEVICE_NAME, _device_name_to_bytes(message.device_name))
+        writer.element(Tag.CERTIFICATE, message.certificate)
     else:
-        writer.element(Tag.STATUS, bytes([message.status]))
-        if isinstance(message, QueryCertResponse):
-            for certificate in message.certificates:
-                writer.element(Tag.CERTIFICATE, certificate)
-        if message.status is TrustStatus.TRUSTED:
-            writer.element(Tag.ROLES, bytes(message.roles))
-            if message.time_to_live is not None:
-                writer.element(Tag.TIME_TO_LIVE, message.time_to_live.to_bytes(4))
+        _write_answer(writer, message)
     return bytes(writer)
 
 
@@ -287,7 +327,7 @@ def encode(message: Message) -> bytes:
     return frame(message.message_type, message.session_id, encode_payload(message))
 
 
-# -- decoder ---------------------------------------------------------------------------------------------------------
+# -- decoder -------------------------------------------------------------------------------------------------
 
 
 class Decoder:
@@ -302,12 +342,16 @@ class Decoder:
 
     __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload")
 
-    def __init__(self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD) -> None:
+    def __init__(
+        self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD
+    ) -> None:
         self._accept = accept
         self._max_payload = max_payload
         self._buffer = b""
         self._ended = False
-        self._error: RemoteProtocolError | None = None
+        self._error: tuple[ErrorKind, str, int | None] | None = (
+            None  # its arguments: it would hold its frames
+        )
         self._frame = b""
 
     @property
@@ -334,23 +378,31 @@ class Decoder:
     def next_message(self) -> Message | NeedData:
         """The next whole message, or `NEED_DATA`. Raises `RemoteProtocolError` for anything else."""
         if self._error is not None:
-            raise self._error
+            raise RemoteProtocolError(*self._error)
         try:
             return self._next()
         except RemoteProtocolError as error:
-            self._error = error
+            self._error = (error.kind, error.reason, error.offset)
             self._buffer = b""
             raise
 
     def _next(self) -> Message | NeedData:
         buffer = self._buffer
-        self._check_start(buffer)
         if len(buffer) < HEADER_SIZE:
+            self._check_start(buffer)
             return self._need_data()
-        _, _, message_type, _, session_id, length = _HEADER.unpack_from(buffer)
+        discriminator, version, message_type, _, session_id, length = _HEADER.unpack_from(buffer)
+        if (
+            discriminator != PROTOCOL_DISCRIMINATOR
+            or version != PROTOCOL_VERSION
+            or message_type not in self._accept
+        ):
+            self._check_start(buffer)
         if length > self._max_payload:
             raise RemoteProtocolError(
-                ErrorKind.TOO_LARGE, f"a payload of {length} bytes is announced; {self._max_payload} is the most", 8
+                ErrorKind.TOO_LARGE,
+                f"a payload of {length} bytes is announced; {self._max_payload} is the most",
+                8,
             )
         size = HEADER_SIZE + length
         if len(buffer) < size:
@@ -367,7 +419,9 @@ class Decoder:
         if len(buffer) >= 2 and buffer[1] != PROTOCOL_VERSION:
             raise RemoteProtocolError(ErrorKind.VERSION, f"protocol version {buffer[1]} is not known", 1)
         if len(buffer) >= 3 and buffer[2] not in self._accept:
-            raise RemoteProtocolError(ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2)
+            raise RemoteProtocolError(
+                ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2
+            )
 
     def _need_data(self) -> NeedData:
         if self._ended and self._buffer:

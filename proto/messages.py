@@ -13,7 +13,7 @@ from proto.errors import LocalProtocolError
 
 MAX_SESSION_ID = 0xFFFF_FFFF
 MAX_SERIAL = 21
-"""Bytes of a serial number: 20 at the most in a certificate (RFC 5280, 4.1.2.2), a leading 00 may stand before it."""
+"""Most bytes of a serial number: 20 in a certificate (RFC 5280, 4.1.2.2), a 00 may stand before them."""
 DEFAULT_TIME_TO_LIVE = 86_400
 """Seconds for which a phone keeps an answer; the value seen on the wire ('expires in 24 hours')."""
 
@@ -43,10 +43,20 @@ def _check_session_id(session_id: int) -> None:
         raise LocalProtocolError(f"session id {session_id} is not in 0 … {MAX_SESSION_ID}")
 
 
+def is_serial(value: bytes) -> bool:
+    """Whether these bytes can be a serial number: 1 to 20, or 21 when the first is 00."""
+    return 1 <= len(value) < MAX_SERIAL or (len(value) == MAX_SERIAL and value[0] == 0)
+
+
+def _check_certificate(certificate: bytes) -> None:
+    if not certificate:
+        raise LocalProtocolError("a certificate without bytes")
+
+
 def _check_answer(status: TrustStatus, roles: tuple[int, ...], time_to_live: int | None) -> None:
     if status is TrustStatus.NOT_TRUSTED and (roles or time_to_live is not None):
         raise LocalProtocolError("an answer 'not trusted' carries neither roles nor a time to live")
-    if any(not 0 <= role <= 0xFF for role in roles):
+    if roles and not 0 <= min(roles) <= max(roles) <= 0xFF:
         raise LocalProtocolError(f"a role is one byte: {roles}")
     if time_to_live is not None and not 0 <= time_to_live <= 0xFFFF_FFFF:
         raise LocalProtocolError(f"a time to live is 4 bytes of seconds: {time_to_live}")
@@ -59,7 +69,7 @@ class CertVerificationRequest:
     Attributes:
         session_id: chosen by the phone, 32 bits; the answer repeats it.
         device_name: model and name, such as ``CP-8861-SEPB000B4BA0AEE``; ASCII, may be empty.
-        certificate: X.509 DER, not examined here.
+        certificate: X.509 DER, not examined here; not empty.
     """
 
     session_id: int
@@ -68,6 +78,7 @@ class CertVerificationRequest:
 
     def __post_init__(self) -> None:
         _check_session_id(self.session_id)
+        _check_certificate(self.certificate)
 
     @property
     def message_type(self) -> MessageType:
@@ -112,7 +123,7 @@ class QueryCertRequest:
         device_name: model and name; ASCII, may be empty.
         subject_name: the signer's name in CTL text form, without the NUL that ends it on the wire.
         issuer_name: the issuer's name in the same form; it holds a ``=``.
-        serial_number: raw bytes as they stand in the list, 1 to 21.
+        serial_number: raw bytes as they stand in the list, 1 to 20, perhaps a 00 before them.
     """
 
     session_id: int
@@ -123,8 +134,10 @@ class QueryCertRequest:
 
     def __post_init__(self) -> None:
         _check_session_id(self.session_id)
-        if not 1 <= len(self.serial_number) <= MAX_SERIAL:
-            raise LocalProtocolError(f"a serial number has 1 to {MAX_SERIAL} bytes, not {len(self.serial_number)}")
+        if not is_serial(self.serial_number):
+            raise LocalProtocolError(
+                f"a serial number has 1 to 20 bytes, not {self.serial_number.hex(' ')!r}"
+            )
         if "=" not in self.issuer_name:
             raise LocalProtocolError(f"an issuer name holds at least one 'type=value': {self.issuer_name!r}")
 
@@ -141,7 +154,7 @@ class QueryCertResponse:
     Attributes:
         session_id: that of the request.
         status: trusted or not.
-        certificates: X.509 DER each, one or more when trusted, none when not.
+        certificates: X.509 DER each, not empty; one or more when trusted, none when not.
         roles: role codes, 0 to 255 each; empty when not trusted.
         time_to_live: seconds, 0 to 2**32 - 1; None when not trusted.
     """
@@ -155,8 +168,12 @@ class QueryCertResponse:
     def __post_init__(self) -> None:
         _check_session_id(self.session_id)
         _check_answer(self.status, self.roles, self.time_to_live)
-        if self.status is TrustStatus.NOT_TRUSTED and self.certificates:
-            raise LocalProtocolError("an answer 'not trusted' carries no certificate")
+        if (self.status is TrustStatus.TRUSTED) is not bool(self.certificates):
+            raise LocalProtocolError(
+                "a certificate stands in every answer 'trusted' to a query, and in no other"
+            )
+        for certificate in self.certificates:
+            _check_certificate(certificate)
 
     @property
     def message_type(self) -> MessageType:
