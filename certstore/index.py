@@ -35,8 +35,8 @@ def unique_map_id(serial_number: bytes, issuer_name: str) -> str:
 class CacheEntry:
     """One certificate in a cache, with the answers about it encoded beforehand.
 
-    The bytes after an answer's header depend only on the certificate, so they are made once. The certificate is
-    kept once, inside `query_payload`.
+    The bytes after an answer's header depend only on the certificate, so they are made once. The certificate
+    is kept once, inside `query_payload`.
 
     Attributes:
         serial_number: without leading zeros.
@@ -58,7 +58,13 @@ class CacheEntry:
     )
 
     def __init__(
-        self, *, serial_number: bytes, issuer_name: str, certificate: bytes, roles: Iterable[int], time_to_live: int
+        self,
+        *,
+        serial_number: bytes,
+        issuer_name: str,
+        certificate: bytes,
+        roles: Iterable[int],
+        time_to_live: int,
     ) -> None:
         self.serial_number = normal_serial(serial_number)
         self.issuer_name = intern(issuer_name)
@@ -150,7 +156,9 @@ def _verification_payload(roles: tuple[int, ...], time_to_live: int) -> bytes:
         if len(_VERIFICATION_PAYLOADS) > _SHARED_LIMIT:
             _VERIFICATION_PAYLOADS.clear()
         payload = encode_payload(
-            CertVerificationResponse(session_id=0, status=TrustStatus.TRUSTED, roles=roles, time_to_live=time_to_live)
+            CertVerificationResponse(
+                session_id=0, status=TrustStatus.TRUSTED, roles=roles, time_to_live=time_to_live
+            )
         )
         _VERIFICATION_PAYLOADS[key] = payload
     return payload

@@ -1,0 +1,57 @@
+"""Which certificates the cluster trusts, and as what: names, purposes, the store and the cache over it."""
+
+from certstore.certificate import (
+    Certificate,
+    CertificateError,
+    TrustedCertificate,
+    read_certificate_file,
+)
+from certstore.index import CacheEntry, CertificateIndex, normal_serial, serial_text, unique_map_id
+from certstore.lookup import CertificateCache
+from certstore.names import name_from_text, name_key, name_text, parse_name, same_name
+from certstore.purposes import Purpose, find_purpose, roles_of
+from certstore.store import (
+    BadRow,
+    CertificateStore,
+    Changes,
+    Conflict,
+    Node,
+    NotFound,
+    StoreEntry,
+    StoreError,
+    StoreUnavailable,
+    open_store,
+)
+from certstore.trace import Trace
+
+__all__ = [
+    "BadRow",
+    "CacheEntry",
+    "Certificate",
+    "CertificateCache",
+    "CertificateError",
+    "CertificateIndex",
+    "CertificateStore",
+    "Changes",
+    "Conflict",
+    "Node",
+    "NotFound",
+    "Purpose",
+    "StoreEntry",
+    "StoreError",
+    "StoreUnavailable",
+    "Trace",
+    "TrustedCertificate",
+    "find_purpose",
+    "name_from_text",
+    "name_key",
+    "name_text",
+    "normal_serial",
+    "open_store",
+    "parse_name",
+    "read_certificate_file",
+    "roles_of",
+    "same_name",
+    "serial_text",
+    "unique_map_id",
+]
