@@ -1,0 +1,1 @@
+"""What the cluster's signed trust lists vouch for: CTL and ITL files read, made, signed and watched."""

@@ -1,0 +1,54 @@
+"""Public keys in the two forms that a record has them in: inside the certificate, and as PUBLICKEY."""
+
+from __future__ import annotations
+
+import warnings
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from cryptography.utils import CryptographyDeprecationWarning
+
+
+def load_certificate(certificate_der: bytes) -> x509.Certificate | None:
+    """The certificate, or None where the bytes are not one. Never raises."""
+    try:
+        with warnings.catch_warnings():  # odd serial numbers and the like: the key is what counts here
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_der_x509_certificate(certificate_der)
+    except Exception:  # noqa: BLE001 - whatever a parser of hostile bytes raises, there is no certificate
+        return None
+
+
+def certificate_key(certificate_der: bytes) -> rsa.RSAPublicKey | None:
+    """The certificate's RSA key, or None where it has none that can be read. Never raises."""
+    certificate = load_certificate(certificate_der)
+    if certificate is None:
+        return None
+    try:
+        key = certificate.public_key()
+    except Exception:  # noqa: BLE001 - hostile keys, as above
+        return None
+    return key if isinstance(key, rsa.RSAPublicKey) else None
+
+
+def element_key(public_key: bytes) -> rsa.RSAPublicKey | None:
+    """The RSA key in a PUBLICKEY element (PKCS#1 DER), or None where there is none. Never raises."""
+    try:
+        key = load_der_public_key(public_key)
+    except Exception:  # noqa: BLE001 - hostile keys, as above
+        return None
+    return key if isinstance(key, rsa.RSAPublicKey) else None
+
+
+def key_element(certificate: x509.Certificate) -> bytes:
+    """The value of PUBLICKEY: PKCS#1 DER of an RSA key, the uncompressed point of an EC key.
+
+    Raises `ValueError` for other keys, which trust lists cannot carry.
+    """
+    key = certificate.public_key()
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    raise ValueError("a trust list carries RSA and EC keys only")

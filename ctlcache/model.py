@@ -1,0 +1,292 @@
+"""What a trust list is made of: a header, then records, each a row of elements kept as they stood.
+
+`ctlcache.trustlist` makes these values from bytes and bytes from them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from certstore.index import normal_serial
+from certstore.names import same_name
+from proto.codec import text_from_bytes
+from proto.errors import RemoteProtocolError
+from proto.roles import TrustRole
+from proto.tlv import ELEMENT_OVERHEAD, Element, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PADDING = 0x0D
+"""A single byte without a length, put into the header so that its size is a multiple of 4."""
+
+
+class HeaderTag(IntEnum):
+    """Element tags of the header."""
+
+    VERSION = 1
+    HEADER_LENGTH = 2
+    SIGNER_ID = 3
+    SIGNER_NAME = 4
+    SERIAL_NUMBER = 5
+    CA_NAME = 6
+    SIGNATURE_INFO = 7
+    DIGEST_ALGORITHM = 8
+    SIGNATURE_ALGORITHM_INFO = 9
+    SIGNATURE_ALGORITHM = 10
+    SIGNATURE_MODULUS = 11
+    SIGNATURE = 12
+    FILE_NAME = 14
+    TIMESTAMP = 15
+    SIGNER_VERSION = 28
+
+
+class RecordTag(IntEnum):
+    """Element tags of a record."""
+
+    RECORD_LENGTH = 1
+    DNS_NAME = 2
+    SUBJECT_NAME = 3
+    FUNCTION = 4
+    ISSUER_NAME = 5
+    SERIAL_NUMBER = 6
+    PUBLIC_KEY = 7
+    SIGNATURE = 8
+    CERTIFICATE = 9
+    IP_ADDRESS = 10
+    CERTIFICATE_HASH = 11
+    HASH_ALGORITHM = 12
+
+
+CONTAINERS = frozenset({HeaderTag.SIGNER_ID, HeaderTag.SIGNATURE_INFO, HeaderTag.SIGNATURE_ALGORITHM_INFO})
+"""Header elements whose value is itself elements."""
+
+# -- values ----------------------------------------------------------------------------------------
+
+
+def _value(elements: Iterable[Element], tag: int) -> bytes | None:
+    return next((element.value for element in elements if element.tag == tag), None)
+
+
+def _text(elements: Iterable[Element], tag: int) -> str:
+    return text_from_bytes(_value(elements, tag) or b"")
+
+
+def children(container: Element) -> tuple[Element, ...]:
+    """The elements inside a header's container, with offsets from the start of the file.
+
+    Raises `RemoteProtocolError` where they do not fill the container exactly.
+    """
+    start = container.offset + ELEMENT_OVERHEAD
+    try:
+        return tuple(
+            Element(inner.tag, inner.value, inner.offset + start)
+            for inner in header_elements(Reader(container.value), len(container.value))
+        )
+    except RemoteProtocolError as error:
+        raise RemoteProtocolError(error.kind, error.reason, start + (error.offset or 0)) from None
+
+
+def header_elements(reader: Reader, end: int) -> Iterator[Element]:
+    """Elements and padding bytes up to the end."""
+    while reader.offset < end:
+        if reader.peek() == PADDING:
+            yield Element(PADDING, b"", reader.offset)
+            reader.take(1, "padding")
+        else:
+            yield reader.element("header element")
+
+
+def _walk(element: Element) -> Iterator[Element]:
+    yield element
+    if element.tag in CONTAINERS:
+        for inner in children(element):
+            yield from _walk(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The header of a trust list.
+
+    Attributes:
+        elements: as they stood; a container (`CONTAINERS`) holds its elements in its value, and a padding byte
+            is an element with the tag `PADDING` and no value.
+    """
+
+    elements: tuple[Element, ...]
+
+    def walk(self) -> Iterator[Element]:
+        """All elements in the order of the file, each container before what it holds."""
+        for element in self.elements:
+            yield from _walk(element)
+
+    def _number(self, tag: HeaderTag) -> int:
+        return int.from_bytes(_value(self.walk(), tag) or b"")
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor: (1, 2) is version 1.2."""
+        major, minor = _value(self.elements, HeaderTag.VERSION) or b"\0\0"
+        return major, minor
+
+    @property
+    def header_length(self) -> int:
+        """Bytes up to the first record."""
+        return self._number(HeaderTag.HEADER_LENGTH)
+
+    @property
+    def signer_name(self) -> str:
+        """The signer's subject."""
+        return _text(self.walk(), HeaderTag.SIGNER_NAME)
+
+    @property
+    def serial_number(self) -> bytes:
+        """The signer's serial number, as it stood."""
+        return _value(self.walk(), HeaderTag.SERIAL_NUMBER) or b""
+
+    @property
+    def ca_name(self) -> str:
+        """The signer's issuer."""
+        return _text(self.walk(), HeaderTag.CA_NAME)
+
+    @property
+    def digest(self) -> int:
+        """The digest's code: 1 SHA-1, 2 SHA-256, 3 SHA-512."""
+        return self._number(HeaderTag.DIGEST_ALGORITHM)
+
+    @property
+    def signature_algorithm(self) -> int:
+        """The signature's code: 0 is RSA PKCS#1 v1.5."""
+        return self._number(HeaderTag.SIGNATURE_ALGORITHM)
+
+    @property
+    def signature_modulus(self) -> int:
+        """Which of 512, 1024, 2048 and 4096 bits the signer's key has, from 0."""
+        return self._number(HeaderTag.SIGNATURE_MODULUS)
+
+    @property
+    def signature(self) -> bytes:
+        """The signature; empty where the list has none."""
+        return _value(self.elements, HeaderTag.SIGNATURE) or b""
+
+    @property
+    def file_name(self) -> str:
+        """The name that the list was made under; empty where it does not say."""
+        return _text(self.elements, HeaderTag.FILE_NAME)
+
+    @property
+    def timestamp(self) -> int | None:
+        """When the list was made, in seconds since 1970; None where it does not say."""
+        value = _value(self.elements, HeaderTag.TIMESTAMP)
+        return None if value is None else int.from_bytes(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a trust list: a certificate, or what is left of it, and what it is trusted as.
+
+    Attributes:
+        elements: as they stood.
+    """
+
+    elements: tuple[Element, ...]
+
+    @property
+    def offset(self) -> int:
+        """Where the record starts, in bytes from the start of the file."""
+        return self.elements[0].offset
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole record."""
+        return int.from_bytes(_value(self.elements, RecordTag.RECORD_LENGTH) or b"")
+
+    @property
+    def dns_name(self) -> str:
+        """Host name or address of the node; empty for a token."""
+        return _text(self.elements, RecordTag.DNS_NAME)
+
+    @property
+    def subject_name(self) -> str:
+        """The certificate's subject in text form; empty where there is none."""
+        return _text(self.elements, RecordTag.SUBJECT_NAME)
+
+    @property
+    def function(self) -> int:
+        """The role's code, 0 to 65,535; see `proto.roles.TrustRole`."""
+        return int.from_bytes(_value(self.elements, RecordTag.FUNCTION) or b"")
+
+    @property
+    def issuer_name(self) -> str:
+        """The certificate's issuer in text form; empty where there is none."""
+        return _text(self.elements, RecordTag.ISSUER_NAME)
+
+    @property
+    def serial_number(self) -> bytes:
+        """The certificate's serial number, as it stood; empty where there is none."""
+        return _value(self.elements, RecordTag.SERIAL_NUMBER) or b""
+
+    @property
+    def public_key(self) -> bytes | None:
+        """RSA: PKCS#1 DER; EC: the uncompressed point. None where there is none."""
+        return _value(self.elements, RecordTag.PUBLIC_KEY) or None
+
+    @property
+    def signature(self) -> bytes | None:
+        """The certificate's own signature; lists made on the server have it, those of the CTL Client not."""
+        return _value(self.elements, RecordTag.SIGNATURE)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """X.509 DER; None where the record has a hash only, or nothing."""
+        return _value(self.elements, RecordTag.CERTIFICATE) or None
+
+    @property
+    def certificate_hash(self) -> bytes | None:
+        """Digest of the certificate, in newer lists."""
+        return _value(self.elements, RecordTag.CERTIFICATE_HASH)
+
+    @property
+    def hash_algorithm(self) -> int | None:
+        """The code of the digest in `certificate_hash`."""
+        value = _value(self.elements, RecordTag.HASH_ALGORITHM)
+        return None if value is None else int.from_bytes(value)
+
+    @property
+    def ip_address(self) -> str | None:
+        """The node's address as text; None where there is none, or one of a size that no address has."""
+        value = _value(self.elements, RecordTag.IP_ADDRESS)
+        return str(ipaddress.ip_address(value)) if value is not None and len(value) in (4, 16) else None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustList:
+    """A whole trust list.
+
+    Attributes:
+        header: who signed it, how, and when.
+        records: in the order of the file.
+    """
+
+    header: Header
+    records: tuple[Record, ...]
+
+    @property
+    def named_records(self) -> tuple[Record, ...]:
+        """The records whose serial number and issuer are those of the header, whatever their role."""
+        serial, issuer = normal_serial(self.header.serial_number), self.header.ca_name
+        return tuple(
+            record
+            for record in self.records
+            if record.serial_number
+            and normal_serial(record.serial_number) == serial
+            and same_name(record.issuer_name, issuer)
+        )
+
+    @property
+    def signer_record(self) -> Record | None:
+        """The signer's record: the first SAST record with the header's serial number and issuer."""
+        return next((record for record in self.named_records if record.function == TrustRole.SAST), None)
