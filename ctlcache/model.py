@@ -112,8 +112,8 @@ class Header:
     """The header of a trust list.
 
     Attributes:
-        elements: as they stood; a container (`CONTAINERS`) holds its elements in its value, and a padding byte
-            is an element with the tag `PADDING` and no value.
+        elements: as they stood; a container (`CONTAINERS`) holds its elements in its value, a padding byte is
+            an element with the tag `PADDING` and no value.
     """
 
     elements: tuple[Element, ...]

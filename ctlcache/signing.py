@@ -75,8 +75,8 @@ class KeyFileSigner:
         certificate: X.509 DER of the signer.
         key_bits: size of the modulus in bits, one of `MODULUS_BITS`.
 
-    Raises `SigningError` if the key cannot sign for this certificate, or if others than its owner can read the
-    file.
+    Raises `SigningError` if the key cannot sign for this certificate, or if others than its owner can read
+    its file.
     """
 
     def __init__(self, certificate_der: bytes, key_path: Path | str) -> None:
@@ -197,7 +197,7 @@ class Verification:
 
 
 def verify(data: TrustList | bytes) -> Verification:
-    """Whether a trust list is signed by the SAST record that its header names. Never raises, whatever it holds."""
+    """Whether a trust list is signed by the SAST record that its header names. Never raises."""
     try:
         trust_list = data if isinstance(data, TrustList) else parse_trust_list(data)
     except RemoteProtocolError as error:

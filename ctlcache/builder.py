@@ -1,0 +1,251 @@
+"""From certificates to a signed CTLFile.tlv or ITLFile.tlv.
+
+The elements stand in the order of their tags, the padding at the end of the header, as in the files of real
+clusters. What is built is parsed and verified again before anybody gets it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError
+from ctlcache.entries import (
+    ClusterNode,
+    ListEntry,
+    itl_entries,
+    non_secure,
+    token_ctl_entries,
+    token_entry,
+    tokenless_ctl_entries,
+)
+from ctlcache.keys import key_element, load_certificate
+from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, verify
+from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag
+from proto.codec import text_to_bytes
+from proto.errors import LocalProtocolError
+from proto.roles import TrustRole, role_name
+from proto.tlv import ELEMENT_OVERHEAD, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ctlcache.signing import Signer
+
+__all__ = [
+    "ClusterNode",
+    "ListEntry",
+    "build_trust_list",
+    "itl_entries",
+    "non_secure",
+    "token_ctl_entries",
+    "token_entry",
+    "tokenless_ctl_entries",
+]
+
+VERSION = (1, 2)
+"""The version that is written: 1.2."""
+ALIGNMENT = 4
+"""The header is padded to a multiple of so many bytes."""
+NO_ADDRESS = bytes(4)
+"""IPADDRESS of a record that belongs to no node, such as a token's."""
+
+
+def build_trust_list(
+    entries: Iterable[ListEntry],
+    signer: Signer,
+    *,
+    timestamp: int,
+    file_name: str = "CTLFile.tlv",
+    digest: Digest = Digest.SHA1,
+    record_signature: bool = True,
+    version: tuple[int, int] = VERSION,
+) -> bytes:
+    """The bytes of a signed trust list.
+
+    Args:
+        entries: the records in their order; one of them is the signer's certificate as SAST.
+        signer: holds the key that signs.
+        timestamp: seconds since 1970.
+        file_name: the name that the list says it has.
+        digest: SHA-1 is what every phone knows.
+        record_signature: whether records repeat their certificate's signature, as lists made on a server do
+            and those of the CTL Client do not.
+        version: major and minor.
+
+    Raises `LocalProtocolError` for entries that the format cannot carry or that do not hold the signer, and
+    `SigningError` where the signer cannot sign.
+    """
+    prepared = [_Prepared.from_entry(entry) for entry in entries]
+    records = b"".join(_record(item, record_signature=record_signature) for item in prepared)
+    header = _HeaderParts(
+        identity=_signer_id(_signer_entry(prepared, signer)),
+        method=_signature_info(signer, digest),
+        tail=_tail(file_name, timestamp),
+        signature_size=signer.key_bits // 8,
+    )
+    signature = signer.sign(header.to_bytes(version) + records, digest)
+    data = header.to_bytes(version, signature) + records
+    return _checked(data, len(signature) == header.signature_size)
+
+
+def _checked(data: bytes, right_size: bool) -> bytes:
+    if len(data) > MAX_SIZE:
+        raise LocalProtocolError(f"the trust list has {len(data)} bytes; {MAX_SIZE} is the most")
+    verification = verify(data)
+    if not verification.ok or not right_size:
+        raise SigningError(f"the list that was made does not verify: {verification.sentence}")
+    return data
+
+
+# -- certificates ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """An entry with what its record says of its certificate."""
+
+    entry: ListEntry
+    subject_name: str = ""
+    issuer_name: str = ""
+    serial_number: bytes = b""
+    public_key: bytes = b""
+    signature: bytes = b""
+
+    @classmethod
+    def from_entry(cls, entry: ListEntry) -> _Prepared:
+        if entry.certificate is None:
+            return cls(entry=entry)
+        place = f"the certificate of {entry.dns_name or 'the token'} as {role_name(entry.role)}"
+        loaded = load_certificate(entry.certificate)
+        try:
+            certificate = Certificate.from_der(entry.certificate)
+            if loaded is None:
+                raise CertificateError("it cannot be read")
+            return cls(
+                entry=entry,
+                subject_name=certificate.subject_name if entry.subject_name is None else entry.subject_name,
+                issuer_name=certificate.issuer_name if entry.issuer_name is None else entry.issuer_name,
+                serial_number=certificate.serial_number,
+                public_key=key_element(loaded),
+                signature=loaded.signature,
+            )
+        except ValueError as error:
+            raise LocalProtocolError(f"{place}: {error}") from error
+
+
+def _signer_entry(prepared: Iterable[_Prepared], signer: Signer) -> _Prepared:
+    for item in prepared:
+        if item.entry.role == TrustRole.SAST and item.entry.certificate == signer.certificate:
+            return item
+    raise LocalProtocolError(
+        "the signer's certificate must be in the list as SAST: phones find its key there"
+    )
+
+
+# -- the header --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeaderParts:
+    """The header's elements before and after the signature, and the size that the signature will have."""
+
+    identity: bytes
+    method: bytes
+    tail: bytes
+    signature_size: int
+
+    def to_bytes(self, version: tuple[int, int], signature: bytes | None = None) -> bytes:
+        """The header with its signature, or without: then it is what the signature is over."""
+        writer = Writer()
+        with writer.container(HeaderTag.VERSION):
+            for number in version:
+                writer.uint(number, 1)
+        with writer.container(HeaderTag.HEADER_LENGTH):
+            writer.uint(self._length(), 2)
+        writer.put(self.identity + self.method)
+        if signature is not None:
+            writer.element(HeaderTag.SIGNATURE, signature)
+        writer.put(self.tail)
+        writer.put(bytes([PADDING]) * (self._length() - self._unpadded()))
+        return bytes(writer)
+
+    def _length(self) -> int:
+        return -(-self._unpadded() // ALIGNMENT) * ALIGNMENT
+
+    def _unpadded(self) -> int:
+        start = 2 * (ELEMENT_OVERHEAD + 2)  # version and header length, 2 bytes each
+        signature = ELEMENT_OVERHEAD + self.signature_size
+        return start + len(self.identity) + len(self.method) + signature + len(self.tail)
+
+
+def _signer_id(item: _Prepared) -> bytes:
+    writer = Writer()
+    with writer.container(HeaderTag.SIGNER_ID):
+        writer.element(HeaderTag.SIGNER_NAME, text_to_bytes(item.subject_name))
+        writer.element(HeaderTag.SERIAL_NUMBER, item.serial_number)
+        writer.element(HeaderTag.CA_NAME, text_to_bytes(item.issuer_name))
+    return bytes(writer)
+
+
+def _signature_info(signer: Signer, digest: Digest) -> bytes:
+    if signer.key_bits not in MODULUS_BITS:
+        raise SigningError(
+            f"a key of {signer.key_bits} bits cannot sign a trust list; "
+            "the format knows 512, 1024, 2048 and 4096 bits"
+        )
+    writer = Writer()
+    with writer.container(HeaderTag.SIGNATURE_INFO):
+        writer.element(HeaderTag.DIGEST_ALGORITHM, bytes([digest]))
+        with writer.container(HeaderTag.SIGNATURE_ALGORITHM_INFO):
+            writer.element(HeaderTag.SIGNATURE_ALGORITHM, bytes([RSA_PKCS1]))
+            writer.element(HeaderTag.SIGNATURE_MODULUS, bytes([MODULUS_BITS.index(signer.key_bits)]))
+    return bytes(writer)
+
+
+def _tail(file_name: str, timestamp: int) -> bytes:
+    writer = Writer()
+    writer.element(HeaderTag.FILE_NAME, text_to_bytes(file_name))
+    with writer.container(HeaderTag.TIMESTAMP):
+        writer.uint(timestamp, 4)
+    return bytes(writer)
+
+
+# -- records -----------------------------------------------------------------------------------------
+
+
+def _record(item: _Prepared, *, record_signature: bool) -> bytes:
+    entry = item.entry
+    body = Writer()
+    body.element(RecordTag.DNS_NAME, text_to_bytes(entry.dns_name))
+    if entry.certificate is not None:
+        body.element(RecordTag.SUBJECT_NAME, text_to_bytes(item.subject_name))
+    with body.container(RecordTag.FUNCTION):
+        body.uint(entry.role, 2)
+    if entry.certificate is not None:
+        _put_certificate(body, item, record_signature=record_signature)
+    body.element(RecordTag.IP_ADDRESS, _address(entry))
+    record = Writer()
+    with record.container(RecordTag.RECORD_LENGTH):
+        record.uint(ELEMENT_OVERHEAD + 2 + len(body), 2)
+    record.put(bytes(body))
+    return bytes(record)
+
+
+def _put_certificate(body: Writer, item: _Prepared, *, record_signature: bool) -> None:
+    body.element(RecordTag.ISSUER_NAME, text_to_bytes(item.issuer_name))
+    body.element(RecordTag.SERIAL_NUMBER, item.serial_number)
+    body.element(RecordTag.PUBLIC_KEY, item.public_key)
+    if record_signature:
+        body.element(RecordTag.SIGNATURE, item.signature)
+    body.element(RecordTag.CERTIFICATE, item.entry.certificate or b"")
+
+
+def _address(entry: ListEntry) -> bytes:
+    if entry.address is None:
+        return NO_ADDRESS
+    try:
+        return ipaddress.ip_address(entry.address).packed
+    except ValueError as error:
+        raise LocalProtocolError(f"{entry.dns_name}: {entry.address!r} is not an IP address") from error

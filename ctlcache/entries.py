@@ -1,0 +1,145 @@
+"""Which records stand in which list, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proto.roles import TrustRole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListEntry:
+    """What one record is made from.
+
+    Attributes:
+        role: the record's FUNCTION.
+        certificate: X.509 DER; None for a record that keeps only its length, DNS name, function and address.
+        dns_name: host name or address of the node; empty for a token.
+        address: the node's IPv4 or IPv6 address; None is written as 0.0.0.0.
+        subject_name: text to write in place of the certificate's own, for tokens, whose names are odd.
+        issuer_name: likewise.
+    """
+
+    role: int
+    certificate: bytes | None
+    dns_name: str = ""
+    address: str | None = None
+    subject_name: str | None = None
+    issuer_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterNode:
+    """A node and the certificates of its services.
+
+    Attributes:
+        name: host name, or the address, which is what the CTL Client writes.
+        address: IPv4 or IPv6 address; None where it is not known.
+        call_manager: X.509 DER of CallManager; None where the node does not run it.
+        tvs: X.509 DER of TVS; None where the node does not run it.
+    """
+
+    name: str
+    address: str | None = None
+    call_manager: bytes | None = None
+    tvs: bytes | None = None
+
+    def entry(self, role: TrustRole, certificate: bytes) -> ListEntry:
+        """A record of this node."""
+        return ListEntry(role=role, certificate=certificate, dns_name=self.name, address=self.address)
+
+
+def tokenless_ctl_entries(nodes: Sequence[ClusterNode], *, capf: bytes | None) -> tuple[ListEntry, ...]:
+    """The records of a CTL that the publisher's CallManager signs.
+
+    Its CallManager certificate as SAST, the same as CCM+TFTP, CAPF, then each other node's CallManager.
+
+    Args:
+        nodes: the publisher first; nodes without CallManager are passed over.
+        capf: the publisher's CAPF certificate, X.509 DER.
+
+    Raises `ValueError` where the publisher has no CallManager certificate: there is no signer.
+    """
+    publisher = nodes[0]
+    if publisher.call_manager is None:
+        raise ValueError(f"{publisher.name}: the publisher has no CallManager certificate to sign with")
+    return (publisher.entry(TrustRole.SAST, publisher.call_manager), *_servers(nodes, capf))
+
+
+def token_ctl_entries(
+    tokens: Sequence[ListEntry], nodes: Sequence[ClusterNode], *, capf: bytes | None
+) -> tuple[ListEntry, ...]:
+    """The records of a CTL that a hardware token signs; no server's certificate is SAST in it.
+
+    The first token, the servers as in a tokenless list, then the other tokens: the order of published files.
+
+    Args:
+        tokens: two or more, made with `token_entry`.
+        nodes: the publisher first.
+        capf: the publisher's CAPF certificate, X.509 DER.
+    """
+    return (*tokens[:1], *_servers(nodes, capf), *tokens[1:])
+
+
+def token_entry(
+    certificate: bytes, *, subject_name: str | None = None, issuer_name: str | None = None
+) -> ListEntry:
+    """A token's record: SAST, with an empty DNS name and no address; names as the token has them, if given."""
+    return ListEntry(
+        role=TrustRole.SAST, certificate=certificate, subject_name=subject_name, issuer_name=issuer_name
+    )
+
+
+def itl_entries(
+    server: ClusterNode,
+    nodes: Iterable[ClusterNode],
+    *,
+    sast: Sequence[bytes],
+    capf: bytes | None,
+    mixed_mode: bool,
+) -> tuple[ListEntry, ...]:
+    """The records of the ITL of one TFTP server.
+
+    Args:
+        server: the TFTP server; its CallManager certificate is TFTP, or CCM+TFTP in mixed mode.
+        nodes: all nodes of the cluster; each that runs TVS gets a record for it.
+        sast: X.509 DER of those who may sign, usually CallManager and ITLRecovery, the signer among them.
+        capf: X.509 DER of CAPF.
+        mixed_mode: whether the cluster is in mixed mode.
+    """
+    role = TrustRole.CCM_TFTP if mixed_mode else TrustRole.TFTP
+    entries = [server.entry(TrustRole.SAST, certificate) for certificate in sast]
+    if server.call_manager is not None:
+        entries.append(server.entry(role, server.call_manager))
+    if capf is not None:
+        entries.append(server.entry(TrustRole.CAPF, capf))
+    entries += [node.entry(TrustRole.TVS, node.tvs) for node in nodes if node.tvs is not None]
+    return tuple(entries)
+
+
+def non_secure(entries: Iterable[ListEntry]) -> tuple[ListEntry, ...]:
+    """The same list for non-secure mode.
+
+    CCM+TFTP records keep only their length, DNS name, function and address.
+    """
+    return tuple(
+        replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries
+    )
+
+
+def _servers(nodes: Sequence[ClusterNode], capf: bytes | None) -> list[ListEntry]:
+    publisher, *others = nodes
+    entries = _call_manager(publisher)
+    if capf is not None:
+        entries.append(publisher.entry(TrustRole.CAPF, capf))
+    for node in others:
+        entries += _call_manager(node)
+    return entries
+
+
+def _call_manager(node: ClusterNode) -> list[ListEntry]:
+    return [] if node.call_manager is None else [node.entry(TrustRole.CCM_TFTP, node.call_manager)]
