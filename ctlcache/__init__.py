@@ -1,1 +1,77 @@
 """What the cluster's signed trust lists vouch for: CTL and ITL files read, made, signed and watched."""
+
+from ctlcache.builder import build_trust_list
+from ctlcache.cache import CertificateCTLCache, Outcome, SignerIdentity
+from ctlcache.entries import (
+    ClusterNode,
+    ListEntry,
+    itl_entries,
+    non_secure,
+    token_ctl_entries,
+    token_entry,
+    tokenless_ctl_entries,
+)
+from ctlcache.files import write_atomically
+from ctlcache.look import State
+from ctlcache.report import Report, report, report_json
+from ctlcache.signing import (
+    MODULUS_BITS,
+    Digest,
+    KeyFileSigner,
+    Reason,
+    Signer,
+    SigningError,
+    Verification,
+    verify,
+    verify_with,
+)
+from ctlcache.trustlist import (
+    MAX_SIZE,
+    PHONE_LIMIT,
+    Header,
+    HeaderTag,
+    Record,
+    RecordTag,
+    TrustList,
+    parse_trust_list,
+    serialise,
+    signed_bytes,
+)
+
+__all__ = [
+    "MAX_SIZE",
+    "MODULUS_BITS",
+    "PHONE_LIMIT",
+    "CertificateCTLCache",
+    "ClusterNode",
+    "Digest",
+    "Header",
+    "HeaderTag",
+    "KeyFileSigner",
+    "ListEntry",
+    "Outcome",
+    "Reason",
+    "Record",
+    "RecordTag",
+    "Report",
+    "Signer",
+    "SignerIdentity",
+    "SigningError",
+    "State",
+    "TrustList",
+    "Verification",
+    "build_trust_list",
+    "itl_entries",
+    "non_secure",
+    "parse_trust_list",
+    "report",
+    "report_json",
+    "serialise",
+    "signed_bytes",
+    "token_ctl_entries",
+    "token_entry",
+    "tokenless_ctl_entries",
+    "verify",
+    "verify_with",
+    "write_atomically",
+]

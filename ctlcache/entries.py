@@ -88,7 +88,7 @@ def token_ctl_entries(
 def token_entry(
     certificate: bytes, *, subject_name: str | None = None, issuer_name: str | None = None
 ) -> ListEntry:
-    """A token's record: SAST, with an empty DNS name and no address; names as the token has them, if given."""
+    """A token's record: SAST, with an empty DNS name and no address; names as the token has them."""
     return ListEntry(
         role=TrustRole.SAST, certificate=certificate, subject_name=subject_name, issuer_name=issuer_name
     )

@@ -178,11 +178,13 @@ class Verification:
     Attributes:
         reason: `Reason.GOOD`, or why not.
         signer: the record whose key was or would have been used; None where there is none.
+        trust_list: what was verified; None where the bytes are no trust list.
         error: where the bytes are no trust list, what is wrong with them and where.
     """
 
     reason: Reason
     signer: Record | None = None
+    trust_list: TrustList | None = None
     error: RemoteProtocolError | None = None
 
     @property
@@ -201,14 +203,8 @@ def verify(data: TrustList | bytes) -> Verification:
     try:
         trust_list = data if isinstance(data, TrustList) else parse_trust_list(data)
     except RemoteProtocolError as error:
-        return Verification(Reason.DAMAGED, None, error)
-    record = trust_list.signer_record
-    if not trust_list.header.signature:
-        return Verification(Reason.NO_SIGNATURE, record)
-    if record is None:
-        return Verification(Reason.NOT_SAST if trust_list.named_records else Reason.NO_SIGNER_RECORD)
-    key = _record_key(record)
-    return Verification(key if isinstance(key, Reason) else _check_signature(trust_list, key), record)
+        return Verification(Reason.DAMAGED, error=error)
+    return Verification(_check(trust_list), trust_list.signer_record, trust_list)
 
 
 def verify_with(trust_list: TrustList, certificate_der: bytes) -> Verification:
@@ -216,13 +212,22 @@ def verify_with(trust_list: TrustList, certificate_der: bytes) -> Verification:
 
     The list needs no record of its signer. Never raises, whatever is in the list and the certificate.
     """
+    return Verification(_check_with(trust_list, certificate_der), trust_list.signer_record, trust_list)
+
+
+def _check(trust_list: TrustList) -> Reason:
     record = trust_list.signer_record
     if not trust_list.header.signature:
-        return Verification(Reason.NO_SIGNATURE, record)
-    return Verification(_check_with(trust_list, certificate_der), record)
+        return Reason.NO_SIGNATURE
+    if record is None:
+        return Reason.NOT_SAST if trust_list.named_records else Reason.NO_SIGNER_RECORD
+    key = _record_key(record)
+    return key if isinstance(key, Reason) else _check_signature(trust_list, key)
 
 
 def _check_with(trust_list: TrustList, certificate_der: bytes) -> Reason:
+    if not trust_list.header.signature:
+        return Reason.NO_SIGNATURE
     key = certificate_key(certificate_der)
     if key is None:
         return Reason.BAD_KEY

@@ -1,0 +1,245 @@
+"""The CTL cache: the certificates that the cluster's CTL file vouches for, and the monitor of that file.
+
+The file is read whole at each look, so that it does not matter how it was changed: replaced, renamed over,
+swapped through a symbolic link, removed, or rewritten in place. Only a file that verifies is put in use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from certstore.index import unique_map_id
+from certstore.lookup import CertificateCache
+from ctlcache.look import Finding, State, look
+from proto.messages import DEFAULT_TIME_TO_LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from certstore.trace import Trace
+    from ctlcache.listindex import ListIndex
+    from ctlcache.trustlist import Header
+
+POLL_INTERVAL: Final = 0.25
+"""Seconds between two looks of the monitor: a change is noticed within 1 s, a bad file takes two looks."""
+SETTLE_TIME: Final = 0.1
+"""Seconds between two looks at the start, where no monitor looks again."""
+SETTLE_LOOKS: Final = 10
+"""Most looks at the start at a file that is being written."""
+
+
+class Outcome(StrEnum):
+    """What one look at the file came to: a closed set."""
+
+    UNCHANGED = "unchanged"
+    UNSETTLED = "unsettled"
+    """Something bad was seen for the first time: a file half written, perhaps. The next look tells."""
+    RELOADED = "reloaded"
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    UNVERIFIED = "unverified"
+    UNREADABLE = "unreadable"
+
+
+_OUTCOMES: Final = {
+    State.OK: Outcome.RELOADED,
+    State.MISSING: Outcome.MISSING,
+    State.DAMAGED: Outcome.DAMAGED,
+    State.UNVERIFIED: Outcome.UNVERIFIED,
+    State.UNREADABLE: Outcome.UNREADABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerIdentity:
+    """Who signed the list in use.
+
+    Attributes:
+        subject_name: as the header writes it.
+        serial_number: raw bytes.
+        issuer_name: as the header writes it.
+    """
+
+    subject_name: str
+    serial_number: bytes
+    issuer_name: str
+
+    @classmethod
+    def of(cls, header: Header) -> SignerIdentity:
+        """The signer that a header names."""
+        return cls(
+            subject_name=header.signer_name,
+            serial_number=header.serial_number,
+            issuer_name=header.ca_name,
+        )
+
+    @property
+    def unique_map_id(self) -> str:
+        """Serial number and issuer, as traces have them."""
+        return unique_map_id(self.serial_number, self.issuer_name)
+
+
+class CertificateCTLCache(CertificateCache):
+    """Certificates from the records of the CTL file, with roles from their FUNCTION.
+
+    A missing, damaged or unsigned file leaves the index in use as it is. `check` and `load` block while the
+    file is read; `monitor` leaves that to a thread and swaps on the event loop. All belong to one thread.
+
+    Attributes:
+        path: the file.
+        trace: takes trace lines, None where nobody reads them; may be replaced at any time.
+        state: what the file is, as far as it has settled.
+        signature_valid: whether the file's signature is good; None where there is no file to tell of.
+        last_success: when a list was last put in use, seconds since 1970; None before the first.
+        signer: who signed the list in use; None before the first.
+    """
+
+    trace_class: ClassVar[str] = "CertificateCTLCache"
+    trace_length: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        default_time_to_live: int = DEFAULT_TIME_TO_LIVE,
+        on_event: Callable[[str, dict[str, object]], None] | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        """A cache without certificates.
+
+        Args:
+            path: the file; it need not exist.
+            default_time_to_live: seconds that phones may keep an answer.
+            on_event: called with a name and its fields: ``ctl_reload`` once for each change of the file that
+                has settled (`result` is an `Outcome`), ``ctl_monitor_error`` where a look itself failed.
+            trace: takes trace lines.
+        """
+        super().__init__()
+        self.path = path
+        self.trace = trace
+        self.state = State.NOT_READ
+        self.signature_valid: bool | None = None
+        self.last_success: float | None = None
+        self.signer: SignerIdentity | None = None
+        self._time_to_live = default_time_to_live
+        self._on_event = on_event
+        self._settled: bytes | None = None
+        self._suspect: bytes | None = None
+        self._looks = 0
+        self._last_error = ""
+
+    def load(self) -> bool:
+        """Looks until the file has settled, for use at the start; blocks. True if a list was put in use."""
+        for _ in range(SETTLE_LOOKS):
+            outcome = self.check()
+            if outcome is not Outcome.UNSETTLED:
+                return outcome is Outcome.RELOADED
+            time.sleep(SETTLE_TIME)
+        return False
+
+    def check(self) -> Outcome:
+        """One look at the file; blocks. What changed is in use afterwards.
+
+        A bad file is `Outcome.UNSETTLED` at first, and what it is once a second look has seen the same bytes.
+        """
+        return self._apply(self._look())
+
+    async def monitor(self, interval: float = POLL_INTERVAL) -> None:
+        """Looks at the file every `interval` seconds until it is cancelled: nothing else ends it."""
+        while True:
+            try:
+                await self._look_in_thread()
+                self._last_error = ""
+            except Exception as error:  # noqa: BLE001 - a monitor that ends unnoticed is worse than any error
+                self._report_failure(error)
+            await asyncio.sleep(interval)
+
+    async def _look_in_thread(self) -> None:
+        looks = self._looks
+        finding = await asyncio.to_thread(self._look)
+        if looks == self._looks:  # else `check` looked meanwhile, and what was found here may be older
+            self._apply(finding)
+
+    def _look(self) -> Finding | None:
+        return look(self.path, self._time_to_live, self._settled)
+
+    # -- what a finding changes --------------------------------------------------------------------
+
+    def _apply(self, finding: Finding | None) -> Outcome:
+        self._looks += 1
+        if finding is None:
+            self._suspect = None
+            return Outcome.UNCHANGED
+        if finding.state is not State.OK and (finding.torn or finding.content != self._suspect):
+            self._suspect = finding.content
+            return Outcome.UNSETTLED
+        first = self._settled is None
+        self._suspect, self._settled = None, finding.content
+        self.state = finding.state
+        self.signature_valid = _signature_valid(finding.state)
+        if finding.loaded is not None and finding.header is not None:
+            self._put_in_use(finding.header, finding.loaded, first=first)
+        self._report(finding)
+        return _OUTCOMES[finding.state]
+
+    def _put_in_use(self, header: Header, loaded: ListIndex, *, first: bool) -> None:
+        self.swap(loaded.index)
+        self.signer = SignerIdentity.of(header)
+        self.last_success = time.time()
+        if self.trace is not None:
+            _trace_reload(self.trace, self.path.name, loaded.keys, first=first)
+
+    def _report(self, finding: Finding) -> None:
+        left_out = finding.loaded.left_out if finding.loaded is not None else ()
+        self._emit(
+            "ctl_reload",
+            result=_OUTCOMES[finding.state],
+            path=str(self.path),
+            detail=finding.detail,
+            reason=finding.reason,
+            certificates=len(self),
+            left_out=list(left_out),
+            signer=None if self.signer is None else self.signer.unique_map_id,
+        )
+
+    def _report_failure(self, error: Exception) -> None:
+        """Says once what keeps the monitor from looking."""
+        text = f"{type(error).__name__}: {error}"
+        if text != self._last_error:
+            self._last_error = text
+            self._emit("ctl_monitor_error", path=str(self.path), reason=text)
+
+    def _emit(self, event: str, **fields: object) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event, fields)
+        except Exception as error:  # noqa: BLE001 - whoever listens must not end the watching
+            self._last_error = f"{type(error).__name__}: {error}"
+
+
+def _signature_valid(state: State) -> bool | None:
+    return None if state in (State.MISSING, State.UNREADABLE) else state is State.OK
+
+
+def _trace_reload(trace: Trace, name: str, keys: tuple[str, ...], *, first: bool) -> None:
+    """The original's lines, exact to the character; the first only where a file took another's place."""
+    if not first:
+        trace(
+            "ctl_modified",
+            "CertificateCache::localCTLCacheMonitor - "
+            f"{name} has been modified. Recaching CTL Certificate Cache",
+            file=name,
+        )
+    trace("ctl_refreshing", "updateLocalCTLCache : Refreshing the local CTL certificate cache")
+    for key in keys:
+        trace(
+            "ctl_certificate",
+            f"tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: {key}, length : {len(key)}",
+            unique_map_id=key,
+        )

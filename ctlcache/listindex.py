@@ -1,0 +1,111 @@
+"""From a trust list to the index that look-ups use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from certstore.index import CacheEntry, CertificateIndex, normal_serial, unique_map_id
+from certstore.names import same_name
+from proto.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctlcache.trustlist import Record, TrustList
+
+MAX_ROLE = 0xFF
+"""An answer carries a role in one byte; a record's FUNCTION has two. Larger ones cannot be answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListIndex:
+    """What a trust list gives the cache.
+
+    Attributes:
+        index: one entry for each identity.
+        keys: the Unique MAP ID of each record with a certificate, in the list's order.
+        left_out: the Unique MAP IDs of identities that are not in the index, because the list has two
+            different certificates for them, or one that is too large for an answer.
+    """
+
+    index: CertificateIndex
+    keys: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Identity:
+    """A serial number and issuer, and what the list's records say of it."""
+
+    serial_number: bytes
+    issuer_name: str
+    certificates: set[bytes] = field(default_factory=set)
+    roles: set[int] = field(default_factory=set)
+
+    def entry(self, time_to_live: int) -> CacheEntry | None:
+        """The entry; None where there is more than one certificate, or none that fits an answer."""
+        if len(self.certificates) != 1:
+            return None
+        try:
+            return CacheEntry(
+                serial_number=self.serial_number,
+                issuer_name=self.issuer_name,
+                certificate=next(iter(self.certificates)),
+                roles=self.roles,
+                time_to_live=time_to_live,
+            )
+        except LocalProtocolError:
+            return None
+
+
+def index_of(trust_list: TrustList, time_to_live: int) -> ListIndex:
+    """The index of a trust list, from the texts that its records have.
+
+    The same certificate in several records is one entry with all their roles. Two different certificates of
+    one serial number and issuer contradict each other: neither is vouched for, so that identity is left out.
+
+    Args:
+        trust_list: a list that was verified.
+        time_to_live: seconds that phones may keep an answer.
+    """
+    identities = list(_identities(trust_list))
+    entries = [(identity, identity.entry(time_to_live)) for identity in identities]
+    return ListIndex(
+        CertificateIndex(entry for _, entry in entries if entry is not None),
+        tuple(_key(record) for record in _certified(trust_list)),
+        tuple(
+            unique_map_id(identity.serial_number, identity.issuer_name)
+            for identity, entry in entries
+            if entry is None
+        ),
+    )
+
+
+def _certified(trust_list: TrustList) -> Iterator[Record]:
+    return (record for record in trust_list.records if record.certificate is not None)
+
+
+def _key(record: Record) -> str:
+    return unique_map_id(record.serial_number, record.issuer_name)
+
+
+def _identities(trust_list: TrustList) -> Iterator[_Identity]:
+    by_serial: dict[bytes, list[_Identity]] = {}
+    for record in _certified(trust_list):
+        identity = _identity(by_serial.setdefault(normal_serial(record.serial_number), []), record)
+        identity.certificates.add(record.certificate or b"")
+        if record.function <= MAX_ROLE:
+            identity.roles.add(record.function)
+    for identities in by_serial.values():
+        yield from identities
+
+
+def _identity(known: list[_Identity], record: Record) -> _Identity:
+    """The identity of the record among those of its serial number; a new one is added."""
+    for identity in known:
+        if same_name(identity.issuer_name, record.issuer_name):
+            return identity
+    identity = _Identity(record.serial_number, record.issuer_name)
+    known.append(identity)
+    return identity

@@ -1,0 +1,309 @@
+"""What `show ctl` and `show itl` print of a trust list, in the layout that operators and their scripts know.
+
+The original separates its columns with tabs; here they stand as a terminal shows them, at multiples of 8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from certstore.index import serial_text
+from ctlcache.model import CONTAINERS, PADDING
+from ctlcache.signing import Digest, Verification, verify
+from ctlcache.trustlist import HeaderTag, RecordTag, parse_trust_list
+from proto.codec import text_from_bytes
+from proto.errors import RemoteProtocolError
+from proto.roles import TrustRole, function_text, role_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ctlcache.trustlist import Header, Record, TrustList
+    from proto.tlv import Element
+
+Kind = Literal["CTL", "ITL"]
+
+_HEADER_NAMES: Final[dict[int, str]] = {
+    HeaderTag.SIGNER_ID: "SIGNERID",
+    HeaderTag.SIGNER_NAME: "SIGNERNAME",
+    HeaderTag.SERIAL_NUMBER: "SERIALNUMBER",
+    HeaderTag.CA_NAME: "CANAME",
+    HeaderTag.SIGNATURE_INFO: "SIGNATUREINFO",
+    HeaderTag.DIGEST_ALGORITHM: "DIGESTALGORTITHM",  # the original's spelling
+    HeaderTag.SIGNATURE_ALGORITHM_INFO: "SIGNATUREALGOINFO",
+    HeaderTag.SIGNATURE_ALGORITHM: "SIGNATUREALGORTITHM",  # likewise
+    HeaderTag.SIGNATURE_MODULUS: "SIGNATUREMODULUS",
+    HeaderTag.SIGNATURE: "SIGNATURE",
+    HeaderTag.FILE_NAME: "FILENAME",
+    HeaderTag.TIMESTAMP: "TIMESTAMP",
+    HeaderTag.SIGNER_VERSION: "SIGNERVERSION",
+}
+_RECORD_NAMES: Final[dict[int, str]] = {
+    RecordTag.RECORD_LENGTH: "RECORDLENGTH",
+    RecordTag.DNS_NAME: "DNSNAME",
+    RecordTag.SUBJECT_NAME: "SUBJECTNAME",
+    RecordTag.FUNCTION: "FUNCTION",
+    RecordTag.ISSUER_NAME: "ISSUERNAME",
+    RecordTag.SERIAL_NUMBER: "SERIALNUMBER",
+    RecordTag.PUBLIC_KEY: "PUBLICKEY",
+    RecordTag.SIGNATURE: "SIGNATURE",
+    RecordTag.CERTIFICATE: "CERTIFICATE",
+    RecordTag.IP_ADDRESS: "IPADDRESS",
+    RecordTag.CERTIFICATE_HASH: "CERTHASH",
+    RecordTag.HASH_ALGORITHM: "HASH ALGORITHM",
+}
+_UNKNOWN: Final = "UNKNOWN"
+_HIDDEN: Final = frozenset({HeaderTag.VERSION, HeaderTag.HEADER_LENGTH, PADDING})
+"""Header elements without a row: two have lines of their own, padding is nothing."""
+_TEXTS: Final = frozenset({"SIGNERNAME", "CANAME", "DNSNAME", "SUBJECTNAME", "ISSUERNAME"})
+_COLUMNS: Final = ("BYTEPOS\tTAG\t\tLENGTH\tVALUE".expandtabs(), "-------\t---\t\t------\t-----".expandtabs())
+_DIGEST_NAMES: Final[dict[int, str]] = {
+    Digest.SHA1: "SHA-1",
+    Digest.SHA256: "SHA-256",
+    Digest.SHA512: "SHA-512",
+}
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The text of a `show` command.
+
+    Attributes:
+        text: lines, without a line break after the last.
+        ok: whether there is a file, and it was parsed and verified.
+    """
+
+    text: str
+    ok: bool
+
+
+def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> Report:
+    """What `show ctl` or `show itl` prints.
+
+    Args:
+        data: the file's bytes; None where there is no file.
+        kind: which list it is.
+        modified: when the file was last modified: seconds since 1970 or a time with its zone; None leaves the
+            line out.
+    """
+    if data is None:
+        return Report("\n".join(_no_file(kind)), ok=False)
+    lines = [*_file_lines(data, kind, modified), ""]
+    try:
+        trust_list = parse_trust_list(data)
+    except RemoteProtocolError as error:
+        place = "" if error.offset is None else f" at byte {error.offset}"
+        lines += [f"The {kind} file is damaged{place}: {printable(error.reason)}.", _parsing_failed(kind)]
+        return Report("\n".join(lines), ok=False)
+    verification = verify(trust_list)
+    lines += [*_list_lines(trust_list, kind), "", _verdict(verification, kind)]
+    return Report("\n".join(lines), verification.ok)
+
+
+def printable(text: str) -> str:
+    """The text with control characters and undecodable bytes escaped (``\\x07``, ``\\xff``)."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate escape
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")
+
+
+# -- lines -------------------------------------------------------------------------------------------
+
+
+def _no_file(kind: Kind) -> list[str]:
+    how = "CTLClient plugin or run the CLI - utils ctl.." if kind == "CTL" else "the CLI - utils itl.."
+    missing = f"{kind} File not found. Please run {how} to generate the {kind} file."
+    return [f"Length of {kind} file: 0", missing, _parsing_failed(kind)]
+
+
+def _parsing_failed(kind: Kind) -> str:
+    return f"Error parsing the {kind} File."
+
+
+def _verdict(verification: Verification, kind: Kind) -> str:
+    if verification.ok:
+        return f"The {kind} file was verified successfully."
+    return f"The {kind} file was not verified: {verification.sentence}."
+
+
+def _file_lines(data: bytes, kind: Kind, modified: datetime | float | None) -> Iterator[str]:
+    yield f"The checksum value of the {kind} file:"
+    yield f"{hashlib.md5(data, usedforsecurity=False).hexdigest()}(MD5)"
+    yield f"{hashlib.sha1(data, usedforsecurity=False).hexdigest()}(SHA1)"
+    yield ""
+    yield f"Length of {kind} file: {len(data)}"
+    if modified is not None:
+        yield f"The {kind} File was last modified on {_time_text(_as_time(modified))}"
+
+
+def _as_time(modified: datetime | float) -> datetime:
+    """Local time, unless the time has a zone of its own."""
+    if not isinstance(modified, datetime):
+        modified = datetime.fromtimestamp(modified, UTC).astimezone()
+    return modified if modified.tzinfo is not None else modified.astimezone()
+
+
+def _time_text(time: datetime) -> str:
+    """As `date` prints it in English, whatever the locale."""
+    day, month = _DAYS[time.weekday()], _MONTHS[time.month - 1]
+    return f"{day} {month} {time.day:02} {time:%H:%M:%S} {time.tzname()} {time.year}"
+
+
+def _list_lines(trust_list: TrustList, kind: Kind) -> Iterator[str]:
+    yield f"Parse {kind} File"
+    yield "-" * 16
+    yield from _header_lines(trust_list.header)
+    signer = trust_list.signer_record
+    for number, record in enumerate(trust_list.records, 1):
+        yield f"{kind} Record #:{number}"
+        yield "----"
+        yield from _record_lines(record)
+        if record.function == TrustRole.SAST:
+            used = "used" if record is signer else "not used"
+            yield f"This etoken was {used} to sign the {kind} file."
+
+
+def _header_lines(header: Header) -> Iterator[str]:
+    major, minor = header.version
+    yield f"Version:\t{major}.{minor}".expandtabs()
+    yield f"HeaderLength:\t{header.header_length} (BYTES)".expandtabs()
+    yield from _COLUMNS
+    for element in header.walk():
+        if element.tag not in _HIDDEN:
+            yield _header_row(element)
+        if element.tag == HeaderTag.SIGNATURE:
+            yield from _signature_lines(element.value)
+
+
+def _header_row(element: Element) -> str:
+    name = _HEADER_NAMES.get(element.tag, _UNKNOWN)
+    if element.tag in CONTAINERS:  # its own value is the size of what follows, in 2 bytes
+        return _row(element.tag, name, 2, str(len(element.value)))
+    is_serial = element.tag == HeaderTag.SERIAL_NUMBER
+    return _row(element.tag, name, len(element.value), _value(name, element.value, is_serial=is_serial))
+
+
+def _signature_lines(signature: bytes) -> Iterator[str]:
+    for start in range(0, len(signature), 8):
+        yield "\t".expandtabs() + " ".join(f"{byte:x}" for byte in signature[start : start + 8])
+
+
+def _record_lines(record: Record) -> Iterator[str]:
+    yield from _COLUMNS
+    for element in record.elements:
+        name = _RECORD_NAMES.get(element.tag, _UNKNOWN)
+        yield _row(element.tag, name, len(element.value), _record_value(element, name))
+
+
+def _record_value(element: Element, name: str) -> str:
+    match element.tag:
+        case RecordTag.RECORD_LENGTH:
+            return str(int.from_bytes(element.value))
+        case RecordTag.FUNCTION:
+            return function_text(int.from_bytes(element.value))
+        case RecordTag.CERTIFICATE:
+            return f"{_sha1(element.value).hex(' ').upper()} (SHA1 Hash HEX)"
+        case RecordTag.CERTIFICATE_HASH:
+            return element.value.hex(" ").upper()
+        case RecordTag.HASH_ALGORITHM:
+            return _digest_name(int.from_bytes(element.value))
+    return _value(name, element.value, is_serial=element.tag == RecordTag.SERIAL_NUMBER)
+
+
+def _value(name: str, value: bytes, *, is_serial: bool) -> str:
+    if is_serial:
+        return value.hex(":").upper()
+    return printable(text_from_bytes(value)) if name in _TEXTS else ""
+
+
+def _row(tag: int, name: str, length: int, value: str) -> str:
+    gap = "\t" if len(name) >= 8 else "\t\t"
+    columns = f"{tag}\t{name}{gap}{length}\t".expandtabs()
+    return columns + value if value else columns.rstrip()
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def _digest_name(code: int) -> str:
+    return _DIGEST_NAMES.get(code, str(code))
+
+
+# -- JSON --------------------------------------------------------------------------------------------
+
+
+def report_json(
+    data: bytes | None, *, kind: Kind, modified: datetime | float | None = None
+) -> dict[str, object]:
+    """The same facts for programs: only texts, numbers, booleans, lists and dictionaries.
+
+    `found` says whether there is a file and `ok` whether it was parsed and verified; `error` has the place of
+    a damage, `reason` the closed-set outcome of the verification.
+    """
+    if data is None:
+        return {"kind": kind, "found": False, "ok": False, "reason": "missing"}
+    found: dict[str, object] = {
+        "kind": kind,
+        "found": True,
+        "length": len(data),
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "sha1": _sha1(data).hex(),
+        "modified": None if modified is None else _as_time(modified).isoformat(),
+    }
+    try:
+        trust_list = parse_trust_list(data)
+    except RemoteProtocolError as error:
+        place = {"kind": str(error.kind), "reason": printable(error.reason), "offset": error.offset}
+        return found | {"ok": False, "reason": "damaged", "error": place}
+    verification = verify(trust_list)
+    signer = trust_list.signer_record
+    return found | {
+        "ok": verification.ok,
+        "reason": str(verification.reason),
+        "header": _header_json(trust_list.header),
+        "records": [_record_json(record, signer) for record in trust_list.records],
+    }
+
+
+def _header_json(header: Header) -> dict[str, object]:
+    return {
+        "version": "{}.{}".format(*header.version),
+        "length": header.header_length,
+        "signer": printable(header.signer_name),
+        "serial_number": serial_text(header.serial_number),
+        "issuer": printable(header.ca_name),
+        "digest": _digest_name(header.digest),
+        "signature_algorithm": header.signature_algorithm,
+        "signature_modulus": header.signature_modulus,
+        "signature": header.signature.hex(),
+        "file_name": printable(header.file_name),
+        "timestamp": header.timestamp,
+    }
+
+
+def _record_json(record: Record, signer: Record | None) -> dict[str, object]:
+    certificate = record.certificate
+    return {
+        "length": record.length,
+        "dns_name": printable(record.dns_name),
+        "address": record.ip_address,
+        "function": record.function,
+        "role": role_name(record.function),
+        "subject": printable(record.subject_name),
+        "issuer": printable(record.issuer_name),
+        "serial_number": serial_text(record.serial_number) if record.serial_number else None,
+        "certificate_size": None if certificate is None else len(certificate),
+        "certificate_sha1": None if certificate is None else _sha1(certificate).hex(),
+        "signer": record is signer,
+    }
