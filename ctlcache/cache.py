@@ -115,8 +115,9 @@ class CertificateCTLCache(CertificateCache):
         Args:
             path: the file; it need not exist.
             default_time_to_live: seconds that phones may keep an answer.
-            on_event: called with a name and its fields: ``ctl_reload`` once for each change of the file that
-                has settled (`result` is an `Outcome`), ``ctl_monitor_error`` where a look itself failed.
+            on_event: called with a name and fields: the `Outcome` (``reloaded``, ``missing``, ``damaged``,
+                ``unverified`` or ``unreadable``) once for each change of the file that has settled, and
+                ``monitor_error`` where a look itself failed.
             trace: takes trace lines.
         """
         super().__init__()
@@ -197,8 +198,7 @@ class CertificateCTLCache(CertificateCache):
     def _report(self, finding: Finding) -> None:
         left_out = finding.loaded.left_out if finding.loaded is not None else ()
         self._emit(
-            "ctl_reload",
-            result=_OUTCOMES[finding.state],
+            str(_OUTCOMES[finding.state]),
             path=str(self.path),
             detail=finding.detail,
             reason=finding.reason,
@@ -212,7 +212,7 @@ class CertificateCTLCache(CertificateCache):
         text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             self._last_error = text
-            self._emit("ctl_monitor_error", path=str(self.path), reason=text)
+            self._emit("monitor_error", path=str(self.path), reason=text)
 
     def _emit(self, event: str, **fields: object) -> None:
         if self._on_event is None:
