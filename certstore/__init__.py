@@ -1,5 +1,6 @@
 """Which certificates the cluster trusts, and as what: names, purposes, the store and the cache over it."""
 
+from certstore.cache import CertificateDBCache
 from certstore.certificate import (
     Certificate,
     CertificateError,
@@ -29,6 +30,7 @@ __all__ = [
     "CacheEntry",
     "Certificate",
     "CertificateCache",
+    "CertificateDBCache",
     "CertificateError",
     "CertificateIndex",
     "CertificateStore",

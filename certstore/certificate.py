@@ -60,13 +60,9 @@ class Certificate:
             CertificateError: the bytes are not one certificate, or too many for an answer.
         """
         if len(der) > MAX_CERTIFICATE_SIZE:
-            raise CertificateError(
-                f"the certificate has {len(der)} bytes; {MAX_CERTIFICATE_SIZE} fit an answer"
-            )
+            raise CertificateError(f"the certificate has {len(der)} bytes; {MAX_CERTIFICATE_SIZE} fit an answer")
         try:
-            with (
-                warnings.catch_warnings()
-            ):  # old tokens have negative serial numbers: odd, and still certificates
+            with warnings.catch_warnings():  # old tokens have negative serial numbers: odd, and still certificates
                 warnings.simplefilter("ignore", CryptographyDeprecationWarning)
                 return cls._from_x509(der, x509.load_der_x509_certificate(der))
         except Exception as error:  # whatever the parser finds in hostile DER, callers get one error
@@ -116,7 +112,7 @@ def _serial_bytes(serial_number: int) -> bytes:
     return serial_number.to_bytes((~serial_number).bit_length() // 8 + 1, signed=True)
 
 
-# -- files ---------------------------------------------------------------------------------------------
+# -- files -------------------------------------------------------------------------------------------------
 
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([^-]*)-----END \1-----")
 _PEM_CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
@@ -135,9 +131,7 @@ def read_certificate_file(path: Path) -> list[bytes]:
     if b"-----BEGIN " in data:
         return _pem_certificates(data, path)
     if data[:1] != b"\x30":
-        raise CertificateError(
-            f"{path}: neither PEM (-----BEGIN CERTIFICATE-----) nor DER; is it a certificate?"
-        )
+        raise CertificateError(f"{path}: neither PEM (-----BEGIN CERTIFICATE-----) nor DER; is it a certificate?")
     return [data]
 
 
@@ -162,9 +156,7 @@ def _pem_certificates(data: bytes, path: Path) -> list[bytes]:
     if not bodies:
         raise CertificateError(f"{path}: PEM without a whole certificate (-----BEGIN CERTIFICATE----- … END)")
     if len(bodies) != sum(data.count(b"-----BEGIN %b-----" % label) for label in _PEM_CERTIFICATES):
-        raise CertificateError(
-            f"{path}: a certificate in it is cut off: -----END CERTIFICATE----- is missing"
-        )
+        raise CertificateError(f"{path}: a certificate in it is cut off: -----END CERTIFICATE----- is missing")
     return [_base64(body, number, path) for number, body in enumerate(bodies, 1)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING
 
-from certstore.names import same_name
+from certstore.names import name_key, same_name
 from proto.codec import encode_payload
 from proto.messages import (
     CertVerificationResponse,
@@ -88,37 +88,91 @@ class CacheEntry:
         return self.query_payload[7 : 7 + self._certificate_size]
 
 
+class _Namesakes:
+    """The entries that share one serial number, by issuer: some authorities number all alike."""
+
+    __slots__ = ("by_issuer", "by_key")
+
+    def __init__(self, by_issuer: dict[str, CacheEntry]) -> None:
+        self.by_issuer = by_issuer
+        self.by_key: dict[frozenset[tuple[str, str]], CacheEntry] = {}
+        for issuer_name, entry in by_issuer.items():
+            self.by_key.setdefault(name_key(issuer_name), entry)
+
+    def find(self, issuer_name: str) -> CacheEntry | None:
+        entry = self.by_issuer.get(issuer_name)
+        if entry is None:
+            key = name_key(issuer_name)
+            entry = self.by_key.get(key) if key else None
+        return entry
+
+
 class CertificateIndex:
     """Entries by serial number and issuer. Made once, never changed: replaced as a whole.
 
-    One dictionary look-up by serial number; issuers are compared after it, the exact text first.
+    One dictionary look-up by serial number; issuers are compared after it, the exact text first. Of several
+    entries with the same serial number and the same issuer's text, the first is kept.
     """
 
     __slots__ = ("_by_serial", "_size")
 
     def __init__(self, entries: Iterable[CacheEntry] = ()) -> None:
-        self._by_serial: dict[bytes, CacheEntry | tuple[CacheEntry, ...]] = {}
-        self._size = 0
+        self._by_serial: dict[bytes, CacheEntry | _Namesakes] = {}
+        shared: dict[bytes, dict[str, CacheEntry]] = {}
         for entry in entries:
-            self._add(entry)
+            first = self._by_serial.setdefault(entry.serial_number, entry)
+            if first is not entry and isinstance(first, CacheEntry):
+                issuers = shared.setdefault(entry.serial_number, {first.issuer_name: first})
+                issuers.setdefault(entry.issuer_name, entry)
+        self._size = len(self._by_serial)
+        for serial_number, by_issuer in shared.items():
+            self._put(serial_number, by_issuer)
 
-    def _add(self, entry: CacheEntry) -> None:
-        present = self._by_serial.get(entry.serial_number)
-        self._size += 1
-        if present is None:
-            self._by_serial[entry.serial_number] = entry
-        elif isinstance(present, tuple):
-            self._by_serial[entry.serial_number] = (*present, entry)
+    def _put(self, serial_number: bytes, by_issuer: dict[str, CacheEntry]) -> None:
+        """Makes these the entries with that serial number."""
+        self._size += len(by_issuer) - len(self._with_serial(serial_number))
+        if len(by_issuer) > 1:
+            self._by_serial[serial_number] = _Namesakes(by_issuer)
+        elif by_issuer:
+            self._by_serial[serial_number] = next(iter(by_issuer.values()))
         else:
-            self._by_serial[entry.serial_number] = (present, entry)
+            self._by_serial.pop(serial_number, None)
+
+    def _with_serial(self, serial_number: bytes) -> dict[str, CacheEntry]:
+        found = self._by_serial.get(serial_number)
+        if found is None:
+            return {}
+        return found.by_issuer if isinstance(found, _Namesakes) else {found.issuer_name: found}
+
+    def updated(self, *, remove: Iterable[tuple[bytes, str]], add: Iterable[CacheEntry]) -> CertificateIndex:
+        """A new index: this one without some entries, then with others. The entries are not encoded again.
+
+        Args:
+            remove: serial number without leading zeros, and the issuer's exact text; those that are not there
+            are
+                passed over.
+            add: entries; each takes the place of one with the same serial number and issuer's text.
+        """
+        index = CertificateIndex()
+        index._by_serial, index._size = self._by_serial.copy(), self._size
+        touched: dict[bytes, dict[str, CacheEntry]] = {}
+        for serial_number, issuer_name in remove:
+            touched.setdefault(serial_number, dict(self._with_serial(serial_number))).pop(issuer_name, None)
+        for entry in add:
+            serial_number = entry.serial_number
+            by_issuer = touched.setdefault(serial_number, dict(self._with_serial(serial_number)))
+            by_issuer[entry.issuer_name] = entry
+        for serial_number, by_issuer in touched.items():
+            index._put(serial_number, by_issuer)
+        return index
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[CacheEntry]:
         for found in self._by_serial.values():
-            if isinstance(found, tuple):
-                yield from found
+            if isinstance(found, _Namesakes):
+                yield from found.by_issuer.values()
             else:
                 yield found
 
@@ -127,14 +181,9 @@ class CertificateIndex:
         found = self._by_serial.get(serial_number) or self._by_serial.get(normal_serial(serial_number))
         if found is None:
             return None
-        candidates = found if isinstance(found, tuple) else (found,)
-        for entry in candidates:
-            if entry.issuer_name == issuer_name:
-                return entry
-        for entry in candidates:
-            if same_name(entry.issuer_name, issuer_name):
-                return entry
-        return None
+        if isinstance(found, _Namesakes):
+            return found.find(issuer_name)
+        return found if same_name(found.issuer_name, issuer_name) else None
 
 
 _ROLES: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -156,9 +205,7 @@ def _verification_payload(roles: tuple[int, ...], time_to_live: int) -> bytes:
         if len(_VERIFICATION_PAYLOADS) > _SHARED_LIMIT:
             _VERIFICATION_PAYLOADS.clear()
         payload = encode_payload(
-            CertVerificationResponse(
-                session_id=0, status=TrustStatus.TRUSTED, roles=roles, time_to_live=time_to_live
-            )
+            CertVerificationResponse(session_id=0, status=TrustStatus.TRUSTED, roles=roles, time_to_live=time_to_live)
         )
         _VERIFICATION_PAYLOADS[key] = payload
     return payload

@@ -118,9 +118,7 @@ class CertificateStore(ABC):
         """
 
     @abstractmethod
-    def changes_since(
-        self, number: int, on_bad_row: Callable[[BadRow], None] | None = None
-    ) -> Changes | None:
+    def changes_since(self, number: int, on_bad_row: Callable[[BadRow], None] | None = None) -> Changes | None:
         """What changed after the change number `number`; None where that is unknown: read everything."""
 
     @abstractmethod

@@ -1,0 +1,235 @@
+"""The cache of the store's certificates, kept in step with the database."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from certstore.index import CacheEntry, CertificateIndex
+from certstore.lookup import CertificateCache
+from certstore.store import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from certstore.certificate import TrustedCertificate
+    from certstore.store import BadRow, CertificateStore, Changes
+
+FIRST_RETRY = 0.25
+LAST_RETRY = 30.0
+"""Seconds between attempts while the database cannot be reached: doubled from the first to the last."""
+MAX_BAD_ROWS_REPORTED = 20
+"""Rows of one refresh that are reported one by one; the event ``refreshed`` has the number of all."""
+
+
+class Backoff:
+    """Seconds to wait before the next attempt: doubled each time up to a limit."""
+
+    def __init__(self, first: float = FIRST_RETRY, last: float = LAST_RETRY) -> None:
+        self._first = first
+        self._last = last
+        self._next = first
+
+    def next(self) -> float:
+        """The wait after one more failure."""
+        wait = self._next
+        self._next = min(2 * wait, self._last)
+        return wait
+
+    def reset(self) -> None:
+        """An attempt succeeded."""
+        self._next = self._first
+
+
+class CertificateDBCache(CertificateCache):
+    """The certificates of a store in memory, as an index that is replaced when the store changes.
+
+    While the database cannot be reached, the last index answers. Readers never wait: an index is built aside.
+
+    Events, for logs and metrics (in the thread that refreshes; an exception in the callback is ignored):
+
+    - ``refreshed``: ``certificates`` in the index, ``generation``, ``full`` (everything was read, or only
+    what
+      changed), ``changed`` and ``removed`` (of an incremental one), ``bad_rows``, ``seconds``
+    - ``bad_row``: ``identity``, ``reason``; a row that cannot be used
+    - ``refresh_failed``: ``reason``, ``retry_in`` seconds
+    - ``reconnected``: ``reconnects`` so far
+    """
+
+    trace_class: ClassVar[str] = "CertificateDBCACHE"
+
+    def __init__(
+        self,
+        store: CertificateStore,
+        *,
+        default_time_to_live: int = 86_400,
+        on_event: Callable[[str, dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Empty until `load`.
+
+        Args:
+            store: where the certificates are; not closed by the cache.
+            default_time_to_live: seconds, for certificates without their own.
+            on_event: is told what happens.
+        """
+        super().__init__()
+        self._store = store
+        self._default_time_to_live = default_time_to_live
+        self._on_event = on_event
+        self._refreshing = threading.Lock()
+        self._number = 0
+        self._compare_all = True
+        self._db_up = False
+        self._was_down = False
+        self._reconnects = 0
+        self._bad_rows = 0
+
+    @property
+    def db_up(self) -> bool:
+        """Whether the last attempt to read the store succeeded."""
+        return self._db_up
+
+    @property
+    def reconnects(self) -> int:
+        """How often the store came back after it could not be read."""
+        return self._reconnects
+
+    # -- refreshing
+
+    def load(self) -> None:
+        """Reads the whole store. Blocks. Raises `StoreError`; the index in use stays then."""
+        with self._refreshing:
+            self._compare_all = True
+            self._refresh(pace=False)
+
+    def refresh(self) -> bool:
+        """Reads what changed since the last time, all of it where that is not known. Blocks, but no reader.
+
+        Returns:
+            Whether there is a new index.
+
+        Raises:
+            StoreError: the store cannot be read. The index in use stays; the next refresh reads everything.
+        """
+        with self._refreshing:
+            return self._refresh(pace=True)
+
+    def _refresh(self, *, pace: bool) -> bool:
+        started, self._bad_rows = monotonic(), 0
+        try:
+            number = self._store.change_number()
+            if not self._compare_all and number == self._number:
+                self._came_back()
+                return False
+            changes = None if self._compare_all else self._store.changes_since(self._number, self._bad_row)
+            if changes is None:
+                index = self._read_all(pace=pace)
+            else:
+                index, number = self._with_changes(changes), changes.number
+        except BaseException:
+            self._went_down()
+            raise
+        self._number, self._compare_all = number, False
+        self.swap(index)
+        self._came_back()
+        self._report_refreshed(changes, monotonic() - started)
+        return True
+
+    def _read_all(self, *, pace: bool) -> CertificateIndex:
+        """An index of the whole store. Commits meanwhile come after the number that was read before."""
+        trusted = self._store.trusted(self._bad_row)
+        return CertificateIndex(map(self._entry, _paced(trusted) if pace else trusted))
+
+    def _with_changes(self, changes: Changes) -> CertificateIndex:
+        return self.index.updated(remove=changes.removed, add=map(self._entry, changes.changed))
+
+    def _entry(self, trusted: TrustedCertificate) -> CacheEntry:
+        own = trusted.time_to_live
+        return CacheEntry(
+            serial_number=trusted.certificate.serial_number,
+            issuer_name=trusted.certificate.issuer_name,
+            certificate=trusted.certificate.der,
+            roles=trusted.roles,
+            time_to_live=self._default_time_to_live if own is None else own,
+        )
+
+    # -- watching
+
+    async def monitor(self, interval: float = 0.25) -> None:
+        """Refreshes whenever the store changed, until cancelled.
+
+        Args:
+            interval: seconds between looks at the store. A look costs microseconds.
+
+        Whatever goes wrong is reported and tried again, after 0.25 s at first and 30 s at last.
+        """
+        backoff = Backoff()
+        while True:
+            try:
+                await asyncio.to_thread(self._poll)
+            except Exception as error:  # noqa: BLE001 - a dead monitor leaves phones with old answers
+                wait = backoff.next()
+                self._report_failure(error, wait)
+            else:
+                backoff.reset()
+                wait = interval
+            await asyncio.sleep(wait)
+
+    def _poll(self) -> None:
+        if self._store.changed() or self._compare_all:
+            self.refresh()
+
+    def _went_down(self) -> None:
+        self._db_up, self._was_down, self._compare_all = False, True, True
+
+    def _came_back(self) -> None:
+        if self._was_down:
+            self._reconnects += 1
+            self._emit("reconnected", reconnects=self._reconnects)
+        self._db_up, self._was_down = True, False
+
+    # -- reporting
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        if self._on_event is not None:
+            with suppress(Exception):  # an observer that fails must not stop the refresh
+                self._on_event(event, fields)
+
+    def _bad_row(self, row: BadRow) -> None:
+        self._bad_rows += 1
+        if self._bad_rows <= MAX_BAD_ROWS_REPORTED:
+            self._emit("bad_row", identity=row.identity, reason=row.reason)
+
+    def _report_refreshed(self, changes: Changes | None, seconds: float) -> None:
+        self._emit(
+            "refreshed",
+            certificates=len(self),
+            generation=self.generation,
+            full=changes is None,
+            changed=0 if changes is None else len(changes.changed),
+            removed=0 if changes is None else len(changes.removed),
+            bad_rows=self._bad_rows,
+            seconds=seconds,
+        )
+
+    def _report_failure(self, error: Exception, retry_in: float) -> None:
+        self._went_down()
+        reason = str(error) if isinstance(error, StoreError) else repr(error)
+        self._emit("refresh_failed", reason=reason, retry_in=retry_in)
+
+
+_PACE = 64
+"""Certificates between two pauses: about a millisecond's work."""
+_PAUSE = 0.0001
+"""Seconds. Without a pause, a thread that computes runs for 5 ms before the interpreter lets phones in."""
+
+
+def _paced(certificates: Iterable[TrustedCertificate]) -> Iterator[TrustedCertificate]:
+    """The same, with pauses in which the event loop's thread gets its turn."""
+    for number, certificate in enumerate(certificates):
+        if number % _PACE == 0:
+            sleep(_PAUSE)
+        yield certificate
