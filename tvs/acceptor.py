@@ -1,0 +1,170 @@
+"""Takes connections from the listening sockets, and refuses them before TLS is started where a limit is reached.
+
+A phone that is refused at once asks its next TVS server; one that is left waiting does not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from tvs.session import PhoneSession
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tvs.service import Service
+
+ACCEPTS_PER_TURN = 64
+"""Connections taken before other phones get their turn."""
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_PAUSE = 0.2
+"""Seconds without accepting after the descriptors ran out."""
+
+
+def listen(host: str, port: int, *, backlog: int = 4096) -> socket.socket:
+    """A listening socket; port 0 is any free one. Raises `OSError`.
+
+    TCP_NODELAY is set here because accepted sockets inherit it. An IPv6 wildcard takes IPv4 too.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family == socket.AF_INET6 and host == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind((host, port))
+        listener.listen(backlog)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+class Acceptor:
+    """The listening sockets of one worker and the sessions that came from them.
+
+    Args:
+        service: what all sessions share.
+        listeners: listening sockets, non-blocking; whoever made them closes them.
+    """
+
+    def __init__(self, service: Service, listeners: Sequence[socket.socket]) -> None:
+        self._service = service
+        self._listeners = tuple(listeners)
+        self.sessions: set[PhoneSession] = set()
+        self._addresses: dict[str, int] = {}
+        self._spare = _spare_descriptor()
+        self._accepting = False
+
+    def start(self) -> None:
+        """Begins to accept."""
+        self._accepting = True
+        for listener in self._listeners:
+            self._service.loop.add_reader(listener.fileno(), self._accept, listener)
+
+    def stop(self) -> None:
+        """Accepts no more; sessions go on."""
+        self._accepting = False
+        for listener in self._listeners:
+            self._service.loop.remove_reader(listener.fileno())
+
+    def close(self) -> None:
+        """Ends what is left."""
+        self.stop()
+        for session in tuple(self.sessions):
+            session.abort()
+        if self._spare >= 0:
+            os.close(self._spare)
+            self._spare = -1
+
+    def closed(self, session: PhoneSession) -> None:
+        """A session has ended."""
+        self.sessions.discard(session)
+        if self._service.config.max_per_address:
+            left = self._addresses.get(session.address, 0) - 1
+            if left > 0:
+                self._addresses[session.address] = left
+            else:
+                self._addresses.pop(session.address, None)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                connection, address = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:
+                    self._out_of_descriptors(listener)
+                    return
+                continue  # the phone left before it was accepted (ECONNABORTED and its like)
+            self._take(listener, connection, _plain_address(address[0]))
+
+    def _take(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
+        service = self._service
+        counts = service.counts
+        counts.attempted += 1
+        reason = self._refusal(address)
+        if reason is not None:
+            connection.close()
+            counts.rejected(reason)
+            service.stranger("connection_rejected", address, reason=reason)
+            return
+        connection.setblocking(False)
+        counts.connection_accepted()
+        session = PhoneSession(service, connection, address, service.context, counts.accepted)
+        self.sessions.add(session)
+        if service.config.max_per_address:
+            self._addresses[address] = self._addresses.get(address, 0) + 1
+        session.start(listener.fileno(), counts.attempted, counts.accepted)
+
+    def _refusal(self, address: str) -> str | None:
+        config = self._service.config
+        if len(self.sessions) >= config.max_connections:
+            return "connections"
+        if self._service.counts.open["handshake"] >= config.max_half_open:
+            return "half_open"
+        if config.max_per_address and self._addresses.get(address, 0) >= config.max_per_address:
+            return "address"
+        return None
+
+    def _out_of_descriptors(self, listener: socket.socket) -> None:
+        """Refuses one waiting phone by way of the spare descriptor, then pauses."""
+        self._service.counts.rejected("descriptors")
+        self._service.stranger("connection_rejected", "", reason="descriptors")
+        os.close(self._spare)
+        with contextlib.suppress(OSError):
+            listener.accept()[0].close()
+        try:
+            self._spare = _spare_descriptor()
+        except OSError:
+            self._spare = -1
+        self.stop()
+        self._service.loop.call_later(_PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if self._service.stopping:
+            return
+        if self._spare < 0:
+            try:
+                self._spare = _spare_descriptor()
+            except OSError:
+                self._service.loop.call_later(_PAUSE, self._resume)
+                return
+        self.start()
+
+
+def _spare_descriptor() -> int:
+    """A descriptor kept in reserve for the moment when there are none left."""
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _plain_address(address: str) -> str:
+    """An IPv4 phone's address as such, also where it came in on an IPv6 socket."""
+    return address.removeprefix("::ffff:") if "." in address else address

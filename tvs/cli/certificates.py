@@ -1,0 +1,153 @@
+"""`tvs show cert …` and `tvs set cert …`: the certificates of the cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.certificate import read_certificate_file
+from certstore.purposes import Purpose, find_purpose
+from tvs.cli.common import (
+    FAILED,
+    OK,
+    USAGE,
+    CommandError,
+    handled_by,
+    json_option,
+    say,
+    say_json,
+    state_option,
+    store_of,
+)
+from tvs.describe import certificate_fields, certificate_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from certstore.store import CertificateStore, StoreEntry
+    from tvs.cli.common import Commands
+
+IMPORTED = "Trust Certificate"
+"""The description that administrators know of imported certificates."""
+_NAMES = "UNIT, NAME or UNIT/NAME, as `show cert list` prints them"
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show cert list|own|trust`."""
+    cert = show.add_parser("cert", help="certificates of the cluster").add_subparsers(
+        title="which", metavar="WHICH", required=True
+    )
+    listing = cert.add_parser("list", help="a line for each certificate", description="Lists certificates.")
+    listing.add_argument("which", choices=("own", "trust"), help="the cluster's own ones, or the trusted ones")
+    _finish(listing, _list)
+    for which, help_text in (
+        ("own", "an own certificate's fields"),
+        ("trust", "a trusted certificate's fields"),
+    ):
+        parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.")
+        parser.add_argument("name", metavar="NAME", help=_NAMES)
+        parser.set_defaults(which=which)
+        _finish(parser, _show)
+
+
+def add_set_commands(change: Commands) -> None:
+    """Adds `set cert import trust` and `set cert delete`."""
+    cert = change.add_parser("cert", help="change certificates").add_subparsers(
+        title="what to do", metavar="ACTION", required=True
+    )
+    imports = cert.add_parser("import", help="import a certificate").add_subparsers(
+        title="where to", metavar="WHERE", required=True
+    )
+    trust = imports.add_parser(
+        "trust",
+        help="import a trusted certificate",
+        description="Imports certificates into a trust store. The running service notices within a second.",
+        epilog="example:\n  tvs set cert import trust Phone-SAST-trust SAST-ADN008580ef.cer",
+    )
+    trust.add_argument("purpose", metavar="PURPOSE", help="trust store, such as Phone-SAST-trust")
+    trust.add_argument("file", type=Path, metavar="FILE", help="PEM (one or more certificates) or DER")
+    trust.add_argument("--time-to-live", type=int, metavar="SECONDS", help="how long phones keep answers about it")
+    _finish(trust, _import)
+    delete = cert.add_parser("delete", help="delete a certificate", description="Deletes a certificate from a unit.")
+    delete.add_argument("unit", metavar="UNIT", help="unit, such as Phone-SAST-trust")
+    delete.add_argument("name", metavar="NAME", help="name.pem, as `show cert list` prints it")
+    _finish(delete, _delete)
+
+
+def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
+    state_option(parser)
+    json_option(parser)
+    handled_by(parser, handler)
+
+
+def _unit(text: str) -> Purpose:
+    try:
+        return find_purpose(text)
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        entries = store.entries(own=arguments.which == "own")
+    if arguments.json:
+        say_json([{"unit": e.unit, "name": e.name, "description": e.description} for e in entries])
+        return OK
+    for entry in entries:
+        say(f"{entry.unit}/{entry.name}: {entry.description}".rstrip())
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        entry = _find(store, arguments.name, own=arguments.which == "own")
+    if arguments.json:
+        say_json({"unit": entry.unit, "name": entry.name, **certificate_fields(entry.certificate.der)})
+    else:
+        say(certificate_text(entry.certificate.der))
+    return OK
+
+
+def _find(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
+    unit, slash, rest = name.partition("/")
+    if slash:
+        return store.entry(_unit(unit), rest)
+    plain = name.removesuffix(".pem").lower()
+    entries = [entry for entry in store.entries(own=own) if entry.name.removesuffix(".pem").lower() == plain]
+    if len(entries) == 1:
+        return entries[0]
+    if entries:
+        units = ", ".join(f"{entry.unit}/{entry.name}" for entry in entries)
+        raise CommandError(f"{name} stands in several units; say which: {units}", FAILED)
+    which = "own" if own else "trust"
+    raise CommandError(f"there is no certificate {name}; see: tvs show cert list {which}", FAILED)
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    unit = _unit(arguments.purpose)
+    if unit.own:
+        raise CommandError(f"{unit} is an own certificate's unit, no trust store; is {unit}-trust meant?", USAGE)
+    if arguments.time_to_live is not None and not 1 <= arguments.time_to_live <= 0xFFFF_FFFF:
+        raise CommandError(f"--time-to-live {arguments.time_to_live} is not in 1 … {0xFFFF_FFFF} seconds", USAGE)
+    certificates = read_certificate_file(arguments.file)
+    with store_of(arguments) as store, store.transaction():
+        entries = [
+            store.import_certificate(der, unit, time_to_live=arguments.time_to_live, description=IMPORTED)
+            for der in certificates
+        ]
+    if arguments.json:
+        say_json([{"unit": entry.unit, "name": entry.name} for entry in entries])
+    else:
+        say(f"Successfully imported certificate for {unit}.")
+    return OK
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        entry = store.delete(_unit(arguments.unit), arguments.name)
+    if arguments.json:
+        say_json({"unit": entry.unit, "name": entry.name, "deleted": True})
+    else:
+        say(f"Successfully deleted {entry.unit}/{entry.name}.")
+    return OK

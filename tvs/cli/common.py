@@ -1,0 +1,114 @@
+"""What the commands share: options, exit statuses, the state directory, output."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from tvs.config import default_state
+from tvs.state import StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from certstore.store import CertificateStore
+
+    Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - argparse gives it no public name
+
+OK = 0
+FAILED = 1
+"""The command did what it should and the result is negative: not trusted, not verified, not found."""
+USAGE = 2
+NO_ANSWER = 3
+INTERRUPTED = 130
+
+
+class CommandError(Exception):
+    """The command cannot go on: a sentence that says what, where and what to do.
+
+    Attributes:
+        status: exit status.
+    """
+
+    def __init__(self, sentence: str, status: int = FAILED) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that keeps the examples of a help text as they are, and says where help is."""
+
+    def __init__(self, *args: object, **settings: object) -> None:
+        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("allow_abbrev", False)
+        super().__init__(*args, **settings)  # type: ignore[arg-type] # argparse's own settings
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the problem and ends with status 2."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def state_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--state`."""
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="DIR",
+        help="the state directory (default: TVS_STATE, else /var/lib/tvs or ~/.local/state/tvs)",
+    )
+
+
+def json_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON for machines")
+
+
+def state_of(arguments: argparse.Namespace) -> StateDirectory:
+    """The state directory that the arguments name."""
+    return StateDirectory(arguments.state or default_state())
+
+
+@contextmanager
+def store_of(arguments: argparse.Namespace) -> Iterator[CertificateStore]:
+    """The certificate database, open for the length of a with-block."""
+    store = state_of(arguments).store()
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def say(text: str = "") -> None:
+    """A line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: object) -> None:
+    """A value as JSON on standard output."""
+    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def progress(text: str) -> None:
+    """A step of longer work: on standard error, only for a person."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"  {text}\n")
+
+
+def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> bool:
+    """Asks a question whose answer may be given beforehand with --yes; anything but yes is no."""
+    if arguments.yes:
+        say(f"{question}{yes[0]}")
+        return True
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in yes
+
+
+def handled_by(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
+    """Names the function that runs a command; it returns the exit status."""
+    parser.set_defaults(handler=handler)

@@ -1,0 +1,71 @@
+"""`tvs init`: a new state directory."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
+from tvs.provision import KeyType, Plan, initialise
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+_EPILOG = """\
+Makes the certificate database, own TVS, CallManager, CAPF and ITLRecovery certificates with their keys, and signed
+trust lists under DIR/tftp/, in mixed mode. A directory that exists is left alone.
+
+examples:
+  tvs init --state /var/lib/tvs --name cucm-pub.example.com --address 192.0.2.10
+  tvs init --state DIR --name pub --subject 'OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL'
+"""
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `init`."""
+    parser = commands.add_parser(
+        "init", help="make a state directory", description="Makes a state directory.", epilog=_EPILOG
+    )
+    state_option(parser)
+    parser.add_argument("--name", metavar="HOST", help="this node's host name (default: this machine's)")
+    parser.add_argument("--address", metavar="IP", help="this node's IP address, for certificates and trust lists")
+    parser.add_argument(
+        "--subject",
+        default=Plan(name="x").organisation,
+        metavar="NAME",
+        help="the rest of the certificates' names after CN (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--tvs-key",
+        type=KeyType,
+        choices=list(KeyType),
+        default=KeyType.RSA2048,
+        metavar="KIND",
+        help="key of the TVS certificate: rsa2048 (default; every phone), rsa4096 (four times the CPU), "
+        "p256 (fastest; phones with ECDSA only)",
+    )
+    handled_by(parser, _init)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    plan = Plan(
+        name=arguments.name or _host_name(),
+        address=arguments.address,
+        organisation=arguments.subject,
+        tvs_key=arguments.tvs_key,
+    )
+    state = initialise(state_of(arguments).path, plan, progress)
+    say(f"Made {state.path} for {plan.name}, in mixed mode.")
+    say(f"  database      {state.database}")
+    say(f"  private keys  {state.keys}")
+    say(f"  CTL file      {state.ctl_file}")
+    say(f"  ITL file      {state.itl_file}")
+    say(f"Start the service with: tvs serve --state {state.path}")
+    return OK
+
+
+def _host_name() -> str:
+    name = socket.gethostname()
+    return name if len(name) <= 64 else name.partition(".")[0]

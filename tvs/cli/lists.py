@@ -1,0 +1,76 @@
+"""`tvs show ctl` and `tvs show itl`."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ctlcache.report import report, report_json
+from ctlcache.trustlist import MAX_SIZE
+from tvs.cli.common import (
+    FAILED,
+    OK,
+    CommandError,
+    handled_by,
+    json_option,
+    say,
+    say_json,
+    state_of,
+    state_option,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+    Kind = Literal["CTL", "ITL"]
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show ctl` and `show itl`."""
+    kinds: tuple[Kind, ...] = ("CTL", "ITL")
+    for kind in kinds:
+        parser = show.add_parser(
+            kind.lower(),
+            help=f"the {kind} file: checksums, header, records, signature",
+            description=f"Shows a {kind} file and verifies its signature.",
+            epilog=f"exit statuses: 0 verified, 1 no {kind} file, damaged or not verified.",
+        )
+        parser.add_argument(
+            "file",
+            nargs="?",
+            type=Path,
+            metavar="FILE",
+            help=f"default: tftp/{kind}File.tlv in the state directory",
+        )
+        state_option(parser)
+        json_option(parser)
+        handled_by(parser, functools.partial(_show, kind))
+
+
+def _show(kind: Kind, arguments: argparse.Namespace) -> int:
+    state = state_of(arguments)
+    if arguments.file is None:
+        state.require()
+    path = arguments.file or (state.ctl_file if kind == "CTL" else state.itl_file)
+    data, modified = _read(path)
+    if arguments.json:
+        facts = report_json(data, kind=kind, modified=modified)
+        say_json(facts)
+        return OK if facts["ok"] else FAILED
+    shown = report(data, kind=kind, modified=modified)
+    say(shown.text)
+    return OK if shown.ok else FAILED
+
+
+def _read(path: Path) -> tuple[bytes | None, float | None]:
+    """The file's bytes, one more than the limit at the most, and its time; None where there is no file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_SIZE + 1), path.stat().st_mtime
+    except FileNotFoundError:
+        return None, None
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror}") from None

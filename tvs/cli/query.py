@@ -1,0 +1,229 @@
+"""`tvs query`: asks a Trust Verification Service as a phone does."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError, read_certificate_file
+from ctlcache.signing import verify_with
+from ctlcache.trustlist import MAX_SIZE, TrustList, parse_trust_list
+from proto.errors import LocalProtocolError, RemoteProtocolError
+from proto.messages import QueryCertResponse, Response, TrustStatus
+from proto.roles import TrustRole, role_name
+from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
+from tvs.client import DEFAULT_TIMEOUT, NoAnswer, ServerTrust, TVSClient
+from tvs.config import DEFAULT_PORT, Endpoint
+from tvs.log import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+_EPILOG = """\
+examples:
+  ask for the signer of a CTL file, as a phone does that does not know it:
+    tvs query --server 192.0.2.10 --trust ITLFile.tlv --ctl CTLFile.tlv
+  ask for a certificate's identity, or whether exactly this certificate is trusted:
+    tvs query --server 192.0.2.10 --trust ITLFile.tlv --certificate server.pem [--verify]
+  ask for names and a serial number:
+    tvs query --server 192.0.2.10 --trust ITLFile.tlv \\
+        --subject 'CN=pub;OU=TAC;O=Cisco' --issuer 'CN=pub;OU=TAC;O=Cisco' --serial 70CAF64E090751B9DF22F49F754FC5BB
+
+exit statuses: 0 trusted, 1 not trusted, 2 wrong usage, 3 no answer.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What is asked: an identity, or with `certificate` whether exactly that one is trusted."""
+
+    subject: str
+    issuer: str
+    serial: bytes
+    certificate: bytes | None = None
+    trust_list: TrustList | None = None
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `query`."""
+    parser = commands.add_parser(
+        "query",
+        help="ask a service, as a phone does",
+        description="Asks a Trust Verification Service.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("--server", required=True, metavar="HOST[:PORT]", help="the service (port 2445)")
+    trust = parser.add_mutually_exclusive_group(required=True)
+    trust.add_argument(
+        "--trust",
+        type=Path,
+        metavar="FILE",
+        help="an ITL, a CTL or a PEM that vouches for the server's certificate",
+    )
+    trust.add_argument("--insecure", action="store_true", help="take any server's certificate")
+    parser.add_argument("--ctl", type=Path, metavar="FILE", help="ask for the signer of this CTL or ITL file")
+    parser.add_argument("--certificate", type=Path, metavar="FILE", help="ask for this certificate (PEM or DER)")
+    parser.add_argument(
+        "--verify", action="store_true", help="with --certificate: ask whether exactly this one is trusted"
+    )
+    parser.add_argument("--subject", metavar="NAME", help="subject name in CTL form (CN=…;OU=…)")
+    parser.add_argument("--issuer", metavar="NAME", help="issuer name in CTL form")
+    parser.add_argument("--serial", metavar="HEX", help="serial number, hex digits")
+    parser.add_argument("--device", default="CP-8861-SEP000000000000", help="the phone's name (default: %(default)s)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="for each step (default: %(default)g)",
+    )
+    json_option(parser)
+    handled_by(parser, _query)
+
+
+def _query(arguments: argparse.Namespace) -> int:
+    question = _question(arguments)
+    try:
+        server = Endpoint.parse(arguments.server, DEFAULT_PORT)
+        trust = ServerTrust(anyone=True) if arguments.insecure else ServerTrust.from_file(arguments.trust)
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
+    try:
+        answer = asyncio.run(_ask(server, trust, question, arguments))
+    except NoAnswer as error:
+        raise CommandError(str(error), NO_ANSWER) from None
+    except LocalProtocolError as error:
+        raise CommandError(str(error), USAGE) from None
+    return _report(question, answer, as_json=arguments.json)
+
+
+async def _ask(server: Endpoint, trust: ServerTrust, question: _Question, arguments: argparse.Namespace) -> Response:
+    async with TVSClient(server, trust, timeout=arguments.timeout) as client:
+        if question.certificate is not None:
+            return await client.verify(device=arguments.device, certificate=question.certificate)
+        return await client.query(
+            device=arguments.device, subject=question.subject, issuer=question.issuer, serial=question.serial
+        )
+
+
+# -- the question ----------------------------------------------------------------------------------------------------
+
+
+def _question(arguments: argparse.Namespace) -> _Question:
+    names = [arguments.subject, arguments.issuer, arguments.serial]
+    ways = [
+        arguments.ctl is not None,
+        arguments.certificate is not None,
+        any(name is not None for name in names),
+    ]
+    if sum(ways) != 1:
+        raise CommandError("say what to ask for: --ctl, --certificate, or --subject with --issuer and --serial", USAGE)
+    if arguments.verify and arguments.certificate is None:
+        raise CommandError("--verify goes with --certificate", USAGE)
+    if arguments.ctl is not None:
+        return _signer_question(arguments.ctl)
+    if arguments.certificate is not None:
+        return _certificate_question(arguments.certificate, verify=arguments.verify)
+    if None in names:
+        raise CommandError("--subject, --issuer and --serial go together", USAGE)
+    return _Question(subject=names[0], issuer=names[1], serial=_serial(names[2]))
+
+
+def _signer_question(path: Path) -> _Question:
+    """The three fields are the list's own header fields, as a phone copies them."""
+    try:
+        with path.open("rb") as file:
+            trust_list = parse_trust_list(file.read(MAX_SIZE + 1))
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read: {error.strerror}", USAGE) from None
+    except RemoteProtocolError as error:
+        raise CommandError(f"{path}: is a damaged trust list: {error}", USAGE) from None
+    header = trust_list.header
+    return _Question(
+        subject=header.signer_name, issuer=header.ca_name, serial=header.serial_number, trust_list=trust_list
+    )
+
+
+def _certificate_question(path: Path, *, verify: bool) -> _Question:
+    try:
+        certificate = Certificate.from_der(read_certificate_file(path)[0])
+    except CertificateError as error:
+        raise CommandError(str(error), USAGE) from None
+    return _Question(
+        subject=certificate.subject_name,
+        issuer=certificate.issuer_name,
+        serial=certificate.serial_number,
+        certificate=certificate.der if verify else None,
+    )
+
+
+def _serial(text: str) -> bytes:
+    digits = text.removeprefix("0x").replace(":", "").replace(" ", "")
+    try:
+        return bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")
+    except ValueError:
+        raise CommandError(f"--serial {text!r} is no hexadecimal number", USAGE) from None
+
+
+# -- the answer ------------------------------------------------------------------------------------------------------
+
+
+def _report(question: _Question, answer: Response, *, as_json: bool) -> int:
+    trusted = answer.status is TrustStatus.TRUSTED
+    certificates = answer.certificates if isinstance(answer, QueryCertResponse) else ()
+    signed = _signs(question, certificates)
+    if as_json:
+        say_json(_as_json(question, answer, certificates, signed))
+    else:
+        _say_answer(question, answer, certificates, signed)
+    return OK if trusted and signed is not False else FAILED
+
+
+def _signs(question: _Question, certificates: tuple[bytes, ...]) -> bool | None:
+    """Whether a certificate of the answer verifies the list that was asked about; None where none was."""
+    if question.trust_list is None or not certificates:
+        return None
+    return any(verify_with(question.trust_list, certificate).ok for certificate in certificates)
+
+
+def _as_json(
+    question: _Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None
+) -> dict[str, object]:
+    return {
+        "trusted": answer.status is TrustStatus.TRUSTED,
+        "subject": printable(question.subject),
+        "issuer": printable(question.issuer),
+        "serial": question.serial.hex().upper(),
+        "roles": [{"code": role, "name": role_name(role)} for role in answer.roles],
+        "time_to_live": answer.time_to_live,
+        "certificates": [{"bytes": len(der), "sha1": _sha1(der), "der": der.hex()} for der in certificates],
+        "signs_the_list": signed,
+    }
+
+
+def _say_answer(question: _Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None) -> None:
+    trusted = answer.status is TrustStatus.TRUSTED
+    say("Trusted" if trusted else "Not trusted")
+    say(f"  Subject       {printable(question.subject)}")
+    say(f"  Issuer        {printable(question.issuer)}")
+    say(f"  Serial        {question.serial.hex().upper()}")
+    if not trusted:
+        return
+    say(f"  Roles         {', '.join(f'{role} {role_name(role)}' for role in answer.roles)}")
+    if answer.time_to_live is not None:
+        say(f"  Time to live  {answer.time_to_live} s")
+    for der in certificates:
+        say(f"  Certificate   {len(der)} bytes, SHA-1 {_sha1(der)}")
+    if signed is not None:
+        say(f"  Signature     the file {'is signed' if signed else 'is NOT signed'} with this certificate's key")
+    if question.trust_list is not None and TrustRole.SAST not in answer.roles:
+        say("  Warning       without role 0 (SAST) a phone does not take a file from this signer")
+
+
+def _sha1(data: bytes) -> str:
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,85 @@
+"""`tvs serve`: the service itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tvs.cli.common import OK, handled_by, say
+from tvs.config import SETTINGS, default_state, load_config, setting_help
+from tvs.state import StateDirectory
+from tvs.worker import run_worker
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+    from tvs.config import Config, Endpoint
+
+_EPILOG = """\
+Settings also come from a TOML file (--config FILE, else tvs.toml in the state directory: keys are the options'
+names with _ for -) and from TVS_… variables (TVS_LOG_LEVEL=debug). Options win over variables, variables over
+the file.
+
+examples:
+  tvs serve --state /var/lib/tvs
+  tvs serve --state DIR --tls-profile legacy         7900-series phones too
+  tvs serve --state DIR --log-level debug            with the trace lines of the original
+  tvs serve --state DIR --listen 127.0.0.1:0         any free port, printed
+  tvs serve --state DIR --check-config               report all problems, start nothing
+
+signals: SIGTERM and SIGINT let open connections finish; a second one ends at once.
+exit statuses: 0 stopped in order, 1 cannot start, 2 wrong settings.
+"""
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `serve`."""
+    parser = commands.add_parser(
+        "serve", help="answer phones", description="Answers phones on TCP 2445.", epilog=_EPILOG
+    )
+    for name in SETTINGS:
+        _setting_option(parser, name)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
+    parser.add_argument("--check-config", action="store_true", help="report all problems of the settings, then end")
+    handled_by(parser, _serve)
+
+
+def _setting_option(parser: argparse.ArgumentParser, name: str) -> None:
+    setting = setting_help(name)
+    default = setting["default"]
+    text = setting["help"] + (f" (default: {default})" if default is not None else "")
+    if choices := setting.get("choices"):
+        text = f"{text.removesuffix(')')}; {', '.join(choices)})"
+    parser.add_argument(
+        f"--{name.replace('_', '-')}",
+        dest=name,
+        metavar=setting.get("metavar", "NAME"),
+        help=text.replace("%", "%%"),
+    )
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    options = {name: getattr(arguments, name) for name in SETTINGS}
+    if options["state"] is None:
+        options["state"] = str(default_state())
+    config = load_config(options, file=arguments.config)
+    if arguments.check_config:
+        return _check(config)
+    StateDirectory(config.state).require()
+    return run_worker(config, _announce)
+
+
+def _check(config: Config) -> int:
+    StateDirectory(config.state).require()
+    say("The settings are good:")
+    for name in SETTINGS:
+        value = getattr(config, name)
+        say(f"  {name:<20} {'' if value is None else value}".rstrip())
+    return OK
+
+
+def _announce(phones: Endpoint, admin: Endpoint) -> None:
+    say(f"TVS is listening on {phones} for phones, on http://{admin} for metrics and health")
+    sys.stdout.flush()

@@ -1,0 +1,54 @@
+"""`tvs show tls-profile`: what each profile accepts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+from tvs.cli.common import OK, handled_by, json_option, say, say_json
+from tvs.tls import PROFILES, TLSProfile, accepted_suites
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+_VERSION_NAMES = {SSL.TLS1_VERSION: "TLS 1.0", SSL.TLS1_2_VERSION: "TLS 1.2"}
+
+
+def add_commands(show: Commands) -> None:
+    """Adds `show tls-profile`."""
+    parser = show.add_parser(
+        "tls-profile",
+        help="what a TLS profile accepts",
+        description="Prints what each TLS profile accepts: versions, suites, phones.",
+    )
+    parser.add_argument("profile", nargs="?", type=TLSProfile, choices=list(TLSProfile), metavar="PROFILE")
+    json_option(parser)
+    handled_by(parser, _show)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    chosen = [arguments.profile] if arguments.profile else list(TLSProfile)
+    described = [_described(profile) for profile in chosen]
+    if arguments.json:
+        say_json(described)
+        return OK
+    for profile in described:
+        say(f"{profile['profile']}: {profile['phones']}")
+        say(f"  from {profile['minimum']} on, security level {profile['security_level']}")
+        for suite in profile["suites"]:  # type: ignore[attr-defined] # a list of names
+            say(f"  {suite}")
+    return OK
+
+
+def _described(profile: TLSProfile) -> dict[str, object]:
+    settings = PROFILES[profile]
+    return {
+        "profile": profile.value,
+        "phones": settings.phones,
+        "minimum": _VERSION_NAMES[settings.minimum],
+        "security_level": int(settings.ciphers.rpartition("=")[2]),
+        "suites": accepted_suites(profile),
+    }

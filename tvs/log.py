@@ -1,0 +1,248 @@
+"""Logs that never hold up an answer: a bounded buffer, written by a thread of its own.
+
+Everything is put into the buffer as a small tuple; formatting and writing happen in the writer thread. Where
+nobody reads the other end of the pipe, the buffer fills, further lines are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+CAPACITY = 32_768
+"""Lines that wait for the writer at the most: about 1,000 traced queries."""
+MAX_LINE = 2_048
+"""Characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
+_BATCH_DELAY = 0.02
+"""Seconds that the writer waits for more lines after the first one, so that it wakes 50 times a second at the most."""
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+LEVELS = tuple(_LEVELS)
+
+
+class LogFormat(StrEnum):
+    """How a line looks: the original's trace form, JSON, or colours for a terminal."""
+
+    TRACE = "trace"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+# level, seconds since 1970, event, text (None: made of the fields), fields
+Record = tuple[str, float, str, str | None, "Mapping[str, object]"]
+
+
+# -- forms -----------------------------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """At most `MAX_LINE` characters, control characters and undecodable bytes escaped: no name can forge a line."""
+    if len(text) > MAX_LINE:
+        text = text[:MAX_LINE] + "…"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _clock(when: float) -> str:
+    """Local time as the original prints it: HH:MM:SS.mmm."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(when))}.{int(when * 1000) % 1000:03d}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple | list):
+        value = ",".join(map(str, value))
+    text = printable(f"{value:.6g}" if isinstance(value, float) else str(value))
+    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=') else text
+
+
+def _trace_form(record: Record) -> str:
+    """`HH:MM:SS.mmm | debug TEXT`; for other events the fields stand as key=value."""
+    level, when, event, text, fields = record
+    if text is None:
+        text = " ".join([event, *(f"{key}={_value(value)}" for key, value in fields.items())])
+    return f"{_clock(when)} | {level} {text}\n"
+
+
+def _json_form(record: Record) -> str:
+    """One object a line: time (UTC), level, event, the trace text where there is one, the fields."""
+    level, when, event, text, fields = record
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + f".{int(when * 1_000_000) % 1_000_000:06d}Z"
+    entry: dict[str, object] = {"time": stamp, "level": level, "event": event}
+    if text is not None:
+        entry["text"] = text
+    return json.dumps(entry | dict(fields), default=str) + "\n"
+
+
+def _console_form(colors: bool) -> Callable[[Record], str]:
+    renderer = structlog.dev.ConsoleRenderer(colors=colors)
+
+    def form(record: Record) -> str:
+        level, when, event, text, fields = record
+        shown = {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
+        entry = {"timestamp": _clock(when), "level": level, "event": event if text is None else text}
+        return renderer(None, level, entry | (shown if text is None else {})) + "\n"
+
+    return form
+
+
+def form_of(log_format: LogFormat, *, colors: bool = False) -> Callable[[Record], str]:
+    """The function that makes a line of a record."""
+    if log_format is LogFormat.CONSOLE:
+        return _console_form(colors)
+    return _trace_form if log_format is LogFormat.TRACE else _json_form
+
+
+# -- pipeline --------------------------------------------------------------------------------------------------------
+
+
+class Dropped(Protocol):
+    """A counter of dropped lines; prometheus-client's fits."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Counts `amount` more."""
+
+
+class LogPipeline:
+    """The buffer and its writer thread.
+
+    Args:
+        descriptor: file descriptor that lines are written to; it is not closed.
+        log_format: the form of a line.
+        level: lowest level that is written.
+        colors: for the console form.
+        dropped: counts lines that found the buffer full.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        log_format: LogFormat = LogFormat.TRACE,
+        level: str = "info",
+        colors: bool = False,
+        dropped: Dropped | None = None,
+    ) -> None:
+        self._descriptor = descriptor
+        self._form = form_of(log_format, colors=colors)
+        self.threshold = _LEVELS[level]
+        self._dropped = dropped
+        self._records: deque[Record] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def enabled(self, level: str) -> bool:
+        """Whether lines of this level are written."""
+        return _LEVELS[level] >= self.threshold
+
+    def emit(self, record: Record) -> None:
+        """Puts a record into the buffer, or drops it. Never blocks. The caller has checked `enabled`."""
+        if len(self._records) >= CAPACITY:
+            if self._dropped is not None:
+                self._dropped.inc()
+            return
+        self._records.append(record)
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Writes what is left, for `timeout` seconds at the most."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            if not self._closing:
+                time.sleep(_BATCH_DELAY)
+            self._wake.clear()
+            self._write_waiting()
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        records = [self._records.popleft() for _ in range(len(self._records))]
+        if records:
+            self._write("".join(map(self._form, records)).encode("utf-8", "backslashreplace"))
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                time.sleep(_BATCH_DELAY)
+            except OSError:  # the reader is gone: the lines with it
+                if self._dropped is not None:
+                    self._dropped.inc(bytes(view).count(b"\n"))
+                return
+
+
+def logger_for(pipeline: LogPipeline) -> structlog.typing.FilteringBoundLogger:
+    """A structlog logger whose lines go through the pipeline."""
+
+    def enqueue(_logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        pipeline.emit((level, time.time(), str(event.pop("event", "")), None, event))
+        raise structlog.DropEvent
+
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        None,
+        processors=[structlog.processors.format_exc_info, enqueue],
+        wrapper_class=structlog.make_filtering_bound_logger(pipeline.threshold),
+        context_class=dict,
+    )
+    return logger
+
+
+class RateLimit:
+    """Lets through a few lines a second of what strangers can provoke, and counts the rest.
+
+    Args:
+        per_second: lines in one second, for each event.
+    """
+
+    def __init__(self, per_second: int = 10) -> None:
+        self._per_second = per_second
+        self._windows: dict[str, list[float]] = {}  # event: start of the second, lines in it, held back
+
+    def allow(self, event: str, now: float) -> int | None:
+        """None where the line is held back; else how many were held back since the last one."""
+        window = self._windows.setdefault(event, [now, 0, 0])
+        if now - window[0] >= 1:
+            window[0], window[1] = now, 0
+        if window[1] >= self._per_second:
+            window[2] += 1
+            return None
+        window[1] += 1
+        held, window[2] = int(window[2]), 0
+        return held
+
+
+def open_log_file(path: Path) -> int:
+    """A descriptor that appends to `path` (mode 0640). Raises `OSError`."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+
+
+def is_terminal(stream: TextIO = sys.stderr) -> bool:
+    """Whether a person looks at the stream; colours and progress are for them only (https://no-color.org)."""
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

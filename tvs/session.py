@@ -1,0 +1,468 @@
+"""One phone: its connection's states and deadlines, decode, ask, answer.
+
+Everything happens in callbacks of the loop, and from a decoded request to its encoded answer nothing waits.
+The session alone counts: each accepted connection ends in exactly one outcome, each request in exactly one result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError
+from certstore.names import same_name
+from proto.codec import MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
+from proto.errors import RemoteProtocolError
+from proto.messages import REQUESTS, Request
+from tvs.deadlines import Deadline
+from tvs.log import printable
+from tvs.tls import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
+from tvs.trace import ConnectionTrace
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from OpenSSL import SSL
+
+    from tvs.service import Service
+    from tvs.verifier import Verdict
+
+MAX_ANSWERS_PER_TURN = 32
+"""Requests of one connection that are answered before other phones get their turn."""
+MAX_UNSENT = 64 * 1024
+"""Answer bytes that may wait for a slow reader before no more of its requests are read."""
+
+
+class State(StrEnum):
+    """A session's states. Only ``TVS_STATE_AWAIT_REQ`` is a name of the original's traces."""
+
+    HANDSHAKE = "TVS_STATE_HANDSHAKE"
+    AWAIT_REQUEST = "TVS_STATE_AWAIT_REQ"
+    SENDING = "TVS_STATE_SENDING"
+    """An answer did not fit into the socket's buffer."""
+    LINGER = "TVS_STATE_LINGER"
+    """We have closed our side; what still arrives is thrown away, so that no reset destroys our last bytes."""
+    CLOSED = "TVS_STATE_CLOSED"
+
+
+_TRANSITIONS = {
+    State.HANDSHAKE: {State.AWAIT_REQUEST, State.LINGER, State.CLOSED},
+    State.AWAIT_REQUEST: {State.SENDING, State.LINGER, State.CLOSED},
+    State.SENDING: {State.AWAIT_REQUEST, State.LINGER, State.CLOSED},
+    State.LINGER: {State.CLOSED},
+    State.CLOSED: set(),
+}
+_METRIC_STATES = {
+    State.HANDSHAKE: "handshake",
+    State.AWAIT_REQUEST: "await_request",
+    State.SENDING: "sending",
+    State.LINGER: "linger",
+}
+_TIMEOUTS = {
+    Deadline.HANDSHAKE: "handshake_timeout",
+    Deadline.REQUEST: "request_timeout",
+    Deadline.WRITE: "write_timeout",
+    Deadline.CONNECTION: "connection_timeout",
+}
+
+
+class PhoneSession:
+    """One accepted connection until it is closed.
+
+    Args:
+        service: what all sessions of a worker share.
+        connection: the accepted socket, non-blocking; the session closes it.
+        address: the phone's IP address.
+        context: the TLS context; a session keeps the one that it began with.
+        number: counts the connections of this worker.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accepted_at",
+        "_address",
+        "_answered",
+        "_decoder",
+        "_fd",
+        "_heard",
+        "_outcome",
+        "_service",
+        "_socket",
+        "_state",
+        "_tls",
+        "_trace",
+        "_unsent",
+        "_writing",
+    )
+
+    def __init__(
+        self, service: Service, connection: socket.socket, address: str, context: SSL.Context, number: int
+    ) -> None:
+        self._service = service
+        self._socket = connection
+        self._fd = connection.fileno()
+        self._address = address
+        self._tls = TLSConnection(context, server_side=True)
+        self._decoder: Decoder | None = None
+        self._trace = None if service.trace is None else ConnectionTrace(service.trace, number, address)
+        self._state = State.HANDSHAKE
+        self._accepted_at = time.monotonic()
+        self._answered = 0
+        self._heard = False
+        self._outcome = ""
+        self._unsent = b""
+        self._writing = False
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The state that the session is in."""
+        return self._state
+
+    @property
+    def address(self) -> str:
+        """The phone's IP address."""
+        return self._address
+
+    def start(self, listener: int, attempted: int, accepted: int) -> None:
+        """Begins to watch the socket. The numbers are for the trace."""
+        service = self._service
+        if self._trace is not None:
+            self._trace.accepted(listener, self._fd, attempted, accepted)
+        service.deadlines.set(self, Deadline.HANDSHAKE, self._accepted_at)
+        service.deadlines.set(self, Deadline.CONNECTION, self._accepted_at)
+        service.counts.state_entered(_METRIC_STATES[State.HANDSHAKE])
+        service.loop.add_reader(self._fd, self._guarded, self._readable)
+
+    def drain(self) -> None:
+        """The service stops: an idle phone is let go, one in the middle of something may finish."""
+        if self._state is State.AWAIT_REQUEST and not self._decoder_holds_data():
+            self._finish("answered" if self._answered else "drained")
+
+    def abort(self) -> None:
+        """Closes at once."""
+        if self._state is not State.CLOSED:
+            self._close(self._outcome or "drained")
+
+    def expired(self, deadline: Deadline) -> None:
+        """A deadline has passed."""
+        if self._state is State.CLOSED:
+            return
+        if deadline is Deadline.LINGER:
+            self._close(self._outcome)
+            return
+        outcome = _TIMEOUTS[deadline]
+        if self._state is State.HANDSHAKE:
+            self._count_handshake("timeout")
+            self._close("handshake_timeout" if self._heard else "probe")
+        elif deadline is Deadline.WRITE or self._state in (State.SENDING, State.LINGER):
+            self._close(self._outcome or outcome)
+        elif self._answered and not self._decoder_holds_data():
+            self._finish("answered")  # the phone has what it asked for and did not hang up
+        else:
+            self._finish(outcome)
+
+    def _guarded(self, callback: object) -> None:
+        """Runs a callback; a bug in it ends this connection and no other."""
+        try:
+            callback()  # type: ignore[operator] # one of the bound methods below
+        except Exception:  # the worker must go on
+            self._service.log.exception("session_failed", address=self._address)
+            if self._state is not State.CLOSED:
+                self._close("internal_error")
+
+    def _enter(self, state: State) -> None:
+        if state not in _TRANSITIONS[self._state]:
+            raise RuntimeError(f"no way from {self._state} to {state}")
+        counts = self._service.counts
+        counts.state_left(_METRIC_STATES[self._state])
+        if state is not State.CLOSED:
+            counts.state_entered(_METRIC_STATES[state])
+        self._state = state
+
+    # -- socket -----------------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self._ended("reset")
+            return
+        if self._state is State.LINGER:
+            if not data:
+                self._close(self._outcome)
+        elif data:
+            self._heard = True
+            self._tls.receive(data)
+            self._advance()
+        else:
+            self._ended("closed")
+
+    def _writable(self) -> None:
+        self._flush(b"")
+        if self._state is State.SENDING and not self._unsent:
+            self._enter(State.AWAIT_REQUEST)
+            self._service.deadlines.cancel(self, Deadline.WRITE)
+            self._service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
+            self._advance()
+
+    def _flush(self, data: bytes) -> None:
+        """Sends as much as the socket takes; the rest waits for it, and nothing more is read meanwhile."""
+        data = self._unsent + data if self._unsent else data
+        if data:
+            try:
+                sent = self._socket.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                self._unsent = b""
+                self._close(self._outcome or "reset")
+                return
+            self._unsent = data[sent:] if sent < len(data) else b""
+        if bool(self._unsent) != self._writing:
+            self._watch_writing(on=bool(self._unsent))
+
+    def _watch_writing(self, *, on: bool) -> None:
+        loop = self._service.loop
+        self._writing = on
+        if on:
+            loop.remove_reader(self._fd)
+            loop.add_writer(self._fd, self._guarded, self._writable)
+            self._service.deadlines.set(self, Deadline.WRITE, time.monotonic())
+        else:
+            loop.remove_writer(self._fd)
+            loop.add_reader(self._fd, self._guarded, self._readable)
+            self._service.deadlines.cancel(self, Deadline.WRITE)
+
+    def _ended(self, how: str) -> None:
+        """The TCP connection ended without a TLS close notification, or was reset."""
+        if self._state is State.HANDSHAKE:
+            self._count_handshake(TLSFailure.CLOSED)
+            outcome = "handshake_failed" if self._heard else "probe"
+        elif self._outcome:
+            outcome = self._outcome
+        elif self._decoder_holds_data() and how == "closed":
+            outcome = self._stream_ended()
+        elif self._answered:
+            outcome = "answered"  # phones reset or just leave once they have their answer
+        else:
+            outcome = "reset" if how == "reset" else "no_request"
+        self._close(outcome)
+
+    def _finish(self, outcome: str) -> None:
+        """Closes our side in order: what is to be said is said, then the phone's last bytes are waited for."""
+        self._outcome = outcome
+        self._tls.shutdown()
+        self._flush(self._tls.outgoing())
+        if self._state is State.CLOSED:
+            return
+        if self._unsent:  # the phone reads nothing: there is nothing to linger for
+            self._close(outcome)
+            return
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        self._enter(State.LINGER)
+        self._service.deadlines.cancel_all(self)
+        self._service.deadlines.set(self, Deadline.LINGER, time.monotonic())
+
+    def _close(self, outcome: str) -> None:
+        service = self._service
+        self._enter(State.CLOSED)
+        service.deadlines.cancel_all(self)
+        service.loop.remove_reader(self._fd)
+        if self._writing:
+            service.loop.remove_writer(self._fd)
+        self._socket.close()
+        service.session_closed(self)
+        service.counts.closed(outcome, time.monotonic() - self._accepted_at)
+
+    # -- TLS --------------------------------------------------------------------------------------------------------
+
+    def _advance(self) -> None:
+        if self._state is State.HANDSHAKE and not self._handshake():
+            return
+        if self._state is State.AWAIT_REQUEST:
+            self._requests()
+
+    def _handshake(self) -> bool:
+        try:
+            done = self._tls.handshake()
+        except TLSError as error:
+            self._handshake_failed(error)
+            return False
+        self._flush(self._tls.outgoing())
+        if not done or self._state is not State.HANDSHAKE:
+            return False
+        self._handshake_done()
+        return True
+
+    def _handshake_failed(self, error: TLSError) -> None:
+        self._count_handshake(error.failure)
+        self._service.stranger("handshake_failed", self._address, reason=error.failure.value, detail=error.detail)
+        self._finish("handshake_failed")
+
+    def _handshake_done(self) -> None:
+        service = self._service
+        now = time.monotonic()
+        version = self._tls.version
+        if version == "TLSv1.3":  # no ticket follows: without this a client that leaves Nagle on stalls for 40 ms
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
+        cipher = self._tls.cipher
+        service.counts.handshake_done(version, cipher, now - self._accepted_at)
+        if service.asks_certificates:
+            self._record_certificate()
+        if self._trace is not None:
+            self._trace.handshake_done(cipher)
+        self._enter(State.AWAIT_REQUEST)
+        service.deadlines.cancel(self, Deadline.HANDSHAKE)
+        service.deadlines.set(self, Deadline.REQUEST, now)
+
+    def _record_certificate(self) -> None:
+        try:
+            certificate = self._tls.peer_certificate
+        except ValueError:
+            self._service.counts.client_certificate("unreadable")
+            return
+        if certificate is None:
+            self._service.counts.client_certificate("none")
+            return
+        subject, issuer_class = _phone_certificate(certificate)
+        self._service.counts.client_certificate(issuer_class)
+        if self._service.log_client_certificates:
+            self._service.log.debug(
+                "client_certificate", address=self._address, subject=subject, issuer_class=issuer_class
+            )
+
+    def _count_handshake(self, result: str) -> None:
+        self._service.counts.handshake_failed(result)
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def _requests(self) -> None:
+        """Reads what TLS has, answers what is whole, sends all answers at once."""
+        closed = self._read_plaintext()
+        more = self._awaits_request() and self._answer_waiting()
+        if not self._awaits_request():
+            return
+        self._flush(self._tls.outgoing())
+        if not self._awaits_request():
+            return
+        if self._unsent:
+            self._enter(State.SENDING)
+        elif more:
+            self._service.loop.call_soon(self._guarded, self._continue)
+        elif closed:
+            self._closed_by_phone()
+
+    def _awaits_request(self) -> bool:
+        """Whether the session is still open for requests; most steps can end that."""
+        return self._state is State.AWAIT_REQUEST
+
+    def _continue(self) -> None:
+        if self._awaits_request():
+            self._requests()
+
+    def _read_plaintext(self) -> bool:
+        """Moves decrypted bytes into the decoder; True where the phone has closed TLS."""
+        decoder = self._decoder
+        if decoder is None:
+            raise RuntimeError("requests before the handshake")
+        try:
+            while decoder.buffered <= MAX_REQUEST_PAYLOAD and (data := self._tls.read()):
+                decoder.receive_data(data)
+        except TLSClosed:
+            return True
+        except TLSError as error:
+            self._service.stranger("tls_error", self._address, reason=error.failure.value, detail=error.detail)
+            self._finish("tls_error")
+        return False
+
+    def _answer_waiting(self) -> bool:
+        """Answers whole requests; True where more may be waiting for the next turn."""
+        decoder = self._decoder
+        waiting = 0
+        for _ in range(MAX_ANSWERS_PER_TURN):
+            try:
+                request = decoder.next_message()  # type: ignore[union-attr] # there since the handshake
+            except RemoteProtocolError as error:
+                self._malformed(error)
+                return False
+            if request is NEED_DATA:
+                return False
+            waiting += self._answer(request)  # type: ignore[arg-type] # only requests are accepted
+            if waiting > MAX_UNSENT:
+                return True
+        return True
+
+    def _answer(self, request: Request) -> int:
+        """Answers one request; the number of bytes that the answer has."""
+        service = self._service
+        started = time.perf_counter()
+        trace = self._trace
+        if trace is not None:
+            trace.incoming(self._decoder.frame, request.message_type, request.session_id, self._state)  # type: ignore[union-attr] # there since the handshake
+        verdict = service.verifier.answer(request, service.trace)
+        answer = frame(verdict.answer_type, request.session_id, verdict.payload)
+        if trace is not None:
+            trace.sending(answer, request.message_type)
+        self._tls.write(answer)
+        self._answered += 1
+        self._count(request, verdict, time.perf_counter() - started)
+        service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
+        return len(answer)
+
+    def _count(self, request: Request, verdict: Verdict, seconds: float) -> None:
+        service = self._service
+        service.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
+        if service.log_requests:
+            service.request_line(self._address, request, verdict, seconds)
+
+    def _malformed(self, error: RemoteProtocolError) -> None:
+        self._service.counts.protocol_error(error.kind)
+        self._service.stranger("malformed_request", self._address, kind=error.kind.value, detail=str(error))
+        self._flush(self._tls.outgoing())  # answers to the good requests before it
+        if self._state is State.AWAIT_REQUEST:
+            self._finish("protocol_error")
+
+    def _closed_by_phone(self) -> None:
+        """The phone closed TLS in order: so do we."""
+        if self._decoder_holds_data():
+            self._close(self._stream_ended())
+            return
+        self._tls.shutdown()
+        self._flush(self._tls.outgoing())
+        if self._state is State.AWAIT_REQUEST:
+            self._close("answered" if self._answered else "no_request")
+
+    def _stream_ended(self) -> str:
+        """The stream ended inside a request."""
+        try:
+            if self._decoder is not None:
+                self._decoder.receive_end()
+                self._decoder.next_message()
+        except RemoteProtocolError as error:
+            self._service.counts.protocol_error(error.kind)
+        return "protocol_error"
+
+    def _decoder_holds_data(self) -> bool:
+        return self._decoder is not None and self._decoder.buffered > 0
+
+
+def _phone_certificate(certificate: x509.Certificate) -> tuple[str, str]:
+    """Subject and issuer class of a phone's certificate."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - rare
+
+    try:
+        parsed = Certificate.from_der(certificate.public_bytes(Encoding.DER))
+    except CertificateError:
+        return "", "unreadable"
+    if same_name(parsed.subject_name, parsed.issuer_name):
+        return printable(parsed.subject_name), "self_signed"
+    manufacturing = "Cisco" in parsed.issuer_name and "Manufacturing" in parsed.issuer_name
+    return printable(parsed.subject_name), "manufacturing" if manufacturing else "other"

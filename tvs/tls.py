@@ -1,0 +1,372 @@
+"""TLS as phones need it: contexts for the three profiles, and a connection that does no I/O itself.
+
+pyOpenSSL over memory BIOs: whoever owns the socket does one receive and one send a flight. It accepts any phone
+certificate and records it, and speaks TLS 1.0 to old phones; the standard library's asyncio TLS does neither.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL, crypto
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
+
+READ_SIZE = 16 * 1024
+"""Bytes asked of a BIO or a connection at once: the most plaintext one TLS record holds."""
+
+
+class TLSProfile(StrEnum):
+    """Which phones are served.
+
+    ``modern``: TLS 1.2 and later with forward secrecy. ``compatible``: the suites of Cisco's own service from
+    TLS 1.2 on (7800 and 8800 series). ``legacy``: those suites from TLS 1.0 on (7900 series too).
+    """
+
+    MODERN = "modern"
+    COMPATIBLE = "compatible"
+    LEGACY = "legacy"
+
+
+class ClientCertificates(StrEnum):
+    """What is asked of a phone's own certificate."""
+
+    OFF = "off"
+    """It is not asked for."""
+    REQUEST = "request"
+    """It is asked for; any one, or none, is accepted, and recorded."""
+    REQUIRE = "require"
+    """One that the client CA file vouches for must be shown."""
+
+
+# The suites of Cisco's service, in its order.
+_CISCO_SUITES = (
+    "AES256-GCM-SHA384:AES256-SHA256:AES256-SHA:AES128-GCM-SHA256:AES128-SHA256:AES128-SHA:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256"
+)
+# The same with a P-256 server key, which Cisco's list leaves out.
+_ECDSA_SUITES = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256"
+)
+_MODERN_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileSettings:
+    """What a profile means to OpenSSL.
+
+    Attributes:
+        minimum: lowest protocol version, an `SSL.TLS1_VERSION` constant.
+        ciphers: cipher list for TLS 1.2 and earlier, with the security level. Level 1 refuses TLS 1.0 and 1.1 and
+            clients that offer only SHA-1 signatures, but takes the 1024-bit certificates of older phones; level 0
+            takes everything that the list names.
+        phones: who is served, a sentence.
+    """
+
+    minimum: int
+    ciphers: str
+    phones: str
+
+
+PROFILES = {
+    TLSProfile.MODERN: ProfileSettings(
+        minimum=SSL.TLS1_2_VERSION,
+        ciphers=f"{_MODERN_SUITES}:@SECLEVEL=1",
+        phones="8800 series with current firmware; forward secrecy only",
+    ),
+    TLSProfile.COMPATIBLE: ProfileSettings(
+        minimum=SSL.TLS1_2_VERSION,
+        ciphers=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:@SECLEVEL=1",
+        phones="7800 and 8800 series",
+    ),
+    TLSProfile.LEGACY: ProfileSettings(
+        minimum=SSL.TLS1_VERSION,
+        ciphers=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0",
+        phones="all, the TLS 1.0 phones of the 7900 series among them",
+    ),
+}
+
+
+class TLSFailure(StrEnum):
+    """Why a handshake or a connection failed: a closed set, fit for a metric's label."""
+
+    CLOSED = "closed"
+    """The peer ended the connection in the middle."""
+    NOT_TLS = "not_tls"
+    """The first bytes are no TLS record."""
+    UNSUPPORTED_VERSION = "unsupported_version"
+    """The peer offers only versions that the profile refuses."""
+    NO_SHARED_CIPHER = "no_shared_cipher"
+    """No suite is on both lists."""
+    CERTIFICATE_MISSING = "certificate_missing"
+    """The peer showed no certificate and had to."""
+    CERTIFICATE_REFUSED = "certificate_refused"
+    """The peer's certificate does not verify."""
+    ALERT = "alert"
+    """The peer sent a fatal alert: it refused us."""
+    BAD_RECORD = "bad_record"
+    """A record is damaged."""
+    OTHER = "other"
+
+
+class TLSError(Exception):
+    """The TLS connection failed.
+
+    Attributes:
+        failure: the closed-set reason.
+        detail: OpenSSL's own words, for the log.
+    """
+
+    def __init__(self, failure: TLSFailure, detail: str) -> None:
+        super().__init__(failure, detail)
+        self.failure = failure
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.failure.value.replace('_', ' ')}: {self.detail}" if self.detail else self.failure.value
+
+
+class TLSClosed(Exception):  # noqa: N818 - a normal end, not an error
+    """The peer closed the TLS connection properly."""
+
+
+# OpenSSL's reason texts (include/openssl/sslerr.h), searched for in this order.
+_FAILURES = (
+    ("unexpected eof", TLSFailure.CLOSED),
+    ("alert", TLSFailure.ALERT),
+    ("did not return a certificate", TLSFailure.CERTIFICATE_MISSING),
+    ("certificate verify failed", TLSFailure.CERTIFICATE_REFUSED),
+    ("ee key too small", TLSFailure.CERTIFICATE_REFUSED),
+    ("no shared cipher", TLSFailure.NO_SHARED_CIPHER),
+    ("no shared signature", TLSFailure.NO_SHARED_CIPHER),
+    ("no suitable signature", TLSFailure.NO_SHARED_CIPHER),
+    ("unsupported protocol", TLSFailure.UNSUPPORTED_VERSION),
+    ("version too low", TLSFailure.UNSUPPORTED_VERSION),
+    ("no protocols available", TLSFailure.UNSUPPORTED_VERSION),
+    ("wrong version number", TLSFailure.NOT_TLS),
+    ("http request", TLSFailure.NOT_TLS),
+    ("https proxy request", TLSFailure.NOT_TLS),
+    ("record layer failure", TLSFailure.NOT_TLS),
+    ("unknown protocol", TLSFailure.NOT_TLS),
+    ("packet length too long", TLSFailure.NOT_TLS),
+    ("bad record", TLSFailure.BAD_RECORD),
+    ("decryption failed", TLSFailure.BAD_RECORD),
+    ("unexpected message", TLSFailure.BAD_RECORD),
+    ("bad length", TLSFailure.BAD_RECORD),
+    ("length mismatch", TLSFailure.BAD_RECORD),
+)
+
+
+def _error(error: SSL.Error) -> TLSError:
+    """Any pyOpenSSL error as ours. The list inside an `SSL.Error` can be empty."""
+    if isinstance(error, SSL.SysCallError):
+        return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
+    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    detail = "; ".join(str(entry[-1]) for entry in entries)
+    for text, failure in _FAILURES:
+        if text in detail.lower():
+            return TLSError(failure, detail)
+    return TLSError(TLSFailure.OTHER, detail)
+
+
+def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, _ok: int) -> bool:
+    """Takes any certificate: it is recorded, not judged. Called several times for one certificate."""
+    return True
+
+
+def _keep_verdict(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, ok: int) -> bool:
+    """Leaves OpenSSL's verdict on the certificate as it is."""
+    return bool(ok)
+
+
+def _base_context(profile: TLSProfile) -> SSL.Context:
+    settings = PROFILES[profile]
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(settings.minimum)
+    context.set_cipher_list(settings.ciphers.encode())
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # halves the memory of an idle connection
+    return context
+
+
+def server_context(
+    *,
+    profile: TLSProfile,
+    certificate: x509.Certificate,
+    key: PrivateKey,
+    chain: Sequence[x509.Certificate] = (),
+    client_certificates: ClientCertificates = ClientCertificates.REQUEST,
+    client_authorities: Sequence[x509.Certificate] = (),
+) -> SSL.Context:
+    """A context for the service.
+
+    No session is kept and no ticket given: phones ask once and leave, a session cache with client certificates
+    costs 5 KiB a handshake, and ticket keys could not be rotated through this library.
+
+    Raises `ValueError` where the key does not belong to the certificate.
+    """
+    context = _base_context(profile)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"tvs")
+    context.use_certificate(certificate)
+    for link in chain:
+        context.add_extra_chain_cert(link)
+    context.use_privatekey(key)
+    try:
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ValueError("the private key does not belong to the certificate") from error
+    if client_certificates is ClientCertificates.REQUEST:
+        context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    elif client_certificates is ClientCertificates.REQUIRE:
+        store = context.get_cert_store()
+        if store is None:
+            raise ValueError("OpenSSL gave no certificate store")
+        for authority in client_authorities:
+            store.add_cert(crypto.X509.from_cryptography(authority))
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _keep_verdict)
+    return context
+
+
+def client_context(
+    *,
+    profile: TLSProfile = TLSProfile.LEGACY,
+    certificate: x509.Certificate | None = None,
+    key: PrivateKey | None = None,
+    maximum: int | None = None,
+    ciphers: str | None = None,
+) -> SSL.Context:
+    """A context for a phone: it takes any server certificate, because the phone compares it byte for byte itself.
+
+    Args:
+        profile: as for the server; ``legacy`` takes every server.
+        certificate, key: the phone's own (LSC or MIC), shown when the server asks.
+        maximum: highest protocol version, an `SSL` constant: `SSL.TLS1_VERSION` is a 7900-series phone.
+        ciphers: cipher list instead of the profile's.
+    """
+    context = _base_context(profile)
+    if maximum is not None:
+        context.set_max_proto_version(maximum)
+    if ciphers is not None:
+        context.set_cipher_list(ciphers.encode())
+    if certificate is not None and key is not None:
+        context.use_certificate(certificate)
+        context.use_privatekey(key)
+    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    return context
+
+
+class TLSConnection:
+    """One TLS connection without a socket: bytes from the network in, bytes for the network out.
+
+    After every call that may have produced output, send what `outgoing` returns.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, context: SSL.Context, *, server_side: bool) -> None:
+        self._connection = SSL.Connection(context, None)
+        if server_side:
+            self._connection.set_accept_state()
+        else:
+            self._connection.set_connect_state()
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that came from the network."""
+        self._connection.bio_write(data)
+
+    def receive_end(self) -> None:
+        """The network connection ended."""
+        self._connection.bio_shutdown()
+
+    def outgoing(self) -> bytes:
+        """All bytes that are to be sent; empty where there are none."""
+        data = self._bio_read()
+        if len(data) < READ_SIZE:
+            return data
+        pieces = [data]
+        while data := self._bio_read():
+            pieces.append(data)
+        return b"".join(pieces)
+
+    def _bio_read(self) -> bytes:
+        try:
+            return self._connection.bio_read(READ_SIZE)
+        except SSL.WantReadError:
+            return b""
+
+    def handshake(self) -> bool:
+        """Goes on with the handshake; True when it is done. Raises `TLSError`."""
+        return self._attempt(self._connection.do_handshake, None) is not _NOTHING
+
+    def read(self) -> bytes:
+        """Decrypted bytes, empty where there are none yet. Raises `TLSClosed` and `TLSError`."""
+        data = self._attempt(self._connection.recv, READ_SIZE)
+        return b"" if data is _NOTHING else data  # type: ignore[return-value] # recv returns bytes
+
+    def write(self, data: bytes) -> None:
+        """Encrypts `data`. A memory BIO takes all of it. Raises `TLSError`."""
+        view = memoryview(data)
+        while view:
+            sent = self._attempt(self._connection.send, view[:READ_SIZE])
+            if not isinstance(sent, int):
+                raise TLSError(TLSFailure.OTHER, "the connection takes no data")
+            view = view[sent:]
+
+    def shutdown(self) -> None:
+        """Produces the close notification; never raises."""
+        with contextlib.suppress(SSL.Error):
+            self._connection.shutdown()
+
+    @staticmethod
+    def _attempt(call: Callable[..., object], argument: object) -> object:
+        try:
+            return call() if argument is None else call(argument)
+        except SSL.WantReadError:
+            return _NOTHING
+        except SSL.ZeroReturnError:
+            raise TLSClosed from None
+        except SSL.Error as error:
+            raise _error(error) from None
+
+    @property
+    def cipher(self) -> str:
+        """The suite's OpenSSL name, such as ``AES256-SHA``."""
+        return self._connection.get_cipher_name() or ""
+
+    @property
+    def version(self) -> str:
+        """The protocol version's name, such as ``TLSv1.2``."""
+        return self._connection.get_protocol_version_name()
+
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """The peer's certificate, or None. Raises `ValueError` for one that cannot be parsed."""
+        return self._connection.get_peer_certificate(as_cryptography=True)
+
+    @property
+    def peer_chain(self) -> list[x509.Certificate]:
+        """The certificates that the peer sent. Raises `ValueError` for one that cannot be parsed."""
+        return self._connection.get_peer_cert_chain(as_cryptography=True) or []
+
+
+_NOTHING = object()
+
+
+def accepted_suites(profile: TLSProfile) -> list[str]:
+    """OpenSSL's names of the suites that a profile accepts, in the server's order of preference."""
+    return SSL.Connection(_base_context(profile), None).get_cipher_list()
