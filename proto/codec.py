@@ -101,9 +101,14 @@ def _name(element: Element) -> str:
 
 
 def _device_name(element: Element) -> str:
-    """The name after its mark. Only logs use it, so odd characters or no mark do not refuse a phone."""
+    """The name after its mark, printable ASCII. Only logs use it, so odd bytes or no mark refuse no phone."""
     value = element.value[1:] if element.value[:1] < b" " else element.value
-    return value.removesuffix(b"\0").decode("ascii", "backslashreplace")
+    text = value.removesuffix(b"\0").decode("ascii", "backslashreplace")
+    return text if text.isprintable() else _escape(text)
+
+
+def _escape(text: str) -> str:
+    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 
 
 _TEXT = re.compile(rb"[^\x00-\x1f\x7f]*\0?")
@@ -230,9 +235,7 @@ def _decode_verification_request(session_id: int, payload: _Payload) -> Message:
 def _decode_verification_response(session_id: int, payload: _Payload) -> Message:
     status = _status(payload)
     roles, time_to_live = _roles_and_time_to_live(payload, status)
-    return CertVerificationResponse(
-        session_id=session_id, status=status, roles=roles, time_to_live=time_to_live
-    )
+    return CertVerificationResponse(session_id=session_id, status=status, roles=roles, time_to_live=time_to_live)
 
 
 def _decode_query_request(session_id: int, payload: _Payload) -> Message:
@@ -274,13 +277,9 @@ _DECODERS: dict[int, Callable[[int, _Payload], Message]] = {
 
 
 def _device_name_to_bytes(text: str) -> bytes:
-    try:
-        value = text.encode("ascii")
-    except UnicodeEncodeError:
-        raise LocalProtocolError(f"a device name is ASCII: {text!r}") from None
-    if b"\0" in value:
-        raise LocalProtocolError(f"a device name cannot hold a NUL: {text!r}")
-    return DEVICE_NAME_MARK + value
+    if not (text.isascii() and text.isprintable()):
+        raise LocalProtocolError(f"a device name is printable ASCII: {text!r}")
+    return DEVICE_NAME_MARK + text.encode("ascii")
 
 
 def _write_query(writer: Writer, message: QueryCertRequest) -> None:
@@ -349,9 +348,7 @@ class Decoder:
         self._max_payload = max_payload
         self._buffer = b""
         self._ended = False
-        self._error: tuple[ErrorKind, str, int | None] | None = (
-            None  # its arguments: it would hold its frames
-        )
+        self._error: tuple[ErrorKind, str, int | None] | None = None  # its arguments: it would hold its frames
         self._frame = b""
 
     @property
@@ -392,11 +389,7 @@ class Decoder:
             self._check_start(buffer)
             return self._need_data()
         discriminator, version, message_type, _, session_id, length = _HEADER.unpack_from(buffer)
-        if (
-            discriminator != PROTOCOL_DISCRIMINATOR
-            or version != PROTOCOL_VERSION
-            or message_type not in self._accept
-        ):
+        if discriminator != PROTOCOL_DISCRIMINATOR or version != PROTOCOL_VERSION or message_type not in self._accept:
             self._check_start(buffer)
         if length > self._max_payload:
             raise RemoteProtocolError(
@@ -413,19 +406,13 @@ class Decoder:
     def _check_start(self, buffer: bytes) -> None:
         """Refuses at the first byte that is wrong, so that a stranger is not waited for."""
         if len(buffer) >= 1 and buffer[0] != PROTOCOL_DISCRIMINATOR:
-            raise RemoteProtocolError(
-                ErrorKind.DISCRIMINATOR, f"a message starts with 0x57, not 0x{buffer[0]:02x}", 0
-            )
+            raise RemoteProtocolError(ErrorKind.DISCRIMINATOR, f"a message starts with 0x57, not 0x{buffer[0]:02x}", 0)
         if len(buffer) >= 2 and buffer[1] != PROTOCOL_VERSION:
             raise RemoteProtocolError(ErrorKind.VERSION, f"protocol version {buffer[1]} is not known", 1)
         if len(buffer) >= 3 and buffer[2] not in self._accept:
-            raise RemoteProtocolError(
-                ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2
-            )
+            raise RemoteProtocolError(ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2)
 
     def _need_data(self) -> NeedData:
         if self._ended and self._buffer:
-            raise RemoteProtocolError(
-                ErrorKind.UNEXPECTED_END, "the stream ended inside a message", len(self._buffer)
-            )
+            raise RemoteProtocolError(ErrorKind.UNEXPECTED_END, "the stream ended inside a message", len(self._buffer))
         return NEED_DATA

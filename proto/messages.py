@@ -68,7 +68,7 @@ class CertVerificationRequest:
 
     Attributes:
         session_id: chosen by the phone, 32 bits; the answer repeats it.
-        device_name: model and name, such as ``CP-8861-SEPB000B4BA0AEE``; ASCII, may be empty.
+        device_name: model and name, such as ``CP-8861-SEPB000B4BA0AEE``; printable ASCII, may be empty.
         certificate: X.509 DER, not examined here; not empty.
     """
 
@@ -120,7 +120,7 @@ class QueryCertRequest:
 
     Attributes:
         session_id: chosen by the phone, 32 bits; the answer repeats it.
-        device_name: model and name; ASCII, may be empty.
+        device_name: model and name; printable ASCII, may be empty.
         subject_name: the signer's name in CTL text form, without the NUL that ends it on the wire.
         issuer_name: the issuer's name in the same form; it holds a ``=``.
         serial_number: raw bytes as they stand in the list, 1 to 20, perhaps a 00 before them.
@@ -135,9 +135,7 @@ class QueryCertRequest:
     def __post_init__(self) -> None:
         _check_session_id(self.session_id)
         if not is_serial(self.serial_number):
-            raise LocalProtocolError(
-                f"a serial number has 1 to 20 bytes, not {self.serial_number.hex(' ')!r}"
-            )
+            raise LocalProtocolError(f"a serial number has 1 to 20 bytes, not {self.serial_number.hex(' ')!r}")
         if "=" not in self.issuer_name:
             raise LocalProtocolError(f"an issuer name holds at least one 'type=value': {self.issuer_name!r}")
 
@@ -169,9 +167,7 @@ class QueryCertResponse:
         _check_session_id(self.session_id)
         _check_answer(self.status, self.roles, self.time_to_live)
         if (self.status is TrustStatus.TRUSTED) is not bool(self.certificates):
-            raise LocalProtocolError(
-                "a certificate stands in every answer 'trusted' to a query, and in no other"
-            )
+            raise LocalProtocolError("a certificate stands in every answer 'trusted' to a query, and in no other")
         for certificate in self.certificates:
             _check_certificate(certificate)
 

@@ -1,0 +1,44 @@
+"""Role codes, their names and the FUNCTION texts of `show ctl`."""
+
+from __future__ import annotations
+
+import pytest
+
+from proto import TrustRole, function_text, role_name
+
+ROLES = [
+    (0, "SAST", "System Administrator Security Token"),
+    (1, "CCM", "CCM"),
+    (2, "CCM+TFTP", "CCM+TFTP"),
+    (3, "TFTP", "TFTP"),
+    (4, "CAPF", "CAPF"),
+    (5, "SRST", "SRST"),
+    (6, "FIREWALL", "FIREWALL"),
+    (7, "APP-SERVER", "APP-SERVER"),
+    (20, "CERTIFICATE-AUTHORITY", "CERTIFICATE-AUTHORITY"),
+    (21, "TVS", "TVS"),
+    (22, "SIGNALING-CALL-CONTROL", "SIGNALING-CALL-CONTROL"),
+    (23, "PROVISIONING-SERVICE", "PROVISIONING-SERVICE"),
+    (24, "DATA-SERVICE", "DATA-SERVICE"),
+    (25, "NETWORK-ELEMENT", "NETWORK-ELEMENT"),
+    (26, "VPN", "VPN"),
+    (27, "SERVICEABILITY", "SERVICEABILITY"),
+    (255, "UNKNOWN", "UNKNOWN"),
+]
+
+
+def test_role_codes_are_those_of_the_lists() -> None:
+    """There are exactly the published role codes, no more."""
+    assert sorted(TrustRole) == [code for code, _, _ in ROLES]
+
+
+@pytest.mark.parametrize(("code", "name", "function"), ROLES)
+def test_role_has_its_name_and_function(code: int, name: str, function: str) -> None:
+    """Each code has the name that administrators know and the text that stands after FUNCTION."""
+    assert (role_name(code), function_text(code)) == (name, function)
+
+
+@pytest.mark.parametrize("code", [8, 19, 28, 254, 256, 65_535])
+def test_unknown_role_is_its_number(code: int) -> None:
+    """A code that nobody defined is shown as its number."""
+    assert role_name(code) == function_text(code) == str(code)
