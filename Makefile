@@ -1,0 +1,50 @@
+# Needs python3 (3.11 or newer, with venv) and make. Everything else goes into .venv.
+
+PYTHON ?= python3
+VENV   := .venv
+STATE  := .state
+ARGS   ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "ARGS='…' is handed on by run (to tvs serve) and test (to pytest); PYTHON=… chooses the interpreter."
+
+run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
+	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
+	@exec $(VENV)/bin/tvs serve --state $(STATE) $(ARGS)
+
+test: $(VENV)/.dev ## run the tests
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## linter, formatter, types and import contracts; changes no file
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev ## put the code into the formatter's form
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean: ## remove .venv and what tools left behind; .state stays
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say what was installed; a changed pyproject.toml makes them old.
+
+$(VENV)/.run: pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'pass' || { echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)

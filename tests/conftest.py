@@ -1,0 +1,78 @@
+"""What all tests share.
+
+A test that needs a program of the system asks for the fixture `require_program`:
+
+    if TYPE_CHECKING:
+        from tests.conftest import RequireProgram
+
+    def test_openssl_agrees(require_program: RequireProgram) -> None:
+        openssl = require_program("openssl")
+
+Where the program is missing the test is skipped with a reason. With TVS_REQUIRE_SYSTEM_TESTS=1 in the environment
+nothing may be skipped: every skip, of a test or of a whole module, is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    RequireProgram = Callable[[str], str]
+
+NO_SKIPS = os.environ.get("TVS_REQUIRE_SYSTEM_TESTS") == "1"
+SYSTEM_FOLDERS = "/usr/sbin:/sbin"
+"""Where daemons stand that a user's PATH leaves out."""
+
+settings.register_profile("unhurried", settings.default, deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
+
+
+def find_program(name: str) -> str | None:
+    """The path of a program, also of a daemon."""
+    return shutil.which(name) or shutil.which(name, path=SYSTEM_FOLDERS)
+
+
+@pytest.fixture(scope="session")
+def require_program() -> RequireProgram:
+    """A function that gives the path of a program of the system, or skips the test where it is missing."""
+
+    def require(name: str) -> str:
+        path = find_program(name)
+        if path is None:
+            pytest.skip(f"the program {name} is not installed")
+        return path
+
+    return require
+
+
+def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Makes a failure of a skip; an expected failure is not one."""
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"Nothing may be skipped under TVS_REQUIRE_SYSTEM_TESTS=1. {reason}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Looks at the report of each test's set-up, call and tear-down."""
+    report = yield
+    if NO_SKIPS:
+        refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Looks at the report of each module: it can skip itself before its tests exist."""
+    report = yield
+    if NO_SKIPS:
+        refuse_skip(report)
+    return report
