@@ -6,12 +6,14 @@ from sys import intern
 from typing import TYPE_CHECKING
 
 from certstore.names import name_key, same_name
-from proto.codec import encode_payload
+from proto.codec import MAX_PAYLOAD, Tag, encode_payload
+from proto.errors import LocalProtocolError
 from proto.messages import (
     CertVerificationResponse,
     QueryCertResponse,
     TrustStatus,
 )
+from proto.tlv import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,20 +68,13 @@ class CacheEntry:
         roles: Iterable[int],
         time_to_live: int,
     ) -> None:
+        answers = _answers(tuple(sorted(set(roles))), time_to_live)
         self.serial_number = normal_serial(serial_number)
         self.issuer_name = intern(issuer_name)
-        self.roles = _shared(tuple(sorted(set(roles))))
+        self.roles = answers.roles
         self.time_to_live = time_to_live
-        self.query_payload = encode_payload(
-            QueryCertResponse(
-                session_id=0,
-                status=TrustStatus.TRUSTED,
-                certificates=(certificate,),
-                roles=self.roles,
-                time_to_live=time_to_live,
-            )
-        )
-        self.verification_payload = _verification_payload(self.roles, time_to_live)
+        self.query_payload = answers.query_payload(certificate)
+        self.verification_payload = answers.verification_payload
         self._certificate_size = len(certificate)
 
     @property
@@ -186,26 +181,51 @@ class CertificateIndex:
         return found if same_name(found.issuer_name, issuer_name) else None
 
 
-_ROLES: dict[tuple[int, ...], tuple[int, ...]] = {}
-_VERIFICATION_PAYLOADS: dict[tuple[tuple[int, ...], int], bytes] = {}
-_SHARED_LIMIT = 10_000
-"""Shared values kept for re-use: there are a few dozen combinations in practice."""
+class _Answers:
+    """What the answers about all certificates with the same roles and time to live have in common."""
 
+    __slots__ = ("_head", "_tail", "roles", "verification_payload")
 
-def _shared(roles: tuple[int, ...]) -> tuple[int, ...]:
-    if len(_ROLES) > _SHARED_LIMIT:
-        _ROLES.clear()
-    return _ROLES.setdefault(roles, roles)
-
-
-def _verification_payload(roles: tuple[int, ...], time_to_live: int) -> bytes:
-    key = (roles, time_to_live)
-    payload = _VERIFICATION_PAYLOADS.get(key)
-    if payload is None:
-        if len(_VERIFICATION_PAYLOADS) > _SHARED_LIMIT:
-            _VERIFICATION_PAYLOADS.clear()
-        payload = encode_payload(
+    def __init__(self, roles: tuple[int, ...], time_to_live: int) -> None:
+        self.roles = roles
+        self.verification_payload = encode_payload(
             CertVerificationResponse(session_id=0, status=TrustStatus.TRUSTED, roles=roles, time_to_live=time_to_live)
         )
-        _VERIFICATION_PAYLOADS[key] = payload
-    return payload
+        pattern = encode_payload(
+            QueryCertResponse(
+                session_id=0,
+                status=TrustStatus.TRUSTED,
+                certificates=(b"?",),
+                roles=roles,
+                time_to_live=time_to_live,
+            )
+        )
+        self._head, _, self._tail = pattern.partition(_element(b"?"))
+
+    def query_payload(self, certificate: bytes) -> bytes:
+        """Raises `LocalProtocolError` where the certificate does not fit an answer."""
+        payload = self._head + _element(certificate) + self._tail
+        if len(payload) > MAX_PAYLOAD:
+            raise LocalProtocolError(f"a certificate of {len(certificate)} bytes does not fit an answer")
+        return payload
+
+
+def _element(certificate: bytes) -> bytes:
+    writer = Writer()
+    writer.element(Tag.CERTIFICATE, certificate)
+    return bytes(writer)
+
+
+_ANSWERS: dict[tuple[tuple[int, ...], int], _Answers] = {}
+_ANSWERS_KEPT = 10_000
+"""Most that are kept for re-use. There are a few dozen in practice; each certificate may have its own time to live."""
+
+
+def _answers(roles: tuple[int, ...], time_to_live: int) -> _Answers:
+    key = (roles, time_to_live)
+    answers = _ANSWERS.get(key)
+    if answers is None:
+        if len(_ANSWERS) >= _ANSWERS_KEPT:
+            _ANSWERS.clear()
+        answers = _ANSWERS[key] = _Answers(roles, time_to_live)
+    return answers

@@ -29,6 +29,8 @@ ROLES = """
 ROW_ERRORS = (ValueError, TypeError, AttributeError, OverflowError, OSError)
 """What a row with unusable values raises in the functions below."""
 
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
+_END = b"-----END CERTIFICATE-----"
 _DER_START = re.compile(rb"\x30\x82(..)\x30\x82..(?:\xa0\x03\x02\x01.)?\x02([\x01-\x7f])", re.DOTALL)
 """Certificate and TBSCertificate with two-byte lengths, version, and the length of the serial number."""
 
@@ -81,11 +83,10 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
 
 def der_from_pem(pem: bytes) -> bytes:
     """The DER inside PEM text. Raises `ValueError`."""
-    _, begin, rest = pem.partition(b"-----BEGIN CERTIFICATE-----")
-    body, end, _ = rest.partition(b"-----END CERTIFICATE-----")
-    if not begin or not end:
+    begin, end = pem.find(_BEGIN), pem.find(_END)
+    if begin < 0 or end < begin:
         raise ValueError("the column certificate holds no PEM certificate")
-    der = a2b_base64(body)
+    der = a2b_base64(pem[begin + len(_BEGIN) : end])
     if len(der) > MAX_CERTIFICATE_SIZE:
         raise ValueError(f"a certificate of {len(der)} bytes does not fit an answer")
     return der

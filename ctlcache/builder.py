@@ -139,9 +139,7 @@ def _signer_entry(prepared: Iterable[_Prepared], signer: Signer) -> _Prepared:
     for item in prepared:
         if item.entry.role == TrustRole.SAST and item.entry.certificate == signer.certificate:
             return item
-    raise LocalProtocolError(
-        "the signer's certificate must be in the list as SAST: phones find its key there"
-    )
+    raise LocalProtocolError("the signer's certificate must be in the list as SAST: phones find its key there")
 
 
 # -- the header --------------------------------------------------------------------------------------
@@ -192,8 +190,7 @@ def _signer_id(item: _Prepared) -> bytes:
 def _signature_info(signer: Signer, digest: Digest) -> bytes:
     if signer.key_bits not in MODULUS_BITS:
         raise SigningError(
-            f"a key of {signer.key_bits} bits cannot sign a trust list; "
-            "the format knows 512, 1024, 2048 and 4096 bits"
+            f"a key of {signer.key_bits} bits cannot sign a trust list; the format knows 512, 1024, 2048 and 4096 bits"
         )
     writer = Writer()
     with writer.container(HeaderTag.SIGNATURE_INFO):

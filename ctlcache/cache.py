@@ -232,8 +232,7 @@ def _trace_reload(trace: Trace, name: str, keys: tuple[str, ...], *, first: bool
     if not first:
         trace(
             "ctl_modified",
-            "CertificateCache::localCTLCacheMonitor - "
-            f"{name} has been modified. Recaching CTL Certificate Cache",
+            f"CertificateCache::localCTLCacheMonitor - {name} has been modified. Recaching CTL Certificate Cache",
             file=name,
         )
     trace("ctl_refreshing", "updateLocalCTLCache : Refreshing the local CTL certificate cache")

@@ -85,13 +85,9 @@ def token_ctl_entries(
     return (*tokens[:1], *_servers(nodes, capf), *tokens[1:])
 
 
-def token_entry(
-    certificate: bytes, *, subject_name: str | None = None, issuer_name: str | None = None
-) -> ListEntry:
+def token_entry(certificate: bytes, *, subject_name: str | None = None, issuer_name: str | None = None) -> ListEntry:
     """A token's record: SAST, with an empty DNS name and no address; names as the token has them."""
-    return ListEntry(
-        role=TrustRole.SAST, certificate=certificate, subject_name=subject_name, issuer_name=issuer_name
-    )
+    return ListEntry(role=TrustRole.SAST, certificate=certificate, subject_name=subject_name, issuer_name=issuer_name)
 
 
 def itl_entries(
@@ -126,9 +122,7 @@ def non_secure(entries: Iterable[ListEntry]) -> tuple[ListEntry, ...]:
 
     CCM+TFTP records keep only their length, DNS name, function and address.
     """
-    return tuple(
-        replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries
-    )
+    return tuple(replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries)
 
 
 def _servers(nodes: Sequence[ClusterNode], capf: bytes | None) -> list[ListEntry]:

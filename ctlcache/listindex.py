@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from certstore.index import CacheEntry, CertificateIndex, normal_serial, unique_map_id
-from certstore.names import same_name
+from certstore.names import name_key
 from proto.errors import LocalProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ctlcache.trustlist import Record, TrustList
 
@@ -75,9 +75,7 @@ def index_of(trust_list: TrustList, time_to_live: int) -> ListIndex:
         CertificateIndex(entry for _, entry in entries if entry is not None),
         tuple(_key(record) for record in _certified(trust_list)),
         tuple(
-            unique_map_id(identity.serial_number, identity.issuer_name)
-            for identity, entry in entries
-            if entry is None
+            unique_map_id(identity.serial_number, identity.issuer_name) for identity, entry in entries if entry is None
         ),
     )
 
@@ -90,22 +88,12 @@ def _key(record: Record) -> str:
     return unique_map_id(record.serial_number, record.issuer_name)
 
 
-def _identities(trust_list: TrustList) -> Iterator[_Identity]:
-    by_serial: dict[bytes, list[_Identity]] = {}
+def _identities(trust_list: TrustList) -> Iterable[_Identity]:
+    found: dict[tuple[bytes, object], _Identity] = {}
     for record in _certified(trust_list):
-        identity = _identity(by_serial.setdefault(normal_serial(record.serial_number), []), record)
+        key = (normal_serial(record.serial_number), name_key(record.issuer_name) or record.issuer_name)
+        identity = found.setdefault(key, _Identity(record.serial_number, record.issuer_name))
         identity.certificates.add(record.certificate or b"")
         if record.function <= MAX_ROLE:
             identity.roles.add(record.function)
-    for identities in by_serial.values():
-        yield from identities
-
-
-def _identity(known: list[_Identity], record: Record) -> _Identity:
-    """The identity of the record among those of its serial number; a new one is added."""
-    for identity in known:
-        if same_name(identity.issuer_name, record.issuer_name):
-            return identity
-    identity = _Identity(record.serial_number, record.issuer_name)
-    known.append(identity)
-    return identity
+    return found.values()

@@ -243,9 +243,7 @@ def _digest_name(code: int) -> str:
 # -- JSON --------------------------------------------------------------------------------------------
 
 
-def report_json(
-    data: bytes | None, *, kind: Kind, modified: datetime | float | None = None
-) -> dict[str, object]:
+def report_json(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> dict[str, object]:
     """The same facts for programs: only texts, numbers, booleans, lists and dictionaries.
 
     `found` says whether there is a file and `ok` whether it was parsed and verified; `error` has the place of

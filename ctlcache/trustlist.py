@@ -170,9 +170,7 @@ def _record_length(data: bytes, start: int) -> int:
     return size
 
 
-def _check(
-    elements: Iterable[Element], sizes: dict[int, int], texts: frozenset[int], tags: type[IntEnum]
-) -> None:
+def _check(elements: Iterable[Element], sizes: dict[int, int], texts: frozenset[int], tags: type[IntEnum]) -> None:
     """Known elements stand once, have their size, and hold no NUL inside a name."""
     known = frozenset(tags)
     seen: set[int] = set()
@@ -189,15 +187,11 @@ def _check(
 
 
 def _wrong(kind: ErrorKind, element: Element, tags: type[IntEnum], reason: str) -> RemoteProtocolError:
-    return RemoteProtocolError(
-        kind, f"element {element.tag} ({tags(element.tag).name}) {reason}", element.offset
-    )
+    return RemoteProtocolError(kind, f"element {element.tag} ({tags(element.tag).name}) {reason}", element.offset)
 
 
 def _missing(tag: HeaderTag | RecordTag, where: str, offset: int) -> RemoteProtocolError:
-    return RemoteProtocolError(
-        ErrorKind.MISSING_ELEMENT, f"{where} has no element {tag} ({tag.name})", offset
-    )
+    return RemoteProtocolError(ErrorKind.MISSING_ELEMENT, f"{where} has no element {tag} ({tag.name})", offset)
 
 
 # -- serialising -----------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def run_worker(config: Config, announce: Callable[[Endpoint, Endpoint], None]) -
     Raises `StartError`, `StateError` and `StoreError` where the service cannot start.
     """
     raise_descriptor_limit()
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has no types here
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)

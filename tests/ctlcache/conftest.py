@@ -30,11 +30,11 @@ from ctlcache.trustlist import (
     serialise,
     signed_bytes,
 )
+from proto.tlv import Element
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from proto.tlv import Element
 
 REST = ";OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
 PUBLISHER = "CN=cucm-1051-a-pub" + REST
@@ -213,4 +213,4 @@ def assemble(publisher: KeyFileSigner) -> Callable[[Sequence[Element], Sequence[
 
 
 def _with_value(elements: Sequence[Element], tag: int, value: bytes) -> tuple[Element, ...]:
-    return tuple(replace(element, value=value) if element.tag == tag else element for element in elements)
+    return tuple(Element(element.tag, value) if element.tag == tag else element for element in elements)
