@@ -94,13 +94,16 @@ def read_snapshot(path: Path) -> Snapshot:
     regular file (opening a FIFO would wait for its writer).
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(f"{path} is not a regular file")
-        data = file.read(MAX_SIZE + 1)
-        after = os.fstat(descriptor)
-    return Snapshot(data, hashlib.sha256(data).digest(), _identity(before) != _identity(after))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(MAX_SIZE + 1)
+        torn = _identity(before) != _identity(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+    return Snapshot(data, hashlib.sha256(data).digest(), torn)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:
