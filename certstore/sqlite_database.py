@@ -6,19 +6,15 @@ import os
 import sqlite3
 import stat
 import threading
-import time
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from certstore.sqlite_schema import prepare_schema
+from certstore.sqlite_schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
 from certstore.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process that is writing; its transactions take milliseconds."""
 
 _ADVICE = {
     sqlite3.SQLITE_BUSY: f"another program has held the database for {BUSY_TIMEOUT:.0f} s; try again",
@@ -31,7 +27,6 @@ _ADVICE = {
     sqlite3.SQLITE_CORRUPT: "the database is damaged; restore a backup",
     sqlite3.SQLITE_NOTADB: "not an SQLite database; name another file or restore a backup",
 }
-_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 class Database:
@@ -63,7 +58,6 @@ class Database:
         identity = _checked_file(self.path)
         connection = _connect(self.path, "rw")
         try:
-            _switch_to_wal(connection)
             prepare_schema(connection, self.path, create=create)
         except BaseException:
             connection.close()
@@ -99,7 +93,7 @@ class Database:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            if code not in _PASSING and not self._depth:
+            if code not in BUSY_CODES and not self._depth:
                 self._give_up()
             advice = _ADVICE.get(code)
             raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
@@ -211,20 +205,6 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
         connection.execute(f"PRAGMA {setting}")
     return connection
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Readers do not wait for writers in WAL mode, which stands in the file. The switch does not wait."""
-    deadline = time.monotonic() + BUSY_TIMEOUT
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _PASSING or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
 
 
 # -- the file ----------------------------------------------------------------------------------------------

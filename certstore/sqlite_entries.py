@@ -200,16 +200,17 @@ def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -
 def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate, serial: str) -> int:
     cursor = connection.execute(
         "INSERT INTO certificate "
-        "(subjectname, issuername, serialnumber, certificate, commonname, notbefore, notafter) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "(subjectname, issuername, serialnumber, commonname, notbefore, notafter, der, certificate) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             certificate.subject_name,
             certificate.issuer_name,
             serial,
-            ssl.DER_cert_to_PEM_cert(certificate.der),
             certificate.common_name,
             int(certificate.not_before.timestamp()),
             int(certificate.not_after.timestamp()),
+            certificate.der,
+            ssl.DER_cert_to_PEM_cert(certificate.der),
         ),
     )
     digest = hashlib.sha1(certificate.der, usedforsecurity=False).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import MAX_CERTIFICATE_SIZE, Certificate, TrustedCertificate
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 COLUMNS = """
     CAST(c.serialnumber AS BLOB), CAST(c.issuername AS BLOB), CAST(c.subjectname AS BLOB),
-    CAST(c.commonname AS BLOB), c.notbefore, c.notafter, CAST(c.certificate AS BLOB), c.timetolive
+    CAST(c.commonname AS BLOB), c.notbefore, c.notafter, c.timetolive,
+    c.der, CASE WHEN c.der IS NULL THEN CAST(c.certificate AS BLOB) END
 """
 """What `certificate_from_row` takes. As BLOBs: the driver ends a whole query at a text that is not UTF-8."""
 
@@ -29,6 +30,7 @@ ROLES = """
 ROW_ERRORS = (ValueError, TypeError, AttributeError, OverflowError, OSError)
 """What a row with unusable values raises in the functions below."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
 _DER_START = re.compile(rb"\x30\x82(..)\x30\x82..(?:\xa0\x03\x02\x01.)?\x02([\x01-\x7f])", re.DOTALL)
@@ -62,8 +64,9 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
     about one second to several. What is checked is that the PEM holds a whole certificate with the row's
     serial number.
     """
-    serial, issuer, subject, common_name, not_before, not_after, pem, time_to_live = columns
-    der = der_from_pem(pem)
+    serial, issuer, subject, common_name, not_before, not_after, time_to_live, der, pem = columns
+    if der is None:
+        der = der_from_pem(pem)
     serial_number = normal_serial(bytes.fromhex(serial.decode("ascii")))
     if serial_in(der) != serial_number:
         raise ValueError("the certificate has another serial number than the row")
@@ -74,8 +77,8 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
         subject_name=subject.decode(),
         issuer_name=issuer.decode(),
         serial_number=serial_number,
-        not_before=datetime.fromtimestamp(not_before, UTC),
-        not_after=datetime.fromtimestamp(not_after, UTC),
+        not_before=_EPOCH + timedelta(seconds=not_before),
+        not_after=_EPOCH + timedelta(seconds=not_after),
         common_name=common_name.decode(),
     )
     return certificate, time_to_live

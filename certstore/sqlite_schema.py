@@ -5,6 +5,8 @@ The tables and columns are described in ``docs/database.md``.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
@@ -12,13 +14,18 @@ from certstore.store import StoreUnavailable
 from proto.roles import TrustRole, role_name
 
 if TYPE_CHECKING:
-    import sqlite3
     from pathlib import Path
 
 SCHEMA_VERSION = 1
 """``PRAGMA user_version``. Raised with each change of the tables."""
 APPLICATION_ID = 0x54565331
 """``PRAGMA application_id``, 'TVS1': tells our databases from other SQLite files."""
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that is writing; its transactions take milliseconds."""
+BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""Errors that pass by themselves."""
+PAGE_SIZE = 8192
+"""Bytes. A row has 2 to 4 KiB: two or three fit a page, where of the usual 4096 bytes a third stays empty."""
 CHANGES_KEPT = 10_000
 """Rows of the change log that are kept. Who is further behind reads everything, which takes seconds."""
 FIRST_TRUST_UNIT = 101
@@ -42,12 +49,13 @@ CREATE TABLE certificate (
     subjectname TEXT NOT NULL,
     issuername TEXT NOT NULL,
     serialnumber TEXT NOT NULL,              -- upper-case hex, no leading zero bytes
-    certificate TEXT NOT NULL,               -- PEM, the only form in which it is kept
     commonname TEXT NOT NULL,
     notbefore INTEGER NOT NULL,              -- seconds since 1970, UTC
     notafter INTEGER NOT NULL,
     ipv4address TEXT NOT NULL DEFAULT '',    -- of the node whose own certificate it is
     timetolive INTEGER,                      -- seconds, NULL for the server's default
+    der BLOB,                                -- what the PEM decodes to, or NULL: loads decode it then
+    certificate TEXT NOT NULL,               -- PEM
     UNIQUE (serialnumber, issuername)
 );
 CREATE TABLE certificatehashmap (
@@ -91,7 +99,8 @@ CREATE TABLE certificatechange (
 # The log has the identity of what changed, not its row: caches look certificates up by it, and it still says
 # what to forget when the row is gone. It is filled by triggers, so that whoever changes the tables, with
 # whatever program, is noticed. A trigger also clears up behind a deleted certificate, because programs that do
-# not switch foreign keys on would leave its roles behind. The last trigger keeps CHANGES_KEPT rows.
+# not switch foreign keys on would leave its roles behind; another forgets the DER of a PEM that was changed.
+# The last keeps CHANGES_KEPT rows.
 _TRIGGERS = """
 CREATE TRIGGER certificatereplaced BEFORE INSERT ON certificate BEGIN
     INSERT INTO certificatechange (serialnumber, issuername)
@@ -105,6 +114,11 @@ END
 CREATE TRIGGER certificateupdated AFTER UPDATE ON certificate BEGIN
     INSERT INTO certificatechange (serialnumber, issuername)
     VALUES (OLD.serialnumber, OLD.issuername), (NEW.serialnumber, NEW.issuername);
+END
+
+CREATE TRIGGER pemupdated AFTER UPDATE OF certificate ON certificate
+WHEN NEW.certificate <> OLD.certificate AND NEW.der IS OLD.der BEGIN
+    UPDATE certificate SET der = NULL WHERE pkid = NEW.pkid;
 END
 
 CREATE TRIGGER certificatedeleted AFTER DELETE ON certificate BEGIN
@@ -166,6 +180,8 @@ def _is_empty(connection: sqlite3.Connection) -> bool:
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    _switch_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if _is_empty(connection):  # another process may have been quicker
@@ -189,3 +205,17 @@ def _fill_tables(connection: sqlite3.Connection) -> None:
         [(code, unit.value) for unit, code in UNIT_CODES.items()],
     )
     connection.execute("INSERT INTO processconfig VALUES ('ClusterSecurityMode', '0')")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Readers do not wait for writers in WAL mode, which stands in the file. The switch does not wait."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in BUSY_CODES or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
