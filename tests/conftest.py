@@ -8,7 +8,7 @@ A test that needs a program of the system asks for the fixture `require_program`
     def test_openssl_agrees(require_program: RequireProgram) -> None:
         openssl = require_program("openssl")
 
-Where the program is missing the test is skipped with a reason. With TVS_REQUIRE_SYSTEM_TESTS=1 in the environment
+Where the program is missing the test is skipped with a reason. With REQUIRE_SYSTEM_TESTS=1 in the environment
 nothing may be skipped: every skip, of a test or of a whole module, is a failure.
 """
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     RequireProgram = Callable[[str], str]
 
-NO_SKIPS = os.environ.get("TVS_REQUIRE_SYSTEM_TESTS") == "1"
+pytest_plugins = ("tests.guide",)
+
+NO_SKIPS = os.environ.get("REQUIRE_SYSTEM_TESTS") == "1"
 SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 """Where daemons stand that a user's PATH leaves out."""
 
@@ -57,7 +59,7 @@ def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"Nothing may be skipped under TVS_REQUIRE_SYSTEM_TESTS=1. {reason}"
+        report.longrepr = f"Nothing may be skipped under REQUIRE_SYSTEM_TESTS=1. {reason}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,4 +1,7 @@
-"""The cluster of the published guide: its names, serial numbers, key sizes and certificate sizes, with new keys."""
+"""The cluster of the published guide: its names, serial numbers, key sizes and certificate sizes, with new keys.
+
+A plug-in: its fixtures are there for all tests.
+"""
 
 from __future__ import annotations
 
