@@ -1,0 +1,451 @@
+"""The CTL cache: what goes into it, its trace lines, and what each look at the file comes to."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.index import normal_serial
+from ctlcache.builder import ListEntry, build_trust_list
+from ctlcache.cache import CertificateCTLCache, Outcome
+from ctlcache.files import write_atomically
+from ctlcache.listindex import index_of
+from ctlcache.look import State
+from ctlcache.trustlist import (
+    Header,
+    HeaderTag,
+    Record,
+    RecordTag,
+    TrustList,
+    parse_trust_list,
+    serialise,
+)
+from proto.roles import TrustRole
+from proto.tlv import Element
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ctlcache.signing import KeyFileSigner
+
+PUBLISHER = "CN=cucm-1051-a-pub;OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
+CAPF = PUBLISHER.replace("cucm-1051-a-pub", "CAPF-e41e7d87")
+SUBSCRIBER = PUBLISHER.replace("a-pub", "a-sub1")
+REFRESHING = "updateLocalCTLCache : Refreshing the local CTL certificate cache"
+MODIFIED = "CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified. Recaching CTL Certificate Cache"
+
+
+@dataclass
+class Listener:
+    """Collects trace lines and events."""
+
+    lines: list[str] = field(default_factory=list)
+    events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+
+    def trace(self, event: str, text: str, /, **_fields: object) -> None:
+        """A trace line."""
+        assert event.isidentifier()
+        self.lines.append(text)
+
+    def event(self, name: str, fields: dict[str, object]) -> None:
+        """An event."""
+        self.events.append((name, fields))
+
+    @property
+    def names(self) -> list[str]:
+        """The events' names."""
+        return [name for name, _ in self.events]
+
+
+@pytest.fixture
+def listener() -> Listener:
+    """Collects what the cache says."""
+    return Listener()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the file stands."""
+    return tmp_path / "CTLFile.tlv"
+
+
+@pytest.fixture
+def cache(path: Path, listener: Listener) -> CertificateCTLCache:
+    """A cache that watches it."""
+    return CertificateCTLCache(path, on_event=listener.event, trace=listener.trace)
+
+
+def serial(text: str) -> bytes:
+    """A serial number from its hex."""
+    return bytes.fromhex(text)
+
+
+def settled(cache: CertificateCTLCache) -> Outcome:
+    """The outcome once a second look has confirmed the first."""
+    outcome = cache.check()
+    return cache.check() if outcome is Outcome.UNSETTLED else outcome
+
+
+# -- what goes in --------------------------------------------------------------------------------------
+
+
+def test_entries_of_the_tokenless_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, capf: bytes) -> None:
+    """One entry for each certificate; the publisher's, in two records, has both roles."""
+    path.write_bytes(tokenless)
+    assert cache.load()
+    assert len(cache) == 3
+    publisher = cache.lookup(serial("70CAF64E090751B9DF22F49F754FC5BB"), PUBLISHER)
+    found = cache.lookup(serial("00744B4999770496E799E91E81D3C8109B"), CAPF.replace(";", ","))
+    assert publisher is not None
+    assert (publisher.roles, publisher.time_to_live) == ((TrustRole.SAST, TrustRole.CCM_TFTP), 86_400)
+    assert found is not None
+    assert (found.roles, found.certificate) == ((TrustRole.CAPF,), capf)
+    assert cache.lookup(serial("05"), PUBLISHER) is None
+
+
+def test_the_token_that_only_the_ctl_knows(
+    cache: CertificateCTLCache, path: Path, with_tokens: bytes, listener: Listener
+) -> None:
+    """The guide's look-up of an eToken: a key of 61 characters, one role, 0."""
+    path.write_bytes(with_tokens)
+    cache.load()
+    listener.lines.clear()
+    issuer = "cn=Cisco Manufacturing CA;o=Cisco Systems"
+    assert cache.lookup(serial("83E9080000005545AF31"), issuer, listener.trace) is not None
+    prefix = "CertificateCTLCache::getCertificateInformation - "
+    assert listener.lines == [
+        f"{prefix}Looking up the certificate cache using Unique MAP ID : 83E9080000005545AF31{issuer}, len : 61",
+        f"{prefix}Found entry {{rolecount : 1}}",
+        f"{prefix}{{role : 0}}",
+    ]
+
+
+def test_the_time_to_live(path: Path, tokenless: bytes) -> None:
+    """Entries have the server's default time to live."""
+    path.write_bytes(tokenless)
+    cache = CertificateCTLCache(path, default_time_to_live=60)
+    assert cache.load()
+    assert {entry.time_to_live for entry in cache.index} == {60}
+
+
+def record_of(certificate: bytes, *, issuer: str, number: bytes, function: int) -> Record:
+    """A record with these texts, whatever the certificate says of itself."""
+    elements = (
+        Element(RecordTag.RECORD_LENGTH, b"\0\5"),
+        Element(RecordTag.FUNCTION, function.to_bytes(2)),
+        Element(RecordTag.ISSUER_NAME, issuer.encode() + b"\0"),
+        Element(RecordTag.SERIAL_NUMBER, number),
+        Element(RecordTag.CERTIFICATE, certificate),
+    )
+    return Record(elements)
+
+
+def index_for(*records: Record) -> tuple[dict[tuple[bytes, str], tuple[int, ...]], tuple[str, ...], tuple[str, ...]]:
+    """Entries with their roles, keys, and what was left out, for a list of these records."""
+    loaded = index_of(TrustList(Header(()), records), 60)
+    entries = {(entry.serial_number, entry.issuer_name): entry.roles for entry in loaded.index}
+    return entries, loaded.keys, loaded.left_out
+
+
+def test_one_certificate_in_several_records() -> None:
+    """The same identity is one entry with all roles, whatever zeros and separators its records write."""
+    entries, keys, left_out = index_for(
+        record_of(b"A", issuer="CN=a;O=b", number=b"\5", function=2),
+        record_of(b"A", issuer="O=b,CN=a", number=b"\0\5", function=0),
+        record_of(b"A", issuer="CN=a;O=b", number=b"\5", function=2),
+        record_of(b"B", issuer="CN=a;O=b", number=b"\6", function=4),
+    )
+    assert entries == {(b"\5", "CN=a;O=b"): (0, 2), (b"\6", "CN=a;O=b"): (4,)}
+    assert keys == ("05CN=a;O=b", "05O=b,CN=a", "05CN=a;O=b", "06CN=a;O=b")
+    assert left_out == ()
+
+
+def test_two_certificates_of_one_identity() -> None:
+    """Two different certificates contradict each other: neither is vouched for, and the list's others are."""
+    entries, _, left_out = index_for(
+        record_of(b"A", issuer="CN=a", number=b"\5", function=0),
+        record_of(b"B", issuer="cn=a", number=b"\5", function=2),
+        record_of(b"C", issuer="CN=c", number=b"\5", function=2),
+    )
+    assert entries == {(b"\5", "CN=c"): (2,)}
+    assert left_out == ("05CN=a",)
+
+
+def test_what_an_answer_cannot_carry() -> None:
+    """A role of two bytes gives none; a certificate that no answer has room for is left out."""
+    entries, keys, left_out = index_for(
+        record_of(b"A", issuer="CN=a", number=b"\5", function=256),
+        record_of(bytes(65_530), issuer="CN=b", number=b"\6", function=2),
+        Record((Element(RecordTag.FUNCTION, b"\0\2"),)),
+    )
+    assert entries == {(b"\5", "CN=a"): ()}
+    assert keys == ("05CN=a", "06CN=b")
+    assert left_out == ("06CN=b",)
+
+
+# -- trace lines ---------------------------------------------------------------------------------------
+
+
+def test_the_trace_of_a_changed_file(
+    cache: CertificateCTLCache, path: Path, tokenless: bytes, regenerated: bytes, listener: Listener
+) -> None:
+    """The guide's third scene: four keys with the lengths 93, 93, 91 and 94."""
+    path.write_bytes(tokenless)
+    cache.load()
+    assert listener.lines[0] == REFRESHING
+    assert len(listener.lines) == 5
+    listener.lines.clear()
+    write_atomically(path, regenerated)
+    assert cache.check() is Outcome.RELOADED
+    key = "tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: "
+    assert listener.lines == [
+        MODIFIED,
+        REFRESHING,
+        f"{key}6B1D357B6841740B078FEE4A1813D5D6{PUBLISHER}, length : 93",
+        f"{key}6B1D357B6841740B078FEE4A1813D5D6{PUBLISHER}, length : 93",
+        f"{key}744B4999770496E799E91E81D3C8109B{CAPF}, length : 91",
+        f"{key}6BEBFDCDCD8CA277CB2FD1D183A60E72{SUBSCRIBER}, length : 94",
+    ]
+
+
+def test_a_cache_that_nobody_listens_to(path: Path, tokenless: bytes, regenerated: bytes) -> None:
+    """Without trace and events the cache works the same."""
+    path.write_bytes(tokenless)
+    cache = CertificateCTLCache(path)
+    assert cache.load()
+    path.write_bytes(regenerated)
+    assert cache.check() is Outcome.RELOADED
+    assert cache.generation == 2
+
+
+# -- outcomes ------------------------------------------------------------------------------------------
+
+
+def test_a_good_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """A good file is in use at the first look, and said once."""
+    before = time.time()
+    assert (cache.state, cache.signature_valid, cache.last_success) == (State.NOT_READ, None, None)
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.RELOADED
+    assert [cache.check() for _ in range(3)] == [Outcome.UNCHANGED] * 3
+    assert (cache.state, cache.signature_valid, cache.generation) == (State.OK, True, 1)
+    assert cache.last_success is not None
+    assert cache.last_success >= before - 1
+    assert cache.signer is not None
+    assert cache.signer.unique_map_id == f"70CAF64E090751B9DF22F49F754FC5BB{PUBLISHER}"
+    assert cache.signer.subject_name == PUBLISHER
+    assert listener.names == ["reloaded"]
+    fields = listener.events[0][1]
+    assert (fields["certificates"], fields["signer"]) == (3, cache.signer.unique_map_id)
+
+
+def test_no_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """A missing file is said once, and one that comes later is a change."""
+    assert not cache.load()
+    assert (cache.state, cache.loaded, len(cache)) == (State.MISSING, False, 0)
+    assert cache.check() is Outcome.UNCHANGED
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.RELOADED
+    assert listener.names == ["missing", "reloaded"]
+    assert listener.lines[:2] == [MODIFIED, REFRESHING]
+
+
+def unsigned(data: bytes) -> bytes:
+    """The list without its signature, with the right header length."""
+    parsed = parse_trust_list(data)
+    length = (parsed.header.header_length - 131).to_bytes(2)
+    elements = tuple(
+        Element(element.tag, length) if element.tag == HeaderTag.HEADER_LENGTH else element
+        for element in parsed.header.elements
+        if element.tag != HeaderTag.SIGNATURE
+    )
+    return serialise(TrustList(Header(elements), parsed.records))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "outcome", "detail"),
+    [
+        (lambda data: data[:-1], Outcome.DAMAGED, "truncated"),
+        (lambda _: b"", Outcome.DAMAGED, "truncated"),
+        (lambda data: data + bytes(1024 * 1024), Outcome.DAMAGED, "too_large"),
+        (unsigned, Outcome.UNVERIFIED, "no_signature"),
+        (lambda data: data[:-1] + b"\xff", Outcome.UNVERIFIED, "bad_signature"),
+    ],
+    ids=["cut", "empty", "too large", "unsigned", "changed"],
+)
+def test_a_bad_file(
+    cache: CertificateCTLCache,
+    path: Path,
+    tokenless: bytes,
+    listener: Listener,
+    spoil: Callable[[bytes], bytes],
+    outcome: Outcome,
+    detail: str,
+) -> None:
+    """A damaged, truncated or unsigned file leaves the old index in use and is said once for its content."""
+    path.write_bytes(tokenless)
+    cache.load()
+    index, success = cache.index, cache.last_success
+    for content in (spoil(tokenless), spoil(tokenless)):
+        path.write_bytes(content)
+        looks = [cache.check() for _ in range(4)]
+    assert looks[-1] is Outcome.UNCHANGED
+    assert cache.index is index
+    assert (str(cache.state), cache.signature_valid, cache.last_success) == (str(outcome), False, success)
+    assert listener.names == ["reloaded", outcome]
+    assert listener.events[1][1]["detail"] == detail
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.RELOADED
+    assert listener.names == ["reloaded", outcome, "reloaded"]
+    assert cache.state is State.OK
+
+
+def test_a_bad_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """With a bad file at the start nothing is in use, and the reason is said."""
+    path.write_bytes(tokenless[:500])
+    assert not cache.load()
+    assert (cache.loaded, cache.state, cache.signer) == (False, State.DAMAGED, None)
+    assert "at byte 336" in str(listener.events[0][1]["reason"])
+
+
+def test_removal(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """Removing the file keeps the last good index, is said once, and its return is said."""
+    path.write_bytes(tokenless)
+    cache.load()
+    path.unlink()
+    assert [cache.check() for _ in range(3)] == [Outcome.UNSETTLED, Outcome.MISSING, Outcome.UNCHANGED]
+    assert (len(cache), cache.state, cache.signature_valid) == (3, State.MISSING, None)
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.RELOADED
+    assert listener.names == ["reloaded", "missing", "reloaded"]
+
+
+def test_a_file_that_is_half_written(
+    cache: CertificateCTLCache, path: Path, tokenless: bytes, regenerated: bytes, listener: Listener
+) -> None:
+    """A file that is caught while it is rewritten in place is not called damaged."""
+    path.write_bytes(tokenless)
+    cache.load()
+    with path.open("r+b") as file:
+        for start in range(0, len(regenerated), 700):
+            file.write(regenerated[start : start + 700])
+            file.flush()
+            file.truncate()
+            cache.check()
+    assert cache.check() is Outcome.UNCHANGED
+    assert listener.names == ["reloaded", "reloaded"]
+    assert cache.lookup(serial("6B1D357B6841740B078FEE4A1813D5D6"), PUBLISHER) is not None
+
+
+def test_a_moment_without_a_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """A file that is removed and created again, found missing once between, was never missing."""
+    path.write_bytes(tokenless)
+    cache.load()
+    path.unlink()
+    assert cache.check() is Outcome.UNSETTLED
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.UNCHANGED
+    path.unlink()
+    assert cache.check() is Outcome.UNSETTLED
+    assert listener.names == ["reloaded"]
+
+
+def test_the_same_content_in_another_file(cache: CertificateCTLCache, path: Path, tokenless: bytes) -> None:
+    """A file that is replaced by the same content has not changed."""
+    path.write_bytes(tokenless)
+    cache.load()
+    write_atomically(path, tokenless)
+    os.utime(path, (1, 1))
+    assert cache.check() is Outcome.UNCHANGED
+
+
+def test_what_is_not_a_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
+    """A directory, a FIFO or a circular link in the file's place cannot be read, and does not block."""
+    path.write_bytes(tokenless)
+    cache.load()
+    path.unlink()
+    path.mkdir()
+    assert settled(cache) is Outcome.UNREADABLE
+    path.rmdir()
+    path.symlink_to(path)
+    assert settled(cache) is Outcome.UNREADABLE
+    path.unlink()
+    os.mkfifo(path)
+    assert settled(cache) is Outcome.UNREADABLE
+    assert (cache.state, cache.signature_valid, len(cache)) == (State.UNREADABLE, None, 3)
+    path.unlink()
+    path.write_bytes(tokenless)
+    assert cache.check() is Outcome.RELOADED
+    assert listener.names == ["reloaded", "unreadable", "unreadable", "unreadable", "reloaded"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_without_permission(cache: CertificateCTLCache, path: Path, tokenless: bytes) -> None:
+    """A file that may not be read leaves the index in use."""
+    path.write_bytes(tokenless)
+    cache.load()
+    path.chmod(0)
+    assert settled(cache) is Outcome.UNREADABLE
+    assert len(cache) == 3
+
+
+def test_a_file_that_may_not_be_read(
+    cache: CertificateCTLCache, path: Path, tokenless: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever error the system gives, the index stays in use and the state says it."""
+    path.write_bytes(tokenless)
+    cache.load()
+
+    def refuse(*_arguments: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert settled(cache) is Outcome.UNREADABLE
+    assert len(cache) == 3
+    monkeypatch.undo()
+    assert cache.check() is Outcome.RELOADED
+
+
+def test_a_file_that_never_settles(
+    cache: CertificateCTLCache, path: Path, monkeypatch: pytest.MonkeyPatch, listener: Listener
+) -> None:
+    """A file that is written all the time does not hold up the start for ever."""
+
+    def write_more(_seconds: float) -> None:
+        with path.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(time, "sleep", write_more)
+    path.write_bytes(b"some")
+    assert not cache.load()
+    assert cache.state is State.NOT_READ
+    assert listener.events == []
+
+
+def test_a_listener_that_fails(path: Path, tokenless: bytes) -> None:
+    """An error in who listens does not keep the list from being used."""
+
+    def fail(_name: str, _fields: dict[str, object]) -> None:
+        raise RuntimeError("the listener is broken")
+
+    path.write_bytes(tokenless)
+    cache = CertificateCTLCache(path, on_event=fail)
+    assert cache.load()
+
+
+def test_serials_are_compared_without_leading_zeros(
+    path: Path, publisher: KeyFileSigner, cache: CertificateCTLCache
+) -> None:
+    """A phone may ask with zeros before the serial number, and with another order of the issuer."""
+    entry = ListEntry(role=TrustRole.SAST, certificate=publisher.certificate)
+    path.write_bytes(build_trust_list([entry], publisher, timestamp=0))
+    cache.load()
+    number = b"\0\0" + serial("70CAF64E090751B9DF22F49F754FC5BB")
+    found = cache.lookup(number, ",".join(reversed(PUBLISHER.split(";"))))
+    assert found is not None
+    assert found.serial_number == normal_serial(number)
