@@ -97,10 +97,10 @@ def serve(state: StateDirectory, tmp_path: Path) -> Iterator[Callable[..., Runni
     """Starts services; options of `tvs serve` as arguments. They are ended with the test."""
     started: list[Running] = []
 
-    def start(*options: str, environment: dict[str, str] | None = None) -> Running:
+    def start(*options: str, environment: dict[str, str] | None = None, inherit: tuple[int, ...] = ()) -> Running:
         number = len(started)
         log = tmp_path / f"service-{number}.log"
-        process = _start(state, log, options, environment or {})
+        process = _start(state, log, options, environment or {}, inherit)
         running = _announced(process, state, log)
         started.append(running)
         return running
@@ -115,14 +115,19 @@ def serve(state: StateDirectory, tmp_path: Path) -> Iterator[Callable[..., Runni
 
 
 def _start(
-    state: StateDirectory, log: Path, options: tuple[str, ...], environment: dict[str, str]
+    state: StateDirectory, log: Path, options: tuple[str, ...], environment: dict[str, str], inherit: tuple[int, ...]
 ) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path)]
     for name, value in {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--log-level": "debug"}.items():
         command += [] if name in options else [name, value]
     with log.open("w") as stderr:
         return subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=stderr, text=True, env={**os.environ, **environment}
+            [*command, *options],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, **environment},
+            pass_fds=inherit,
         )
 
 
