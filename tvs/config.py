@@ -172,6 +172,12 @@ class Config:
     client_ca: Path | None = _setting(
         _path, None, "PEM file of the CAPF and manufacturing CAs, for 'require'", metavar="FILE"
     )
+    tls_keylog: Path | None = _setting(
+        _path,
+        None,
+        "append the TLS secrets of every connection to this file, for Wireshark; never in production",
+        metavar="FILE",
+    )
     ctl_file: Path | None = _setting(
         _path,
         None,

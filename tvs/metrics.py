@@ -148,6 +148,9 @@ class Metrics:
             registry=self.registry,
         )
         self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the last timer tick of the loop was.")
+        self.keylog_enabled = self._gauge(
+            "keylog_enabled", "1 while the secrets of TLS connections are written to a file."
+        )
         self.log_dropped = self._counter("log_dropped", "Log lines dropped because nobody read them.")
         build = Gauge(
             "tvs_build_info",

@@ -15,6 +15,7 @@ from ctlcache.cache import CertificateCTLCache
 from tvs.acceptor import Acceptor
 from tvs.counts import Counts
 from tvs.deadlines import TICK, Deadline, Deadlines
+from tvs.keylog import open_keylog
 from tvs.log import RateLimit, printable
 from tvs.metrics import CTL_RESULTS
 from tvs.state import StateDirectory, StateError
@@ -24,7 +25,7 @@ from tvs.verifier import TrustVerifier, Verdict
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     import structlog
     from OpenSSL import SSL
@@ -183,11 +184,24 @@ class Service:
                 key=key,
                 client_certificates=self.config.client_certificates,
                 client_authorities=authorities,
+                keylog=self._keylog(),
             )
         except ValueError as error:
             raise StateError(f"{self.state.key_file(Purpose.TVS)}: {error}") from error
         self._publish_expiry(entries)
         return context
+
+    def _keylog(self) -> Callable[[SSL.Connection, bytes], None] | None:
+        path = self.config.tls_keylog
+        self.metrics.keylog_enabled.set(path is not None)
+        if path is None:
+            return None
+        try:
+            keylog = open_keylog(path)
+        except OSError as error:
+            raise StateError(f"{path}: the TLS key log cannot be opened: {error.strerror}") from None
+        self.log.warning("tls_keylog", file=str(path), warning="who has this file can read the phones' traffic")
+        return keylog
 
     def _publish_expiry(self, entries: Sequence[Any]) -> None:
         for entry in entries:
@@ -212,6 +226,7 @@ class Service:
                     "device": printable(request.device_name[:MAX_DEVICE_NAME]),
                     "address": address,
                     "request": request.message_type.name,
+                    "subject": printable(getattr(request, "subject_name", "")),
                     "serial": verdict.serial,
                     "issuer": printable(verdict.issuer),
                     "result": verdict.result.value,

@@ -210,8 +210,11 @@ def server_context(
     chain: Sequence[x509.Certificate] = (),
     client_certificates: ClientCertificates = ClientCertificates.REQUEST,
     client_authorities: Sequence[x509.Certificate] = (),
+    keylog: Callable[[SSL.Connection, bytes], None] | None = None,
 ) -> SSL.Context:
     """A context for the service.
+
+    `keylog` takes the lines of a key log (`tvs.keylog.open_keylog`).
 
     No session is kept and no ticket given: phones ask once and leave, a session cache with client certificates
     costs 5 KiB a handshake, and ticket keys could not be rotated through this library.
@@ -222,6 +225,8 @@ def server_context(
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(b"tvs")
+    if keylog is not None:
+        context.set_keylog_callback(keylog)
     context.use_certificate(certificate)
     for link in chain:
         context.add_extra_chain_cert(link)
