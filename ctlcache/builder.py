@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate, CertificateError
+from certstore.certificate import Certificate
 from ctlcache.entries import (
     ClusterNode,
     ListEntry,
@@ -119,10 +119,10 @@ class _Prepared:
             return cls(entry=entry)
         place = f"the certificate of {entry.dns_name or 'the token'} as {role_name(entry.role)}"
         loaded = load_certificate(entry.certificate)
+        if loaded is None:
+            raise LocalProtocolError(f"{place}: not a readable X.509 certificate in DER")
         try:
             certificate = Certificate.from_der(entry.certificate)
-            if loaded is None:
-                raise CertificateError("it cannot be read")
             return cls(
                 entry=entry,
                 subject_name=certificate.subject_name if entry.subject_name is None else entry.subject_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from proto.roles import TrustRole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_elements_stand_in_the_order_of_their_tags(tokenless: bytes, with_tokens: bytes) -> None:
@@ -120,6 +122,20 @@ def test_what_cannot_be_built(tokenless_entries: tuple[ListEntry, ...], publishe
         build_trust_list([sast], publisher, timestamp=-1)
     with pytest.raises(LocalProtocolError, match="does not fit into 1 bytes"):
         build_trust_list([sast], publisher, timestamp=0, version=(1, 256))
+
+
+def test_a_key_that_lists_cannot_carry(publisher: KeyFileSigner, tmp_path: Path) -> None:
+    """Keys other than RSA and EC have no form in a trust list."""
+    certificate = tmp_path / "ed25519.der"
+    command = ["openssl", "req", "-x509", "-new", "-newkey", "ed25519", "-nodes", "-subj", "/CN=ed", "-outform", "DER"]
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
+    subprocess.run([*command, *files], check=True, capture_output=True)
+    entries = [
+        ListEntry(role=TrustRole.SAST, certificate=publisher.certificate),
+        ListEntry(role=TrustRole.TVS, certificate=certificate.read_bytes(), dns_name="node"),
+    ]
+    with pytest.raises(LocalProtocolError, match="of node as TVS: a trust list carries RSA and EC keys only"):
+        build_trust_list(entries, publisher, timestamp=0)
 
 
 class BrokenSigner:
