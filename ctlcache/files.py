@@ -28,15 +28,73 @@ def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int =
 
     Raises `OSError`; the old file is then in place as it was.
     """
-    temporary = _written_beside(path, data, mode)
+    staged = StagedFile(path, data, mode=mode)
     try:
         if keep:
-            _keep_previous(path)
-        temporary.replace(path)
+            keep_previous(path)
+        staged.publish()
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        staged.discard()
         raise
-    _sync_directory(path.parent)
+
+
+class StagedFile:
+    """A file's new content on the disk, beside the file that it will replace.
+
+    Args:
+        path: the file that it will replace; its directory must exist.
+        data: the new content.
+        mode: permissions of the new file. Written by root, it belongs to the owner of its directory.
+
+    Raises `OSError` where the content cannot be written; nothing is left behind then.
+    """
+
+    def __init__(self, path: Path, data: bytes, *, mode: int = TFTP_MODE) -> None:
+        self.path = path
+        self._temporary = _written_beside(path, data, mode)
+
+    def read_back(self) -> bytes:
+        """What stands on the disk."""
+        return self._temporary.read_bytes()
+
+    def publish(self) -> None:
+        """Gives the content its name, which needs no room on the disk. Raises `OSError`."""
+        self._temporary.replace(self.path)
+        _sync_directory(self.path.parent)
+
+    def discard(self) -> None:
+        """Removes the content unless it was published."""
+        self._temporary.unlink(missing_ok=True)
+
+
+def remove_left_over(path: Path) -> None:
+    """Removes what killed writers of this file left beside it. Only for who keeps other writers away."""
+    for left_over in path.parent.glob(f".{path.name}.*.new"):
+        left_over.unlink(missing_ok=True)
+
+
+def keep_previous(path: Path) -> None:
+    """Gives the file NAME.1 as a second name; what was NAME.1 becomes NAME.2, up to NAME.5.
+
+    The file itself keeps its name, so that it is never gone. Raises `OSError`.
+    """
+    first = path.with_name(f"{path.name}.1")
+    if not path.exists() or (first.exists() and first.samefile(path)):
+        return
+    for number in range(KEPT - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            older.replace(path.with_name(f"{path.name}.{number + 1}"))
+            older.unlink(missing_ok=True)  # still there where both were names of one file
+    _second_name(path, first)
+
+
+def _second_name(path: Path, name: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        os.link(path.resolve(), name)
+    except OSError:
+        StagedFile(name, path.read_bytes()).publish()
 
 
 def _written_beside(path: Path, data: bytes, mode: int) -> Path:
@@ -45,6 +103,7 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
+            _give_to_owner(file.fileno(), path.parent)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
     except BaseException:
@@ -53,15 +112,11 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
     return Path(name)
 
 
-def _keep_previous(path: Path) -> None:
-    """NAME.4 becomes NAME.5 and so on; NAME gets NAME.1 as a second name, so that it is never gone."""
-    if not path.exists():
-        return
-    for number in range(KEPT - 1, 0, -1):
-        older = path.with_name(f"{path.name}.{number}")
-        if older.exists():
-            older.replace(path.with_name(f"{path.name}.{number + 1}"))
-    os.link(path.resolve(), path.with_name(f"{path.name}.1"))
+def _give_to_owner(descriptor: int, directory: Path) -> None:
+    """The service runs as the owner of its directories; a command that root runs must not shut it out."""
+    if os.geteuid() == 0:
+        status = directory.stat()
+        os.fchown(descriptor, status.st_uid, status.st_gid)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -23,6 +23,8 @@ from ctlcache.trustlist import TrustList, parse_trust_list, signed_bytes
 from proto.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
     from ctlcache.trustlist import Record
 
 MODULUS_BITS: Final = (512, 1024, 2048, 4096)
@@ -68,33 +70,38 @@ class Signer(Protocol):
         """The RSA PKCS#1 v1.5 signature over `data`: `key_bits` / 8 bytes. Raises `SigningError`."""
 
 
-class KeyFileSigner:
-    """Signs with a private key from a file, PEM or DER, without a passphrase.
+class KeySigner:
+    """Signs with a private key in memory.
+
+    Args:
+        certificate_der: X.509 DER of the signer.
+        key: its RSA key.
+        place: where the key is from, for error sentences.
 
     Attributes:
         certificate: X.509 DER of the signer.
         key_bits: size of the modulus in bits, one of `MODULUS_BITS`.
 
-    Raises `SigningError` if the key cannot sign for this certificate, or if others than its owner can read
-    its file.
+    Raises `SigningError` if the key cannot sign for this certificate.
     """
 
-    def __init__(self, certificate_der: bytes, key_path: Path | str) -> None:
-        path = Path(key_path)
-        self._key = _load_private_key(path)
+    def __init__(self, certificate_der: bytes, key: PrivateKeyTypes, place: str = "the signer's key") -> None:
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise SigningError(f"{place}: trust lists are signed with RSA keys; this key is of another kind")
+        self._key = key
         self.certificate = certificate_der
-        self.key_bits = self._key.key_size
-        self._check_key(path)
+        self.key_bits = key.key_size
+        self._check_key(place)
 
-    def _check_key(self, path: Path) -> None:
+    def _check_key(self, place: str) -> None:
         if self.key_bits not in MODULUS_BITS:
             raise SigningError(
-                f"{path}: a key of {self.key_bits} bits cannot sign a trust list; "
+                f"{place}: a key of {self.key_bits} bits cannot sign a trust list; "
                 "the format knows 512, 1024, 2048 and 4096 bits: use a certificate with such a key"
             )
         certified = certificate_key(self.certificate)
         if certified is None or certified.public_numbers() != self._key.public_key().public_numbers():
-            raise SigningError(f"{path}: the private key does not belong to the signer's certificate")
+            raise SigningError(f"{place}: the private key does not belong to the signer's certificate")
 
     def sign(self, data: bytes, digest: Digest) -> bytes:
         """The signature over `data`. Raises `SigningError` where the key is too small for the digest."""
@@ -106,7 +113,19 @@ class KeyFileSigner:
             ) from error
 
 
-def _load_private_key(path: Path) -> rsa.RSAPrivateKey:
+class KeyFileSigner(KeySigner):
+    """Signs with a private key from a file, PEM or DER, without a passphrase.
+
+    Raises `SigningError` if the key cannot sign for this certificate, or if others than its owner can read
+    its file.
+    """
+
+    def __init__(self, certificate_der: bytes, key_path: Path | str) -> None:
+        path = Path(key_path)
+        super().__init__(certificate_der, _load_private_key(path), str(path))
+
+
+def _load_private_key(path: Path) -> PrivateKeyTypes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -122,8 +141,6 @@ def _load_private_key(path: Path) -> rsa.RSAPrivateKey:
         raise SigningError(f"{path}: the private key has a passphrase: remove it (openssl pkey)") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise SigningError(f"{path}: the file holds no private key that can be read") from error
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise SigningError(f"{path}: trust lists are signed with RSA keys; this key is of another kind")
     return key
 
 
