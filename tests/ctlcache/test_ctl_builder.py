@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.conftest import RequireProgram
+
 
 def test_elements_stand_in_the_order_of_their_tags(tokenless: bytes, with_tokens: bytes) -> None:
     """Header and records have their elements in order; files of the CTL Client have no element 8."""
@@ -124,10 +126,24 @@ def test_what_cannot_be_built(tokenless_entries: tuple[ListEntry, ...], publishe
         build_trust_list([sast], publisher, timestamp=0, version=(1, 256))
 
 
-def test_a_key_that_lists_cannot_carry(publisher: KeyFileSigner, tmp_path: Path) -> None:
+def test_a_key_that_lists_cannot_carry(
+    publisher: KeyFileSigner, tmp_path: Path, require_program: RequireProgram
+) -> None:
     """Keys other than RSA and EC have no form in a trust list."""
     certificate = tmp_path / "ed25519.der"
-    command = ["openssl", "req", "-x509", "-new", "-newkey", "ed25519", "-nodes", "-subj", "/CN=ed", "-outform", "DER"]
+    command = [
+        require_program("openssl"),
+        "req",
+        "-x509",
+        "-new",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-subj",
+        "/CN=ed",
+        "-outform",
+        "DER",
+    ]
     files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(certificate)]
     subprocess.run([*command, *files], check=True, capture_output=True)
     entries = [

@@ -384,16 +384,6 @@ def test_what_is_not_a_file(cache: CertificateCTLCache, path: Path, tokenless: b
     assert listener.names == ["reloaded", "unreadable", "unreadable", "unreadable", "reloaded"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_a_file_without_permission(cache: CertificateCTLCache, path: Path, tokenless: bytes) -> None:
-    """A file that may not be read leaves the index in use."""
-    path.write_bytes(tokenless)
-    cache.load()
-    path.chmod(0)
-    assert settled(cache) is Outcome.UNREADABLE
-    assert len(cache) == 3
-
-
 def test_a_file_that_may_not_be_read(
     cache: CertificateCTLCache, path: Path, tokenless: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

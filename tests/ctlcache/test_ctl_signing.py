@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Assemble = Callable[[Sequence[Element], Sequence[Record]], bytes]
+    from tests.conftest import RequireProgram
+
     MakeSigner = Callable[..., KeyFileSigner]
+
+
+@pytest.fixture
+def openssl(require_program: RequireProgram) -> str:
+    """The program."""
+    return require_program("openssl")
 
 
 def without(record: Record, *tags: int) -> Record:
@@ -56,6 +64,7 @@ def with_elements(elements: object) -> Record:
 # -- good signatures -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("openssl")
 @pytest.mark.parametrize("digest", Digest)
 @pytest.mark.parametrize("bits", [1024, 2048, 4096])
 def test_each_digest_and_key_size(make_signer: MakeSigner, bits: int, digest: Digest, tmp_path: Path) -> None:
@@ -262,6 +271,7 @@ def write_key(
     return path
 
 
+@pytest.mark.usefixtures("openssl")
 def test_key_files_that_cannot_sign(publisher: KeyFileSigner, tmp_path: Path) -> None:
     """Each unfit key file is refused with the reason and, where there is one, the remedy."""
     garbage = tmp_path / "garbage.pem"
@@ -280,6 +290,7 @@ def test_key_files_that_cannot_sign(publisher: KeyFileSigner, tmp_path: Path) ->
             KeyFileSigner(publisher.certificate, path)
 
 
+@pytest.mark.usefixtures("openssl")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_key_files_that_others_can_read(publisher: KeyFileSigner, tmp_path: Path, mode: int) -> None:
     """A key that group or others can touch is refused, with the command that mends it."""
@@ -289,6 +300,7 @@ def test_key_files_that_others_can_read(publisher: KeyFileSigner, tmp_path: Path
         KeyFileSigner(publisher.certificate, path)
 
 
+@pytest.mark.usefixtures("openssl")
 def test_a_key_too_small_for_its_digest(publisher: KeyFileSigner, tmp_path: Path) -> None:
     """512 bits sign with SHA-1 but not with SHA-512."""
     certificate = tmp_path / "small.der"
