@@ -65,7 +65,7 @@ class TokenUri:
     def parse(cls, text: str) -> TokenUri:
         """The token that a URI names. Raises `TokenUriError`, which never repeats a PIN."""
         if not text.lower().startswith(_SCHEME):
-            raise TokenUriError(f"{text!r} is no token URI: write pkcs11:token=LABEL (see tvs show tokens)")
+            raise TokenUriError("a token URI starts with pkcs11: as in pkcs11:token=LABEL")
         path, _, query = text[len(_SCHEME) :].partition("?")
         given = _attributes(path, ";", _PATH) | _attributes(query, "&", _QUERY)
         if given.pop("type", b"cert").decode(errors="replace") not in _TYPES:
