@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 from certstore.index import normal_serial, unique_map_id
@@ -62,9 +60,7 @@ class Certificate:
         if len(der) > MAX_CERTIFICATE_SIZE:
             raise CertificateError(f"the certificate has {len(der)} bytes; {MAX_CERTIFICATE_SIZE} fit an answer")
         try:
-            with warnings.catch_warnings():  # old tokens have negative serial numbers: odd, and still certificates
-                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-                return cls._from_x509(der, x509.load_der_x509_certificate(der))
+            return cls._from_x509(der, x509.load_der_x509_certificate(der))
         except Exception as error:  # whatever the parser finds in hostile DER, callers get one error
             raise CertificateError(
                 f"not a readable X.509 certificate in DER ({len(der)} bytes): {error}. "

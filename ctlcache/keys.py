@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
-
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
-from cryptography.utils import CryptographyDeprecationWarning
 
 
 def load_certificate(certificate_der: bytes) -> x509.Certificate | None:
     """The certificate, or None where the bytes are not one. Never raises."""
     try:
-        with warnings.catch_warnings():  # odd serial numbers and the like: the key is what counts here
-            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-            return x509.load_der_x509_certificate(certificate_der)
+        return x509.load_der_x509_certificate(certificate_der)
     except Exception:  # noqa: BLE001 - whatever a parser of hostile bytes raises, there is no certificate
         return None
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.utils import CryptographyDeprecationWarning
 
 from certstore.certificate import Certificate
 from certstore.index import serial_text
@@ -38,10 +36,8 @@ _NAME_ORDER = ("L", "ST", "CN", "OU", "O", "C")
 def certificate_fields(der: bytes) -> dict[str, object]:
     """The page's fields: numbers and texts, for JSON too. `der` was readable before (`Certificate.from_der`)."""
     certificate = Certificate.from_der(der)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-        loaded = x509.load_der_x509_certificate(der)
-        extensions = _extension_count(loaded)
+    loaded = x509.load_der_x509_certificate(der)
+    extensions = _extension_count(loaded)
     oid = loaded.signature_algorithm_oid.dotted_string
     kind, value = _key(loaded)
     return {

@@ -6,9 +6,8 @@ No I/O, no await, no lock: one dictionary look-up a cache.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.index import CacheEntry, serial_text
@@ -19,7 +18,6 @@ from proto.messages import (
     MessageType,
     QueryCertRequest,
     QueryCertResponse,
-    Request,
     TrustStatus,
 )
 from tvs import trace as lines
@@ -27,6 +25,7 @@ from tvs import trace as lines
 if TYPE_CHECKING:
     from certstore.lookup import CertificateCache
     from certstore.trace import Trace
+    from proto.messages import Request
 
 
 class Result(StrEnum):
@@ -51,15 +50,16 @@ class Source(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The answer to one request.
 
     Attributes:
-        result, source: what was found, and where.
+        result: what was found.
+        source: where it was found.
         payload: the answer's bytes after the header.
         answer_type: the answer's message type.
-        serial, issuer: of the certificate asked for, as the trace prints them; empty where it is unreadable.
+        serial: of the certificate asked for, as the trace prints it; empty where that is unreadable.
+        issuer: likewise.
         roles: role codes, ascending; empty unless trusted.
     """
 
@@ -69,7 +69,15 @@ class Verdict:
     answer_type: MessageType
     serial: str
     issuer: str
-    roles: tuple[int, ...] = ()
+    roles: tuple[int, ...]
+
+
+class _Found(NamedTuple):
+    """What the caches say: `entry` only where it is trusted."""
+
+    result: Result
+    source: Source
+    entry: CacheEntry | None
 
 
 _NOT_TRUSTED_QUERY = encode_payload(QueryCertResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
@@ -98,46 +106,43 @@ class TrustVerifier:
         if trace is not None:
             lines.query_received(trace, request.subject_name, request.issuer_name, serial)
         result, source, entry = self._find(request, trace)
-        trusted = entry is not None and result is Result.TRUSTED
         if trace is not None:
-            if trusted:
+            if entry is not None:
                 lines.converted(trace, entry)
             lines.timer_started(trace)
-        return Verdict(
-            result=result,
-            source=source,
-            payload=entry.query_payload if entry is not None and trusted else _NOT_TRUSTED_QUERY,
-            answer_type=MessageType.QUERY_CERT_RES,
-            serial=serial,
-            issuer=request.issuer_name,
-            roles=entry.roles if entry is not None and trusted else (),
-        )
+        kind = MessageType.QUERY_CERT_RES
+        if entry is None:
+            return Verdict(result, source, _NOT_TRUSTED_QUERY, kind, serial, request.issuer_name, ())
+        return Verdict(result, source, entry.query_payload, kind, serial, request.issuer_name, entry.roles)
 
-    def _find(self, request: QueryCertRequest, trace: Trace | None) -> tuple[Result, Source, CacheEntry | None]:
+    def _find(self, request: QueryCertRequest, trace: Trace | None) -> _Found:
         """The first entry that has a role. One without is no refusal: the signed CTL may still vouch for it."""
         without_role: Source | None = None
         for source, cache in self._caches:
             entry = cache.lookup(request.serial_number, request.issuer_name, trace)
             if entry is not None and entry.roles:
-                return Result.TRUSTED, source, entry
+                return _Found(Result.TRUSTED, source, entry)
             if entry is not None:
                 without_role = source
-        return *_nothing_found(without_role, trace), None
+        return _nothing_found(without_role, trace)
 
     def _verification(self, request: CertVerificationRequest, trace: Trace | None) -> Verdict:
+        kind = MessageType.CERT_VERIFICATION_RES
         try:
             certificate = Certificate.from_der(request.certificate)
         except CertificateError as error:
             if trace is not None:
                 lines.unreadable(trace, str(error))
-            return self._verdict(Result.UNREADABLE, Source.NONE, "", "", None)
-        serial = serial_text(certificate.serial_number)
+            return Verdict(Result.UNREADABLE, Source.NONE, _NOT_TRUSTED_VERIFICATION, kind, "", "", ())
+        serial, issuer = serial_text(certificate.serial_number), certificate.issuer_name
         if trace is not None:
-            lines.verification_received(trace, certificate.issuer_name, serial)
+            lines.verification_received(trace, issuer, serial)
         result, source, entry = self._compare(certificate, trace)
-        return self._verdict(result, source, serial, certificate.issuer_name, entry)
+        if entry is None:
+            return Verdict(result, source, _NOT_TRUSTED_VERIFICATION, kind, serial, issuer, ())
+        return Verdict(result, source, entry.verification_payload, kind, serial, issuer, entry.roles)
 
-    def _compare(self, certificate: Certificate, trace: Trace | None) -> tuple[Result, Source, CacheEntry | None]:
+    def _compare(self, certificate: Certificate, trace: Trace | None) -> _Found:
         """As `_find`; but the same identity with other bytes is a refusal at once: one of them is forged."""
         without_role: Source | None = None
         for source, cache in self._caches:
@@ -145,30 +150,18 @@ class TrustVerifier:
             if entry is None:
                 continue
             if not equal:
-                return Result.DIFFERENT, source, None
+                return _Found(Result.DIFFERENT, source, None)
             if entry.roles:
-                return Result.TRUSTED, source, entry
+                return _Found(Result.TRUSTED, source, entry)
             without_role = source
-        return *_nothing_found(without_role, trace), None
-
-    @staticmethod
-    def _verdict(result: Result, source: Source, serial: str, issuer: str, entry: CacheEntry | None) -> Verdict:
-        return Verdict(
-            result=result,
-            source=source,
-            payload=_NOT_TRUSTED_VERIFICATION if entry is None else entry.verification_payload,
-            answer_type=MessageType.CERT_VERIFICATION_RES,
-            serial=serial,
-            issuer=issuer,
-            roles=() if entry is None else entry.roles,
-        )
+        return _nothing_found(without_role, trace)
 
 
-def _nothing_found(without_role: Source | None, trace: Trace | None) -> tuple[Result, Source]:
+def _nothing_found(without_role: Source | None, trace: Trace | None) -> _Found:
     if without_role is not None:
         if trace is not None:
             lines.no_role(trace)
-        return Result.NO_ROLE, without_role
+        return _Found(Result.NO_ROLE, without_role, None)
     if trace is not None:
         lines.not_found(trace)
-    return Result.NOT_FOUND, Source.NONE
+    return _Found(Result.NOT_FOUND, Source.NONE, None)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING
+
+from cryptography.utils import CryptographyDeprecationWarning
 
 from certstore.certificate import CertificateError
 from certstore.store import StoreError
@@ -59,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
+    # Certificates of old tokens and phones are odd (negative serial numbers …): shown, not complained about.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     try:
         given = parser().parse_args(arguments)
         status: int = given.handler(given)
