@@ -97,7 +97,23 @@ class CertificateDBCache(CertificateCache):
         """How often the store came back after it could not be read."""
         return self._reconnects
 
+    @property
+    def change_number(self) -> int:
+        """The store's number of the last change that the index in use has."""
+        return self._number
+
     # -- refreshing
+
+    def adopt(self, index: CertificateIndex, change_number: int) -> None:
+        """Puts an index in use that another cache of this store has read; `refresh` then reads what came after.
+
+        Args:
+            index: as in the other cache's `index`.
+            change_number: the other cache's, of that index.
+        """
+        with self._refreshing:
+            self._number, self._compare_all = change_number, False
+            self.swap(index)
 
     def load(self) -> None:
         """Reads the whole store. Blocks. Raises `StoreError`; the index in use stays then."""

@@ -134,6 +134,11 @@ class CertificateCTLCache(CertificateCache):
         self._looks = 0
         self._last_error = ""
 
+    @property
+    def content(self) -> bytes | None:
+        """Tells what the file is, as far as it has settled, from other contents; None before the first look."""
+        return self._settled
+
     def load(self) -> bool:
         """Looks until the file has settled, for use at the start; blocks. True if a list was put in use."""
         for _ in range(SETTLE_LOOKS):
