@@ -45,6 +45,13 @@ class Deadlines:
         self._durations = dict(durations)
         self._waiting: dict[Deadline, dict[Expiring, float]] = {kind: {} for kind in Deadline}
 
+    def change(self, durations: Mapping[Deadline, float], now: float) -> None:
+        """New durations, for deadlines set from now on; those that are set are not extended, but may be shortened."""
+        self._durations = dict(durations)
+        for kind, waiting in self._waiting.items():
+            latest = now + self._durations[kind]  # so that they still expire in the order in which they stand
+            self._waiting[kind] = {item: min(when, latest) for item, when in waiting.items()}
+
     def set(self, item: Expiring, deadline: Deadline, now: float) -> None:
         """Starts or restarts a deadline of `item`; `now` in seconds of a monotonic clock."""
         waiting = self._waiting[deadline]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import stat
 import sys
 import threading
 import time
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 CAPACITY = 32_768
@@ -143,6 +145,7 @@ class LogPipeline:
     ) -> None:
         self._descriptor = descriptor
         self._form = form_of(log_format, colors=colors)
+        self._whole_lines = _needs_whole_lines(descriptor)
         self.threshold = _LEVELS[level]
         self._dropped = dropped
         self._records: deque[Record] = deque()
@@ -150,6 +153,17 @@ class LogPipeline:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
+
+    def reconfigure(self, descriptor: int, *, log_format: LogFormat, level: str, colors: bool) -> None:
+        """Goes on with another file, form and level. `descriptor` takes the place of the one in use and is closed.
+
+        Lines that wait are written to the new file. Loggers made before keep their level.
+        """
+        os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
+        self._form = form_of(log_format, colors=colors)
+        self._whole_lines = _needs_whole_lines(self._descriptor)
+        self.threshold = _LEVELS[level]
 
     def enabled(self, level: str) -> bool:
         """Whether lines of this level are written."""
@@ -182,8 +196,11 @@ class LogPipeline:
 
     def _write_waiting(self) -> None:
         records = [self._records.popleft() for _ in range(len(self._records))]
-        if records:
-            self._write("".join(map(self._form, records)).encode("utf-8", "backslashreplace"))
+        if not records:
+            return
+        data = "".join(map(self._form, records)).encode("utf-8", "backslashreplace")
+        for piece in whole_lines(data) if self._whole_lines else (data,):
+            self._write(piece)
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -198,7 +215,16 @@ class LogPipeline:
                 return
 
 
-def logger_for(pipeline: LogPipeline) -> structlog.typing.FilteringBoundLogger:
+class Sink(Protocol):
+    """Where a logger's lines go: `LogPipeline`, or the supervisor's log, which has no thread."""
+
+    threshold: int
+
+    def emit(self, record: Record) -> None:
+        """Takes a record."""
+
+
+def logger_for(pipeline: Sink) -> structlog.typing.FilteringBoundLogger:
     """A structlog logger whose lines go through the pipeline."""
 
     def enqueue(_logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -236,6 +262,27 @@ class RateLimit:
         window[1] += 1
         held, window[2] = int(window[2]), 0
         return held
+
+
+def level_number(level: str) -> int:
+    """The number of a level's name: higher is worse."""
+    return _LEVELS[level]
+
+
+def _needs_whole_lines(descriptor: int) -> bool:
+    """Whether large writes of several processes can mix: into a pipe or a socket, not into a file."""
+    return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def whole_lines(data: bytes) -> Iterator[bytes]:
+    """Pieces of whole lines that the system writes in one go (PIPE_BUF bytes); a longer line is a piece of its own."""
+    start = 0
+    while len(data) - start > select.PIPE_BUF:
+        end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1 or data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
+    if start < len(data):
+        yield data[start:]
 
 
 def open_log_file(path: Path) -> int:
