@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from certstore.store import Node
 
 MAX_STEM = 100
-"""Characters of a name's first part: with a serial number behind it, it fits the 255 of a file name."""
+"""Characters of a name's first part: with a serial number behind it, ASCII fits the 255 bytes of a file name."""
 _UNSAFE = re.compile(r"[^\w.@-]+")
 _NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?")
 
@@ -48,6 +48,11 @@ def _safe(text: str) -> str:
     """The text with whatever is unsafe in a file name replaced, and no dot or dash at its start."""
     stem = _UNSAFE.sub("_", text.replace('"', " ").strip()).lstrip(".-")
     return stem[:MAX_STEM]
+
+
+def storable(text: str) -> str:
+    """The text without what databases refuse: bytes of a command line that are not UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def check_node(node: Node) -> None:

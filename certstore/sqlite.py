@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import Certificate
-from certstore.entrynames import check_node
+from certstore.entrynames import check_node, storable
 from certstore.sqlite_changes import change_number, read_all, read_changes
 from certstore.sqlite_database import Database
 from certstore.sqlite_entries import (
@@ -144,13 +144,15 @@ class SqliteStore(CertificateStore):
     def parameter(self, name: str) -> str | None:
         """The value of a row of `processconfig`."""
         with self._database.access() as connection:
-            row = connection.execute("SELECT paramvalue FROM processconfig WHERE paramname = ?", (name,)).fetchone()
+            row = connection.execute(
+                "SELECT paramvalue FROM processconfig WHERE paramname = ?", (storable(name),)
+            ).fetchone()
         return None if row is None else str(row[0])
 
     def set_parameter(self, name: str, value: str) -> None:
         """Sets a row of `processconfig`."""
         with self._database.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO processconfig VALUES (?, ?)", (name, value))
+            connection.execute("INSERT OR REPLACE INTO processconfig VALUES (?, ?)", (storable(name), storable(value)))
 
     # -- the rest
 

@@ -11,7 +11,7 @@ from base64 import b64encode
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from certstore.entrynames import own_names, trust_names
+from certstore.entrynames import own_names, storable, trust_names
 from certstore.index import serial_text
 from certstore.names import same_name
 from certstore.purposes import Purpose, roles_of
@@ -56,7 +56,7 @@ def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Itera
 
 def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> int:
     """The mapping's row of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
-    plain = name.encode("utf-8", "replace").decode()  # the driver refuses what is not Unicode
+    plain = storable(name)
     for candidate in (plain, f"{plain}.pem"):
         found = _mapping_named(connection, unit, candidate)
         if found is not None:
@@ -161,7 +161,7 @@ def describe(connection: sqlite3.Connection, mapping: int, description: str, tim
     if description:
         connection.execute(
             "UPDATE certificateservicecertificatemap SET description = ? WHERE pkid = ?",
-            (description.encode("utf-8", "replace").decode(), mapping),
+            (storable(description), mapping),
         )
     if time_to_live is not None:
         connection.execute(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from certstore.entrynames import storable
 from certstore.store import Conflict, Node, NotFound
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _ipv4(address: str) -> str:
 
 
 def _row(connection: sqlite3.Connection, name: str) -> tuple[int, str, str, int]:
-    plain = name.encode("utf-8", "replace").decode()
+    plain = storable(name)
     row: tuple[int, str, str, int] | None = connection.execute(
         "SELECT pkid, name, address, tknodeusage FROM processnode WHERE name = ?", (plain,)
     ).fetchone()

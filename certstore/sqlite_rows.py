@@ -33,8 +33,8 @@ ROW_ERRORS = (ValueError, TypeError, AttributeError, OverflowError, OSError)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
-_DER_START = re.compile(rb"\x30\x82(..)\x30\x82..(?:\xa0\x03\x02\x01.)?\x02([\x01-\x7f])", re.DOTALL)
-"""Certificate and TBSCertificate with two-byte lengths, version, and the length of the serial number."""
+_DER_START = re.compile(rb"\x30\x82(..)\x30(?:\x82..|\x81.)(?:\xa0\x03\x02\x01.)?\x02([\x01-\x7f])", re.DOTALL)
+"""A certificate of 256 bytes or more: its length, that of the TBSCertificate, version, length of the serial number."""
 
 
 def trusted_certificates(
