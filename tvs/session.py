@@ -73,7 +73,7 @@ class PhoneSession:
 
     Args:
         service: what all sessions of a worker share.
-        connection: the accepted socket, non-blocking; the session closes it.
+        connection: the accepted socket; the session never blocks on it, and closes it.
         address: the phone's IP address.
         context: the TLS context; a session keeps the one that it began with.
         number: counts the connections of this worker.
@@ -187,7 +187,7 @@ class PhoneSession:
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(READ_SIZE)
+            data = self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -216,7 +216,7 @@ class PhoneSession:
         data = self._unsent + data if self._unsent else data
         if data:
             try:
-                sent = self._socket.send(data)
+                sent = self._socket.send(data, socket.MSG_DONTWAIT)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
@@ -431,13 +431,14 @@ class PhoneSession:
             self._finish("protocol_error")
 
     def _closed_by_phone(self) -> None:
-        """The phone closed TLS in order: so do we."""
+        """The phone closed TLS in order, and with it its interest: TCP's end is all the answer it gets.
+
+        Its own close notification has no reply: phones close TCP with it, so that a reply is a packet nobody
+        reads, and one system call in ten of a connection.
+        """
         if self._decoder_holds_data():
             self._close(self._stream_ended())
-            return
-        self._tls.shutdown()
-        self._flush(self._tls.outgoing())
-        if self._state is State.AWAIT_REQUEST:
+        else:
             self._close("answered" if self._answered else "no_request")
 
     def _stream_ended(self) -> str:
