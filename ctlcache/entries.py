@@ -52,6 +52,10 @@ class ClusterNode:
         """A record of this node."""
         return ListEntry(role=role, certificate=certificate, dns_name=self.name, address=self.address)
 
+    def by_address(self) -> ClusterNode:
+        """The same node named by its address, where it has one, as the CTL Client writes it."""
+        return replace(self, name=self.address or self.name)
+
 
 def tokenless_ctl_entries(nodes: Sequence[ClusterNode], *, capf: bytes | None) -> tuple[ListEntry, ...]:
     """The records of a CTL that the publisher's CallManager signs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -15,6 +16,8 @@ KEPT = 5
 """How many previous files stay beside the current one, as NAME.1 (the newest) to NAME.5."""
 TFTP_MODE = 0o644
 """Permissions of files that a TFTP server hands to anybody."""
+_NO_HARD_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK})
+"""What a file system says that has no hard links, or a link that leads to another file system."""
 
 
 def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int = TFTP_MODE) -> None:
@@ -90,10 +93,12 @@ def keep_previous(path: Path) -> None:
 
 
 def _second_name(path: Path, name: Path) -> None:
-    """A hard link, or a copy where the file system has none."""
+    """A hard link, or a copy where there can be none."""
     try:
         os.link(path.resolve(), name)
-    except OSError:
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
         StagedFile(name, path.read_bytes()).publish()
 
 

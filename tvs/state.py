@@ -1,23 +1,31 @@
 """The state directory: where the database, the keys and the trust lists are.
 
-tvs.db          the certificate database (SQLite)
-keys/UNIT.key   private keys of the own certificates, PEM, 0600 in a directory of 0700
-tftp/           CTLFile.tlv and ITLFile.tlv, as phones fetch them
-tvs.toml        settings, where the operator wants some
+tvs.db              the certificate database (SQLite)
+keys/UNIT-ID.key    private keys of the own certificates, PEM, 0600 in a directory of 0700
+tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
+UNIT.csr            the last certificate signing request of a unit
+tvs.toml            settings, where the operator wants some
+lock                held while a command changes certificates, keys or trust lists
+
+A key's ID is made from its public key. So a certificate says which key is its own, and one commit in the database
+switches both: a new key is on the disk, under its own name, before any certificate needs it.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import stat
-from contextlib import contextmanager
+import time
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from certstore.store import CertificateStore, open_store
 
@@ -25,11 +33,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
     from certstore.purposes import Purpose
     from tvs.tls import PrivateKey
 
 MAX_KEY_FILE = 64 * 1024
 """Bytes of a key file that are read; an RSA-4096 key in PEM has about 3,300."""
+LOCK_PATIENCE = 5.0
+"""Seconds that a command waits for another one; they take less than one, with an RSA-4096 key some."""
+LOCK_POLL = 0.05
+"""Seconds between two attempts."""
 
 
 class StateError(Exception):
@@ -71,9 +85,13 @@ class StateDirectory:
         """The ITL file."""
         return self.tftp / "ITLFile.tlv"
 
-    def key_file(self, unit: Purpose) -> Path:
-        """The private key of an own certificate."""
-        return self.keys / f"{unit}.key"
+    def key_file(self, unit: Purpose, public_key: CertificatePublicKeyTypes) -> Path:
+        """Where the private key that belongs to a public key of a unit is, or will be."""
+        return self.keys / f"{unit}-{key_id(public_key)}.key"
+
+    def request_file(self, unit: Purpose) -> Path:
+        """The unit's last certificate signing request, PEM."""
+        return self.path / f"{unit}.csr"
 
     def require(self) -> None:
         """Raises `StateError` where this is no state directory."""
@@ -89,25 +107,66 @@ class StateDirectory:
         self.require()
         return open_store(str(self.database))
 
-    def private_key(self, unit: Purpose) -> PrivateKey:
-        """An own certificate's private key. Raises `StateError`."""
-        return load_private_key(self.key_file(unit))
+    def private_key(self, unit: Purpose, certificate: bytes | None = None) -> PrivateKey:
+        """The private key of one of this node's own certificates. Raises `StateError` and `StoreError`.
+
+        Args:
+            unit: the certificate's unit.
+            certificate: X.509 DER. None: the one in the database. Whoever uses both hands in the certificate, so
+                that they belong together while another process changes them.
+        """
+        der = self._own_certificate(unit) if certificate is None else certificate
+        path = self.key_file(unit, x509.load_der_x509_certificate(der).public_key())
+        if not path.exists():
+            raise StateError(
+                f"{path}: the private key of the {unit} certificate is not there; "
+                f"restore it, or make a new certificate with: tvs set cert regen {unit}"
+            )
+        return load_private_key(path)
+
+    def _own_certificate(self, unit: Purpose) -> bytes:
+        with closing(self.store()) as store:
+            return store.entry(unit, unit.value).certificate.der
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held by a command that changes keys or trust lists; a second one is refused. Raises `StateError`."""
+    def lock(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:
+        """Held by a command that changes certificates, keys or trust lists. Raises `StateError`.
+
+        Args:
+            patience: seconds to wait for another one to end; then this one is refused.
+        """
         self.require()
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open_lock()
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StateError(
-                    f"another command is changing {self.path} right now; try again when it has ended"
-                ) from None
+            until = time.monotonic() + patience
+            while not _locked(descriptor):
+                if time.monotonic() >= until:
+                    raise StateError(f"another command is changing {self.path}; try again when it has ended")
+                time.sleep(LOCK_POLL)
             yield
         finally:
             os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        path = self.path / "lock"
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be opened: {error.strerror}; run this as the directory's owner") from None
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def key_id(public_key: CertificatePublicKeyTypes) -> str:
+    """32 hex digits that name a key: the start of the SHA-256 of its SubjectPublicKeyInfo."""
+    info = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(info).hexdigest()[:32]
 
 
 def load_private_key(path: Path) -> PrivateKey:

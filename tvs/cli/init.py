@@ -6,7 +6,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
-from tvs.provision import KeyType, Plan, initialise
+from tvs.identity import KeyType
+from tvs.provision import Plan, initialise
 
 if TYPE_CHECKING:
     import argparse

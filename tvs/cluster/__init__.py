@@ -1,0 +1,42 @@
+"""The cluster as its administrator changes it: its situation as a value, proposed changes, and their commit.
+
+    with state.lock(), closing(state.store()) as store:
+        situation = read_situation(state, store)
+        change = propose_ctl(state, situation, digest=Digest.SHA1)
+        commit(state, store, change)
+
+A CTL file that somebody else than the publisher signs, such as a hardware token, is proposed with a function that
+makes a `CtlSource` from the situation:
+
+    propose_ctl(state, situation, lambda now: token_source(now, tokens, signer, add_token=False))
+"""
+
+from tvs.cluster.certificates import propose_regeneration
+from tvs.cluster.change import Change, commit
+from tvs.cluster.imports import propose_import
+from tvs.cluster.lists import CtlSource, build_ctl, build_itl, token_source, tokenless_source, unknown_tokens
+from tvs.cluster.nodes import propose_no_node, propose_node
+from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
+from tvs.cluster.situation import Situation, read_situation
+
+__all__ = [
+    "Change",
+    "CtlSource",
+    "Situation",
+    "build_ctl",
+    "build_itl",
+    "commit",
+    "propose_ctl",
+    "propose_deletion",
+    "propose_import",
+    "propose_itl",
+    "propose_mode",
+    "propose_no_node",
+    "propose_node",
+    "propose_recovery_ctl",
+    "propose_regeneration",
+    "read_situation",
+    "token_source",
+    "tokenless_source",
+    "unknown_tokens",
+]

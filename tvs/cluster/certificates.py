@@ -1,0 +1,141 @@
+"""Changes of the cluster's own certificates, proposed: what they have in common, and certificates made anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certstore.purposes import Purpose
+from ctlcache.signing import KeySigner
+from ctlcache.trustlist import parse_trust_list
+from proto.errors import RemoteProtocolError
+from tvs.cluster.change import Change
+from tvs.cluster.keys import list_signer
+from tvs.cluster.lists import build_ctl, tokenless_source
+from tvs.cluster.proposals import with_itl
+from tvs.identity import (
+    CA_SIGNED,
+    LIST_SIGNERS,
+    MADE_HERE,
+    SELF_SIGNED,
+    KeyType,
+    key_type,
+    make_key,
+    self_signed,
+    successor_subject,
+    validity_of,
+)
+from tvs.state import StateError
+
+if TYPE_CHECKING:
+    from certstore.store import CertificateStore
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+    from tvs.tls import PrivateKey
+
+
+def propose_regeneration(
+    state: StateDirectory, situation: Situation, unit: Purpose, kind: KeyType | None = None
+) -> Change:
+    """A new self-signed certificate of the publisher with a new key, and the ITL file that it needs.
+
+    The old certificate leaves the database: whoever has its key must not sign lists any more. As long as the CTL
+    file has it, TVS vouches for it from there.
+
+    Args:
+        state: where the keys are.
+        situation: of now.
+        unit: one of `MADE_HERE`.
+        kind: of the new key; None is that of the old one.
+    """
+    check_unit(unit)
+    old, publisher = situation.require(unit), situation.publisher
+    key = make_key(_checked_kind(unit, kind or key_type(old)))
+    certificate = self_signed(
+        key,
+        successor_subject(unit, old),
+        host=publisher.name,
+        address=publisher.address,
+        validity=validity_of(unit),
+    ).public_bytes(Encoding.DER)
+    new = NewCertificate(unit=unit, certificate=certificate, key=key, description=SELF_SIGNED)
+    return own_change(state, situation, new, f"regenerate {unit}")
+
+
+def check_unit(unit: Purpose) -> None:
+    """Raises `StateError` for a unit whose certificates are not made here."""
+    if unit not in MADE_HERE:
+        raise StateError(f"{unit} certificates are not made here; those of {', '.join(MADE_HERE)} are")
+
+
+def _checked_kind(unit: Purpose, kind: KeyType) -> KeyType:
+    if unit in LIST_SIGNERS and kind is KeyType.P256:
+        raise StateError(f"{unit} signs trust lists, which only RSA keys can; choose rsa2048 or rsa4096")
+    return kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCertificate:
+    """An own certificate that takes the place of another one.
+
+    Attributes:
+        unit: where it goes.
+        certificate: X.509 DER.
+        description: a line for people.
+        key: its private key, where it is the publisher's.
+        node: whose it is; None for the publisher.
+        chain: X.509 DER of the authorities above it.
+    """
+
+    unit: Purpose
+    certificate: bytes
+    description: str
+    key: PrivateKey | None = None
+    node: str | None = None
+    chain: tuple[bytes, ...] = ()
+
+
+def own_change(state: StateDirectory, situation: Situation, new: NewCertificate, title: str) -> Change:
+    """A new own certificate in the database, its key on the disk, and the ITL file that it needs."""
+    trust = trust_unit(new.unit)
+    after = situation.with_own(new.unit, new.certificate, new.node).with_trusted(trust, new.chain)
+    after = with_itl(after, _signer(state, after, new))
+
+    def apply(store: CertificateStore) -> None:
+        store.import_certificate(new.certificate, new.unit, node=new.node, description=new.description, replace=True)
+        for authority in new.chain:
+            store.import_certificate(authority, trust, description=CA_SIGNED)
+
+    keys = () if new.key is None else ((new.unit, new.key),)
+    later = _after_update(state, after, new)
+    return Change(title=title, before=situation, after=after, later=later, keys=keys, apply=apply)
+
+
+def _signer(state: StateDirectory, after: Situation, new: NewCertificate) -> KeySigner:
+    """CallManager's, which is not on the disk yet where it is the one that changes."""
+    if new.unit is Purpose.CallManager and new.key is not None and new.node is None:
+        return KeySigner(new.certificate, new.key, f"the {new.unit} certificate")
+    return list_signer(state, after)
+
+
+def _after_update(state: StateDirectory, after: Situation, new: NewCertificate) -> Situation | None:
+    """The situation after ``utils ctl update CTLFile``, which the change makes necessary; None where it does not."""
+    if new.unit not in (Purpose.CallManager, Purpose.CAPF) or not after.mixed_mode or not _tokenless(after.ctl):
+        return None
+    return replace(after, ctl=build_ctl(after, tokenless_source(after, _signer(state, after, new))))
+
+
+def _tokenless(ctl: bytes | None) -> bool:
+    """Whether a server signed the CTL file: its record has a node's name, a token's has none."""
+    try:
+        record = parse_trust_list(ctl).signer_record if ctl is not None else None
+    except RemoteProtocolError:
+        return False
+    return record is not None and bool(record.dns_name)
+
+
+def trust_unit(unit: Purpose) -> Purpose:
+    """Where the authorities of a unit's certificates go."""
+    return Purpose.CallManager_trust if unit is Purpose.ITLRecovery else Purpose(f"{unit}-trust")

@@ -1,0 +1,122 @@
+"""A change of the cluster: proposed as a value, then committed whole or not at all.
+
+What happens when, so that a kill at any moment leaves everything usable: new keys and new lists are on the disk,
+read back and verified, before the database is touched; the commit of the database switches certificates and keys;
+the lists take their names after it, which needs no room. A kill between these two leaves the old lists, which
+still are valid, and `tvs ctl plan` says that they are outdated.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ctlcache.files import StagedFile, keep_previous, remove_left_over
+from ctlcache.signing import verify
+from tvs.cluster.keys import unused_keys, write_keys
+from tvs.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from certstore.purposes import Purpose
+    from certstore.store import CertificateStore
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+    from tvs.tls import PrivateKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What would become different.
+
+    Attributes:
+        title: what it is, for a plan.
+        before, after: the situations.
+        later: where the change is the first of two steps, the situation after the second, for a plan.
+        keys: new private keys with their units.
+        apply: what is done to the database, inside one transaction.
+    """
+
+    title: str
+    before: Situation
+    after: Situation
+    later: Situation | None = None
+    keys: tuple[tuple[Purpose, PrivateKey], ...] = ()
+    apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
+
+
+def commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
+    """Makes the change; call it with `StateDirectory.lock` held.
+
+    Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence says what is not.
+    """
+    unused = unused_keys(state, store)
+    with _staged(_new_lists(state, change)) as staged:
+        write_keys(state, change.keys)
+        with store.transaction():
+            change.apply(store)
+        _publish(state, change, staged)
+    for path in unused:
+        path.unlink(missing_ok=True)
+
+
+def _publish(state: StateDirectory, change: Change, staged: list[StagedFile]) -> None:
+    try:
+        for file in staged:
+            file.publish()
+        for path, old, new in _lists(state, change):
+            if old is not None and new is None:
+                delete_list(path)
+    except OSError as error:
+        raise StateError(
+            f"{error.filename or state.tftp}: cannot be replaced: {error.strerror}. The database has the change, "
+            "phones still find the old trust lists: when this is mended, see what to do with: tvs ctl plan"
+        ) from error
+
+
+def _lists(state: StateDirectory, change: Change) -> tuple[tuple[Path, bytes | None, bytes | None], ...]:
+    before, after = change.before, change.after
+    return ((state.ctl_file, before.ctl, after.ctl), (state.itl_file, before.itl, after.itl))
+
+
+def _new_lists(state: StateDirectory, change: Change) -> dict[Path, bytes]:
+    return {path: new for path, old, new in _lists(state, change) if new is not None and new != old}
+
+
+def delete_list(path: Path) -> None:
+    """Takes a list out of phones' reach; it stays as NAME.1. Raises `OSError`."""
+    keep_previous(path)
+    path.unlink()
+
+
+@contextmanager
+def _staged(lists: dict[Path, bytes]) -> Iterator[list[StagedFile]]:
+    """The lists on the disk beside the old ones, verified there; what is not published in the block is removed."""
+    staged: list[StagedFile] = []
+    try:
+        for path, data in lists.items():
+            staged.append(_written(path, data))
+        yield staged
+    finally:
+        for file in staged:
+            file.discard()
+
+
+def _written(path: Path, data: bytes) -> StagedFile:
+    try:
+        remove_left_over(path)
+        file = StagedFile(path, data)
+        written = file.read_back()
+        keep_previous(path)
+    except OSError as error:
+        raise StateError(
+            f"{error.filename or path}: cannot be written: {error.strerror}; nothing was changed"
+        ) from error
+    verification = verify(written)
+    if written != data or not verification.ok:
+        file.discard()
+        raise StateError(f"{path}: what was written does not verify: {verification.sentence}; nothing was changed")
+    return file

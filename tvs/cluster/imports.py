@@ -1,0 +1,146 @@
+"""Import of the cluster's own certificates, proposed: issued by an authority, or brought with their key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from certstore.certificate import CertificateError
+from certstore.purposes import Purpose
+from ctlcache.keys import load_certificate
+from ctlcache.signing import MODULUS_BITS
+from tvs.cluster.certificates import NewCertificate, check_unit, own_change, trust_unit
+from tvs.identity import CA_SIGNED, LIST_SIGNERS, SELF_SIGNED
+from tvs.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cryptography import x509
+
+    from tvs.cluster.change import Change
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+    from tvs.tls import PrivateKey
+
+OF_NODES = (Purpose.CallManager, Purpose.TVS)
+"""Units in which each node has a certificate of its own; the others are the publisher's."""
+
+
+def propose_import(
+    state: StateDirectory,
+    situation: Situation,
+    unit: Purpose,
+    certificates: Sequence[bytes],
+    *,
+    key: PrivateKey | None = None,
+    node: str | None = None,
+) -> Change:
+    """An own certificate from a file, and its chain into the unit's trust store.
+
+    Args:
+        state: where the keys are.
+        situation: of now.
+        unit: one of `MADE_HERE`; for another node than the publisher one of `OF_NODES`.
+        certificates: X.509 DER; one is the own certificate, the others its chain.
+        key: its private key, where neither the last signing request nor the present certificate has it.
+        node: whose it is; None for the publisher. Keys of other nodes stay with them.
+
+    Raises `StateError` and `CertificateError`.
+    """
+    check_unit(unit)
+    subscriber = _subscriber(situation, node)
+    if subscriber is not None and unit not in OF_NODES:
+        raise StateError(f"{unit} is the publisher's; nodes have {' and '.join(OF_NODES)} certificates of their own")
+    if subscriber is not None:
+        leaf, key = certificates[0], None
+    elif key is not None:
+        leaf = _with_key(certificates, key)
+    else:
+        leaf, key = _with_known_key(state, unit, certificates)
+    chain = tuple(der for der in certificates if der != leaf)
+    check_own(unit, leaf, signs=subscriber is None)
+    _check_chain(situation, unit, leaf, chain)
+    description = SELF_SIGNED if _issued(leaf, leaf) else CA_SIGNED
+    new = NewCertificate(unit=unit, certificate=leaf, key=key, node=subscriber, chain=chain, description=description)
+    return own_change(state, situation, new, f"import {unit}" + (f" of {subscriber}" if subscriber else ""))
+
+
+def _subscriber(situation: Situation, name: str | None) -> str | None:
+    """The name of a node that is not the publisher, as the database has it. Raises `StateError`."""
+    if name is None:
+        return None
+    for node in situation.nodes:
+        if node.name.lower() == name.lower():
+            return None if node.publisher else node.name
+    raise StateError(f"there is no node {name}; see: tvs show nodes")
+
+
+def _with_key(certificates: Sequence[bytes], key: PrivateKey) -> bytes:
+    wanted = key.public_key()
+    for der in certificates:
+        if _loaded(der).public_key() == wanted:
+            return der
+    raise StateError("the key belongs to none of the certificates in the file; give the one of the first certificate")
+
+
+def _with_known_key(state: StateDirectory, unit: Purpose, certificates: Sequence[bytes]) -> tuple[bytes, PrivateKey]:
+    for der in certificates:
+        public_key = _loaded(der).public_key()
+        if state.key_file(unit, public_key).exists():
+            return der, state.private_key(unit, der)
+    raise StateError(
+        f"no key of {unit} belongs to a certificate in the file: have the request signed that "
+        f"`tvs set csr gen {unit}` makes, or give the key with --key FILE"
+    )
+
+
+def _loaded(der: bytes) -> x509.Certificate:
+    certificate = load_certificate(der)
+    if certificate is None:
+        raise CertificateError("the file holds a certificate that cannot be read")
+    return certificate
+
+
+def check_own(unit: Purpose, der: bytes, *, signs: bool) -> None:
+    """Raises `StateError` for a certificate that cannot be an own one of a unit.
+
+    Args:
+        unit: the unit.
+        der: the certificate.
+        signs: whether its key is here and signs trust lists, where the unit's does.
+    """
+    key = _loaded(der).public_key()
+    if signs and unit in LIST_SIGNERS and not (isinstance(key, rsa.RSAPublicKey) and key.key_size in MODULUS_BITS):
+        bits = ", ".join(str(bits) for bits in MODULUS_BITS)
+        raise StateError(f"{unit} signs trust lists: its key must be RSA with {bits} bits")
+    if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
+        raise StateError(f"{unit}: phones know RSA and EC keys only")
+
+
+def _check_chain(situation: Situation, unit: Purpose, leaf: bytes, chain: Sequence[bytes]) -> None:
+    """Each certificate's issuer is in the file or in the unit's trust store, up to one that issued itself."""
+    trust = trust_unit(unit)
+    known = [*chain, *(entry.certificate.der for entry in situation.entries if entry.unit is trust)]
+    current = leaf
+    for _ in range(len(known) + 1):
+        if _issued(current, current):
+            return
+        issuer = next((der for der in known if _issued(current, der)), None)
+        if issuer is None:
+            break
+        current = issuer
+    missing = _loaded(current).issuer.rfc4514_string()
+    raise StateError(
+        f"the certificate's issuer {missing} is neither in the file nor in {trust}: put the chain into the file, "
+        f"or import it first with: tvs set cert import trust {trust} FILE"
+    )
+
+
+def _issued(der: bytes, issuer: bytes) -> bool:
+    try:
+        _loaded(der).verify_directly_issued_by(_loaded(issuer))
+    except Exception:  # noqa: BLE001 - other names, other keys, unknown algorithms: it did not
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""The private keys in the state directory: new ones written, found again by their certificate, old ones removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from certstore.purposes import Purpose
+from ctlcache.files import write_atomically
+from ctlcache.signing import KeySigner
+from tvs.identity import MADE_HERE, key_pem
+from tvs.state import StateError, key_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from certstore.store import CertificateStore
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+    from tvs.tls import PrivateKey
+
+KEY_MODE = 0o600
+
+
+def list_signer(state: StateDirectory, situation: Situation, unit: Purpose = Purpose.CallManager) -> KeySigner:
+    """Signs trust lists with the key of one of the publisher's own certificates.
+
+    Raises `StateError` where key or certificate are missing, `SigningError` where the key cannot sign lists.
+    """
+    certificate = situation.require(unit)
+    return KeySigner(certificate, state.private_key(unit, certificate), f"the {unit} certificate")
+
+
+def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]) -> None:
+    """Puts keys on the disk, each under a name of its own, 0600 from the first byte. Raises `StateError`."""
+    for unit, key in keys:
+        path = state.key_file(unit, key.public_key())
+        try:
+            write_atomically(path, key_pem(key), mode=KEY_MODE)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+
+
+def unused_keys(state: StateDirectory, store: CertificateStore) -> list[Path]:
+    """Key files that no own certificate and no signing request needs, and those that were not finished.
+
+    Taken before a change and removed after it: the key that the change replaces is not among them. It stays until
+    the next change, for a service that read the old certificate a moment ago, and to be able to go back.
+    """
+    used = {_id(entry.certificate.der) for entry in store.entries(own=True)} | _requested(state)
+    keys = [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
+    return [*keys, *state.keys.glob(".*.new")]
+
+
+def _id(certificate: bytes) -> str:
+    return key_id(x509.load_der_x509_certificate(certificate).public_key())
+
+
+def _requested(state: StateDirectory) -> set[str]:
+    requests = (read_request(state, unit) for unit in MADE_HERE)
+    return {key_id(request.public_key()) for request in requests if request is not None}
+
+
+def read_request(state: StateDirectory, unit: Purpose) -> x509.CertificateSigningRequest | None:
+    """A unit's last signing request; None where there is none. Raises `StateError`."""
+    path = state.request_file(unit)
+    try:
+        return x509.load_pem_x509_csr(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StateError(f"{path}: cannot be read: {error}; make it anew with: tvs set csr gen {unit}") from None

@@ -1,0 +1,126 @@
+"""The cluster's trust lists, made from a situation: who signs them, and which records they have."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import itl_entries, non_secure, token_ctl_entries, tokenless_ctl_entries
+from ctlcache.trustlist import parse_trust_list
+from proto.errors import LocalProtocolError, RemoteProtocolError
+from proto.roles import TrustRole
+from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
+from tvs.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ctlcache.entries import ListEntry
+    from ctlcache.signing import Signer
+
+UNKNOWN_TOKEN = """\
+The Security Token you have inserted does not exist in the CTL File
+Please remove any Security Tokens already inserted and insert another
+Security Token. Click Ok when done."""  # noqa: S105 - a sentence
+"""The CTL Client's words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CtlSource:
+    """Who signs a CTL file, and its records.
+
+    Attributes:
+        signer: its certificate is one of the SAST records.
+        entries: the records in mixed mode, in their order.
+        record_signature: whether records repeat their certificate's signature: as made on a server, not by the
+            CTL Client.
+    """
+
+    signer: Signer
+    entries: tuple[ListEntry, ...]
+    record_signature: bool = True
+
+
+def tokenless_source(situation: Situation, signer: Signer) -> CtlSource:
+    """A CTL that the publisher's CallManager signs."""
+    capf = situation.own(Purpose.CAPF)
+    return CtlSource(signer=signer, entries=tokenless_ctl_entries(situation.cluster_nodes, capf=capf))
+
+
+def recovery_source(situation: Situation, signer: Signer) -> CtlSource:
+    """The tokenless CTL, signed by ITLRecovery: the second SAST record, behind CallManager's."""
+    first, *others = tokenless_source(situation, signer).entries
+    recovery = situation.cluster_nodes[0].entry(TrustRole.SAST, situation.require(Purpose.ITLRecovery))
+    return CtlSource(signer=signer, entries=(first, recovery, *others))
+
+
+def token_source(
+    situation: Situation, tokens: Sequence[ListEntry], signer: Signer, *, add_token: bool = False
+) -> CtlSource:
+    """A CTL that a hardware token signs. Servers' addresses stand as their DNS names, as the CTL Client writes them.
+
+    Args:
+        situation: the cluster.
+        tokens: two or more, made with `ctlcache.entries.token_entry`.
+        signer: one of them.
+        add_token: whether tokens may be new to the present CTL file.
+
+    Raises `StateError` for fewer than two tokens, and for one that the CTL file does not have.
+    """
+    certificates = [token.certificate for token in tokens if token.certificate is not None]
+    if len(set(certificates)) < 2:
+        raise StateError("a CTL file needs two or more tokens, so that one may be lost; insert another Security Token")
+    if not add_token and unknown_tokens(situation.ctl, certificates):
+        raise StateError(f"{UNKNOWN_TOKEN}\n(or let it be added to the file, with --add-token)")
+    nodes = tuple(node.by_address() for node in situation.cluster_nodes)
+    entries = token_ctl_entries(tokens, nodes, capf=situation.own(Purpose.CAPF))
+    return CtlSource(signer=signer, entries=entries, record_signature=False)
+
+
+def unknown_tokens(ctl: bytes | None, tokens: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The tokens' certificates (X.509 DER) that the CTL file has no SAST record of; none where there is no file.
+
+    Raises `StateError` where the file cannot be read: nobody knows then whose it is.
+    """
+    if ctl is None:
+        return ()
+    try:
+        records = parse_trust_list(ctl).records
+    except RemoteProtocolError as error:
+        raise StateError(f"{CTL_NAME} is damaged: {error}; delete it with: tvs file delete tftp {CTL_NAME}") from None
+    known = {record.certificate for record in records if record.function == TrustRole.SAST}
+    return tuple(token for token in tokens if token not in known)
+
+
+def build_ctl(situation: Situation, source: CtlSource) -> bytes:
+    """The CTL file of the situation's mode. Raises `StateError` and `SigningError`."""
+    entries = source.entries if situation.mixed_mode else non_secure(source.entries)
+    return _built(situation, source.signer, entries, CTL_NAME, record_signature=source.record_signature)
+
+
+def build_itl(situation: Situation, signer: Signer) -> bytes:
+    """The ITL file of the publisher's TFTP server. Raises `StateError` and `SigningError`."""
+    publisher, *_ = nodes = situation.cluster_nodes
+    sast = (situation.require(Purpose.CallManager), situation.require(Purpose.ITLRecovery))
+    capf = situation.own(Purpose.CAPF)
+    entries = itl_entries(publisher, nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
+    return _built(situation, signer, entries, ITL_NAME)
+
+
+def _built(
+    situation: Situation, signer: Signer, entries: Sequence[ListEntry], name: str, *, record_signature: bool = True
+) -> bytes:
+    try:
+        return build_trust_list(
+            entries,
+            signer,
+            timestamp=int(time.time()),
+            file_name=name,
+            digest=situation.digest,
+            record_signature=record_signature,
+        )
+    except LocalProtocolError as error:
+        raise StateError(f"{name} cannot be made: {error}") from None

@@ -1,0 +1,139 @@
+"""Changes of trust lists and of the cluster's mode, proposed: nothing is written here, only keys are read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from ctlcache.trustlist import parse_trust_list
+from proto.errors import RemoteProtocolError
+from tvs.cluster.change import Change
+from tvs.cluster.keys import list_signer
+from tvs.cluster.lists import CtlSource, build_ctl, build_itl, recovery_source, tokenless_source
+from tvs.cluster.situation import CTL_NAME, ITL_NAME, LIST_DIGEST, SECURITY_MODE
+from tvs.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certstore.store import CertificateStore
+    from ctlcache.signing import Digest, Signer
+    from ctlcache.trustlist import TrustList
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+
+    MakeCtlSource = Callable[[Situation], CtlSource]
+    """From a situation to who signs its CTL file and with which records: see `tvs.cluster.lists`."""
+
+
+def propose_mode(
+    state: StateDirectory, situation: Situation, *, mixed_mode: bool, digest: Digest | None = None
+) -> Change:
+    """The cluster in another mode, with the CTL and ITL files of that mode, which CallManager signs.
+
+    In non-secure mode a CTL file stays, with CCM+TFTP records that have no certificate; where there is none,
+    none is made.
+    """
+    signer = list_signer(state, situation)
+    after = with_digest(replace(situation, mixed_mode=mixed_mode), digest)
+    if mixed_mode or situation.ctl is not None:
+        after = replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
+    mode = "mixed" if mixed_mode else "non-secure"
+
+    def apply(store: CertificateStore) -> None:
+        store.set_parameter(SECURITY_MODE, str(int(mixed_mode)))
+        remember(after, store)
+
+    return Change(title=f"set the cluster to {mode} mode", before=situation, after=with_itl(after, signer), apply=apply)
+
+
+def propose_ctl(
+    state: StateDirectory,
+    situation: Situation,
+    make_source: MakeCtlSource | None = None,
+    *,
+    digest: Digest | None = None,
+) -> Change:
+    """A new CTL file.
+
+    Args:
+        state: where the keys are.
+        situation: of now.
+        make_source: who signs, and the records; None is the publisher's CallManager.
+        digest: of the signature, remembered for other lists too; None is the one that is remembered.
+
+    Raises `StateError`, and what `make_source` raises.
+    """
+    if not situation.mixed_mode and situation.ctl is None:
+        raise StateError(
+            "the cluster is in non-secure mode and has no CTL file to update; "
+            "move it to mixed mode with: tvs utils ctl set-cluster mixed-mode"
+        )
+    after = with_digest(situation, digest)
+    make = make_source or (lambda given: tokenless_source(given, list_signer(state, given)))
+    after = replace(after, ctl=build_ctl(after, make(after)))
+    return Change(title=f"update {CTL_NAME}", before=situation, after=after, apply=partial(remember, after))
+
+
+def propose_itl(
+    state: StateDirectory, situation: Situation, signer: Purpose = Purpose.CallManager, *, digest: Digest | None = None
+) -> Change:
+    """A new ITL file, signed by CallManager, or by ITLRecovery, which phones still know when CallManager changed."""
+    after = with_digest(situation, digest)
+    after = replace(after, itl=build_itl(after, list_signer(state, after, signer)))
+    title = f"make {ITL_NAME}, signed by {signer}"
+    return Change(title=title, before=situation, after=after, apply=partial(remember, after))
+
+
+def propose_recovery_ctl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
+    """A CTL file that ITLRecovery signs."""
+    signer = list_signer(state, situation, Purpose.ITLRecovery)
+    change = propose_ctl(state, situation, partial(recovery_source, signer=signer), digest=digest)
+    return replace(change, title=f"make {CTL_NAME}, signed by {Purpose.ITLRecovery}")
+
+
+def propose_deletion(situation: Situation, name: str) -> Change:
+    """No CTL file, or no ITL file, any more."""
+    after = replace(situation, ctl=None) if name == CTL_NAME else replace(situation, itl=None)
+    return Change(title=f"delete {name}", before=situation, after=after)
+
+
+# -- what changes of certificates and nodes need too ----------------------------------------------------------
+
+
+def with_digest(situation: Situation, digest: Digest | None) -> Situation:
+    """With another digest for trust lists, where one is given."""
+    return situation if digest is None else replace(situation, digest=digest)
+
+
+def remember(situation: Situation, store: CertificateStore) -> None:
+    """Puts the digest into the database, where it is not there."""
+    name = situation.digest.name
+    if store.parameter(LIST_DIGEST) != name:
+        store.set_parameter(LIST_DIGEST, name)
+
+
+def with_itl(situation: Situation, signer: Signer) -> Situation:
+    """With a new ITL file, where its contents change; else with the old one, byte for byte."""
+    new = build_itl(situation, signer)
+    return situation if same_list(situation.itl, new) else replace(situation, itl=new)
+
+
+def same_list(old: bytes | None, new: bytes | None) -> bool:
+    """Whether two trust lists say the same, whenever they were made."""
+    if old is None or new is None:
+        return old is new
+    return _contents(old) == _contents(new)
+
+
+def _contents(data: bytes) -> object:
+    try:
+        trust_list: TrustList = parse_trust_list(data)
+    except RemoteProtocolError:
+        return data
+    header = trust_list.header
+    signer = (header.signer_name, header.serial_number, header.ca_name, header.digest, header.signature_modulus)
+    records = tuple(tuple((element.tag, element.value) for element in record.elements) for record in trust_list.records)
+    return signer, records

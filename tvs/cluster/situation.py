@@ -1,0 +1,202 @@
+"""The situation of a cluster at one moment, as values: what its database, its files and its settings say.
+
+A change is tried on such a value first. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose, roles_of
+from certstore.store import StoreEntry
+from ctlcache.entries import ClusterNode
+from ctlcache.files import read_snapshot
+from ctlcache.signing import Digest
+from tvs.config import load_config
+from tvs.state import StateError
+from tvs.tls import TLSProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from certstore.store import CertificateStore, Node
+    from tvs.state import StateDirectory
+
+SECURITY_MODE = "ClusterSecurityMode"
+"""The enterprise parameter: 0 non-secure, 1 mixed mode."""
+LIST_DIGEST = "TrustListDigest"
+"""The parameter that remembers the digest of trust lists: SHA1, SHA256 or SHA512."""
+DEFAULT_DIGEST = Digest.SHA512
+"""Where the parameter is not set: what phones of today expect."""
+CTL_NAME = "CTLFile.tlv"
+ITL_NAME = "ITLFile.tlv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What phones find: the cluster's nodes and certificates, and the files they fetch.
+
+    Attributes:
+        nodes: the publisher first.
+        entries: all certificates in their units.
+        mixed_mode: whether the cluster is in mixed mode.
+        digest: of the trust lists that are made.
+        ctl, itl: the files that phones fetch; None where there is none.
+        watched: the CTL file that TVS watches, where the service's settings name another one than phones fetch.
+        watches_other: whether they do.
+        profile: which phones TVS lets in.
+    """
+
+    nodes: tuple[Node, ...]
+    entries: tuple[StoreEntry, ...]
+    mixed_mode: bool
+    digest: Digest = DEFAULT_DIGEST
+    ctl: bytes | None = None
+    itl: bytes | None = None
+    watched: bytes | None = None
+    watches_other: bool = False
+    profile: TLSProfile = TLSProfile.COMPATIBLE
+
+    @property
+    def publisher(self) -> Node:
+        """The first node, whose keys are here. Raises `StateError` where the database has none."""
+        for node in self.nodes:
+            if node.publisher:
+                return node
+        raise StateError("the database has no publisher; make a new state directory with: tvs init")
+
+    @property
+    def tvs_ctl(self) -> bytes | None:
+        """The CTL file that TVS watches."""
+        return self.watched if self.watches_other else self.ctl
+
+    def own_entry(self, unit: Purpose, node: str | None = None) -> StoreEntry | None:
+        """A node's own certificate in a unit; of the publisher where no node is named."""
+        name = (node or self.publisher.name).lower()
+        return next((e for e in self.entries if e.unit is unit and e.own and (e.node or "").lower() == name), None)
+
+    def own(self, unit: Purpose, node: str | None = None) -> bytes | None:
+        """The same as X.509 DER."""
+        entry = self.own_entry(unit, node)
+        return None if entry is None else entry.certificate.der
+
+    def require(self, unit: Purpose) -> bytes:
+        """The publisher's own certificate in a unit. Raises `StateError` where there is none."""
+        der = self.own(unit)
+        if der is None:
+            raise StateError(
+                f"the publisher {self.publisher.name} has no {unit} certificate; make a new state directory"
+            )
+        return der
+
+    @property
+    def cluster_nodes(self) -> tuple[ClusterNode, ...]:
+        """The nodes with their certificates, for trust lists; the publisher first."""
+        return tuple(
+            ClusterNode(
+                name=node.name,
+                address=node.address or None,
+                call_manager=self.own(Purpose.CallManager, node.name),
+                tvs=self.own(Purpose.TVS, node.name),
+            )
+            for node in sorted(self.nodes, key=lambda node: not node.publisher)
+        )
+
+    @property
+    def tvs_certificates(self) -> frozenset[bytes]:
+        """What the TVS servers of the cluster present, X.509 DER."""
+        return frozenset(node.tvs for node in self.cluster_nodes if node.tvs is not None)
+
+    def roles(self, certificate: bytes) -> tuple[int, ...]:
+        """The roles that the database gives a certificate: those of all units that it stands in."""
+        return roles_of(entry.unit for entry in self.entries if entry.certificate.der == certificate)
+
+    # -- the same situation with something else in it ------------------------------------------------------
+
+    def with_own(self, unit: Purpose, certificate: bytes, node: str | None = None) -> Situation:
+        """With another own certificate in place of that of a node."""
+        name = node or self.publisher.name
+        old = self.own_entry(unit, name)
+        new = StoreEntry(
+            unit=unit,
+            name=old.name if old else f"{unit}.pem",
+            description="",
+            certificate=Certificate.from_der(certificate),
+            node=name,
+            own=True,
+            time_to_live=None,
+        )
+        return replace(self, entries=(*(entry for entry in self.entries if entry is not old), new))
+
+    def with_trusted(self, unit: Purpose, certificates: Iterable[bytes]) -> Situation:
+        """With more certificates in a trust unit."""
+        new = (
+            StoreEntry(
+                unit=unit,
+                name="",
+                description="",
+                certificate=Certificate.from_der(der),
+                node=None,
+                own=False,
+                time_to_live=None,
+            )
+            for der in certificates
+        )
+        return replace(self, entries=(*self.entries, *new))
+
+    def with_node(self, node: Node) -> Situation:
+        """With one more node, or with another address of one that is there."""
+        others = tuple(present for present in self.nodes if present.name.lower() != node.name.lower())
+        return replace(self, nodes=(*others, node))
+
+    def without_node(self, name: str) -> Situation:
+        """Without a node and its certificates."""
+        return replace(
+            self,
+            nodes=tuple(node for node in self.nodes if node.name.lower() != name.lower()),
+            entries=tuple(entry for entry in self.entries if (entry.node or "").lower() != name.lower()),
+        )
+
+
+def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSProfile | None = None) -> Situation:
+    """The situation of now. Raises `StateError`, `StoreError`, and `ConfigError` for unusable settings.
+
+    Args:
+        state: the state directory.
+        store: its database.
+        profile: the service's TLS profile, where it is not the one of tvs.toml and the environment.
+    """
+    config = load_config({"state": str(state.path)})
+    elsewhere = config.ctl_path.absolute() != state.ctl_file.absolute()
+    with store.transaction():  # one moment: nobody writes in between
+        return Situation(
+            nodes=tuple(store.nodes()),
+            entries=tuple(store.entries()),
+            mixed_mode=store.parameter(SECURITY_MODE) == "1",
+            digest=_digest(store.parameter(LIST_DIGEST)),
+            ctl=read_list(state.ctl_file),
+            itl=read_list(state.itl_file),
+            watched=read_list(config.ctl_path) if elsewhere else None,
+            watches_other=elsewhere,
+            profile=profile or config.tls_profile,
+        )
+
+
+def read_list(path: Path) -> bytes | None:
+    """A trust list's bytes; None where there is no file. Raises `StateError`."""
+    try:
+        return read_snapshot(path).data
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _digest(name: str | None) -> Digest:
+    try:
+        return DEFAULT_DIGEST if name is None else Digest[name]
+    except KeyError:
+        raise StateError(f"the parameter {LIST_DIGEST} is {name!r}; set it with: --digest sha1|sha256|sha512") from None
