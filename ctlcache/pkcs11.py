@@ -107,7 +107,7 @@ class TokenModule:
         raise TokenError(f"{uri}: there is no such token; the PKCS#11 module {self.path} shows {_listed(there)}")
 
     def signer(self, token: Token, item: TokenCertificate, ask_pin: AskPin) -> TokenSigner:
-        """Logs in to the token, once, and gives the signer for a certificate on it.
+        """Logs in to the token, once, and gives the signer for a certificate on it; a module has one at a time.
 
         Args:
             token: from `find`.

@@ -47,6 +47,9 @@ PROBLEMS: Final = {
     "SessionClosed": GONE,
     "SessionHandleInvalid": GONE,
     "SlotIDInvalid": GONE,
+    "ObjectHandleInvalid": GONE,
+    "KeyHandleInvalid": GONE,
+    "DeviceError": "the token or its reader reports a fault: take it out, insert it and run the command again",
     "MechanismInvalid": "the token cannot sign with RSA PKCS#1 v1.5 (CKM_RSA_PKCS), the only way of trust lists",
 }
 
@@ -59,11 +62,14 @@ class Handler:
     """Answers requests with one module, one token and one key."""
 
     def __init__(self) -> None:
+        self._session: pkcs11.Session | None = None
         self._key: Any = None
         self._pin: str | None = None
 
     def answer(self, request: Request) -> Answer:
         """What the request asks for. Raises `RequestError`, and what the module makes the library raise."""
+        if pkcs11 is None:
+            raise RequestError(NOT_INSTALLED)
         does: dict[str, Callable[[Request], Answer]] = {
             "tokens": self._tokens,
             "login": self._login,
@@ -79,8 +85,10 @@ class Handler:
         if token is None:
             raise RequestError(GONE)
         self._pin = request["pin"]
-        session = token.open(user_pin=pkcs11.PROTECTED_AUTH if self._pin is None else self._pin)
-        self._key = _private_key(session, bytes.fromhex(request["id"]))
+        if self._session is not None:
+            self._session.close()
+        self._session = token.open(user_pin=pkcs11.PROTECTED_AUTH if self._pin is None else self._pin)
+        self._key = _private_key(self._session, bytes.fromhex(request["id"]))
         return {}
 
     def _sign(self, request: Request) -> Answer:
@@ -106,8 +114,6 @@ def _present(module: str) -> Iterator[pkcs11.Token]:
 
 def _library(module: str) -> Any:
     """The module, loaded once."""
-    if pkcs11 is None:
-        raise RequestError(NOT_INSTALLED)
     try:
         return pkcs11.lib(module)
     except exceptions.PKCS11Error as error:
