@@ -1,0 +1,255 @@
+"""A phone's flash: what it keeps over a restart. In memory for phones by the thousand, or in a directory.
+
+CTLFile.tlv, ITLFile.tlv   the installed lists
+tvs-cache.json             TVS answers with their expiry
+phone.json                 device, TVS servers, the screen's last messages, the console's last line number
+lsc.pem                    the locally significant certificate with its key, 0600
+"""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import fcntl
+import json
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from ctlcache.files import write_atomically
+from ctlcache.trustlist import PHONE_LIMIT
+from tvs.config import Endpoint
+from tvs.phone.answers import AnswerCache, CachedAnswer
+from tvs.state import StateError, load_private_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tvs.tls import PrivateKey
+
+    LSC = tuple[x509.Certificate, PrivateKey]
+
+MAX_MESSAGES = 20
+"""Status messages that the screen remembers."""
+PRIVATE = 0o600
+MAX_FILE = 4 * 1024 * 1024
+"""Bytes of a file of the flash that are read."""
+
+
+class FlashError(Exception):
+    """The flash directory cannot be used: a sentence that says what to do."""
+
+
+class ListKind(StrEnum):
+    """The two trust lists."""
+
+    CTL = "CTL"
+    ITL = "ITL"
+
+    @property
+    def file_name(self) -> str:
+        """Under which every phone finds it, such as ``CTLFile.tlv``."""
+        return f"{self}File.tlv"
+
+
+class Flash:
+    """What a phone keeps, in memory only.
+
+    Attributes:
+        lists: the installed trust lists.
+        servers: TVS servers of the configuration, in their order.
+        answers: cache of TVS answers; None while it is empty.
+        messages: the screen's last status messages with their time, seconds since 1970; the newest last.
+        lsc: the phone's own certificate and key; None where it has none.
+        line_number: of the console's last line.
+    """
+
+    __slots__ = ("_ctl", "_itl", "answers", "line_number", "lsc", "messages", "servers")
+
+    def __init__(self) -> None:
+        self._ctl: bytes | None = None
+        self._itl: bytes | None = None
+        self.servers: tuple[Endpoint, ...] = ()
+        self.answers: AnswerCache | None = None
+        self.messages: tuple[tuple[float, str], ...] = ()
+        self.lsc: LSC | None = None
+        self.line_number = 0
+
+    def installed(self, kind: ListKind) -> bytes | None:
+        """The installed list; None where there is none."""
+        return self._ctl if kind is ListKind.CTL else self._itl
+
+    def install(self, kind: ListKind, data: bytes) -> None:
+        """Puts a list in place of the installed one. Raises `FlashError`; the old one stays then."""
+        if kind is ListKind.CTL:
+            self._ctl = data
+        else:
+            self._itl = data
+
+    def add_message(self, when: float, text: str) -> None:
+        """A status message on the screen."""
+        self.messages = (*self.messages[-MAX_MESSAGES + 1 :], (when, text))
+
+    def save(self) -> None:
+        """Keeps everything but the lists, which are kept as they are installed. Raises `FlashError`."""
+
+
+class FlashDirectory(Flash):
+    """A flash in a directory, each file replaced atomically.
+
+    Args:
+        path: the directory; it is made when something is first kept.
+        device: the phone's name, such as ``CP-8861-SEPB000B4BA0AEE``; None takes that of the directory.
+
+    Raises `FlashError` where the directory is that of another phone, of something else, or damaged.
+    """
+
+    __slots__ = ("device", "path")
+
+    def __init__(self, path: Path, device: str | None = None) -> None:
+        super().__init__()
+        self.path = path
+        if (path / "tvs.db").exists():
+            raise FlashError(f"{path} is a service's state directory: give the phone a directory of its own")
+        facts = self._read_json("phone.json", {})
+        self.device = self._check_device(facts, device)
+        with self._damage("phone.json"):
+            self.servers = tuple(Endpoint.parse(text) for text in facts.get("tvs_servers", ()))
+            self.messages = tuple((float(when), str(text)) for when, text in facts.get("messages", ()))[-MAX_MESSAGES:]
+            self.line_number = int(facts.get("console_line", 0))
+        self._ctl = self._read(ListKind.CTL.file_name, PHONE_LIMIT)
+        self._itl = self._read(ListKind.ITL.file_name, PHONE_LIMIT)
+        with self._damage("tvs-cache.json"):
+            self.answers = AnswerCache(map(_answer_from_json, self._read_json("tvs-cache.json", [])))
+        self.lsc = self._read_lsc()
+
+    def _check_device(self, facts: dict[str, Any], device: str | None) -> str:
+        kept = facts.get("device")
+        if kept is None and device is None:
+            raise FlashError(f"{self.path} is no phone's directory yet: boot the phone first (tvs phone boot)")
+        if kept is not None and device is not None and kept != device:
+            raise FlashError(f"{self.path} is that of {kept}, not of {device}: give each phone its own --state")
+        return str(kept or device)
+
+    # -- reading
+
+    def _read(self, name: str, most: int = MAX_FILE) -> bytes | None:
+        try:
+            with (self.path / name).open("rb") as file:
+                data = file.read(most + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise FlashError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+        if len(data) > most:
+            raise FlashError(f"{self.path / name}: has more than {most} bytes; remove it")
+        return data
+
+    def _read_json(self, name: str, otherwise: Any) -> Any:
+        data = self._read(name)
+        if data is None:
+            return otherwise
+        with self._damage(name):
+            value = json.loads(data)
+            if type(value) is not type(otherwise):
+                raise ValueError(f"holds a {type(value).__name__}")
+        return value
+
+    @contextlib.contextmanager
+    def _damage(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error) as error:
+            raise FlashError(f"{self.path / name}: is damaged ({error}); remove it to go on without it") from None
+
+    def _read_lsc(self) -> LSC | None:
+        path = self.path / "lsc.pem"
+        return load_lsc(path) if path.exists() else None
+
+    # -- writing
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self.path / name, data, mode=PRIVATE)
+        except OSError as error:
+            raise FlashError(f"{self.path / name}: cannot be written: {error.strerror}") from None
+
+    def install(self, kind: ListKind, data: bytes) -> None:
+        """As `Flash.install`: the file has the old list or the new one, whatever happens."""
+        self._write(kind.file_name, data)
+        super().install(kind, data)
+
+    def install_lsc(self, path: Path) -> None:
+        """Takes a certificate with its key from a PEM file that only its owner can read. Raises `FlashError`."""
+        self.lsc = load_lsc(path)
+        self._write("lsc.pem", path.read_bytes())
+
+    def save(self) -> None:
+        """Keeps the servers, the messages and the cache."""
+        facts = {
+            "device": self.device,
+            "tvs_servers": [str(server) for server in self.servers],
+            "messages": self.messages,
+            "console_line": self.line_number,
+        }
+        self._write("phone.json", json.dumps(facts, indent=1).encode())
+        answers = [_answer_to_json(answer) for answer in self.answers or ()]
+        self._write("tvs-cache.json", json.dumps(answers, indent=1).encode())
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held while the phone does something: it cannot boot twice at once. Raises `FlashError`."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        except OSError as error:
+            raise FlashError(f"{self.path}: cannot be used: {error.strerror}") from None
+        try:
+            self._claim(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _claim(self, descriptor: int) -> None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FlashError(f"the phone of {self.path} is busy: another command is running it") from None
+
+
+def load_lsc(path: Path) -> LSC:
+    """A certificate and its key from one PEM file. Raises `FlashError`."""
+    try:
+        key = load_private_key(path)
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except StateError as error:
+        raise FlashError(str(error)) from None
+    except (OSError, ValueError):
+        raise FlashError(f"{path}: holds no PEM certificate beside its key; put both into one file") from None
+    if certificate.public_key() != key.public_key():
+        raise FlashError(f"{path}: the certificate and the key do not belong together")
+    return certificate, key
+
+
+def _answer_to_json(answer: CachedAnswer) -> dict[str, object]:
+    return {
+        "serial": answer.serial_number.hex(),
+        "issuer": answer.issuer_name,
+        "certificate": answer.certificate.hex(),
+        "roles": answer.roles,
+        "expires": answer.expires,
+    }
+
+
+def _answer_from_json(value: dict[str, Any]) -> CachedAnswer:
+    return CachedAnswer(
+        serial_number=bytes.fromhex(value["serial"]),
+        issuer_name=str(value["issuer"]),
+        certificate=bytes.fromhex(value["certificate"]),
+        roles=tuple(int(role) for role in value["roles"]),
+        expires=float(value["expires"]),
+    )

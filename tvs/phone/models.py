@@ -1,0 +1,159 @@
+"""Phone models, as far as they differ in trust: TVS or not, TLS version, digests, console, checksum on the screen."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+from ctlcache.signing import Digest
+from tvs.tls import client_context
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+    from tvs.tls import PrivateKey
+
+
+class Series(StrEnum):
+    """Families of models with the same firmware, as far as this project can tell."""
+
+    S7900 = "7900"
+    S7800 = "7800"
+    S8800 = "8800"
+
+
+class Checksum(StrEnum):
+    """What the screen shows of an installed list."""
+
+    MD5 = "md5"
+    SHA1 = "sha1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesFacts:
+    """What the models of a series have in common.
+
+    Attributes:
+        tls: the highest version that they speak, as administrators know it.
+        maximum: the same as an `SSL` constant.
+        ciphers: OpenSSL's list, where it is shorter than that of the real service.
+        digests: of trust lists that they can verify.
+        checksum: of installed lists on the screen.
+        console: the name that stands in each line of the console.
+    """
+
+    tls: str
+    maximum: int
+    ciphers: str | None
+    digests: frozenset[Digest]
+    checksum: Checksum
+    console: str
+
+
+_ALL_DIGESTS = frozenset(Digest)
+SERIES = {
+    # TLS 1.0 with RSA key exchange and one suite; OpenSSL takes such a weak version at security level 0 only.
+    Series.S7900: SeriesFacts(
+        tls="TLS 1.0",
+        maximum=SSL.TLS1_VERSION,
+        ciphers="AES256-SHA:@SECLEVEL=0",
+        digests=frozenset({Digest.SHA1}),
+        checksum=Checksum.MD5,
+        console="SECD",
+    ),
+    Series.S7800: SeriesFacts(
+        tls="TLS 1.2",
+        maximum=SSL.TLS1_2_VERSION,
+        ciphers=None,
+        digests=_ALL_DIGESTS,
+        checksum=Checksum.SHA1,
+        console="SECUREAPP",
+    ),
+    Series.S8800: SeriesFacts(
+        tls="TLS 1.2",
+        maximum=SSL.TLS1_2_VERSION,
+        ciphers=None,
+        digests=_ALL_DIGESTS,
+        checksum=Checksum.SHA1,
+        console="SECUREAPP",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneModel:
+    """One model.
+
+    Attributes:
+        name: as it stands before the device name in requests, such as ``CP-8861``.
+        series: which firmware.
+        tvs: whether it has 'security by default': it loads an ITL and asks TVS for a signer that it does not know.
+    """
+
+    name: str
+    series: Series
+    tvs: bool = True
+
+    @property
+    def facts(self) -> SeriesFacts:
+        """What its series has in common."""
+        return SERIES[self.series]
+
+
+def _models(series: Series, numbers: str, *, tvs: bool = True) -> dict[str, PhoneModel]:
+    return {number: PhoneModel(name=f"CP-{number}", series=series, tvs=tvs) for number in numbers.split()}
+
+
+MODELS: dict[str, PhoneModel] = {
+    # The guide: the 7940 and 7960 do not support security by default; the 7945, the 7965 and newer ones do.
+    **_models(Series.S7900, "7940 7960", tvs=False),
+    **_models(Series.S7900, "7906 7911 7921 7925 7926 7931 7941 7942 7945 7961 7962 7965 7970 7971 7975"),
+    **_models(Series.S7800, "7811 7821 7832 7841 7861"),
+    **_models(Series.S8800, "8811 8832 8841 8845 8851 8861 8865"),
+}
+"""The known models by their number."""
+
+_MODEL = re.compile(r"(?:CP-)?([0-9]{4})[A-Z0-9-]*", re.IGNORECASE)
+
+
+def find_model(text: str) -> PhoneModel:
+    """The model of that name: ``7975``, ``CP-7975``, ``CP-7975G``. Raises `ValueError` with a sentence."""
+    match = _MODEL.fullmatch(text.strip())
+    model = MODELS.get(match[1]) if match else None
+    if model is None:
+        raise ValueError(f"{text!r} is no model that is known here; known are {', '.join(sorted(MODELS))}")
+    return model
+
+
+_MAC = re.compile(r"(?:SEP)?([0-9A-F]{12})")
+
+
+def parse_mac(text: str) -> str:
+    """A MAC address as device names have it: 12 upper-case hex digits. Raises `ValueError` with a sentence."""
+    match = _MAC.fullmatch(re.sub(r"[:.\- ]", "", text).upper())
+    if match is None:
+        raise ValueError(f"{text!r} is no MAC address: write 12 hex digits, such as 001122334455 or 00:11:22:33:44:55")
+    return match[1]
+
+
+@functools.lru_cache(maxsize=8)
+def _shared_context(series: Series) -> SSL.Context:
+    facts = SERIES[series]
+    return client_context(maximum=facts.maximum, ciphers=facts.ciphers)
+
+
+def tls_context(model: PhoneModel, lsc: tuple[x509.Certificate, PrivateKey] | None = None) -> SSL.Context:
+    """The TLS context of a phone; those without a certificate of their own share one for each series.
+
+    Args:
+        model: the phone's model.
+        lsc: its locally significant certificate with the key, shown when the server asks.
+    """
+    if lsc is None:
+        return _shared_context(model.series)
+    return client_context(maximum=model.facts.maximum, ciphers=model.facts.ciphers, certificate=lsc[0], key=lsc[1])

@@ -1,0 +1,191 @@
+"""What makes a phone take a trust list: the list itself, the lists that are installed, an answer of TVS.
+
+Nothing here talks to anybody: bytes in, a verdict out.
+"""
+
+from __future__ import annotations
+
+import functools
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError
+from certstore.index import normal_serial
+from certstore.names import same_name
+from ctlcache.keys import certificate_key, element_key
+from ctlcache.signing import Digest, Reason, Verification, verify, verify_with
+from ctlcache.trustlist import PHONE_LIMIT
+from proto.roles import TrustRole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from ctlcache.trustlist import Record, TrustList
+    from tvs.phone.models import PhoneModel
+
+LISTS_REMEMBERED = 32
+"""Lists whose verification is remembered: thousands of phones in one process fetch the same few."""
+
+
+class Voucher(StrEnum):
+    """Who vouched for a list."""
+
+    FIRST = "first"
+    """Nobody: no list was installed, and the first is taken on trust."""
+    CTL = "ctl"
+    """The installed CTL has its signer."""
+    ITL = "itl"
+    """The installed ITL has its signer."""
+    TVS = "tvs"
+    """A TVS server, or its answer in the phone's cache."""
+
+
+class Refusal(StrEnum):
+    """Why a phone refuses a list: a closed set."""
+
+    TOO_LARGE = "too_large"
+    DAMAGED = "damaged"
+    """The bytes are no trust list."""
+    DIGEST = "digest"
+    """The model cannot verify its digest."""
+    BAD_SIGNATURE = "bad_signature"
+    """It is not signed by the signer that it names."""
+    NOT_SAST = "not_sast"
+    """Its signer is known, but may not sign trust lists."""
+    NO_TVS_SUPPORT = "no_tvs_support"
+    """Its signer is in no installed list, and the model does not ask TVS."""
+    NO_TVS_SERVER = "no_tvs_server"
+    """The phone's configuration names no TVS server."""
+    NO_TVS_RECORD = "no_tvs_record"
+    """The installed ITL has no TVS record, so that no server can be told from an impostor."""
+    TVS_UNREACHABLE = "tvs_unreachable"
+    """No server answered."""
+    TVS_UNTRUSTED = "tvs_untrusted"
+    """A server answered whose certificate is no TVS record of the installed ITL, and no other did."""
+    UNKNOWN_SIGNER = "unknown_signer"
+    """TVS does not know its signer."""
+    WRONG_CERTIFICATE = "wrong_certificate"
+    """TVS answered with a certificate that did not sign it."""
+
+
+class Refused(Exception):  # noqa: N818 - a verdict
+    """A list is refused.
+
+    Attributes:
+        refusal: the closed-set reason.
+        sentence: for people: what is wrong.
+    """
+
+    def __init__(self, refusal: Refusal, sentence: str) -> None:
+        super().__init__(sentence)
+        self.refusal = refusal
+        self.sentence = sentence
+
+
+@functools.lru_cache(maxsize=LISTS_REMEMBERED)
+def verified(data: bytes) -> Verification:
+    """The list in these bytes and whether it is signed by the SAST record that it names."""
+    return verify(data)
+
+
+_REFUSALS = {
+    Reason.DAMAGED: Refusal.DAMAGED,
+    Reason.NO_SIGNER_RECORD: Refusal.NOT_SAST,
+    Reason.NOT_SAST: Refusal.NOT_SAST,
+}
+
+
+def inspect(data: bytes, model: PhoneModel) -> TrustList:
+    """The list in these bytes, if it is good in itself and the model can tell. Raises `Refused`.
+
+    Its signer must stand in it as SAST, with the key that signed it (``ctl-file``: 'a file is good only if').
+    """
+    if len(data) > PHONE_LIMIT:
+        raise Refused(Refusal.TOO_LARGE, f"phones load trust lists of up to {PHONE_LIMIT} bytes; this one has more")
+    verification = verified(data)
+    trust_list = verification.trust_list
+    if trust_list is None:
+        raise Refused(Refusal.DAMAGED, verification.sentence)
+    if trust_list.header.digest not in model.facts.digests:
+        known = ", ".join(digest.name for digest in sorted(model.facts.digests))
+        raise Refused(
+            Refusal.DIGEST, f"it is signed with {_digest_name(trust_list.header.digest)}; {model.name} knows {known}"
+        )
+    if not verification.ok:
+        raise Refused(_REFUSALS.get(verification.reason, Refusal.BAD_SIGNATURE), verification.sentence)
+    return trust_list
+
+
+def _digest_name(code: int) -> str:
+    try:
+        return Digest(code).name
+    except ValueError:
+        return f"the unknown digest {code}"
+
+
+def vouches(installed: TrustList, fetched: TrustList) -> bool:
+    """Whether an installed list has the signer of a fetched one as SAST, with the key that signed it."""
+    header = fetched.header
+    serial = normal_serial(header.serial_number)
+    return any(
+        record.function == TrustRole.SAST
+        and record.serial_number
+        and normal_serial(record.serial_number) == serial
+        and same_name(record.issuer_name, header.ca_name)
+        and _signed(fetched, record)
+        for record in installed.records
+    )
+
+
+def _signed(fetched: TrustList, record: Record) -> bool:
+    """With the record's certificate; a record with its key alone must have that of the fetched list's own signer."""
+    if record.certificate is not None:
+        return verify_with(fetched, record.certificate).ok
+    own = fetched.signer_record
+    key = None if own is None else _record_key(own)
+    given = _record_key(record)
+    return key is not None and given is not None and key.public_numbers() == given.public_numbers()
+
+
+def _record_key(record: Record) -> RSAPublicKey | None:
+    if record.certificate is not None:
+        return certificate_key(record.certificate)
+    return None if record.public_key is None else element_key(record.public_key)
+
+
+def signer_among(certificates: Iterable[bytes], serial_number: bytes) -> bytes | None:
+    """The certificate of an answer that was asked for; an answer may carry more than one."""
+    for certificate in certificates:
+        try:
+            serial = Certificate.from_der(certificate).serial_number
+        except CertificateError:
+            continue
+        if normal_serial(serial) == normal_serial(serial_number):
+            return certificate
+    return None
+
+
+def check_answer(fetched: TrustList, certificate: bytes | None, roles: Iterable[int]) -> None:
+    """Whether TVS's answer about the signer makes a list good. Raises `Refused`."""
+    if certificate is None or not verify_with(fetched, certificate).ok:
+        raise Refused(
+            Refusal.WRONG_CERTIFICATE, "its signature does not match the certificate that TVS has for its signer"
+        )
+    if TrustRole.SAST not in roles:
+        raise Refused(Refusal.NOT_SAST, "TVS knows its signer, but not as a System Administrator Security Token")
+
+
+@functools.lru_cache(maxsize=LISTS_REMEMBERED)
+def tvs_certificates(itl: bytes) -> frozenset[bytes]:
+    """The certificates of an ITL's TVS records: the only servers that a phone asks."""
+    trust_list = verified(itl).trust_list
+    records = () if trust_list is None else trust_list.records
+    return frozenset(r.certificate for r in records if r.function == TrustRole.TVS and r.certificate is not None)
+
+
+def lists_certificate(data: bytes | None, certificate: bytes) -> bool:
+    """Whether an installed list has exactly this certificate, in whatever role."""
+    trust_list = None if data is None else verified(data).trust_list
+    return trust_list is not None and any(record.certificate == certificate for record in trust_list.records)
