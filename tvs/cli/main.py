@@ -13,7 +13,7 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli import certificates, init, lists, query, serve, tls
+from tvs.cli import certificates, init, lists, phone, query, serve, tls
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.state import StateError
@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     serve.add_commands(commands)
     init.add_commands(commands)
     query.add_commands(commands)
+    phone.add_commands(commands)
     show = commands.add_parser("show", help="show trust lists and certificates").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )
