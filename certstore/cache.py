@@ -183,15 +183,16 @@ class CertificateDBCache(CertificateCache):
         Whatever goes wrong is reported and tried again, after 0.25 s at first and 30 s at last.
         """
         backoff = Backoff()
+        look: Callable[[], object] = self.refresh  # at first whatever the store says: it may have said it already
         while True:
             try:
-                await asyncio.to_thread(self._poll)
+                await asyncio.to_thread(look)
             except Exception as error:  # noqa: BLE001 - a dead monitor leaves phones with old answers
                 wait = backoff.next()
                 self._report_failure(error, wait)
             else:
                 backoff.reset()
-                wait = interval
+                look, wait = self._poll, interval
             await asyncio.sleep(wait)
 
     def _poll(self) -> None:

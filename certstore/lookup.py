@@ -14,8 +14,8 @@ class CertificateCache:
     """An index of certificates, replaced as a whole by whoever watches the source behind it.
 
     Attributes:
-        index: the index in use. Assign a new one to swap: readers see the old or the new one, never a
-        mixture. generation: counts the swaps; 0 until something was loaded.
+        index: the index in use. Assign a new one to swap: readers see the old or the new one, never a mixture.
+        generation: counts the swaps; 0 until something was loaded.
     """
 
     trace_class: ClassVar[str]

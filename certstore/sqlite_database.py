@@ -163,12 +163,10 @@ class Database:
     def changed(self) -> bool:
         """Whether anybody committed since this was last asked.
 
-        ``data_version`` sees the commits of others and not our own (3 microseconds); ``total_changes`` counts
-        ours.
+        ``data_version`` sees the commits of others and not our own; ``total_changes`` counts ours.
 
         Raises:
-            StoreUnavailable: among others where the file is no longer the one that was opened (a restored
-            backup).
+            StoreUnavailable: among others where the file is no longer the one that was opened (a restored backup).
                 The next access opens the new one.
         """
         with self.access() as connection:

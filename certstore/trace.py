@@ -8,8 +8,7 @@ from typing import Protocol
 class Trace(Protocol):
     """Takes one trace line.
 
-    Callers pass ``None`` instead of a `Trace` where tracing is off, so that a line that nobody reads costs
-    nothing.
+    Callers pass ``None`` instead of a `Trace` where tracing is off, so that a line that nobody reads costs nothing.
     """
 
     def __call__(self, event: str, text: str, /, **fields: object) -> None:

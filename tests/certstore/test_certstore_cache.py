@@ -277,6 +277,20 @@ async def test_the_monitor_loads_what_was_not_loaded(store: CertificateStore) ->
     assert len(cache) == 1
 
 
+async def test_a_change_before_the_first_look(database: Path, store: CertificateStore) -> None:
+    """A cache with another one's index reads what was committed after that, also before its own store was opened."""
+    first = CertificateDBCache(store)
+    first.load()
+    store.import_certificate(certificate(), Purpose.Phone_trust)
+    with closing(open_store(str(database))) as opened_later:
+        cache = CertificateDBCache(opened_later)
+        cache.adopt(first.index, first.change_number)
+        assert opened_later.changed() is False
+        async with _monitored(cache):
+            await _until(lambda: len(cache) == 1)
+    assert cache.index is not first.index
+
+
 async def test_a_database_that_goes_away_and_comes_back(
     database: Path, store: CertificateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

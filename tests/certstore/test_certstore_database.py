@@ -67,6 +67,17 @@ def test_the_file_is_its_owners_alone(database: Path, store: CertificateStore) -
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
+def test_the_file_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    """A store that the system's administrator makes can be used by the service, whose directory it is."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12346)
+    owner = tmp_path.stat()
+    with closing(open_store(str(tmp_path / "tvs.db"), create=True)) as store:
+        store.set_parameter("a", "b")
+        files = [path.stat() for path in tmp_path.iterdir()]
+    assert [(file.st_uid, file.st_gid) for file in files] == [(owner.st_uid, owner.st_gid)] * 3
+
+
 def test_creating_where_it_is_already(database: Path, store: CertificateStore) -> None:
     """Creating a store that is there opens it."""
     store.import_certificate(certificate(), Purpose.TVS)
@@ -237,6 +248,36 @@ def test_killed_in_the_middle(database: Path, store: CertificateStore) -> None:
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
         assert connection.execute("pragma foreign_key_check").fetchall() == []
+
+
+_FULL = """
+import resource, signal, sys
+from certstore import Purpose, StoreUnavailable, open_store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = open_store(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    with store.transaction():
+        store.import_certificate(bytes.fromhex(sys.argv[2]), Purpose.CallManager, replace=True)
+except StoreUnavailable as error:
+    print(error)
+"""
+
+
+def test_a_file_that_cannot_grow(database: Path, store: CertificateStore) -> None:
+    """A disk that takes no more is an error with a sentence, and leaves the database as it was."""
+    store.import_certificate(certificate(serial=1), Purpose.CallManager)
+    limit = Path(f"{database}-wal").stat().st_size
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, str(database), certificate(serial=2).hex(), str(limit)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert "the disk" in done.stdout
+    assert [entry.certificate.der for entry in store.entries()] == [certificate(serial=1)]
+    store.import_certificate(certificate(serial=2), Purpose.CallManager, replace=True)
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------
