@@ -70,14 +70,19 @@ def token_source(
 
     Raises `StateError` for fewer than two tokens, and for one that the CTL file does not have.
     """
-    certificates = [token.certificate for token in tokens if token.certificate is not None]
-    if len(set(certificates)) < 2:
-        raise StateError("a CTL file needs two or more tokens, so that one may be lost; insert another Security Token")
-    if not add_token and unknown_tokens(situation.ctl, certificates):
-        raise StateError(f"{UNKNOWN_TOKEN}\n(or let it be added to the file, with --add-token)")
+    check_tokens(situation, tokens, add_token=add_token)
     nodes = tuple(node.by_address() for node in situation.cluster_nodes)
     entries = token_ctl_entries(tokens, nodes, capf=situation.own(Purpose.CAPF))
     return CtlSource(signer=signer, entries=entries, record_signature=False)
+
+
+def check_tokens(situation: Situation, tokens: Sequence[ListEntry], *, add_token: bool = False) -> None:
+    """Raises `StateError` for a token that the CTL file does not have, and for fewer than two."""
+    certificates = [token.certificate for token in tokens if token.certificate is not None]
+    if not add_token and unknown_tokens(situation.ctl, certificates):
+        raise StateError(f"{UNKNOWN_TOKEN}\n(or let it be added to the file, with --add-token)")
+    if len(set(certificates)) < 2:
+        raise StateError("a CTL file needs two or more tokens, so that one may be lost; insert another Security Token")
 
 
 def unknown_tokens(ctl: bytes | None, tokens: Sequence[bytes]) -> tuple[bytes, ...]:
