@@ -1,0 +1,186 @@
+"""Hardware tokens: the options of `tvs utils ctl update CTLFile`, and `tvs show tokens`."""
+
+from __future__ import annotations
+
+import getpass
+import ssl
+import warnings
+from typing import TYPE_CHECKING
+
+from ctlcache.pkcs11 import DEFAULT_MODULE, TIME_LIMIT, TokenModule
+from ctlcache.pkcs11_pin import PinFile
+from ctlcache.pkcs11_uri import TokenUri
+from tvs.cli.common import (
+    FAILED,
+    OK,
+    USAGE,
+    CommandError,
+    handled_by,
+    json_option,
+    say,
+    say_json,
+    state_of,
+    state_option,
+    store_of,
+)
+from tvs.cluster.situation import read_situation
+from tvs.cluster.tokens import SeenToken, TokenChoice, seen_tokens
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ctlcache.pkcs11_token import Token
+    from tvs.cli.common import Commands
+
+_COLUMNS = ("CERTIFICATE", "CTL FILE", "TVS", "TOKEN")
+_EXAMPLES = """\
+CTL FILE: whether the present CTL file has the token (signer: it signed the file).
+TVS: whether phones that ask TVS are told to trust it.
+
+examples:
+  tvs show tokens                                  of all modules that p11-kit knows
+  tvs show tokens --token-module /usr/lib/libeToken.so
+  tvs show tokens --pem > tokens.pem               the certificates, to load them before they sign:
+  tvs set cert import trust Phone-SAST-trust tokens.pem
+
+exit statuses: 0 tokens are there, 1 none or the module failed.
+"""
+
+
+# -- options ---------------------------------------------------------------------------------------------
+
+
+def module_options(parser: argparse._ActionsContainer) -> None:
+    """Adds `--token-module` and `--token-timeout`."""
+    parser.add_argument(
+        "--token-module",
+        metavar="FILE",
+        default=DEFAULT_MODULE,
+        help="PKCS#11 module that reaches the tokens (default: p11-kit, which knows all that are registered)",
+    )
+    parser.add_argument(
+        "--token-timeout",
+        type=int,
+        metavar="SECONDS",
+        default=TIME_LIMIT,
+        help=f"how long the module may take for one request (default: {TIME_LIMIT})",
+    )
+
+
+def token_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for a CTL file that a hardware token signs."""
+    group = parser.add_argument_group("hardware tokens")
+    group.add_argument(
+        "--token",
+        action="append",
+        metavar="URI",
+        help="a token of the new CTL file, as in pkcs11:token=LABEL or pkcs11:serial=NUMBER (tvs show tokens prints "
+        "them); may be repeated, the last one signs. Tokens that the CTL file has already stay in it",
+    )
+    group.add_argument(
+        "--add-token", action="store_true", help="let tokens be added that the present CTL file does not have"
+    )
+    group.add_argument(
+        "--pin-file", metavar="FILE", help="file with the signing token's PIN, mode 0600 (default: it is asked for)"
+    )
+    module_options(group)
+
+
+def token_choice(arguments: argparse.Namespace) -> TokenChoice | None:
+    """The tokens that the options name; None where they name none. Raises `CommandError` and `TokenUriError`."""
+    if not arguments.token:
+        if arguments.add_token or arguments.pin_file is not None:
+            raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
+        return None
+    return TokenChoice(
+        uris=tuple(TokenUri.parse(text) for text in arguments.token),
+        ask_pin=_ask_pin if arguments.pin_file is None else PinFile(arguments.pin_file),
+        add_token=arguments.add_token,
+        module=arguments.token_module,
+        time_limit=_timeout(arguments),
+    )
+
+
+def _timeout(arguments: argparse.Namespace) -> int:
+    seconds: int = arguments.token_timeout
+    if not 1 <= seconds <= 3600:
+        raise CommandError(f"--token-timeout {seconds} is not in 1 … 3600 seconds", USAGE)
+    return seconds
+
+
+def _ask_pin(token: Token) -> str:
+    """Asks for a PIN on the terminal, once, without showing it."""
+    warning = "; one more wrong PIN locks it" if token.pin_final_try else ""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it would show what is typed
+            pin = getpass.getpass(f"PIN of {token}{warning}: ")
+    except (getpass.GetPassWarning, EOFError):
+        raise CommandError("there is no terminal to ask for the token's PIN on: use --pin-file FILE") from None
+    if not pin:
+        raise CommandError("no PIN was typed; nothing was changed")
+    return pin
+
+
+# -- show tokens -----------------------------------------------------------------------------------------
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show tokens`."""
+    parser = show.add_parser(
+        "tokens",
+        help="hardware tokens that can sign the CTL file",
+        description="Lists the certificates on the hardware tokens that are plugged in. No PIN is needed.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("--pem", action="store_true", help="print the certificates in PEM and nothing else")
+    module_options(parser)
+    state_option(parser)
+    json_option(parser)
+    handled_by(parser, _show)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        situation = read_situation(state_of(arguments), store)
+    with TokenModule(arguments.token_module, time_limit=_timeout(arguments)) as module:
+        seen = seen_tokens(situation, module.tokens())
+    if arguments.json:
+        say_json([_facts(one) for one in seen])
+    elif arguments.pem:
+        for one in seen:
+            if one.item is not None:
+                say(ssl.DER_cert_to_PEM_cert(one.item.certificate.der).rstrip())
+    elif seen:
+        _table([_COLUMNS, *(_row(one) for one in seen)])
+    else:
+        raise CommandError(f"the PKCS#11 module {module.path} shows no token; is one plugged in?")
+    return OK if seen else FAILED
+
+
+def _facts(one: SeenToken) -> dict[str, object]:
+    certificate = one.item.certificate if one.item is not None else None
+    return {
+        **one.token.identity,
+        "uri": str(one.token.uri(one.item)),
+        "subject_name": certificate.subject_name if certificate else None,
+        "serial_number": certificate.serial_number.hex().upper() if certificate else None,
+        "not_after": certificate.not_after.isoformat() if certificate else None,
+        "in_ctl": one.in_ctl,
+        "signs_ctl": one.signs_ctl,
+        "trusted": one.trusted,
+    }
+
+
+def _row(one: SeenToken) -> tuple[str, ...]:
+    in_ctl = "signer" if one.signs_ctl else "yes" if one.in_ctl else "no"
+    name = one.item.certificate.common_name.strip() if one.item is not None else "(none)"
+    shown = "".join(letter if letter.isprintable() else "?" for letter in name)  # a token's text, on a terminal
+    return shown, in_ctl, "yes" if one.trusted else "no", str(one.token.uri(one.item))
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    for row in rows:
+        say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
