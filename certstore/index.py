@@ -102,6 +102,13 @@ class _Namesakes:
         return entry
 
 
+_SHARDS = 256
+"""Dictionaries of an index, by the last byte of the serial number. An update copies those that it changes: to copy one
+of 1,000,000 entries would hold the interpreter for tens of milliseconds, and unshare memory with other workers."""
+
+_Shard = dict[bytes, "CacheEntry | _Namesakes"]
+
+
 class CertificateIndex:
     """Entries by serial number and issuer. Made once, never changed: replaced as a whole.
 
@@ -109,32 +116,34 @@ class CertificateIndex:
     entries with the same serial number and the same issuer's text, the first is kept.
     """
 
-    __slots__ = ("_by_serial", "_size")
+    __slots__ = ("_shards", "_size")
 
     def __init__(self, entries: Iterable[CacheEntry] = ()) -> None:
-        self._by_serial: dict[bytes, CacheEntry | _Namesakes] = {}
+        self._shards: list[_Shard] = [{} for _ in range(_SHARDS)]
         shared: dict[bytes, dict[str, CacheEntry]] = {}
         for entry in entries:
-            first = self._by_serial.setdefault(entry.serial_number, entry)
+            serial_number = entry.serial_number
+            first = self._shards[serial_number[-1]].setdefault(serial_number, entry)
             if first is not entry and isinstance(first, CacheEntry):
-                issuers = shared.setdefault(entry.serial_number, {first.issuer_name: first})
+                issuers = shared.setdefault(serial_number, {first.issuer_name: first})
                 issuers.setdefault(entry.issuer_name, entry)
-        self._size = len(self._by_serial)
+        self._size = sum(map(len, self._shards))
         for serial_number, by_issuer in shared.items():
             self._put(serial_number, by_issuer)
 
     def _put(self, serial_number: bytes, by_issuer: dict[str, CacheEntry]) -> None:
         """Makes these the entries with that serial number."""
+        shard = self._shards[serial_number[-1]]
         self._size += len(by_issuer) - len(self._with_serial(serial_number))
         if len(by_issuer) > 1:
-            self._by_serial[serial_number] = _Namesakes(by_issuer)
+            shard[serial_number] = _Namesakes(by_issuer)
         elif by_issuer:
-            self._by_serial[serial_number] = next(iter(by_issuer.values()))
+            shard[serial_number] = next(iter(by_issuer.values()))
         else:
-            self._by_serial.pop(serial_number, None)
+            shard.pop(serial_number, None)
 
     def _with_serial(self, serial_number: bytes) -> dict[str, CacheEntry]:
-        found = self._by_serial.get(serial_number)
+        found = self._shards[serial_number[-1]].get(serial_number)
         if found is None:
             return {}
         return found.by_issuer if isinstance(found, _Namesakes) else {found.issuer_name: found}
@@ -143,13 +152,10 @@ class CertificateIndex:
         """A new index: this one without some entries, then with others. The entries are not encoded again.
 
         Args:
-            remove: serial number without leading zeros, and the issuer's exact text; those that are not there
-            are
+            remove: serial number without leading zeros, and the issuer's exact text; those that are not there are
                 passed over.
             add: entries; each takes the place of one with the same serial number and issuer's text.
         """
-        index = CertificateIndex()
-        index._by_serial, index._size = self._by_serial.copy(), self._size
         touched: dict[bytes, dict[str, CacheEntry]] = {}
         for serial_number, issuer_name in remove:
             touched.setdefault(serial_number, dict(self._with_serial(serial_number))).pop(issuer_name, None)
@@ -157,6 +163,14 @@ class CertificateIndex:
             serial_number = entry.serial_number
             by_issuer = touched.setdefault(serial_number, dict(self._with_serial(serial_number)))
             by_issuer[entry.issuer_name] = entry
+        return self._with(touched)
+
+    def _with(self, touched: dict[bytes, dict[str, CacheEntry]]) -> CertificateIndex:
+        """A copy in which these are the entries with these serial numbers."""
+        index = CertificateIndex()
+        index._shards, index._size = self._shards.copy(), self._size
+        for number in {serial_number[-1] for serial_number in touched}:
+            index._shards[number] = self._shards[number].copy()
         for serial_number, by_issuer in touched.items():
             index._put(serial_number, by_issuer)
         return index
@@ -165,15 +179,17 @@ class CertificateIndex:
         return self._size
 
     def __iter__(self) -> Iterator[CacheEntry]:
-        for found in self._by_serial.values():
-            if isinstance(found, _Namesakes):
-                yield from found.by_issuer.values()
-            else:
-                yield found
+        for shard in self._shards:
+            for found in shard.values():
+                if isinstance(found, _Namesakes):
+                    yield from found.by_issuer.values()
+                else:
+                    yield found
 
     def find(self, serial_number: bytes, issuer_name: str) -> CacheEntry | None:
         """The entry with this serial number and issuer, the issuer's exact text first, then its meaning."""
-        found = self._by_serial.get(serial_number) or self._by_serial.get(normal_serial(serial_number))
+        serial_number = normal_serial(serial_number)
+        found = self._shards[serial_number[-1]].get(serial_number)
         if found is None:
             return None
         if isinstance(found, _Namesakes):
