@@ -13,7 +13,7 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli import certificates, init, lists, phone, query, serve, tls
+from tvs.cli import certificates, init, lists, phone, query, serve, tls, tokens
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.state import StateError
@@ -58,6 +58,7 @@ def parser() -> argparse.ArgumentParser:
     certificates.add_show_commands(show)
     certificates.add_set_commands(change)
     tls.add_commands(show)
+    tokens.add_show_commands(show)
     return root
 
 
