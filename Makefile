@@ -6,11 +6,11 @@ STATE  := .state
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test check format bench clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve) and test (to pytest); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest) and bench (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -28,6 +28,9 @@ check: $(VENV)/.dev ## linter, formatter, types and import contracts; changes no
 format: $(VENV)/.dev ## put the code into the formatter's form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+bench: $(VENV)/.dev ## measure the service and its references (needs nginx, gcc, libssl-dev; see docs/performance.md)
+	$(VENV)/bin/python -m tests.bench $(ARGS)
 
 clean: ## remove .venv and what tools left behind; .state stays
 	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml

@@ -1,0 +1,200 @@
+"""The clients: processes of the C program load.c, one for each core that the servers leave."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import struct
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+SOURCE = Path(__file__).with_name("load.c")
+
+
+class BenchError(Exception):
+    """The benchmark cannot run: a sentence that says what to do."""
+
+
+def build(directory: Path) -> Path:
+    """Compiles the client; gives the program's path."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise BenchError("the client is a C program and there is no compiler: apt-get install gcc libssl-dev")
+    program = directory / "load"
+    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE), "-lssl", "-lcrypto"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"the client does not compile (apt-get install libssl-dev?):\n{done.stderr}")
+    return program
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question and the exact answer to it; an empty question is not sent."""
+
+    question: bytes
+    answer: bytes
+
+
+def write_exchanges(path: Path, exchanges: Sequence[Exchange]) -> Path:
+    """Writes the file that load.c reads."""
+    parts = (part for exchange in exchanges for part in (exchange.question, exchange.answer))
+    path.write_bytes(b"".join(struct.pack("<I", len(part)) + part for part in parts))
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the clients counted, from their start on or between two marks.
+
+    Attributes:
+        at: seconds, monotonic.
+        done: whole connections, or answers on open connections.
+        held: connections that are held now.
+        cpu: CPU seconds of the clients.
+        failures: by kind.
+        latency: how often, by the start of the histogram's step in microseconds.
+    """
+
+    at: float
+    done: int
+    held: int
+    cpu: float
+    failures: Counter[str]
+    latency: Counter[int]
+
+    def __sub__(self, other: Totals) -> Totals:
+        return Totals(
+            self.at - other.at,
+            self.done - other.done,
+            self.held,
+            self.cpu - other.cpu,
+            self.failures - other.failures,
+            self.latency - other.latency,
+        )
+
+    @property
+    def failed(self) -> int:
+        """Connections that failed, for whatever reason."""
+        return self.failures.total()
+
+    def percentile(self, share: float) -> float:
+        """The latency that this share of connections did not exceed, milliseconds."""
+        wanted = share * self.latency.total()
+        for start in sorted(self.latency):
+            wanted -= self.latency[start]
+            if wanted <= 0:
+                return start / 1000
+        return 0.0
+
+
+def _totals(lines: list[str]) -> Totals:
+    counted = [json.loads(line) for line in lines]
+    failures: Counter[str] = Counter()
+    latency: Counter[int] = Counter()
+    for one in counted:
+        failures.update(one["failures"])
+        latency.update({int(start): count for start, count in one["latency_us"].items()})
+    return Totals(
+        sum(one["time_ns"] for one in counted) / len(counted) / 1e9,
+        sum(one["done"] for one in counted),
+        sum(one["held"] for one in counted),
+        sum(one["cpu_us"] for one in counted) / 1e6,
+        failures,
+        latency,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What the clients do.
+
+    Attributes:
+        port: on 127.0.0.1.
+        ciphers: OpenSSL's names, TLS 1.2.
+        exchanges: file of questions and answers.
+        mode: ``once``, ``repeat`` or ``hold`` (see load.c).
+        slots: connections at once in each process.
+        network: first of the networks 127.n.0.0/16 that they come from, one for each process.
+    """
+
+    port: int
+    ciphers: str
+    exchanges: Path
+    mode: str = "once"
+    slots: int = 16
+    network: int = 1
+
+
+class Load:
+    """Running clients. Use as a context manager.
+
+    Args:
+        program: what `build` made.
+        target: what they do.
+        cores: one process on each.
+    """
+
+    def __init__(self, program: Path, target: Target, cores: Sequence[int]) -> None:
+        self._processes: list[subprocess.Popen[str]] = []
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.close)
+            for number, core in enumerate(cores):
+                self._processes.append(_start(program, target, target.network + number, core))
+            stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def mark(self) -> Totals:
+        """Asks all processes for their totals, at the same moment."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write("mark\n")
+            process.stdin.flush()
+        return _totals([self._answer(process) for process in self._processes])
+
+    def during(self, seconds: float) -> Totals:
+        """What they count in so many seconds."""
+        before = self.mark()
+        time.sleep(seconds)
+        return self.mark() - before
+
+    def _answer(self, process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise BenchError(f"a client ended with status {process.wait()}; its reason stands above")
+        return line
+
+    def close(self) -> None:
+        """Ends the clients."""
+        for process in self._processes:
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate("")
+
+
+def _start(program: Path, target: Target, network: int, core: int) -> subprocess.Popen[str]:
+    facts = (target.mode, "127.0.0.1", target.port, target.ciphers, target.slots, network, target.exchanges)
+    return subprocess.Popen(
+        [program, *map(str, facts)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads here
+    )

@@ -1,0 +1,346 @@
+/* The clients of the benchmarks: many TLS connections at once from one process.
+ *
+ *   load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES
+ *
+ *   MODE       once    each connection asks one question, reads the whole answer and closes; then the next one opens
+ *              repeat  each connection asks again and again, one question at a time
+ *              hold    each connection ends its handshake and says nothing more
+ *   HOST       an IPv4 address
+ *   CIPHERS    OpenSSL's names, for TLS 1.2
+ *   SLOTS      connections at once
+ *   NETWORK    n: connections come from 127.n.0.1 to 127.n.0.250 in turn, so that no address runs out of ports
+ *   EXCHANGES  file of questions and expected answers, each as a length (4 bytes, little endian) and its bytes; an
+ *              empty question is not sent
+ *
+ * A line on standard input ("mark") is answered by a line of JSON: totals since the start. The end of standard input
+ * ends the process. Built at run time: cc -O2 load.c -lssl -lcrypto (OpenSSL 3).
+ */
+
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 256, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20 };
+enum { OPENING = 200 }; /* in mode hold: handshakes at once, fewer than a server's limit */
+enum { OCTAVES = 40, STEPS = 32 }; /* the histogram: 32 steps to each doubling, so 3 % wide */
+
+enum mode { ONCE, REPEAT, HOLD };
+enum state { CLOSED, CONNECTING, HANDSHAKE, ANSWER, HELD };
+enum failure { REFUSED, TLS, ENDED, WRONG, TIMEOUT, FAILURES };
+static const char *const failure_names[FAILURES] = {"connect", "handshake", "closed_early", "wrong_answer", "timeout"};
+
+struct text { uint32_t size; const unsigned char *bytes; };
+struct exchange { struct text question, answer; };
+struct slot {
+    enum state state;
+    int fd;
+    SSL *ssl;
+    const struct exchange *exchange;
+    uint32_t received;
+    int right;
+    uint64_t since; /* ns: of the connection, in mode repeat of the question */
+};
+
+static enum mode mode;
+static struct sockaddr_in server;
+static SSL_CTX *context;
+static struct slot *slots;
+static int slot_count, network, poller;
+static struct exchange *exchanges;
+static uint32_t exchange_count, exchange_next;
+static int active; /* slots that are not closed */
+static uint64_t done, held, opened, failures[FAILURES], histogram[OCTAVES * STEPS];
+
+static void die(const char *what) {
+    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* -- latencies ------------------------------------------------------------------------------------------------- */
+
+static int bucket(uint64_t us) {
+    if (us < STEPS) return (int)us;
+    int octave = 63 - __builtin_clzll(us) - 5; /* 2^5 = STEPS */
+    int index = (octave + 1) * STEPS + (int)((us >> octave) & (STEPS - 1));
+    return index < OCTAVES * STEPS ? index : OCTAVES * STEPS - 1;
+}
+
+static uint64_t bucket_start(int index) {
+    int octave = index / STEPS - 1;
+    return octave < 0 ? (uint64_t)index : (uint64_t)(STEPS + index % STEPS) << octave;
+}
+
+/* -- one connection -------------------------------------------------------------------------------------------- */
+
+static void close_slot(struct slot *slot) {
+    if (slot->state == HELD) held--;
+    active--;
+    if (slot->ssl != NULL) SSL_free(slot->ssl);
+    if (slot->fd >= 0) close(slot->fd);
+    slot->ssl = NULL;
+    slot->fd = -1;
+    slot->state = CLOSED;
+    ERR_clear_error();
+}
+
+static void fail(struct slot *slot, enum failure kind) {
+    failures[kind]++;
+    close_slot(slot);
+}
+
+static void open_slot(struct slot *slot) {
+    struct sockaddr_in source = {.sin_family = AF_INET};
+    source.sin_addr.s_addr = htonl((127u << 24) | ((uint32_t)network << 16) | (uint32_t)(1 + opened++ % ADDRESSES));
+    int one = 1;
+    active++;
+    slot->since = now();
+    slot->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (slot->fd < 0) die("socket (are there enough descriptors? ulimit -n)");
+    setsockopt(slot->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(slot->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    if (bind(slot->fd, (struct sockaddr *)&source, sizeof source) < 0) die("bind");
+    if (connect(slot->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS) {
+        fail(slot, REFUSED);
+        return;
+    }
+    slot->state = CONNECTING;
+    slot->ssl = SSL_new(context);
+    if (slot->ssl == NULL || SSL_set_fd(slot->ssl, slot->fd) != 1) die("SSL_new");
+    SSL_set_connect_state(slot->ssl);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = slot};
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, slot->fd, &event) < 0) die("epoll_ctl");
+}
+
+static int waits(struct slot *slot, int result) {
+    int error = SSL_get_error(slot->ssl, result);
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
+}
+
+static void ask(struct slot *slot) {
+    slot->exchange = &exchanges[exchange_next++ % exchange_count];
+    slot->received = 0;
+    slot->right = 1;
+    slot->state = ANSWER;
+    if (mode == REPEAT) slot->since = now();
+    const struct text *question = &slot->exchange->question;
+    /* a question is far smaller than an empty socket buffer: it is written whole or not at all */
+    if (question->size > 0 && SSL_write(slot->ssl, question->bytes, (int)question->size) <= 0) fail(slot, ENDED);
+}
+
+static void answered(struct slot *slot) {
+    if (!slot->right) {
+        fail(slot, WRONG);
+        return;
+    }
+    done++;
+    histogram[bucket((now() - slot->since) / 1000)]++;
+    if (mode == REPEAT) {
+        ask(slot);
+    } else {
+        SSL_shutdown(slot->ssl);
+        close_slot(slot);
+    }
+}
+
+/* Reads what there is; 1 where an answer was completed and another one is awaited. */
+static int read_answer(struct slot *slot) {
+    unsigned char buffer[16384];
+    const struct text *answer = &slot->exchange->answer;
+    int size = SSL_read(slot->ssl, buffer, sizeof buffer);
+    if (size <= 0) {
+        if (!waits(slot, size)) fail(slot, ENDED);
+        return 0;
+    }
+    uint32_t left = answer->size - slot->received;
+    slot->right &= (uint32_t)size <= left && memcmp(buffer, answer->bytes + slot->received, (size_t)size) == 0;
+    slot->received += (uint32_t)size;
+    if (slot->received < answer->size && slot->right) return 1;
+    answered(slot);
+    return slot->state == ANSWER;
+}
+
+static void advance(struct slot *slot) {
+    if (slot->state == CONNECTING) {
+        int error = 0;
+        socklen_t size = sizeof error;
+        getsockopt(slot->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error != 0) {
+            fail(slot, REFUSED);
+            return;
+        }
+        slot->state = HANDSHAKE;
+    }
+    if (slot->state == HANDSHAKE) {
+        int result = SSL_do_handshake(slot->ssl);
+        if (result != 1) {
+            if (!waits(slot, result)) fail(slot, TLS);
+            return;
+        }
+        if (mode == HOLD) {
+            slot->state = HELD;
+            held++;
+            done++;
+            histogram[bucket((now() - slot->since) / 1000)]++;
+        } else {
+            ask(slot);
+        }
+    }
+    if (slot->state == HELD) {
+        char byte;
+        int result = SSL_read(slot->ssl, &byte, 1);
+        if (result > 0 || !waits(slot, result)) fail(slot, ENDED);
+        return;
+    }
+    while (slot->state == ANSWER && read_answer(slot)) {}
+}
+
+/* -- the process ----------------------------------------------------------------------------------------------- */
+
+static void report(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    long long cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll + usage.ru_utime.tv_usec +
+                    usage.ru_stime.tv_usec;
+    printf("{\"time_ns\": %llu, \"done\": %llu, \"held\": %llu, \"cpu_us\": %lld, \"failures\": {",
+           (unsigned long long)now(), (unsigned long long)done, (unsigned long long)held, cpu);
+    for (int i = 0; i < FAILURES; i++)
+        printf("%s\"%s\": %llu", i ? ", " : "", failure_names[i], (unsigned long long)failures[i]);
+    printf("}, \"latency_us\": {");
+    const char *comma = "";
+    for (int i = 0; i < OCTAVES * STEPS; i++) {
+        if (histogram[i] == 0) continue;
+        printf("%s\"%llu\": %llu", comma, (unsigned long long)bucket_start(i), (unsigned long long)histogram[i]);
+        comma = ", ";
+    }
+    printf("}}\n");
+    fflush(stdout);
+}
+
+static void commands(void) {
+    char buffer[256];
+    ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (size <= 0) exit(0);
+    for (ssize_t i = 0; i < size; i++)
+        if (buffer[i] == '\n') report();
+}
+
+static void open_closed_slots(void) {
+    int left = slot_count - active;
+    if (left > OPENS_A_TURN) left = OPENS_A_TURN;
+    if (mode == HOLD && left > OPENING - (active - (int)held)) left = OPENING - (active - (int)held);
+    for (int i = 0; i < slot_count && left > 0; i++) {
+        if (slots[i].state != CLOSED) continue;
+        open_slot(&slots[i]);
+        left--;
+    }
+}
+
+static void end_late_slots(void) {
+    uint64_t limit = now() - (uint64_t)PATIENCE_S * 1000000000u;
+    for (int i = 0; i < slot_count; i++)
+        if (slots[i].state != CLOSED && slots[i].state != HELD && slots[i].since < limit) fail(&slots[i], TIMEOUT);
+}
+
+static struct text take_text(const unsigned char **at, const unsigned char *end) {
+    struct text text;
+    if (end - *at < 4) die("exchanges: too short");
+    memcpy(&text.size, *at, 4);
+    *at += 4;
+    if ((size_t)(end - *at) < text.size) die("exchanges: too short");
+    text.bytes = *at;
+    *at += text.size;
+    return text;
+}
+
+static void read_exchanges(const char *path) {
+    FILE *file = fopen(path, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0) die(path);
+    size_t size = (size_t)ftell(file);
+    unsigned char *bytes = malloc(size);
+    rewind(file);
+    if (bytes == NULL || fread(bytes, 1, size, file) != size) die(path);
+    fclose(file);
+    for (const unsigned char *at = bytes; at < bytes + size; exchange_count++) {
+        exchanges = realloc(exchanges, (exchange_count + 1) * sizeof *exchanges);
+        if (exchanges == NULL) die(path);
+        exchanges[exchange_count].question = take_text(&at, bytes + size);
+        exchanges[exchange_count].answer = take_text(&at, bytes + size);
+    }
+    if (exchange_count == 0) die("exchanges: none");
+}
+
+static void make_context(const char *ciphers) {
+    context = SSL_CTX_new(TLS_client_method());
+    if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set1_groups_list(context, "P-256") != 1 || SSL_CTX_set_cipher_list(context, ciphers) != 1) {
+        ERR_print_errors_fp(stderr);
+        exit(1);
+    }
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_read_ahead(context, 1);
+    if (mode == HOLD) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+}
+
+static void prepare(char **arguments) {
+    static const char *const modes[] = {"once", "repeat", "hold"};
+    while (mode <= HOLD && strcmp(arguments[1], modes[mode]) != 0) mode++;
+    server.sin_family = AF_INET;
+    server.sin_port = htons((uint16_t)atoi(arguments[3]));
+    slot_count = atoi(arguments[5]);
+    network = atoi(arguments[6]);
+    if (mode > HOLD || inet_pton(AF_INET, arguments[2], &server.sin_addr) != 1 || slot_count < 1 || network < 1)
+        die("usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES");
+    make_context(arguments[4]);
+    read_exchanges(arguments[7]);
+    slots = calloc((size_t)slot_count, sizeof *slots);
+    if (slots == NULL) die("slots");
+    for (int i = 0; i < slot_count; i++) slots[i].fd = -1;
+}
+
+int main(int count, char **arguments) {
+    signal(SIGPIPE, SIG_IGN);
+    if (count != 8) die("usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES");
+    prepare(arguments);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
+    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) die("epoll_ctl");
+    uint64_t checked = now();
+    for (;;) {
+        open_closed_slots();
+        int ready = epoll_wait(poller, events, EVENTS, 1);
+        for (int i = 0; i < ready; i++) {
+            if (events[i].data.ptr == NULL)
+                commands();
+            else
+                advance(events[i].data.ptr);
+        }
+        if (now() - checked > 500000000u) {
+            end_late_slots();
+            checked = now();
+        }
+    }
+}

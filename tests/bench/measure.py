@@ -1,0 +1,170 @@
+"""One measurement of one server, and rounds of them: every server in turn within the same minute."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tests.bench import machine
+from tests.bench.client import Load, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from tests.bench.servers import Server
+
+FULL = 0.95
+"""Share of its core that must be in use in a valid measurement: else the clients were the limit."""
+OWN = 0.90
+"""Share of its core's time that a server must have had: else other programs ran there."""
+WARM_UP = 0.7
+"""Seconds of load before counting begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one server did in one round.
+
+    Attributes:
+        rate: connections (or answers) a second.
+        cpu_us: CPU microseconds for each, user and system, of all the server's processes.
+        user_us, system_us: its parts.
+        p50_ms, p99_ms: from connect to the whole answer (on an open connection: from question to answer).
+        failed: connections that failed.
+        busy: share of the server's cores that was in use, by whomever.
+        share: share of the server's cores that the server had.
+        stolen: share of the server's cores that the hypervisor gave to other machines.
+        clients_busy: share of the clients' cores that the clients had.
+        problem: why the sample does not count; empty where it does.
+        disturbed: whether other programs had so much of the server's core that its rate and latencies say nothing;
+            its CPU time for each connection still does.
+    """
+
+    rate: float
+    cpu_us: float
+    user_us: float
+    system_us: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    busy: float
+    share: float
+    stolen: float
+    clients_busy: float
+    problem: str = ""
+    disturbed: bool = False
+
+    @property
+    def note(self) -> str:
+        """What a reader has to know of the sample; mostly nothing."""
+        if self.disturbed and not self.problem:
+            others = self.busy - self.share - self.stolen
+            return f"others had {others:.0%}, the hypervisor {self.stolen:.0%} of the core: only the CPU time counts"
+        return self.problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """Where and how long.
+
+    Attributes:
+        program: the client program.
+        server_cores: cores of the servers, one at a time running.
+        client_cores: one client process on each.
+        seconds: of each measurement.
+        slots: connections at once in each client process.
+        rounds: how often each server is measured.
+    """
+
+    program: Path
+    server_cores: frozenset[int]
+    client_cores: tuple[int, ...]
+    seconds: float = 3.0
+    slots: int = 16
+    rounds: int = 5
+
+
+def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", saturate: bool = True) -> Sample:
+    """Puts clients to work on a server and counts for some seconds."""
+    target = Target(port=server.port, ciphers=ciphers, exchanges=server.exchanges, mode=mode, slots=setup.slots)
+    with Load(setup.program, target, setup.client_cores) as load:
+        time.sleep(WARM_UP)
+        cores, cpu, before = machine.core_time(setup.server_cores), server.cpu(), load.mark()
+        time.sleep(setup.seconds)
+        cores, cpu, counted = (
+            machine.core_time(setup.server_cores) - cores,
+            server.cpu() - cpu,
+            load.mark() - before,
+        )
+    available = cores.at * len(setup.server_cores)
+    done = max(counted.done, 1)
+    sample = Sample(
+        rate=counted.done / counted.at,
+        cpu_us=cpu.total / done * 1e6,
+        user_us=cpu.user / done * 1e6,
+        system_us=cpu.system / done * 1e6,
+        p50_ms=counted.percentile(0.5),
+        p99_ms=counted.percentile(0.99),
+        failed=counted.failed,
+        busy=1 - cores.idle / available,
+        share=cpu.total / available,
+        stolen=cores.stolen / available,
+        clients_busy=counted.cpu / counted.at / len(setup.client_cores),
+    )
+    return _judged(sample, dict(counted.failures), saturate=saturate)
+
+
+def _judged(sample: Sample, failures: dict[str, int], *, saturate: bool) -> Sample:
+    problem = ""
+    if sample.failed:
+        problem = "failed: " + ", ".join(f"{count} {kind}" for kind, count in failures.items() if count)
+    elif saturate and sample.busy < FULL:
+        problem = f"the server's core was {sample.busy:.0%} in use: the clients are the limit"
+    return replace(sample, problem=problem, disturbed=saturate and sample.share < OWN)
+
+
+def _counts(sample: Sample, value: str) -> bool:
+    """Whether a sample's value counts: a disturbed one has only its CPU times."""
+    return not sample.problem and (not sample.disturbed or value in ("cpu_us", "user_us", "system_us"))
+
+
+def median(values: Iterable[float]) -> float:
+    """The median; NaN of none."""
+    found = list(values)
+    return statistics.median(found) if found else math.nan
+
+
+@dataclass
+class Series:
+    """The samples of one server, by round."""
+
+    name: str
+    samples: list[Sample] = field(default_factory=list)
+
+    def median(self, value: str) -> float:
+        """The median of a field over the samples in which it counts."""
+        return median(getattr(sample, value) for sample in self.samples if _counts(sample, value))
+
+    def ratios(self, reference: Series, value: str = "rate") -> list[float]:
+        """This server's value divided by the reference's, for each round in which both count."""
+        pairs = zip(self.samples, reference.samples, strict=True)
+        return [getattr(a, value) / getattr(b, value) for a, b in pairs if _counts(a, value) and _counts(b, value)]
+
+
+def rounds(
+    servers: Sequence[Server], measured: Callable[[Server], Sample], count: int, tell: Callable[[str], None]
+) -> list[Series]:
+    """Measures every server in turn, `count` times; each second round goes backwards."""
+    series = {server.name: Series(server.name) for server in servers}
+    for number in range(count):
+        order: Iterable[Server] = servers if number % 2 == 0 else reversed(servers)
+        for server in order:
+            sample = measured(server)
+            series[server.name].samples.append(sample)
+            note = f"  ({sample.note})" if sample.note else ""
+            tell(f"round {number + 1}/{count}  {server.name:<22} {sample.rate:8.0f}/s  {sample.cpu_us:7.1f} µs{note}")
+    return list(series.values())

@@ -1,0 +1,131 @@
+"""What the servers of a run share: a state directory, the TVS certificate and its key, the question and the answer."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose
+from certstore.store import open_store
+from proto.codec import NEED_DATA, Decoder, encode
+from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
+from tests.bench.client import BenchError, Exchange, write_exchanges
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout that is measured."""
+DEVICE = "CP-8861-SEPB000B4BA0AEE"
+FIRST_SESSION = 1001
+PATIENCE = 10.0
+"""Seconds for one answer while nothing else goes on."""
+
+
+def environment(root: Path) -> dict[str, str]:
+    """The environment in which Python takes the project's packages from a checkout."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("TVS_")}
+    return {**ours, "PYTHONPATH": str(root)}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A state directory, and what goes with it.
+
+    Attributes:
+        root: the checkout whose commands made it.
+        state: the state directory.
+        certificate: PEM file of the TVS certificate.
+        key: PEM file of its private key.
+        question: the bytes of a query for the CallManager certificate.
+    """
+
+    root: Path
+    state: Path
+    certificate: Path
+    key: Path
+    question: bytes
+
+
+def make_site(directory: Path, key_type: str, root: Path = ROOT) -> Site:
+    """A site with a TVS key of this type, as `tvs init` makes it."""
+    state = directory / f"state-{key_type}"
+    options = ("--state", str(state), "--name", "pub", "--address", "127.0.0.1", "--tvs-key", key_type)
+    done = subprocess.run(
+        [sys.executable, "-m", "tvs", "init", *options],
+        cwd=root,
+        env=environment(root),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BenchError(f"tvs init of {root} failed: {done.stderr}")
+    with closing(open_store(str(state / "tvs.db"))) as store:
+        tvs = store.entry(Purpose.TVS, "TVS").certificate.der
+        asked = store.entry(Purpose.CallManager, "CallManager").certificate.der
+    certificate = directory / f"tvs-{key_type}.pem"
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(tvs))
+    return Site(root, state, certificate, _key_of(state, tvs), question_for(asked))
+
+
+def question_for(der: bytes) -> bytes:
+    """The bytes with which a phone asks for a certificate."""
+    certificate = Certificate.from_der(der)
+    serial = x509.load_der_x509_certificate(der).serial_number
+    return encode(
+        QueryCertRequest(
+            session_id=FIRST_SESSION,
+            device_name=DEVICE,
+            subject_name=certificate.subject_name,
+            issuer_name=certificate.issuer_name,
+            serial_number=serial.to_bytes((serial.bit_length() + 7) // 8),
+        )
+    )
+
+
+def _key_of(state: Path, certificate: bytes) -> Path:
+    """The file that holds a certificate's key; what it is called is the state directory's own affair."""
+    wanted = _public(x509.load_der_x509_certificate(certificate).public_key())
+    for path in sorted((state / "keys").glob("*.key")):
+        if _public(load_pem_private_key(path.read_bytes(), None).public_key()) == wanted:
+            return path
+    raise BenchError(f"{state}/keys: the key of the TVS certificate is not there")
+
+
+def _public(key: object) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined, no-any-return] # any public key
+
+
+def ask(port: int, question: bytes) -> bytes:
+    """Asks a service once and gives the answer's bytes. Raises `BenchError` where it is not a positive one."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    decoder = Decoder()
+    with (
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
+        context.wrap_socket(plain) as connection,
+    ):
+        connection.sendall(question)
+        while (message := decoder.next_message()) is NEED_DATA:
+            data = connection.recv(65536)
+            if not data:
+                raise BenchError("the service closed the connection instead of answering")
+            decoder.receive_data(data)
+    if not isinstance(message, QueryCertResponse) or message.status is not TrustStatus.TRUSTED:
+        raise BenchError(f"the service does not vouch for the certificate that is asked for: {message}")
+    return decoder.frame
+
+
+def exchanges_file(path: Path, port: int, questions: list[bytes]) -> Path:
+    """Asks a service each question once and writes the file of questions and answers."""
+    return write_exchanges(path, [Exchange(question, ask(port, question)) for question in questions])
