@@ -279,12 +279,19 @@ class TLSConnection:
     """One TLS connection without a socket: bytes from the network in, bytes for the network out.
 
     After every call that may have produced output, send what `outgoing` returns.
+
+    Args:
+        context: the TLS context.
+        server_side: whether we are the server.
+        session: as a client, the session to offer again.
     """
 
     __slots__ = ("_connection",)
 
-    def __init__(self, context: SSL.Context, *, server_side: bool) -> None:
+    def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
         self._connection = SSL.Connection(context, None)
+        if session is not None:
+            self._connection.set_session(session)
         if server_side:
             self._connection.set_accept_state()
         else:
@@ -357,6 +364,16 @@ class TLSConnection:
     def version(self) -> str:
         """The protocol version's name, such as ``TLSv1.2``."""
         return self._connection.get_protocol_version_name()
+
+    @property
+    def session(self) -> SSL.Session | None:
+        """The session, to be offered again by a later connection; None before the handshake."""
+        return self._connection.get_session()
+
+    @property
+    def master_secret(self) -> bytes:
+        """The master secret, 48 bytes; up to TLS 1.2 a resumed session has that of the first. Never log it."""
+        return self._connection.master_key() or b""
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:
