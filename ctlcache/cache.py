@@ -148,6 +148,16 @@ class CertificateCTLCache(CertificateCache):
             time.sleep(SETTLE_TIME)
         return False
 
+    def adopt(self, finding: Finding) -> None:
+        """Puts a good list in use that was found earlier, where the file is not good any more.
+
+        Raises:
+            ValueError: the finding is not of a good file.
+        """
+        if finding.header is None or finding.loaded is None:
+            raise ValueError(f"only a good list can be put in use, not one that is {finding.state}")
+        self._put_in_use(finding.header, finding.loaded, first=True)
+
     def check(self) -> Outcome:
         """One look at the file; blocks. What changed is in use afterwards.
 

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import socket
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tvs.session import PhoneSession
@@ -21,23 +22,20 @@ if TYPE_CHECKING:
 ACCEPTS_PER_TURN = 64
 """Connections taken before other phones get their turn."""
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_BACKLOG = 4096
+"""Phones that may wait to be accepted, as far as the system allows (net.core.somaxconn)."""
 _PAUSE = 0.2
 """Seconds without accepting after the descriptors ran out."""
 
 
-def listen(host: str, port: int, *, backlog: int = 4096) -> socket.socket:
+def listen(host: str, port: int, *, backlog: int = _BACKLOG, shared: bool = False) -> socket.socket:
     """A listening socket; port 0 is any free one. Raises `OSError`.
 
-    TCP_NODELAY is set here because accepted sockets inherit it. An IPv6 wildcard takes IPv4 too.
+    TCP_NODELAY is set here because accepted sockets inherit it. An IPv6 wildcard takes IPv4 too. With `shared`,
+    several sockets may listen on the port, and the system deals phones out to them (SO_REUSEPORT).
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = _bound(host, port, shared=shared)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if family == socket.AF_INET6 and host == "::":
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        listener.bind((host, port))
         listener.listen(backlog)
         listener.setblocking(False)
     except OSError:
@@ -46,31 +44,79 @@ def listen(host: str, port: int, *, backlog: int = 4096) -> socket.socket:
     return listener
 
 
+def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
+    """So many sockets that listen on one port. Raises `OSError`, also where somebody else listens there.
+
+    SO_REUSEPORT alone would let a second service of the same user take half of the phones away unnoticed.
+    """
+    _bound(host, port, shared=False).close()
+    listeners = [listen(host, port, shared=True)]
+    try:
+        for _ in range(number - 1):
+            listeners.append(listen(host, listeners[0].getsockname()[1], shared=True))
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6 and host == "::":
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
 class Acceptor:
     """The listening sockets of one worker and the sessions that came from them.
 
     Args:
         service: what all sessions share.
-        listeners: listening sockets, non-blocking; whoever made them closes them.
+        listeners: listening sockets, non-blocking; `stop` closes them.
     """
 
     def __init__(self, service: Service, listeners: Sequence[socket.socket]) -> None:
         self._service = service
         self._listeners = tuple(listeners)
         self.sessions: set[PhoneSession] = set()
-        self._addresses: dict[str, int] = {}
+        self._addresses: Counter[str] = Counter()
         self._spare = _spare_descriptor()
-        self._accepting = False
+        self.limits_changed()
 
     def start(self) -> None:
         """Begins to accept."""
-        self._accepting = True
         for listener in self._listeners:
             self._service.loop.add_reader(listener.fileno(), self._accept, listener)
 
     def stop(self) -> None:
-        """Accepts no more; sessions go on."""
-        self._accepting = False
+        """Takes the phones that are waiting, then closes the port; sessions go on."""
+        self._pause()
+        for listener in self._listeners:
+            for _ in range(_BACKLOG // ACCEPTS_PER_TURN):
+                if self._accept(listener):
+                    break
+            listener.close()
+        self._listeners = ()
+
+    def limits_changed(self) -> None:
+        """The settings are others than before."""
+        config = self._service.config
+        self._max_sessions = config.share(config.max_connections)
+        self._max_half_open = config.share(config.max_half_open)
+        self._addresses = Counter(session.address for session in self.sessions) if config.max_per_address else Counter()
+
+    def _pause(self) -> None:
         for listener in self._listeners:
             self._service.loop.remove_reader(listener.fileno())
 
@@ -93,18 +139,20 @@ class Acceptor:
             else:
                 self._addresses.pop(session.address, None)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> bool:
+        """Takes some of the waiting phones; True where none are left, or none can be taken."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, address = listener.accept()
             except (BlockingIOError, InterruptedError):
-                return
+                return True
             except OSError as error:
                 if error.errno in _NO_DESCRIPTORS:
                     self._out_of_descriptors(listener)
-                    return
+                    return True
                 continue  # the phone left before it was accepted (ECONNABORTED and its like)
             self._take(listener, connection, _plain_address(address[0]))
+        return False
 
     def _take(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
         service = self._service
@@ -116,7 +164,6 @@ class Acceptor:
             counts.rejected(reason)
             service.stranger("connection_rejected", address, reason=reason)
             return
-        connection.setblocking(False)
         counts.connection_accepted()
         session = PhoneSession(service, connection, address, service.context, counts.accepted)
         self.sessions.add(session)
@@ -126,9 +173,9 @@ class Acceptor:
 
     def _refusal(self, address: str) -> str | None:
         config = self._service.config
-        if len(self.sessions) >= config.max_connections:
+        if len(self.sessions) >= self._max_sessions:
             return "connections"
-        if self._service.counts.open["handshake"] >= config.max_half_open:
+        if self._service.counts.open["handshake"] >= self._max_half_open:
             return "half_open"
         if config.max_per_address and self._addresses.get(address, 0) >= config.max_per_address:
             return "address"
@@ -138,14 +185,15 @@ class Acceptor:
         """Refuses one waiting phone by way of the spare descriptor, then pauses."""
         self._service.counts.rejected("descriptors")
         self._service.stranger("connection_rejected", "", reason="descriptors")
-        os.close(self._spare)
-        with contextlib.suppress(OSError):
-            listener.accept()[0].close()
+        if self._spare >= 0:
+            os.close(self._spare)
+            with contextlib.suppress(OSError):
+                listener.accept()[0].close()
         try:
             self._spare = _spare_descriptor()
         except OSError:
             self._spare = -1
-        self.stop()
+        self._pause()
         self._service.loop.call_later(_PAUSE, self._resume)
 
     def _resume(self) -> None:

@@ -4,28 +4,46 @@
     /healthz   200 while the event loop turns, else 503
     /readyz    200 while phones are answered from complete data, else 503; the body says why
 
-Served by threads of their own with the standard library's WSGI server, so that a stalled reader holds up nobody.
+A process of its own, which the supervisor forks: it reads the files in which the workers count, and the
+supervisor's board. Requests are served by threads of the standard library's WSGI server, so that a stalled reader
+holds up nobody.
 """
 
 from __future__ import annotations
 
 import json
-import socket
+import os
+import platform
+import shutil
+import signal
 import threading
+import time
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import make_wsgi_app
+from OpenSSL import SSL
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from tvs import __version__
+from tvs.health import RESTART_REASONS, WORKER_STATES, health, out_of_sync, readiness
+from tvs.processes import resident_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    import socket
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
 
-    from tvs.config import Endpoint
+    from tvs.board import Board
+
+    Probe = Callable[[], tuple[bool, Mapping[str, object]]]
 
 READ_TIMEOUT = 5.0
 """Seconds that a client of the admin port has for its request."""
@@ -35,19 +53,14 @@ MAX_THREADS = 32
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
-    request_queue_size = 64
+    block_on_close = False
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(self, listener: socket.socket) -> None:
         self._places = threading.BoundedSemaphore(MAX_THREADS)
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        """Binds without the reverse name look-up that the parent does."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -75,41 +88,22 @@ class AdminServer:
     """The admin port.
 
     Args:
-        endpoint: where to listen; port 0 is any free one.
+        listener: a listening socket.
         registry: what /metrics shows.
         health, readiness: asked for each request; give a verdict and its details.
-
-    Raises `OSError` where the endpoint cannot be had.
     """
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        registry: CollectorRegistry,
-        health: Callable[[], tuple[bool, Mapping[str, object]]],
-        readiness: Callable[[], tuple[bool, Mapping[str, object]]],
+        self, listener: socket.socket, *, registry: CollectorRegistry, health: Probe, readiness: Probe
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._probes = {"/healthz": health, "/readyz": readiness}
-        self._server = _Server((endpoint.host, endpoint.port))
+        self._server = _Server(listener)
         self._server.set_app(self._serve)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="admin", daemon=True)
 
-    @property
-    def port(self) -> int:
-        """The TCP port in use."""
-        return self._server.server_port
-
-    def start(self) -> None:
-        """Begins to serve."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stops serving."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+    def serve(self) -> None:
+        """Serves until the thread is ended by an exception."""
+        self._server.serve_forever()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "/")
@@ -129,3 +123,90 @@ def _answer(start_response: StartResponse, status: HTTPStatus, body: Mapping[str
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
     start_response(f"{status.value} {status.phrase}", headers)
     return [data]
+
+
+class BoardCollector(Collector):
+    """The metrics that only the supervisor can tell.
+
+    Args:
+        board: where it tells them.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as of now."""
+        document = self._board.read()
+        states = [worker["state"] for worker in document.get("workers", ())]
+        workers = GaugeMetricFamily("tvs_workers", "Worker slots by state.", labels=["state"])
+        for state in WORKER_STATES:
+            workers.add_metric([state], states.count(state))
+        yield workers
+        restarts = CounterMetricFamily("tvs_worker_restarts", "Workers that ended, by reason.", labels=["reason"])
+        for reason in RESTART_REASONS:
+            restarts.add_metric([reason], document.get("restarts", {}).get(reason, 0))
+        yield restarts
+        yield GaugeMetricFamily(
+            "tvs_cache_workers_out_of_sync",
+            "Workers that do not answer from what the others answer from.",
+            value=out_of_sync(document),
+        )
+        yield GaugeMetricFamily(
+            "tvs_config_last_reload_successful",
+            "1 while the settings in use are those of the last reload, or of the start.",
+            value=document.get("reload_successful", 0),
+        )
+        yield self._memory(document.get("processes", {}))
+        yield _build_info()
+
+    @staticmethod
+    def _memory(processes: Mapping[str, int]) -> Metric:
+        memory = GaugeMetricFamily(
+            "tvs_process_resident_memory_bytes",
+            "Memory of a process, what it shares with others included.",
+            labels=["slot"],
+        )
+        for slot, process in processes.items():
+            size = resident_memory(process)
+            if size is not None:
+                memory.add_metric([slot], size)
+        return memory
+
+
+def _build_info() -> Metric:
+    build = GaugeMetricFamily("tvs_build_info", "1, with the versions in use.", labels=["version", "python", "openssl"])
+    openssl = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode().split()[1]
+    build.add_metric([__version__, platform.python_version(), openssl], 1)
+    return build
+
+
+def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: int) -> int:
+    """The admin process: serves until SIGTERM. Returns the exit status.
+
+    Args:
+        listener: a listening socket.
+        board: what the supervisor knows.
+        metrics: directory of the files in which the workers count.
+        supervisor: its process id. Where it died, there is nobody else left to remove `metrics`.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(metrics))  # type: ignore[no-untyped-call] # prometheus-client has no types here
+    registry.register(BoardCollector(board))
+    server = AdminServer(
+        listener,
+        registry=registry,
+        health=lambda: health(board.read(), time.monotonic()),
+        readiness=lambda: readiness(board.read()),
+    )
+    try:
+        server.serve()
+    finally:
+        if os.getppid() != supervisor:
+            shutil.rmtree(metrics, ignore_errors=True)
+    return 0
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise SystemExit(0)

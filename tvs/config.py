@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX = "TVS_"
 DEFAULT_PORT = 2445
 """The Trust Verification Service's TCP port."""
+MAX_WORKERS = 256
 MAX_CONFIG_FILE = 1024 * 1024
 """Bytes of a configuration file that are read."""
 
@@ -160,6 +161,15 @@ class Config:
         "where /metrics, /healthz and /readyz are served",
         metavar="HOST:PORT",
     )
+    workers: int | None = _setting(
+        _number(1, MAX_WORKERS), None, "worker processes (default: one for each processor)", metavar="N"
+    )
+    worker_timeout: float = _setting(
+        _seconds(1, 600),
+        10.0,
+        "seconds without a sign of life after which a worker is replaced",
+        metavar="SECONDS",
+    )
     tls_profile: TLSProfile = _setting(
         _choice(TLSProfile), TLSProfile.COMPATIBLE, "which phones are served", choices=list(TLSProfile)
     )
@@ -203,7 +213,7 @@ class Config:
     max_per_address: int = _setting(
         _number(0, 1_000_000),
         0,
-        "connections from one address at the most, 0: no limit (a site can be one NAT address)",
+        "connections from one address at the most in each worker, 0: no limit (a site can be one NAT address)",
         metavar="N",
     )
     handshake_timeout: float = _setting(_seconds(0.1, 600), 5.0, "seconds for the TLS handshake", metavar="SECONDS")
@@ -226,6 +236,15 @@ class Config:
     def ctl_path(self) -> Path:
         """The CTL file that is watched."""
         return self.ctl_file or self.state / "tftp" / "CTLFile.tlv"
+
+    @property
+    def worker_count(self) -> int:
+        """The number of worker processes: as set, else one for each processor that this process may use."""
+        return self.workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+
+    def share(self, limit: int) -> int:
+        """One worker's part of a limit that is meant for the whole service, at least 1."""
+        return -(-limit // self.worker_count)
 
 
 def setting_help(name: str) -> Mapping[str, Any]:

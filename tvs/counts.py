@@ -52,6 +52,20 @@ class Counts:
         }
         self._seconds = {phase: metrics.durations.labels(phase) for phase in PHASES}
 
+    def settle(self) -> int:
+        """Counts the connections that this slot's last worker held when it died. Gives their number.
+
+        Its counters are still there: what it accepted and did not see the end of.
+        """
+        registry = self._metrics.registry
+        accepted = registry.get_sample_value("tvs_connections_accepted_total") or 0
+        closed = sum(
+            registry.get_sample_value("tvs_connections_closed_total", {"outcome": outcome}) or 0 for outcome in OUTCOMES
+        )
+        lost = max(0, round(accepted - closed))
+        self._closed["worker_died"].inc(lost)
+        return lost
+
     def connection_accepted(self) -> None:
         """A TCP connection became a session."""
         self.accepted += 1

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import platform
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Literal
 
-from OpenSSL import SSL
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
+from prometheus_client.multiprocess import mark_process_dead
 
 from proto.errors import ErrorKind
 from proto.messages import REQUESTS
-from tvs import __version__
 from tvs.tls import TLSFailure
 from tvs.verifier import Result, Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from prometheus_client import CollectorRegistry
+
+    Merge = Literal["livesum", "livemin", "livemax"]
 
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 STATES = ("handshake", "await_request", "sending", "linger")
@@ -35,6 +37,7 @@ OUTCOMES = (
     "tls_error",
     "drained",
     "internal_error",
+    "worker_died",
 )
 """How a connection ended: exactly one for each accepted connection."""
 REJECTIONS = ("connections", "half_open", "address", "descriptors", "draining")
@@ -54,8 +57,24 @@ def _every(metric: Counter | Gauge | Histogram, *values: Iterable[str]) -> None:
         metric.labels(*combination)
 
 
+def share_metrics(directory: Path, slot: int) -> None:
+    """From here on, what this process counts is in files that the admin process reads.
+
+    The files belong to the worker's slot and not to the process: who replaces a worker goes on counting where it
+    stopped, and the number of files stays small.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has no types here
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]
+
+
+def bury_metrics(directory: Path, slot: int) -> None:
+    """Takes the gauges of a dead worker away, before its successor starts; what it counted stays."""
+    mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call] # prometheus-client has no types here
+
+
 class Metrics:
-    """All metrics of one process, in base units, without addresses or device names as labels.
+    """All metrics of one worker, in base units, without addresses or device names as labels.
 
     Args:
         registry: where they are registered.
@@ -75,8 +94,8 @@ class Metrics:
             _every(counter, *labels.values())
         return counter
 
-    def _gauge(self, name: str, text: str, **labels: Iterable[str]) -> Gauge:
-        gauge = Gauge(f"tvs_{name}", text, tuple(labels), registry=self.registry)
+    def _gauge(self, name: str, text: str, merge: Merge = "livesum", **labels: Iterable[str]) -> Gauge:
+        gauge = Gauge(f"tvs_{name}", text, tuple(labels), registry=self.registry, multiprocess_mode=merge)
         if labels:
             _every(gauge, *labels.values())
         return gauge
@@ -128,16 +147,22 @@ class Metrics:
 
     def _caches(self) -> None:
         caches = ("db", "ctl")
-        self.cache_certificates = self._gauge("cache_certificates", "Certificates in a cache.", cache=caches)
-        self.cache_generation = self._gauge("cache_generation", "Index swaps since the start.", cache=caches)
-        self.db_up = self._gauge("db_up", "1 while the certificate database answers.")
-        self.db_reconnects = self._counter("db_reconnects", "Times the database came back after a failure.")
-        self.ctl_reloads = self._counter("ctl_reloads", "Looks at a changed CTL file, by result.", result=CTL_RESULTS)
+        self.cache_certificates = self._gauge(
+            "cache_certificates", "Certificates in a cache, of the worker with the fewest.", "livemin", cache=caches
+        )
+        self.cache_generation = self._gauge(
+            "cache_generation", "Index swaps of a worker since its start, the most.", "livemax", cache=caches
+        )
+        self.db_up = self._gauge("db_up", "1 while the certificate database answers all workers.", "livemin")
+        self.db_reconnects = self._counter("db_reconnects", "Times the database came back to a worker.")
+        self.ctl_reloads = self._counter(
+            "ctl_reloads", "A worker's looks at a changed CTL file, by result.", result=CTL_RESULTS
+        )
         self.ctl_last_success = self._gauge(
-            "ctl_last_success_timestamp_seconds", "When a good CTL file was last put in use."
+            "ctl_last_success_timestamp_seconds", "When a good CTL file was last put in use.", "livemax"
         )
         self.ctl_signature_valid = self._gauge(
-            "ctl_signature_valid", "1 where the CTL file on disk is complete and its signature verifies."
+            "ctl_signature_valid", "1 where the CTL file on disk is complete and its signature verifies.", "livemin"
         )
 
     def _process(self) -> None:
@@ -146,17 +171,12 @@ class Metrics:
             "When a certificate of the service expires.",
             ("use", "name"),
             registry=self.registry,
+            multiprocess_mode="livemin",
         )
-        self.loop_lag = self._gauge("event_loop_lag_seconds", "How late the last timer tick of the loop was.")
+        self.loop_lag = self._gauge(
+            "event_loop_lag_seconds", "How late the last timer tick of a worker's loop was, the latest.", "livemax"
+        )
         self.keylog_enabled = self._gauge(
-            "keylog_enabled", "1 while the secrets of TLS connections are written to a file."
+            "keylog_enabled", "1 while the secrets of TLS connections are written to a file.", "livemax"
         )
         self.log_dropped = self._counter("log_dropped", "Log lines dropped because nobody read them.")
-        build = Gauge(
-            "tvs_build_info",
-            "1, with the versions in use.",
-            ("version", "python", "openssl"),
-            registry=self.registry,
-        )
-        openssl = SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode().split()[1]
-        build.labels(__version__, platform.python_version(), openssl).set(1)

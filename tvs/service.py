@@ -7,40 +7,34 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-
-from certstore.cache import CertificateDBCache
-from certstore.purposes import Purpose
-from ctlcache.cache import CertificateCTLCache
 from tvs.acceptor import Acceptor
 from tvs.counts import Counts
 from tvs.deadlines import TICK, Deadline, Deadlines
+from tvs.directlog import log_colors, open_log
 from tvs.keylog import open_keylog
-from tvs.log import RateLimit, printable
+from tvs.log import RateLimit, logger_for, printable
 from tvs.metrics import CTL_RESULTS
-from tvs.state import StateDirectory, StateError
-from tvs.tls import ClientCertificates, server_context
+from tvs.sources import Sources
+from tvs.tls import ClientCertificates
 from tvs.trace import trace_to
-from tvs.verifier import TrustVerifier, Verdict
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
-    import structlog
     from OpenSSL import SSL
 
-    from certstore.store import CertificateStore
     from proto.messages import Request
     from tvs.config import Config
+    from tvs.credentials import Credentials
     from tvs.log import LogPipeline
     from tvs.metrics import Metrics
     from tvs.session import PhoneSession
+    from tvs.sources import Seed
+    from tvs.verifier import Verdict
 
 MAX_DEVICE_NAME = 64
 """Characters of a device name that a request line shows; real ones have about 24."""
-STALLED = 5.0
-"""Seconds without a turn of the event loop after which the service is not healthy."""
 
 
 class Service:
@@ -48,99 +42,136 @@ class Service:
 
     Args:
         config: all settings.
-        pipeline, log: where lines go.
+        credentials: what TLS contexts are made of.
+        pipeline: where lines go.
         metrics: what is counted.
+        slot: the worker's number.
+        seed: certificates that were read before the worker was forked.
 
-    Life: `load` (blocking, before phones are let in), `start`, `drain`, `close`.
+    Life: `load` (blocking, before phones are let in), `start`, `reload` any number of times, `drain`, `close`.
     """
 
     def __init__(
         self,
         config: Config,
+        credentials: Credentials,
         *,
         pipeline: LogPipeline,
-        log: structlog.typing.FilteringBoundLogger,
         metrics: Metrics,
+        slot: int = 0,
+        seed: Seed | None = None,
     ) -> None:
-        self.config = config
-        self.log = log
         self.metrics = metrics
         self.counts = Counts(metrics)
-        self.trace = trace_to(pipeline)
-        self.state = StateDirectory(config.state)
-        self.deadlines = Deadlines(
-            {
-                Deadline.HANDSHAKE: config.handshake_timeout,
-                Deadline.REQUEST: config.request_timeout,
-                Deadline.WRITE: config.write_timeout,
-                Deadline.LINGER: config.linger_timeout,
-                Deadline.CONNECTION: config.connection_timeout,
-            }
-        )
-        self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
-        self.log_client_certificates = pipeline.enabled("debug")
-        self.log_requests = pipeline.enabled("info")
+        self.deadlines = Deadlines(_durations(config))
         self.stopping = False
+        self._slot = slot
+        self._seed = seed
+        self._credentials = credentials
         self._pipeline = pipeline
         self._limit = RateLimit()
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_tick = time.monotonic()
+        self._configure(config)
+
+    def _configure(self, config: Config) -> None:
+        """What follows from the settings and the log's level."""
+        self.config = config
+        self.log = logger_for(self._pipeline)
+        self.trace = trace_to(self._pipeline)
+        self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
+        self.log_client_certificates = self._pipeline.enabled("debug")
+        self.log_requests = self._pipeline.enabled("info")
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
-        """Reads certificates, keys and lists. Blocking. Raises `StateError`, `StoreError` and `OSError`."""
-        self._store = self.state.store()
-        self.context = self._server_context(self._store)
-        self.db = CertificateDBCache(
-            self._store, default_time_to_live=self.config.time_to_live, on_event=self._db_event
-        )
-        self.ctl = CertificateCTLCache(
-            self.config.ctl_path,
-            default_time_to_live=self.config.time_to_live,
-            on_event=self._ctl_event,
-            trace=self.trace,
-        )
-        self.db.load()
-        self.ctl.load()
-        self.verifier = TrustVerifier(self.db, self.ctl)
+        """Reads certificates and lists. Blocking. Raises `StateError`, `StoreError` and `OSError`."""
+        lost = self.counts.settle()
+        if lost:
+            self.log.warning("connections_lost", worker=self._slot, connections=lost)
+        self.context = self._context(self.config, self._credentials)
+        self.sources = self._make_sources(self.config, self._seed)
+        self._seed = None
+        self.sources.load()
+        self.verifier = self.sources.verifier
         self._publish()
 
     def start(self, listeners: Sequence[socket.socket]) -> None:
         """Begins to watch the sources and to accept phones. Called on the loop."""
         self.loop = asyncio.get_running_loop()
         self._acceptor = Acceptor(self, listeners)
-        self._spawn(self.db.monitor(), "db-cache-monitor")
-        self._spawn(self.ctl.monitor(), "ctl-cache-monitor")
+        self._watch()
         self._last_tick = time.monotonic()
         self.loop.call_later(TICK, self._tick)
         self._acceptor.start()
 
+    async def reload(self, config: Config, credentials: Credentials) -> None:
+        """Goes on with other settings and another certificate; connections keep the TLS context they began with.
+
+        Everything that can fail comes first, so that nothing is changed where it does. Raises `StateError`,
+        `StoreError`, `ValueError` and `OSError`.
+        """
+        context = self._context(config, credentials)
+        before, sources = self.config, self.sources
+        if (config.time_to_live, config.ctl_path) != (before.time_to_live, before.ctl_path):
+            sources = self._make_sources(config, None)
+            await asyncio.to_thread(sources.load)
+        self._pipeline.reconfigure(
+            open_log(config), log_format=config.log_format, level=config.log_level, colors=log_colors(config)
+        )
+        self._configure(config)
+        self.context = context
+        self._credentials = credentials
+        self._acceptor.limits_changed()
+        self.deadlines.change(_durations(config), time.monotonic())
+        await self._switch(sources)
+
+    async def _switch(self, sources: Sources) -> None:
+        """Puts other sources in use; for the same ones, only the trace changes."""
+        before, self.sources, self.verifier = self.sources, sources, sources.verifier
+        sources.ctl.trace = self._monitor_trace()
+        if before is not sources:
+            await self._cancel_tasks()
+            self._watch()
+            await asyncio.to_thread(before.close)
+        self._publish()
+
     async def drain(self) -> None:
-        """Accepts no more, lets idle phones go, and gives the others `drain_timeout` seconds."""
+        """Accepts no more, lets phones go that have their answer, and gives the others `drain_timeout` seconds."""
         self.stopping = True
         self._acceptor.stop()
-        for session in tuple(self._acceptor.sessions):
-            session.drain()
         until = time.monotonic() + self.config.drain_timeout
-        while self._acceptor.sessions and time.monotonic() < until:  # noqa: ASYNC110 - sessions end in callbacks
+        while self._acceptor.sessions and time.monotonic() < until:
+            for session in tuple(self._acceptor.sessions):
+                session.drain()
             await asyncio.sleep(TICK / 2)
 
     async def close(self) -> None:
         """Ends everything in the reverse order of its beginning."""
         self.stopping = True
         self._acceptor.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._cancel_tasks()
         self.counts.publish()
         with contextlib.suppress(Exception):
-            await asyncio.to_thread(self._store.close)
+            await asyncio.to_thread(self.sources.close)
+
+    # -- tasks ------------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        for name, work in self.sources.monitors().items():
+            self._spawn(work, name)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._task_ended)
+
+    async def _cancel_tasks(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -156,57 +187,28 @@ class Service:
         if not self.stopping or self._acceptor.sessions:
             self.loop.call_later(TICK, self._tick)
 
-    def _publish(self) -> None:
-        self.counts.publish()
-        self.metrics.db_up.set(self.db.db_up)
-        for name, cache in (("db", self.db), ("ctl", self.ctl)):
-            self.metrics.cache_certificates.labels(name).set(len(cache))
-            self.metrics.cache_generation.labels(name).set(cache.generation)
+    # -- what it is made of -----------------------------------------------------------------------------------------
 
-    # -- identity ---------------------------------------------------------------------------------------------------
+    def _make_sources(self, config: Config, seed: Seed | None) -> Sources:
+        return Sources(
+            config,
+            seed=seed,
+            on_db_event=self._db_event,
+            on_ctl_event=self._ctl_event,
+            trace=self._monitor_trace(),
+        )
 
-    def _server_context(self, store: CertificateStore) -> SSL.Context:
-        entries = store.entries(own=True, unit=Purpose.TVS)
-        own = [entry for entry in entries if entry.name == "TVS.pem"]
-        if not own:
-            raise StateError(
-                f"{self.state.database} holds no TVS certificate of this node; "
-                "make one with: tvs init (a new state directory)"
-            )
-        key = self.state.private_key(Purpose.TVS)
-        authorities: list[x509.Certificate] = []
-        if self.config.client_ca is not None and self.config.client_certificates is ClientCertificates.REQUIRE:
-            authorities = _read_authorities(self.config.client_ca)
-        try:
-            context = server_context(
-                profile=self.config.tls_profile,
-                certificate=x509.load_der_x509_certificate(own[0].certificate.der),
-                key=key,
-                client_certificates=self.config.client_certificates,
-                client_authorities=authorities,
-                keylog=self._keylog(),
-            )
-        except ValueError as error:
-            raise StateError(f"{self.state.key_file(Purpose.TVS)}: {error}") from error
-        self._publish_expiry(entries)
+    def _monitor_trace(self) -> Any:
+        """One worker's lines about the CTL file are enough: each has a cache of its own, all say the same."""
+        return self.trace if self._slot == 0 else None
+
+    def _context(self, config: Config, credentials: Credentials) -> SSL.Context:
+        keylog = None if config.tls_keylog is None else open_keylog(config.tls_keylog)
+        context = credentials.context(config, keylog)
+        self.metrics.keylog_enabled.set(keylog is not None)
+        for use, name, expires in credentials.expiry:
+            self.metrics.not_after.labels(use, name).set(expires)
         return context
-
-    def _keylog(self) -> Callable[[SSL.Connection, bytes], None] | None:
-        path = self.config.tls_keylog
-        self.metrics.keylog_enabled.set(path is not None)
-        if path is None:
-            return None
-        try:
-            keylog = open_keylog(path)
-        except OSError as error:
-            raise StateError(f"{path}: the TLS key log cannot be opened: {error.strerror}") from None
-        self.log.warning("tls_keylog", file=str(path), warning="who has this file can read the phones' traffic")
-        return keylog
-
-    def _publish_expiry(self, entries: Sequence[Any]) -> None:
-        for entry in entries:
-            expires = entry.certificate.not_after.timestamp()
-            self.metrics.not_after.labels(entry.unit.value, entry.name).set(expires)
 
     # -- what sessions ask for --------------------------------------------------------------------------------------
 
@@ -244,38 +246,27 @@ class Service:
             extra = {"held_back": held_back} if held_back else {}
             self.log.warning(event, address=address, **fields, **extra)
 
-    # -- health -----------------------------------------------------------------------------------------------------
+    # -- what the supervisor is told --------------------------------------------------------------------------------
 
-    def health(self) -> tuple[bool, Mapping[str, object]]:
-        """Whether the loop turns; asked from another thread."""
-        late = time.monotonic() - self._last_tick
-        return late < STALLED, {
-            "status": "ok" if late < STALLED else "stalled",
-            "loop_late_seconds": round(late, 3),
-        }
-
-    def readiness(self) -> tuple[bool, Mapping[str, object]]:
-        """Whether phones get complete answers; asked from another thread.
-
-        The last good index stays in use when a source fails later: that is ready, and the details say so.
-        A CTL file that never was good, beside an existing file, is not: what only it vouches for is refused.
-        """
-        ctl = str(self.ctl.state)
-        reasons = []
-        if self.stopping:
-            reasons.append("draining")
-        if not self.db.loaded:
-            reasons.append("certificate database not loaded")
-        if not self.ctl.loaded and ctl not in ("ok", "missing"):
-            reasons.append(f"CTL file {ctl}, and no good one was seen since the start")
-        details = {
-            "status": "not ready" if reasons else "ready",
+    def status(self) -> dict[str, object]:
+        """How this worker is: whether phones get complete answers, else why not, and from what they are answered."""
+        reasons = (["draining"] if self.stopping else []) + self.sources.problems()
+        return {
+            "ready": not reasons,
             "reasons": reasons,
-            "db": {"up": self.db.db_up, "certificates": len(self.db), "generation": self.db.generation},
-            "ctl": {"state": ctl, "certificates": len(self.ctl), "generation": self.ctl.generation},
+            **self.sources.describe(),
             "connections": sum(self.counts.open.values()),
         }
-        return not reasons, details
+
+    def _publish(self) -> None:
+        self.counts.publish()
+        db, ctl, metrics = self.sources.db, self.sources.ctl, self.metrics
+        metrics.db_up.set(db.db_up)
+        for name, cache in (("db", db), ("ctl", ctl)):
+            metrics.cache_certificates.labels(name).set(len(cache))
+            metrics.cache_generation.labels(name).set(cache.generation)
+        metrics.ctl_signature_valid.set(ctl.signature_valid is True)
+        metrics.ctl_last_success.set(ctl.last_success or 0)
 
     # -- events of the caches ---------------------------------------------------------------------------------------
 
@@ -283,23 +274,25 @@ class Service:
         if event == "reconnected":
             self.metrics.db_reconnects.inc()
         level = "warning" if event in ("refresh_failed", "bad_row") else "info"
-        getattr(self.log, level)(f"db_{event}", **fields)
+        self._cache_line(level, f"db_{event}", fields)
 
     def _ctl_event(self, event: str, fields: Mapping[str, object]) -> None:
         """A settled change of the CTL file, or a failure to look at it."""
         result = str(fields.get("result", event))
         if result in CTL_RESULTS:
             self.metrics.ctl_reloads.labels(result).inc()
-        self.metrics.ctl_signature_valid.set(self.ctl.signature_valid is True)
-        if self.ctl.last_success is not None:
-            self.metrics.ctl_last_success.set(self.ctl.last_success)
-        getattr(self.log, "info" if result == "reloaded" else "warning")(f"ctl_{event}", **fields)
+        self._cache_line("info" if result == "reloaded" else "warning", f"ctl_{event}", fields)
+
+    def _cache_line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
+        extra = {"worker": self._slot} if self.config.worker_count > 1 else {}
+        getattr(self.log, level)(event, **fields, **extra)
 
 
-def _read_authorities(path: Any) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except OSError as error:
-        raise StateError(f"{path}: the client CA file cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise StateError(f"{path}: the client CA file holds no PEM certificates: {error}") from None
+def _durations(config: Config) -> dict[Deadline, float]:
+    return {
+        Deadline.HANDSHAKE: config.handshake_timeout,
+        Deadline.REQUEST: config.request_timeout,
+        Deadline.WRITE: config.write_timeout,
+        Deadline.LINGER: config.linger_timeout,
+        Deadline.CONNECTION: config.connection_timeout,
+    }

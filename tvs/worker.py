@@ -1,133 +1,153 @@
-"""One process of the service, from its settings to its end."""
+"""A worker: one process of the service that answers phones, from its fork to its end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import resource
+import gc
 import signal
-import sys
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, disable_created_metrics
-from prometheus_client.gc_collector import GCCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import CollectorRegistry
 
-from tvs.acceptor import listen
-from tvs.admin import AdminServer
-from tvs.config import Endpoint
-from tvs.log import LogPipeline, is_terminal, logger_for, open_log_file
-from tvs.metrics import Metrics
+from certstore.store import StoreError
+from tvs.channel import Channel, ChannelClosed
+from tvs.deadlines import TICK
+from tvs.directlog import log_colors, open_log
+from tvs.log import LogPipeline
+from tvs.metrics import Metrics, share_metrics
 from tvs.service import Service
+from tvs.state import StateError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from pathlib import Path
 
     from tvs.config import Config
+    from tvs.credentials import Credentials
+    from tvs.sources import Seed
+
+HEARTBEAT = 1.0
+"""Seconds between two signs of life at the most; what changes is told at once."""
 
 
-class StartError(Exception):
-    """The service cannot start: a sentence that says what to do."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """What a worker is given.
 
-
-def run_worker(config: Config, announce: Callable[[Endpoint, Endpoint], None]) -> int:
-    """Serves phones until SIGTERM or SIGINT; a second one ends at once. Returns the exit status.
-
-    Args:
+    Attributes:
+        slot: its number.
         config: all settings.
-        announce: called with the endpoints in use when phones can connect.
-
-    Raises `StartError`, `StateError` and `StoreError` where the service cannot start.
+        credentials: what TLS contexts are made of.
+        seed: certificates that were read before the fork.
+        listener: the slot's listening socket.
+        channel: to the supervisor.
+        metrics: directory of the files in which all workers count.
     """
-    raise_descriptor_limit()
-    disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has no types here
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    GCCollector(registry=registry)
-    metrics = Metrics(registry)
-    pipeline = _pipeline(config, metrics)
-    service = Service(config, pipeline=pipeline, log=logger_for(pipeline), metrics=metrics)
+
+    slot: int
+    config: Config
+    credentials: Credentials
+    seed: Seed | None
+    listener: socket.socket
+    channel: Channel
+    metrics: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reload:
+    """The order to go on with other settings and another certificate."""
+
+    config: Config
+    credentials: Credentials
+
+
+def run_worker(post: Post) -> int:
+    """Answers phones until SIGTERM, or until the supervisor is gone. Returns the exit status."""
+    share_metrics(post.metrics, post.slot)
+    metrics = Metrics(CollectorRegistry())
+    config = post.config
+    pipeline = LogPipeline(
+        open_log(config),
+        log_format=config.log_format,
+        level=config.log_level,
+        colors=log_colors(config),
+        dropped=metrics.log_dropped,
+    )
+    service = Service(config, post.credentials, pipeline=pipeline, metrics=metrics, slot=post.slot, seed=post.seed)
     try:
         service.load()
-        return asyncio.run(_serve(service, announce))
+        gc.freeze()  # what is loaded stays: the collector need not look at it again
+        return asyncio.run(_serve(service, post))
+    except (StateError, StoreError, OSError) as error:
+        service.log.error("worker_cannot_start", worker=post.slot, reason=str(error))  # noqa: TRY400 - said in a sentence
+        return 1
     finally:
         pipeline.close()
 
 
-def _pipeline(config: Config, metrics: Metrics) -> LogPipeline:
-    try:
-        descriptor = sys.stderr.fileno() if config.log_file is None else open_log_file(config.log_file)
-    except OSError as error:
-        raise StartError(f"{config.log_file}: the log cannot be opened: {error.strerror}") from None
-    return LogPipeline(
-        descriptor,
-        log_format=config.log_format,
-        level=config.log_level,
-        colors=config.log_file is None and is_terminal(sys.stderr),
-        dropped=metrics.log_dropped,
-    )
-
-
-async def _serve(service: Service, announce: Callable[[Endpoint, Endpoint], None]) -> int:
-    config = service.config
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(contextlib.closing(_listener(config.listen)))
-        admin = stack.enter_context(contextlib.closing(_admin(service)))
-        stop = _stop_event()
-        service.start([listener])
-        admin.start()
-        phones = Endpoint(config.listen.host, listener.getsockname()[1])
-        service.log.info("listening", phones=str(phones), admin=f"{config.admin.host}:{admin.port}", pid=os.getpid())
-        announce(phones, Endpoint(config.admin.host, admin.port))
+async def _serve(service: Service, post: Post) -> int:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    service.start([post.listener])
+    with contextlib.closing(_Conversation(service, post, stop)) as conversation:
+        conversation.start()
         await stop.wait()
-        service.log.info("stopping", connections=sum(service.counts.open.values()))
         await service.drain()
         await service.close()
-    service.log.info("stopped")
     return 0
 
 
-def _listener(endpoint: Endpoint) -> socket.socket:
-    try:
-        return listen(endpoint.host, endpoint.port)
-    except OSError as error:
-        raise StartError(f"cannot listen on {endpoint} for phones: {error.strerror}") from None
+class _Conversation:
+    """The worker's part of what it and the supervisor say to each other."""
 
+    def __init__(self, service: Service, post: Post, stop: asyncio.Event) -> None:
+        self._service = service
+        self._channel = post.channel
+        self._slot = post.slot
+        self._stop = stop
+        self._loop = asyncio.get_running_loop()
+        self._reload: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._said: dict[str, object] = {}
+        self._last = 0.0
 
-def _admin(service: Service) -> AdminServer:
-    try:
-        return AdminServer(
-            service.config.admin,
-            registry=service.metrics.registry,
-            health=service.health,
-            readiness=service.readiness,
-        )
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {service.config.admin} for metrics: {error.strerror}; choose another --admin"
-        ) from None
+    def start(self) -> None:
+        """Says that phones can come, and that the worker lives, from now on."""
+        self._loop.add_reader(self._channel.fileno(), self._listen)
+        self._channel.send("ready", status=self._service.status())
+        self._beat()
 
+    def close(self) -> None:
+        """Ends the conversation."""
+        self._loop.remove_reader(self._channel.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
 
-def _stop_event() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT; from then on the signals have their usual effect."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    def _beat(self) -> None:
+        now = time.monotonic()
+        status = self._service.status()
+        news = {key: value for key, value in status.items() if key != "connections"}
+        interval = min(HEARTBEAT, self._service.config.worker_timeout / 4)
+        if (news != self._said or now - self._last >= interval) and self._channel.send("heartbeat", status=status):
+            self._said, self._last = news, now
+        self._timer = self._loop.call_later(TICK, self._beat)
 
-    def requested() -> None:
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+    def _listen(self) -> None:
+        try:
+            for order in self._channel.orders():
+                self._reload = self._loop.create_task(self._obey(order), name="reload")
+        except ChannelClosed:  # the supervisor is gone, and nobody would replace this worker
+            self._loop.remove_reader(self._channel.fileno())
+            self._stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, requested)
-    return stop
-
-
-def raise_descriptor_limit() -> None:
-    """Allows as many open files as the system lets this process have: each phone is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    async def _obey(self, order: Any) -> None:
+        problem = ""
+        try:
+            await self._service.reload(order.config, order.credentials)
+        except Exception as error:  # whatever it is, phones are answered as before
+            problem = str(error) or repr(error)
+            self._service.log.exception("reload_failed", worker=self._slot)
+        self._channel.send("reloaded", problem=problem, status=self._service.status())

@@ -118,7 +118,8 @@ def _start(
     state: StateDirectory, log: Path, options: tuple[str, ...], environment: dict[str, str], inherit: tuple[int, ...]
 ) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path)]
-    for name, value in {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--log-level": "debug"}.items():
+    defaults = {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--workers": "1", "--log-level": "debug"}
+    for name, value in defaults.items():  # one worker: each counts its own connections in the traces
         command += [] if name in options else [name, value]
     with log.open("w") as stderr:
         return subprocess.Popen(

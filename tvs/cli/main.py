@@ -17,7 +17,7 @@ from tvs.cli import certificates, init, lists, phone, query, serve, tls, tokens
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.state import StateError
-from tvs.worker import StartError
+from tvs.supervisor import StartError
 
 if TYPE_CHECKING:
     import argparse

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tvs.checks import examine
 from tvs.cli.common import OK, handled_by, say
-from tvs.config import SETTINGS, default_state, load_config, setting_help
+from tvs.config import SETTINGS, ConfigError, default_state, load_config, setting_help
 from tvs.state import StateDirectory
-from tvs.worker import run_worker
+from tvs.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import argparse
@@ -25,12 +26,15 @@ the file.
 examples:
   tvs serve --state /var/lib/tvs
   tvs serve --state DIR --tls-profile legacy         7900-series phones too
+  tvs serve --state DIR --workers 1                  one worker process, whatever the processors
   tvs serve --state DIR --log-level debug            with the trace lines of the original
   tvs serve --state DIR --listen 127.0.0.1:0         any free port, printed
   tvs serve --state DIR --check-config               report all problems, start nothing
 
-signals: SIGTERM and SIGINT let open connections finish; a second one ends at once.
-exit statuses: 0 stopped in order, 1 cannot start, 2 wrong settings.
+signals: SIGTERM and SIGINT let open connections finish; a second one ends at once. SIGHUP checks settings,
+certificate, key and CTL file, and goes on with them where all are good; open connections stay. It also opens the
+log file again. --check-config makes the same check beforehand.
+exit statuses: 0 stopped in order, 1 cannot start, 2 wrong settings, 130 ended at once by a second signal.
 """
 
 
@@ -64,18 +68,24 @@ def _serve(arguments: argparse.Namespace) -> int:
     options = {name: getattr(arguments, name) for name in SETTINGS}
     if options["state"] is None:
         options["state"] = str(default_state())
-    config = load_config(options, file=arguments.config)
+
+    def load() -> Config:
+        return load_config(options, file=arguments.config)
+
+    config = load()
+    StateDirectory(config.state).require()
     if arguments.check_config:
         return _check(config)
-    StateDirectory(config.state).require()
-    return run_worker(config, _announce)
+    return Supervisor(config, load_config=load, announce=_announce).run()
 
 
 def _check(config: Config) -> int:
-    StateDirectory(config.state).require()
+    _, problems = examine(config)
+    if problems:
+        raise ConfigError(problems)
     say("The settings are good:")
     for name in SETTINGS:
-        value = getattr(config, name)
+        value = getattr(config, "worker_count" if name == "workers" else name)
         say(f"  {name:<20} {'' if value is None else value}".rstrip())
     return OK
 
