@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from certstore.names import name_from_text
 from ctlcache.entries import ClusterNode
 from ctlcache.pkcs11 import TokenModule, TokenSigner
 from ctlcache.pkcs11_uri import TokenUri
@@ -24,6 +23,7 @@ from ctlcache.pkcs11_uri import TokenUri
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
 
 LIBRARY_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/lib/softhsm", "/usr/lib/pkcs11", "/usr/lib/*-linux-gnu")
@@ -63,9 +63,15 @@ class Identity:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def identity(subject: x509.Name, issuer: x509.Name, *, serial: int = 0x77, bits: int = 2048, size: int = 0) -> Identity:
-    """A key with a certificate of `size` bytes; 0 is any size."""
+def etoken(name: str, *, serial: int = 0x77, bits: int = 2048, size: int = 0) -> Identity:
+    """A key with a certificate as Cisco's manufacturing CA gives to tokens, of `size` bytes; 0 is any size."""
     key = rsa.generate_private_key(65537, bits)
+    subject = _name(
+        (NameOID.COMMON_NAME, f"{name:24}"),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, "IPCBU"),
+        (NameOID.ORGANIZATION_NAME, "Cisco Systems, Inc."),
+    )
+    issuer = _name((NameOID.COMMON_NAME, "Cisco Manufacturing CA"), (NameOID.ORGANIZATION_NAME, "Cisco Systems"))
     filler = 0
     while True:
         certificate = (
@@ -82,17 +88,6 @@ def identity(subject: x509.Name, issuer: x509.Name, *, serial: int = 0x77, bits:
         if missing < 0:
             raise AssertionError(f"the certificate is {-missing} bytes too large")
         filler += max(1, missing - 10)  # length fields grow on the way
-
-
-def etoken(name: str, **properties: int) -> Identity:
-    """A key with a certificate as Cisco's manufacturing CA gives to tokens."""
-    subject = _name(
-        (NameOID.COMMON_NAME, f"{name:24}"),
-        (NameOID.ORGANIZATIONAL_UNIT_NAME, "IPCBU"),
-        (NameOID.ORGANIZATION_NAME, "Cisco Systems, Inc."),
-    )
-    issuer = _name((NameOID.COMMON_NAME, "Cisco Manufacturing CA"), (NameOID.ORGANIZATION_NAME, "Cisco Systems"))
-    return identity(subject, issuer, **properties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +135,17 @@ class SoftHsm:
         der.write_bytes(item.der)
         where = ("--serial", serial, "--pin", pin, "--id", number, "--label", "SAST " + number)
         assert "imported" in self._run(self.util, "--import", str(pem), *where)
-        slot = ("--module", self.module, "--token-label", self._label(serial), "--login", "--pin", pin)
+        slot = ("--module", self.module, "--slot", self._slot(serial), "--login", "--pin", pin)
         written = self._run(
             self.tool, *slot, "--write-object", str(der), "--type", "cert", "--id", number, "--label", "SAST " + number
         )
         assert "Created certificate" in written, written
         pem.unlink()
 
-    def _label(self, serial: str) -> str:
-        about = self._run(self.util, "--show-slots").split("Slot ")
-        (token,) = [part for part in about if serial in part]
-        return next(line.split(":")[1].strip() for line in token.splitlines() if "Label:" in line)
+    def _slot(self, serial: str) -> str:
+        shown = self._run(self.util, "--show-slots")
+        (number,) = re.findall(rf"^Slot (\d+)\n(?:  .*\n)*? +Serial number: +{serial}$", shown, re.MULTILINE)
+        return str(number)
 
     @staticmethod
     def _run(*command: str) -> str:
@@ -208,26 +203,12 @@ def company() -> Identity:
 
 
 @pytest.fixture(scope="session")
-def guide_nodes() -> list[ClusterNode]:
+def guide_nodes(publisher: KeyFileSigner, subscriber: bytes) -> list[ClusterNode]:
     """The guide's servers as the CTL Client writes them: their addresses are their names."""
     return [
-        ClusterNode(name=address, address=address, call_manager=_server(name, serial, size))
-        for name, address, serial, size in (
-            ("cucm-1051-a-pub", "10.48.47.153", 0x70CAF64E090751B9DF22F49F754FC5BB, 694),
-            ("cucm-1051-a-sub1", "10.48.47.154", 0x6BEBFDCDCD8CA277CB2FD1D183A60E72, 696),
-        )
+        ClusterNode(name="10.48.47.153", address="10.48.47.153", call_manager=publisher.certificate),
+        ClusterNode(name="10.48.47.154", address="10.48.47.154", call_manager=subscriber),
     ]
-
-
-@pytest.fixture(scope="session")
-def guide_capf() -> bytes:
-    """The guide's CAPF certificate."""
-    return _server("CAPF-e41e7d87", 0x744B4999770496E799E91E81D3C8109B, 680)
-
-
-def _server(name: str, serial: int, size: int) -> bytes:
-    subject = name_from_text(f"CN={name};OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL")
-    return identity(subject, subject, serial=serial, bits=1024, size=size).der
 
 
 @pytest.fixture

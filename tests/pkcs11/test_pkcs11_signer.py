@@ -75,7 +75,7 @@ def test_the_guides_file_with_tokens(
     module: TokenModule,
     etokens: dict[str, Identity],
     guide_nodes: list[ClusterNode],
-    guide_capf: bytes,
+    capf: bytes,
 ) -> None:
     """Two eTokens, the second signs as record 5: 304 + 1186 + 1022 + 1004 + 1026 + 1186 = 5728 bytes."""
     first, second = etokens
@@ -84,7 +84,7 @@ def test_the_guides_file_with_tokens(
     tokens = with_tokens([], [etokens[first].der, etokens[second].der])
     signer = signer_of(module, f"pkcs11:token={second}")
     data = build_trust_list(
-        token_ctl_entries(tokens, guide_nodes, capf=guide_capf), signer, timestamp=1_425_678_813, record_signature=False
+        token_ctl_entries(tokens, guide_nodes, capf=capf), signer, timestamp=1_425_678_813, record_signature=False
     )
     parsed = parse_trust_list(data)
     assert parsed.header.header_length == 304
