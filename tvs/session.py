@@ -138,9 +138,9 @@ class PhoneSession:
         service.loop.add_reader(self._fd, self._guarded, self._readable)
 
     def drain(self) -> None:
-        """The service stops: an idle phone is let go, one in the middle of something may finish."""
-        if self._state is State.AWAIT_REQUEST and not self._decoder_holds_data():
-            self._finish("answered" if self._answered else "drained")
+        """The service stops: a phone that has its answer is let go, one that is about to ask may finish."""
+        if self._answered and self._state is State.AWAIT_REQUEST and not self._decoder_holds_data():
+            self._finish("answered")
 
     def abort(self) -> None:
         """Closes at once."""
