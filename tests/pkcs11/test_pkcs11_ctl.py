@@ -133,8 +133,7 @@ def test_to_tokens_and_back(
     assert made.header.signer_name == f'cn="{SECOND:24}";ou=IPCBU;o="Cisco Systems'
     assert verify(made).ok
     wait_for(lambda: query(service, state, capsys)["status"] == 0)
-    answer = query(service, state, capsys)
-    assert answer["roles"] == [0, 3]
+    assert query(service, state, capsys)["roles"] == [{"code": 0, "name": "SAST"}, {"code": 3, "name": "TFTP"}]
 
     back = update(state, module=softhsm.module)
     assert [record.function for record in back.records] == [SAST, CCM_TFTP, CAPF]
@@ -182,12 +181,6 @@ def test_a_token_that_is_not_plugged_in_stays(
     after = update(state, FIRST, ask_pin=lambda _: softhsm.pin, module=softhsm.module)
     assert after.signer_record is after.records[3]
     assert after.records[3].certificate == etokens[FIRST].der
-    assert (
-        after.records[0].elements[1:]
-        == tuple(  # all but the offsets
-            after.records[0].elements[1:]
-        )
-    )
     assert [e.value for e in after.records[0].elements] == [e.value for e in before.records[3].elements]
 
 
@@ -217,7 +210,7 @@ def test_a_module_that_fails_to_sign_loses_nothing(
     for name, item in etokens.items():
         softhsm.add(name, item)
     before = {path.name: path.read_bytes() for path in state.tftp.iterdir()}
-    with pytest.raises(TokenError, match="the module crashed|does not verify"):
+    with pytest.raises(TokenError, match=r"the module crashed|does not verify"):
         update(
             state,
             FIRST,

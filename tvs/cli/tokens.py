@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import ssl
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ctlcache.pkcs11 import DEFAULT_MODULE, TIME_LIMIT, TokenModule
@@ -24,14 +25,15 @@ from tvs.cli.common import (
     store_of,
 )
 from tvs.cluster.situation import read_situation
-from tvs.cluster.tokens import SeenToken, TokenChoice, seen_tokens
+from tvs.cluster.tokens import SeenToken, TokenChoice, inserted_tokens, seen_tokens
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ctlcache.pkcs11_token import Token
     from tvs.cli.common import Commands
+    from tvs.cluster.proposals import MakeCtlSource
 
 _COLUMNS = ("CERTIFICATE", "CTL FILE", "TVS", "TOKEN")
 _EXAMPLES = """\
@@ -87,8 +89,21 @@ def token_options(parser: argparse.ArgumentParser) -> None:
     module_options(group)
 
 
-def token_choice(arguments: argparse.Namespace) -> TokenChoice | None:
-    """The tokens that the options name; None where they name none. Raises `CommandError` and `TokenUriError`."""
+@contextmanager
+def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None]:
+    """Finds the tokens that the options name, and gives what `propose_ctl` needs; None where they name none.
+
+    Raises `CommandError`, `TokenUriError` and `TokenError`.
+    """
+    choice = _choice(arguments)
+    if choice is None:
+        yield None
+        return
+    with inserted_tokens(choice) as make_source:
+        yield make_source
+
+
+def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
     if not arguments.token:
         if arguments.add_token or arguments.pin_file is not None:
             raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
