@@ -26,12 +26,13 @@ from tvs.config import DEFAULT_PORT, Endpoint
 from tvs.log import printable
 from tvs.phone.configuration import MAX_CONFIGURATION, MAX_SERVERS, ConfigurationError, tvs_servers
 from tvs.phone.console import Console, console_for
-from tvs.phone.flash import FlashDirectory, FlashError, ListKind
+from tvs.phone.flash import FlashDirectory, FlashError
 from tvs.phone.models import MODELS, find_model
 from tvs.phone.phone import DEFAULT_TIMEOUT, HOST_NOT_FOUND, Phone
 from tvs.phone.reports import BootOutcome, ListOutcome
 from tvs.phone.sources import FetchError, open_source
 from tvs.phone.status import PhoneStatus, status_of
+from tvs.phone.trust import ListKind
 
 if TYPE_CHECKING:
     from tvs.cli.common import Commands

@@ -1,13 +1,13 @@
 """The phone's side: an emulator that boots, asks TVS, and installs trust lists as real phones do."""
 
 from tvs.phone.console import SILENT, Console, console_for
-from tvs.phone.flash import Flash, FlashDirectory, FlashError, ListKind
+from tvs.phone.flash import Flash, FlashDirectory, FlashError
 from tvs.phone.models import MODELS, PhoneModel, Series, find_model, parse_mac
 from tvs.phone.phone import Phone
 from tvs.phone.proxy import TVSProxy, TVSUnavailable
 from tvs.phone.reports import BootOutcome, BootReport, HTTPSReport, ListOutcome, ListReport
 from tvs.phone.sources import DirectorySource, FetchError, FileSource, open_source
-from tvs.phone.trust import Refusal, Refused, Voucher
+from tvs.phone.trust import ListKind, Refusal, Refused, Voucher
 
 __all__ = [
     "MODELS",

@@ -13,7 +13,6 @@ import contextlib
 import fcntl
 import json
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -22,6 +21,7 @@ from ctlcache.files import write_atomically
 from ctlcache.trustlist import PHONE_LIMIT
 from tvs.config import Endpoint
 from tvs.phone.answers import AnswerCache, CachedAnswer
+from tvs.phone.trust import ListKind
 from tvs.state import StateError, load_private_key
 
 if TYPE_CHECKING:
@@ -41,18 +41,6 @@ MAX_FILE = 4 * 1024 * 1024
 
 class FlashError(Exception):
     """The flash directory cannot be used: a sentence that says what to do."""
-
-
-class ListKind(StrEnum):
-    """The two trust lists."""
-
-    CTL = "CTL"
-    ITL = "ITL"
-
-    @property
-    def file_name(self) -> str:
-        """Under which every phone finds it, such as ``CTLFile.tlv``."""
-        return f"{self}File.tlv"
 
 
 class Flash:

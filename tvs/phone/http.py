@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -38,9 +39,10 @@ class HTTPSource:
         url = self._base + check_name(name)
         try:
             return await self._get(url, name, most)
+        except aiohttp.ClientConnectorError as error:
+            raise Unreachable(f"{url}: {os.strerror(error.errno) if error.errno else error}") from None
         except aiohttp.ClientConnectionError as error:
-            reason = getattr(error, "strerror", None) or error
-            raise Unreachable(f"{url}: {reason}") from None
+            raise Unreachable(f"{url}: {str(error) or 'the connection ended'}") from None
         except TimeoutError:
             raise Unreachable(f"{url}: no answer in time") from None
         except (aiohttp.ClientError, ValueError) as error:

@@ -19,13 +19,14 @@ from tvs.client import NoAnswer
 from tvs.phone.answers import AnswerCache
 from tvs.phone.configuration import MAX_CONFIGURATION, ConfigurationError, tvs_servers
 from tvs.phone.console import SILENT, Console
-from tvs.phone.flash import Flash, ListKind
+from tvs.phone.flash import Flash
 from tvs.phone.models import parse_mac, tls_context
 from tvs.phone.proxy import ProxySettings, TVSProxy, TVSUnavailable
 from tvs.phone.reports import BootReport, HTTPSReport, ListOutcome, ListReport, Vouched
 from tvs.phone.service import SecureService
 from tvs.phone.sources import FetchError, FileTooLarge, Unreachable
 from tvs.phone.trust import (
+    ListKind,
     Refusal,
     Refused,
     Voucher,
@@ -166,7 +167,7 @@ class Phone:
     async def _decide(self, kind: ListKind, name: str, data: bytes) -> ListReport:
         try:
             fetched = inspect(data, self.model)
-            vouched = await self._vouched(fetched)
+            vouched = await self._vouched(kind, fetched)
         except Refused as refused:
             return ListReport.refused(kind, name, refused)
         self.console.list_verified()
@@ -176,15 +177,15 @@ class Phone:
 
     # -- trust
 
-    async def _vouched(self, fetched: TrustList) -> Vouched:
+    async def _vouched(self, kind: ListKind, fetched: TrustList) -> Vouched:
         """Who vouches for a fetched list: the installed CTL, the installed ITL, TVS. Raises `Refused`."""
-        installed = [(kind, data) for kind in ListKind if (data := self.flash.installed(kind)) is not None]
+        installed = [(each, data) for each in ListKind if (data := self.flash.installed(each)) is not None]
         if not installed:
             return Vouched(voucher=Voucher.FIRST)
-        for kind, data in installed:
+        for each, data in installed:
             trust_list = verified(data).trust_list
-            if trust_list is not None and vouches(trust_list, fetched):
-                return Vouched(voucher=Voucher[kind.name])
+            if trust_list is not None and vouches(trust_list, fetched, kind):
+                return Vouched(voucher=Voucher[each.name])
         return await self._vouched_by_tvs(fetched)
 
     async def _vouched_by_tvs(self, fetched: TrustList) -> Vouched:

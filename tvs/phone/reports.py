@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from tvs.config import Endpoint
-    from tvs.phone.flash import ListKind
-    from tvs.phone.trust import Refusal, Refused, Voucher
+    from tvs.phone.trust import ListKind, Refusal, Refused, Voucher
 
 
 class ListOutcome(StrEnum):

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.names import name_text
-from tvs.phone.flash import ListKind
-from tvs.phone.trust import verified
+from tvs.phone.trust import ListKind, verified
 
 if TYPE_CHECKING:
     from tvs.config import Endpoint

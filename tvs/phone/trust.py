@@ -29,6 +29,33 @@ LISTS_REMEMBERED = 32
 """Lists whose verification is remembered: thousands of phones in one process fetch the same few."""
 
 
+class ListKind(StrEnum):
+    """The two trust lists."""
+
+    CTL = "CTL"
+    ITL = "ITL"
+
+    @property
+    def file_name(self) -> str:
+        """Under which every phone finds it, such as ``CTLFile.tlv``."""
+        return f"{self}File.tlv"
+
+    @property
+    def signer_roles(self) -> frozenset[TrustRole]:
+        """As what an installed list must have the signer of a fetched one.
+
+        A CTL is signed by a security token (SAST). An ITL is signed by the TFTP server that made it, which a CTL that
+        hardware tokens sign has as CCM+TFTP only; so have all CTLs the other TFTP servers of the cluster.
+        """
+        return _SIGNER_ROLES[self]
+
+
+_SIGNER_ROLES = {
+    ListKind.CTL: frozenset({TrustRole.SAST}),
+    ListKind.ITL: frozenset({TrustRole.SAST, TrustRole.CCM_TFTP, TrustRole.TFTP}),
+}
+
+
 class Voucher(StrEnum):
     """Who vouched for a list."""
 
@@ -125,12 +152,18 @@ def _digest_name(code: int) -> str:
         return f"the unknown digest {code}"
 
 
-def vouches(installed: TrustList, fetched: TrustList) -> bool:
-    """Whether an installed list has the signer of a fetched one as SAST, with the key that signed it."""
+def vouches(installed: TrustList, fetched: TrustList, kind: ListKind = ListKind.CTL) -> bool:
+    """Whether an installed list has the signer of a fetched one, in a role that may sign it, with the key that did.
+
+    Args:
+        installed: a list of the phone.
+        fetched: a list that `inspect` found good.
+        kind: what it was fetched as, whatever it says of itself.
+    """
     header = fetched.header
     serial = normal_serial(header.serial_number)
     return any(
-        record.function == TrustRole.SAST
+        record.function in kind.signer_roles
         and record.serial_number
         and normal_serial(record.serial_number) == serial
         and same_name(record.issuer_name, header.ca_name)

@@ -1,0 +1,297 @@
+"""A cluster, its running services, a TFTP server of the distribution, and phones."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ctlcache.entries import token_entry
+from ctlcache.signing import Digest
+from tests.guide import TOKEN_ISSUER
+from tvs.cluster import (
+    commit,
+    propose_ctl,
+    propose_itl,
+    propose_mode,
+    propose_regeneration,
+    read_situation,
+    token_source,
+)
+from tvs.config import Endpoint
+from tvs.phone import Phone, find_model
+from tvs.provision import Plan, initialise
+from tvs.state import StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from certstore.purposes import Purpose
+    from ctlcache.signing import KeyFileSigner
+    from tests.conftest import RequireProgram
+    from tvs.cluster import Change, Situation
+
+    Tokens = tuple[KeyFileSigner, KeyFileSigner]
+
+PATIENCE = 60.0
+"""Seconds that something may take on a busy machine before it counts as not happening."""
+MAC = "00:1D:A2:3B:4C:5D"
+NAME = "SEP001DA23B4C5D"
+_ANNOUNCED = re.compile(r"listening on (\S+):(\d+) for phones")
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Waits for a condition, `PATIENCE` seconds at the most."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            pytest.fail(f"did not happen within {PATIENCE:g} s: {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class Cluster:
+    """A cluster's state directory, changed as its administrator changes it."""
+
+    state: StateDirectory
+
+    def change(self, propose: Callable[[StateDirectory, Situation], Change]) -> None:
+        """Proposes a change and makes it."""
+        with self.state.lock(), closing(self.state.store()) as store:
+            commit(self.state, store, propose(self.state, read_situation(self.state, store)))
+
+    def set_mode(self, *, mixed: bool) -> None:
+        """utils ctl set-cluster mixed-mode | non-secure-mode."""
+        self.change(lambda state, now: propose_mode(state, now, mixed_mode=mixed))
+
+    def update_ctl(self, digest: Digest | None = None) -> None:
+        """utils ctl update CTLFile."""
+        self.change(lambda state, now: propose_ctl(state, now, digest=digest))
+
+    def update_itl(self, digest: Digest | None = None) -> None:
+        """A new ITL file."""
+        self.change(lambda state, now: propose_itl(state, now, digest=digest))
+
+    def regenerate(self, unit: Purpose) -> None:
+        """set cert regen UNIT."""
+        self.change(lambda state, now: propose_regeneration(state, now, unit))
+
+    def sign_with_tokens(self, tokens: Tokens) -> None:
+        """utils ctl update CTLFile, with the second of two hardware tokens."""
+        entries = [
+            token_entry(
+                token.certificate,
+                subject_name=f'cn="{name}        ";ou=IPCBU;o="Cisco Systems',
+                issuer_name=TOKEN_ISSUER,
+            )
+            for token, name in zip(tokens, ("SAST-ADN0054f509", "SAST-ADN008580ef"), strict=True)
+        ]
+        self.change(
+            lambda state, now: propose_ctl(
+                state, now, lambda given: token_source(given, entries, tokens[1], add_token=True)
+            )
+        )
+
+    def import_trust(self, unit: Purpose, certificate: bytes) -> None:
+        """set cert import trust UNIT FILE."""
+        with self.state.lock(), closing(self.state.store()) as store:
+            store.import_certificate(certificate, unit)
+
+    def delete_ctl(self) -> None:
+        """file delete tftp CTLFile.tlv."""
+        self.state.ctl_file.unlink()
+
+    def own(self, unit: Purpose) -> bytes:
+        """The publisher's certificate, X.509 DER."""
+        with closing(self.state.store()) as store:
+            return store.entries(own=True, unit=unit)[0].certificate.der
+
+
+@pytest.fixture(scope="session")
+def made_cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cluster in mixed mode whose lists every phone can verify, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "state"
+    initialise(path, Plan(name="cucm-1051-a-pub", address="127.0.0.1", organisation="OU=TAC;O=Cisco"))
+    made = Cluster(StateDirectory(path))
+    made.update_ctl(Digest.SHA1)
+    made.update_itl()
+    return path
+
+
+@pytest.fixture
+def cluster(made_cluster: Path, tmp_path: Path) -> Cluster:
+    """A fresh cluster."""
+    shutil.copytree(made_cluster, tmp_path / "cluster")
+    return Cluster(StateDirectory(tmp_path / "cluster"))
+
+
+@pytest.fixture
+def other_cluster(tmp_path: Path) -> Cluster:
+    """A cluster that has nothing to do with the first."""
+    initialise(tmp_path / "other", Plan(name="other-pub", address="127.0.0.1"))
+    return Cluster(StateDirectory(tmp_path / "other"))
+
+
+# -- services --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Running:
+    """A `tvs serve` process."""
+
+    process: subprocess.Popen[str]
+    endpoint: Endpoint
+    log: Path
+    seen: int = field(default=0)
+
+    def texts(self) -> list[str]:
+        """The debug lines so far, without time and level."""
+        lines = self.log.read_text("utf-8").splitlines()
+        return [line.split(" | debug ", 1)[1] for line in lines if " | debug " in line]
+
+    def new_texts(self) -> list[str]:
+        """The debug lines since the last call."""
+        texts = self.texts()
+        new, self.seen = texts[self.seen :], len(texts)
+        return new
+
+    def wait_for(self, text: str) -> None:
+        """Waits until a debug line holds `text`."""
+        wait_until(lambda: any(text in line for line in self.texts()[self.seen :]), f"log line with {text!r}")
+
+    def kill(self) -> None:
+        """Ends the service and all its processes, without a word to anybody."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts services: of a cluster, with options of `tvs serve`. They are ended with the test."""
+    started: list[Running] = []
+
+    def start(cluster: Cluster, *options: str) -> Running:
+        log = tmp_path / f"service-{len(started)}.log"
+        running = _started(cluster.state.path, log, options)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        running.kill()
+        if running.process.stdout is not None:
+            running.process.stdout.close()
+
+
+def _started(state: Path, log: Path, options: tuple[str, ...]) -> Running:
+    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state)]
+    defaults = {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--log-level": "debug", "--tls-profile": "legacy"}
+    for name, value in defaults.items():
+        command += [] if name in options else [name, value]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+        )
+    line = process.stdout.readline() if process.stdout is not None else ""
+    found = _ANNOUNCED.search(line)
+    if found is None:
+        process.kill()
+        process.wait(PATIENCE)
+        raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
+    return Running(process, Endpoint(found[1], int(found[2])), log)
+
+
+@pytest.fixture
+def free_port() -> Callable[[int], int]:
+    """A port of 127.0.0.1 that nobody has: (socket.SOCK_STREAM or SOCK_DGRAM)."""
+
+    def find(kind: int) -> int:
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return find
+
+
+@pytest.fixture
+def dead_server(free_port: Callable[[int], int]) -> Endpoint:
+    """A TVS server that is down."""
+    return Endpoint("127.0.0.1", free_port(socket.SOCK_STREAM))
+
+
+@pytest.fixture
+def tftp_server(require_program: RequireProgram, free_port: Callable[[int], int]) -> Iterator[Callable[[Path], str]]:
+    """Serves a directory with tftpd-hpa, a TFTP server that we did not write; gives its address for --from."""
+    program = require_program("in.tftpd")
+    if os.geteuid() != 0:
+        pytest.skip("in.tftpd changes its root directory and its user, which only root may")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(directory: Path) -> str:
+        port = free_port(socket.SOCK_DGRAM)
+        command = [program, "-L", "-4", "--address", f"127.0.0.1:{port}", "-s", str(directory)]
+        started.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True))
+        wait_until(lambda: _tftp_answers(port), "TFTP answer")
+        return f"tftp://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE)
+
+
+def _tftp_answers(port: int) -> bool:
+    """Whether a request for a file that is not there is answered with an error (RFC 1350, opcode 5)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        client.sendto(b"\0\x01is-it-up\0octet\0", ("127.0.0.1", port))
+        try:
+            return client.recv(600)[:2] == b"\0\x05"
+        except OSError:
+            return False
+
+
+# -- phones ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tvs() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the `tvs` command."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tvs", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def make_phone() -> Callable[..., Phone]:
+    """A phone in memory: (model, TVS servers, **settings)."""
+
+    def make(model: str = "CP-8861", *servers: Endpoint, **settings: object) -> Phone:
+        phone = Phone(MAC, find_model(model), **settings)  # type: ignore[arg-type] # forwarded
+        phone.flash.servers = servers
+        return phone
+
+    return make
