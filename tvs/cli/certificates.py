@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from certstore.purposes import Purpose, find_purpose
+from tvs.cli import own_certificates
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -18,8 +19,10 @@ from tvs.cli.common import (
     say_json,
     state_option,
     store_of,
+    unit_of,
 )
 from tvs.describe import certificate_fields, certificate_text
+from tvs.identity import MADE_HERE
 
 if TYPE_CHECKING:
     import argparse
@@ -47,12 +50,13 @@ def add_show_commands(show: Commands) -> None:
     ):
         parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.")
         parser.add_argument("name", metavar="NAME", help=_NAMES)
+        parser.add_argument("--pem", action="store_true", help="print the certificate itself, in PEM")
         parser.set_defaults(which=which)
         _finish(parser, _show)
 
 
 def add_set_commands(change: Commands) -> None:
-    """Adds `set cert import trust` and `set cert delete`."""
+    """Adds `set cert import`, `set cert regen` and `set cert delete`."""
     cert = change.add_parser("cert", help="change certificates").add_subparsers(
         title="what to do", metavar="ACTION", required=True
     )
@@ -69,6 +73,8 @@ def add_set_commands(change: Commands) -> None:
     trust.add_argument("file", type=Path, metavar="FILE", help="PEM (one or more certificates) or DER")
     trust.add_argument("--time-to-live", type=int, metavar="SECONDS", help="how long phones keep answers about it")
     _finish(trust, _import)
+    own_certificates.add_import(imports)
+    own_certificates.add_regen(cert)
     delete = cert.add_parser("delete", help="delete a certificate", description="Deletes a certificate from a unit.")
     delete.add_argument("unit", metavar="UNIT", help="unit, such as Phone-SAST-trust")
     delete.add_argument("name", metavar="NAME", help="name.pem, as `show cert list` prints it")
@@ -79,13 +85,6 @@ def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespa
     state_option(parser)
     json_option(parser)
     handled_by(parser, handler)
-
-
-def _unit(text: str) -> Purpose:
-    try:
-        return find_purpose(text)
-    except ValueError as error:
-        raise CommandError(str(error), USAGE) from None
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -102,7 +101,9 @@ def _list(arguments: argparse.Namespace) -> int:
 def _show(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
         entry = _find(store, arguments.name, own=arguments.which == "own")
-    if arguments.json:
+    if arguments.pem:
+        say(ssl.DER_cert_to_PEM_cert(entry.certificate.der).rstrip())
+    elif arguments.json:
         say_json({"unit": entry.unit, "name": entry.name, **certificate_fields(entry.certificate.der)})
     else:
         say(certificate_text(entry.certificate.der))
@@ -112,7 +113,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _find(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
     unit, slash, rest = name.partition("/")
     if slash:
-        return store.entry(_unit(unit), rest)
+        return store.entry(unit_of(unit), rest)
     plain = name.removesuffix(".pem").lower()
     entries = [entry for entry in store.entries(own=own) if entry.name.removesuffix(".pem").lower() == plain]
     if len(entries) == 1:
@@ -125,7 +126,7 @@ def _find(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    unit = _unit(arguments.purpose)
+    unit = unit_of(arguments.purpose)
     if unit.own:
         raise CommandError(f"{unit} is an own certificate's unit, no trust store; is {unit}-trust meant?", USAGE)
     if arguments.time_to_live is not None and not 1 <= arguments.time_to_live <= 0xFFFF_FFFF:
@@ -144,8 +145,14 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    unit = unit_of(arguments.unit)
+    if unit in MADE_HERE:
+        raise CommandError(
+            f"{unit} is an own certificate, which the cluster cannot be without; make another one with: "
+            f"tvs set cert regen {unit}"
+        )
     with store_of(arguments) as store:
-        entry = store.delete(_unit(arguments.unit), arguments.name)
+        entry = store.delete(unit, arguments.name)
     if arguments.json:
         say_json({"unit": entry.unit, "name": entry.name, "deleted": True})
     else:

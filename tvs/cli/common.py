@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from certstore.purposes import Purpose, find_purpose
 from tvs.config import default_state
 from tvs.state import StateDirectory
 
@@ -83,6 +84,14 @@ def store_of(arguments: argparse.Namespace) -> Iterator[CertificateStore]:
         store.close()
 
 
+def unit_of(text: str) -> Purpose:
+    """The unit of that name. Raises `CommandError`."""
+    try:
+        return find_purpose(text)
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
+
+
 def say(text: str = "") -> None:
     """A line on standard output."""
     sys.stdout.write(text + "\n")
@@ -100,13 +109,19 @@ def progress(text: str) -> None:
 
 
 def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> bool:
-    """Asks a question whose answer may be given beforehand with --yes; anything but yes is no."""
+    """Asks a question whose answer may be given beforehand with --yes; anything but yes is no.
+
+    An answer that does not come from a terminal is printed behind the question, so that a transcript is whole.
+    """
     if arguments.yes:
         say(f"{question}{yes[0]}")
         return True
     sys.stdout.write(question)
     sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in yes
+    answer = sys.stdin.readline()
+    if not (sys.stdin.isatty() and answer):
+        say(answer.strip())
+    return answer.strip().lower() in yes
 
 
 def handled_by(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:

@@ -13,7 +13,7 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli import certificates, init, lists, phone, query, serve, tls, tokens
+from tvs.cli import certificates, ctl, init, lists, nodes, own_certificates, phone, query, serve, sql, tls, tokens
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.state import StateError
@@ -48,15 +48,23 @@ def parser() -> argparse.ArgumentParser:
     init.add_commands(commands)
     query.add_commands(commands)
     phone.add_commands(commands)
-    show = commands.add_parser("show", help="show trust lists and certificates").add_subparsers(
+    show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )
-    change = commands.add_parser("set", help="change certificates").add_subparsers(
+    change = commands.add_parser("set", help="change certificates and nodes").add_subparsers(
         title="what to change", metavar="WHAT", required=True
     )
+    utils = commands.add_parser("utils", help="mode of the cluster, CTL and ITL files").add_subparsers(
+        title="of what", metavar="WHAT", required=True
+    )
+    ctl.add_commands(commands, utils)
+    sql.add_commands(commands)
+    nodes.add_show_commands(show)
+    nodes.add_set_commands(change)
     lists.add_show_commands(show)
     certificates.add_show_commands(show)
     certificates.add_set_commands(change)
+    own_certificates.add_requests(change, show)
     tls.add_commands(show)
     tokens.add_show_commands(show)
     return root

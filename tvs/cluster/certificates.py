@@ -50,9 +50,8 @@ def propose_regeneration(
         unit: one of `MADE_HERE`.
         kind: of the new key; None is that of the old one.
     """
-    check_unit(unit)
+    key = new_key(unit, situation, kind)
     old, publisher = situation.require(unit), situation.publisher
-    key = make_key(_checked_kind(unit, kind or key_type(old)))
     certificate = self_signed(
         key,
         successor_subject(unit, old),
@@ -70,10 +69,13 @@ def check_unit(unit: Purpose) -> None:
         raise StateError(f"{unit} certificates are not made here; those of {', '.join(MADE_HERE)} are")
 
 
-def _checked_kind(unit: Purpose, kind: KeyType) -> KeyType:
-    if unit in LIST_SIGNERS and kind is KeyType.P256:
+def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
+    """A new key for a certificate of the publisher; None is the kind of the present one. Raises `StateError`."""
+    check_unit(unit)
+    wanted = kind or key_type(situation.require(unit))
+    if unit in LIST_SIGNERS and wanted is KeyType.P256:
         raise StateError(f"{unit} signs trust lists, which only RSA keys can; choose rsa2048 or rsa4096")
-    return kind
+    return make_key(wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,18 +171,17 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
     """
     config = load_config({"state": str(state.path)})
     elsewhere = config.ctl_path.absolute() != state.ctl_file.absolute()
-    with store.transaction():  # one moment: nobody writes in between
-        return Situation(
-            nodes=tuple(store.nodes()),
-            entries=tuple(store.entries()),
-            mixed_mode=store.parameter(SECURITY_MODE) == "1",
-            digest=_digest(store.parameter(LIST_DIGEST)),
-            ctl=read_list(state.ctl_file),
-            itl=read_list(state.itl_file),
-            watched=read_list(config.ctl_path) if elsewhere else None,
-            watches_other=elsewhere,
-            profile=profile or config.tls_profile,
-        )
+    return Situation(
+        nodes=tuple(store.nodes()),
+        entries=tuple(store.entries()),
+        mixed_mode=store.parameter(SECURITY_MODE) == "1",
+        digest=_digest(store.parameter(LIST_DIGEST)),
+        ctl=read_list(state.ctl_file),
+        itl=read_list(state.itl_file),
+        watched=read_list(config.ctl_path) if elsewhere else None,
+        watches_other=elsewhere,
+        profile=profile or config.tls_profile,
+    )
 
 
 def read_list(path: Path) -> bytes | None:

@@ -1,0 +1,116 @@
+"""What the commands have in common that change trust lists, certificates or nodes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctlcache.signing import Digest
+from tvs.administration import CURRENT, Outlook, carry_out
+from tvs.cli.common import USAGE, CommandError, confirm, state_of, state_option
+from tvs.plan import PhoneKind, Severity, parse_kinds
+from tvs.tls import TLSProfile
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.administration import Propose
+    from tvs.cluster import Change
+    from tvs.plan import Plan
+
+DIGESTS = {"sha1": Digest.SHA1, "sha256": Digest.SHA256, "sha512": Digest.SHA512}
+STATUSES = """\
+Before anything is written, what phones will do is found out (see: tvs ctl plan); if phones would be lost, nothing
+is changed.
+
+exit statuses:
+  0 done    1 not done: answered no, phones would be lost, or it failed    2 wrong usage
+"""
+
+
+def yes_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--yes`."""
+    parser.add_argument("-y", "--yes", action="store_true", help="answer the question with yes")
+
+
+def change_options(parser: argparse.ArgumentParser, *, digest: bool = False) -> None:
+    """Adds the options of a command that changes something."""
+    state_option(parser)
+    yes_option(parser)
+    parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
+    outlook_options(parser)
+    if digest:
+        digest_option(parser)
+
+
+def digest_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--digest`."""
+    parser.add_argument(
+        "--digest",
+        choices=list(DIGESTS),
+        help="digest of the signatures of trust lists, from now on: sha1 for every phone, sha512 for those that know "
+        "it (7800, 8800 series); default: the one of last time, at first sha512",
+    )
+
+
+def outlook_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what a plan is made from."""
+    parser.add_argument(
+        "--held",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a CTL or ITL file that phones hold; may be given several times. 'current': they hold the current files "
+        "(default: the current ones, and those that were replaced within a day)",
+    )
+    parser.add_argument(
+        "--phones",
+        metavar="KINDS",
+        help=f"kinds of phones in this cluster: {', '.join(PhoneKind)} (default: see tvs set phones)",
+    )
+    parser.add_argument(
+        "--tls-profile",
+        type=TLSProfile,
+        choices=list(TLSProfile),
+        metavar="PROFILE",
+        help="TLS profile of the service, where its command line names one",
+    )
+
+
+def digest_of(arguments: argparse.Namespace) -> Digest | None:
+    """The digest that was given, if one was."""
+    return DIGESTS[arguments.digest] if arguments.digest else None
+
+
+def outlook_of(arguments: argparse.Namespace) -> Outlook:
+    """What the plan is made from. Raises `CommandError`."""
+    only_current = arguments.held == [CURRENT]
+    try:
+        phones = parse_kinds(arguments.phones) if arguments.phones else None
+    except ValueError as error:
+        raise CommandError(f"--phones {error}", USAGE) from None
+    return Outlook(
+        held=() if only_current else tuple(Path(name) for name in arguments.held),
+        only_current=only_current,
+        phones=phones,
+        profile=arguments.tls_profile,
+    )
+
+
+def ask(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> None:
+    """Asks; raises `CommandError` for anything but yes."""
+    if not confirm(question, arguments, yes=yes):
+        raise CommandError("the answer was not yes; nothing was changed")
+
+
+def make_change(arguments: argparse.Namespace, propose: Propose) -> Change:
+    """Plans and makes a change. Raises `PhonesLost` and others."""
+    return carry_out(state_of(arguments), propose, outlook_of(arguments), force=arguments.force, on_plan=_warn)
+
+
+def _warn(plan: Plan) -> None:
+    """What an administrator should know all the same: on standard error, results stay as scripts know them."""
+    for finding in plan.findings:
+        if finding.severity is Severity.WARNING:
+            sys.stderr.write(f"tvs: warning: {finding.code}: {finding.sentence}. Way out: {finding.way_out}.\n")

@@ -1,0 +1,166 @@
+"""`tvs set node …`, `tvs show nodes`, `tvs set phones`, `tvs show phones`: what the cluster consists of."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.certificate import read_certificate_file
+from certstore.purposes import Purpose
+from certstore.store import Node
+from tvs.administration import phone_kinds, set_phone_kinds
+from tvs.cli.changes import STATUSES, ask, change_options, make_change
+from tvs.cli.common import (
+    OK,
+    USAGE,
+    CommandError,
+    handled_by,
+    json_option,
+    say,
+    say_json,
+    state_of,
+    state_option,
+    store_of,
+)
+from tvs.cluster import propose_no_node, propose_node
+from tvs.plan import PhoneKind, parse_kinds
+from tvs.tables import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from certstore.store import CertificateStore
+    from tvs.cli.common import Commands
+
+_NODE_EPILOG = f"""\
+A node makes its own keys, which stay on it (tvs init there); its certificates come here as files:
+  tvs show cert own CallManager --pem > CallManager.pem         on the node
+Without them the node is not in the trust lists; later: tvs set cert import own UNIT FILE --node NAME
+
+example:
+  tvs set node add cucm-sub1 --address 192.0.2.11 --call-manager CallManager.pem --tvs TVS.pem
+
+The CTL file gets the node with the next: tvs utils ctl update CTLFile
+{STATUSES}"""
+
+
+def add_set_commands(change: Commands) -> None:
+    """Adds `set node add|delete` and `set phones`."""
+    node = change.add_parser("node", help="add or delete a node").add_subparsers(
+        title="what to do", metavar="ACTION", required=True
+    )
+    add = node.add_parser(
+        "add", help="add a subscriber", description="Adds a subscriber to the cluster.", epilog=_NODE_EPILOG
+    )
+    add.add_argument("name", metavar="NAME", help="host name")
+    add.add_argument("--address", required=True, metavar="IP", help="IPv4 or IPv6 address")
+    add.add_argument("--call-manager", type=Path, metavar="FILE", help="its CallManager certificate, PEM or DER")
+    add.add_argument("--tvs", type=Path, metavar="FILE", help="its TVS certificate, PEM or DER")
+    change_options(add)
+    handled_by(add, _add)
+    delete = node.add_parser(
+        "delete",
+        help="delete a subscriber",
+        description="Deletes a subscriber and its certificates from the cluster and from the ITL file.",
+        epilog=STATUSES,
+    )
+    delete.add_argument("name", metavar="NAME", help="host name")
+    change_options(delete)
+    handled_by(delete, _delete)
+    phones = change.add_parser(
+        "phones",
+        help="which kinds of phones the cluster has",
+        description="Says which kinds of phones the cluster has. Changes that would lose such phones are stopped.",
+        epilog=f"{_kinds_text()}\n\nexample:\n  tvs set phones with-tvs tls1.0",
+    )
+    phones.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(PhoneKind))
+    state_option(phones)
+    handled_by(phones, _set_phones)
+
+
+def _kinds_text() -> str:
+    return "kinds:\n" + "\n".join(f"  {kind:<12} {kind.phones}" for kind in PhoneKind)
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show nodes` and `show phones`."""
+    for name, help_text, handler in (
+        ("nodes", "nodes of the cluster", _show),
+        ("phones", "kinds of phones that the cluster has", _show_phones),
+    ):
+        parser = show.add_parser(name, help=help_text, description=f"Shows the {help_text}.")
+        state_option(parser)
+        json_option(parser)
+        handled_by(parser, handler)
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    node = Node(name=arguments.name, address=arguments.address, publisher=False)
+    call_manager, tvs = _one(arguments.call_manager), _one(arguments.tvs)
+    make_change(arguments, partial(propose_node, node=node, call_manager=call_manager, tvs=tvs))
+    say(f"Successfully added node {node.name}.")
+    return OK
+
+
+def _one(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    certificates = read_certificate_file(path)
+    if len(certificates) != 1:
+        raise CommandError(f"{path} holds {len(certificates)} certificates; give the node's own alone")
+    return certificates[0]
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
+    make_change(arguments, partial(propose_no_node, name=arguments.name))
+    say(f"Successfully deleted node {arguments.name}.")
+    return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        nodes = [_described(store, node) for node in store.nodes()]
+    if arguments.json:
+        say_json(nodes)
+        return OK
+    columns = ("Name", "Address", "Type", "CallManager", "TVS")
+    say(table(columns, [tuple(node.values()) for node in nodes]))
+    return OK
+
+
+def _described(store: CertificateStore, node: Node) -> dict[str, str]:
+    ends = {
+        entry.unit: f"until {entry.certificate.not_after:%Y-%m-%d}"
+        for entry in store.entries(own=True)
+        if (entry.node or "").lower() == node.name.lower()
+    }
+    return {
+        "name": node.name,
+        "address": node.address,
+        "type": "Publisher" if node.publisher else "Subscriber",
+        "call_manager": ends.get(Purpose.CallManager, "none"),
+        "tvs": ends.get(Purpose.TVS, "none"),
+    }
+
+
+def _set_phones(arguments: argparse.Namespace) -> int:
+    try:
+        kinds = parse_kinds(" ".join(arguments.kinds))
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
+    set_phone_kinds(state_of(arguments), kinds)
+    say(f"The cluster has: {', '.join(sorted(kinds))}")
+    return OK
+
+
+def _show_phones(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        kinds = phone_kinds(store)
+    if arguments.json:
+        say_json({kind.value: kind in kinds for kind in PhoneKind})
+        return OK
+    for kind in PhoneKind:
+        say(f"{kind:<12} {'yes' if kind in kinds else 'no':<4} {kind.phones}")
+    return OK

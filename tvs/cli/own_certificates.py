@@ -1,0 +1,125 @@
+"""`tvs set cert regen`, `tvs set cert import own`, `tvs set csr gen`, `tvs show csr own`: the own certificates."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.certificate import read_certificate_file
+from tvs.administration import make_request
+from tvs.cli.changes import STATUSES, ask, change_options, make_change
+from tvs.cli.common import OK, CommandError, handled_by, say, state_of, state_option, unit_of
+from tvs.cluster import propose_import, propose_regeneration
+from tvs.identity import MADE_HERE, KeyType
+from tvs.state import load_private_key
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+_UNITS = ", ".join(MADE_HERE)
+_AFTER_REGENERATION = (
+    "After CallManager or CAPF, in mixed mode: tvs utils ctl update CTLFile",
+    "After TVS: systemctl reload tvs, or SIGHUP, so that the service presents it",
+    "\nexample:\n  tvs set cert regen CallManager\n",
+    STATUSES,
+)
+
+
+def add_regen(cert: Commands) -> None:
+    """Adds `set cert regen`."""
+    regen = cert.add_parser(
+        "regen",
+        help="make an own certificate again",
+        description="Makes a new self-signed certificate of this node with a new key, and the ITL file that it needs.",
+        epilog="\n".join(_AFTER_REGENERATION),
+    )
+    regen.add_argument("unit", metavar="UNIT", help=_UNITS)
+    regen.add_argument(
+        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
+    )
+    change_options(regen)
+    handled_by(regen, _regen)
+
+
+def add_import(imports: Commands) -> None:
+    """Adds `set cert import own`."""
+    own = imports.add_parser(
+        "own",
+        help="import an own certificate",
+        description="Imports an own certificate that an authority issued, and its chain into the unit's trust store.",
+        epilog="examples:\n"
+        "  tvs set csr gen CallManager > request.pem       have it signed, then\n"
+        "  tvs set cert import own CallManager issued-with-chain.pem\n"
+        f"  tvs set cert import own TVS sub1-TVS.pem --node cucm-sub1\n\n{STATUSES}",
+    )
+    own.add_argument("unit", metavar="UNIT", help=_UNITS)
+    own.add_argument("file", type=Path, metavar="FILE", help="PEM (the certificate and its chain) or DER")
+    own.add_argument("--key", type=Path, metavar="FILE", help="its private key, where it was not made here")
+    own.add_argument("--node", metavar="NAME", help="whose it is (default: the publisher's)")
+    change_options(own)
+    handled_by(own, _import)
+
+
+def add_requests(change: Commands, show: Commands) -> None:
+    """Adds `set csr gen` and `show csr own`."""
+    gen = (
+        change.add_parser("csr", help="make a certificate signing request")
+        .add_subparsers(title="what to do", metavar="ACTION", required=True)
+        .add_parser(
+            "gen",
+            help="make a certificate signing request",
+            description="Makes a key and a certificate signing request, and prints the request.",
+        )
+    )
+    own = (
+        show.add_parser("csr", help="certificate signing requests")
+        .add_subparsers(title="which", metavar="WHICH", required=True)
+        .add_parser("own", help="the last request of a unit", description="Prints the last request of a unit.")
+    )
+    for parser in (gen, own):
+        parser.add_argument("unit", metavar="UNIT", help=_UNITS)
+        state_option(parser)
+    gen.add_argument(
+        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
+    )
+    handled_by(gen, _request)
+    handled_by(own, _show_request)
+
+
+def _regen(arguments: argparse.Namespace) -> int:
+    unit = unit_of(arguments.unit)
+    say(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}")
+    ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
+    make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key))
+    say(f"Successfully Regenerated Certificate for {unit}.")
+    say(f"You must restart services related to {unit} for the regenerated certificates to become active.")
+    return OK
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    unit = unit_of(arguments.unit)
+    certificates = read_certificate_file(arguments.file)
+    key = load_private_key(arguments.key) if arguments.key else None
+    propose = partial(propose_import, unit=unit, certificates=certificates, key=key, node=arguments.node)
+    make_change(arguments, propose)
+    say(f"Successfully imported certificate for {unit}.")
+    say(f"You must restart services related to {unit} for the imported certificates to become active.")
+    return OK
+
+
+def _request(arguments: argparse.Namespace) -> int:
+    say(make_request(state_of(arguments), unit_of(arguments.unit), arguments.key).rstrip())
+    return OK
+
+
+def _show_request(arguments: argparse.Namespace) -> int:
+    unit, state = unit_of(arguments.unit), state_of(arguments)
+    state.require()
+    path = state.request_file(unit)
+    if not path.exists():
+        raise CommandError(f"there is no request of {unit}; make one with: tvs set csr gen {unit}")
+    say(path.read_text("ascii").rstrip())
+    return OK

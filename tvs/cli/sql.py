@@ -1,0 +1,47 @@
+"""`tvs run sql`: a query of the certificate database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_option, store_of
+from tvs.tables import table
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+_EPILOG = """\
+Only SELECT statements can be run; they change nothing. The tables: certificate, certificatehashmap,
+certificatetrustrolemap, certificateservicecertificatemap, typecertificateservice, typetrustrole, processnode,
+processconfig.
+
+examples:
+  tvs run sql "select paramname,paramvalue from processconfig where paramname='ClusterSecurityMode'"
+  tvs run sql 'select name, address from processnode'
+
+exit statuses: 0 done, 1 the statement cannot be run, 2 wrong usage.
+"""
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `run sql`."""
+    run = commands.add_parser("run", help="query the database").add_subparsers(
+        title="what to run", metavar="WHAT", required=True
+    )
+    sql = run.add_parser("sql", help="a SELECT statement", description="Runs a SELECT statement.", epilog=_EPILOG)
+    sql.add_argument("statement", nargs="+", metavar="STATEMENT", help="the statement, in quotes")
+    state_option(sql)
+    json_option(sql)
+    handled_by(sql, _run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    with store_of(arguments) as store:
+        columns, rows = store.select(" ".join(arguments.statement))
+    if arguments.json:
+        say_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        say(table(columns, rows))
+    return OK

@@ -1,0 +1,185 @@
+"""What a phone does when it boots, without a phone: the order of the published traces, on values.
+
+What makes a phone take a list is decided by the same functions as in the phone emulator (`tvs.phone.trust`); what
+TVS answers, by the service's own verifier.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from ctlcache.keys import load_certificate
+from proto.roles import role_name
+from tvs.phone.trust import Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
+from tvs.plan.answers import tvs_answer
+from tvs.tls import PROFILES, TLSProfile
+
+if TYPE_CHECKING:
+    from ctlcache.trustlist import TrustList
+    from tvs.cluster.situation import Situation
+    from tvs.plan.answers import Answer
+    from tvs.plan.phones import Held, PhoneKind
+
+
+class Decision(StrEnum):
+    """What a phone does with a list: a closed set."""
+
+    NOT_USED = "not-used"
+    """This kind of phone does not fetch it."""
+    NOT_FOUND = "not-found"
+    """There is none to fetch; the phone keeps what it has."""
+    UNCHANGED = "unchanged"
+    """It has exactly this one."""
+    FIRST = "accepts-first"
+    """It had no list at all, and takes the first on trust."""
+    OWN_LIST = "accepts-by-own-list"
+    TVS = "accepts-after-asking-tvs"
+    REFUSES = "refuses"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOutcome:
+    """What becomes of one fetched list.
+
+    Attributes:
+        decision: what the phone does.
+        refusal: why it refuses.
+        sentence: the same for people; empty where it does not.
+        answer: what TVS answered, where it was asked.
+    """
+
+    decision: Decision
+    refusal: Refusal | None = None
+    sentence: str = ""
+    answer: Answer | None = None
+
+    @property
+    def text(self) -> str:
+        """For people: a few words."""
+        words = _WORDS[self.decision]
+        if self.decision is Decision.TVS and self.answer is not None:
+            roles = ", ".join(role_name(role) for role in self.answer.roles)
+            return f"{words}: {self.answer.name} ({roles}; from the {self.answer.source.upper()} cache)"
+        return f"{words}: {self.sentence}" if self.sentence else words
+
+
+_WORDS = {
+    Decision.NOT_USED: "not used",
+    Decision.NOT_FOUND: "not there, keeps its own",
+    Decision.UNCHANGED: "has it already",
+    Decision.FIRST: "accepts it as its first",
+    Decision.OWN_LIST: "accepts by its own list",
+    Decision.TVS: "accepts after asking TVS",
+    Decision.REFUSES: "refuses",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootOutcome:
+    """What becomes of a phone that boots.
+
+    Attributes:
+        ctl, itl: of the two lists.
+        held: what it holds afterwards.
+    """
+
+    ctl: ListOutcome
+    itl: ListOutcome
+    held: Held
+
+    @property
+    def refused(self) -> bool:
+        """Whether it refuses a list, and so keeps an old one."""
+        return Decision.REFUSES in (self.ctl.decision, self.itl.decision)
+
+
+def boot(held: Held, situation: Situation, kind: PhoneKind) -> BootOutcome:
+    """What a phone of this kind does that holds these lists and finds this situation."""
+    phone = _Phone(kind=kind, itl_at_boot=held.itl if kind.model.tvs else None, situation=situation)
+    itl = held.itl if kind.model.tvs else None
+    ctl_outcome = phone.check(situation.ctl, held.ctl, (held.ctl, itl))
+    ctl = situation.ctl if _accepted(ctl_outcome) else held.ctl
+    if kind.model.tvs:
+        itl_outcome = phone.check(situation.itl, itl, (ctl, itl))
+    else:
+        itl_outcome = ListOutcome(decision=Decision.NOT_USED)
+    itl = situation.itl if _accepted(itl_outcome) else itl
+    return BootOutcome(ctl=ctl_outcome, itl=itl_outcome, held=replace(held, ctl=ctl, itl=itl))
+
+
+def _accepted(outcome: ListOutcome) -> bool:
+    return outcome.decision in (Decision.FIRST, Decision.OWN_LIST, Decision.TVS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Phone:
+    """A phone during its boot: it asks the TVS servers that its ITL knew when it began."""
+
+    kind: PhoneKind
+    itl_at_boot: bytes | None
+    situation: Situation
+
+    def check(
+        self, fetched: bytes | None, present: bytes | None, installed: tuple[bytes | None, bytes | None]
+    ) -> ListOutcome:
+        """What becomes of one list.
+
+        Args:
+            fetched: its bytes; None where there is none.
+            present: the one of the same kind that is installed.
+            installed: all that are, the CTL first.
+        """
+        if fetched is None:
+            return ListOutcome(decision=Decision.NOT_FOUND)
+        if fetched == present:
+            return ListOutcome(decision=Decision.UNCHANGED)
+        try:
+            return self._vouched(inspect(fetched, self.kind.model), [data for data in installed if data is not None])
+        except Refused as refused:
+            return ListOutcome(decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence)
+
+    def _vouched(self, fetched: TrustList, installed: list[bytes]) -> ListOutcome:
+        if not installed:
+            return ListOutcome(decision=Decision.FIRST)
+        for data in installed:
+            trust_list = verified(data).trust_list
+            if trust_list is not None and vouches(trust_list, fetched):
+                return ListOutcome(decision=Decision.OWN_LIST)
+        self._require_tvs()
+        answer = tvs_answer(self.situation, fetched.header)
+        if answer is None:
+            raise Refused(Refusal.UNKNOWN_SIGNER, "TVS does not know its signer")
+        try:
+            check_answer(fetched, answer.certificate, answer.roles)
+        except Refused as refused:
+            return ListOutcome(
+                decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence, answer=answer
+            )
+        return ListOutcome(decision=Decision.TVS, answer=answer)
+
+    def _require_tvs(self) -> None:
+        """Raises `Refused` where this phone cannot ask a TVS server of the cluster."""
+        if not self.kind.model.tvs:
+            raise Refused(
+                Refusal.NO_TVS_SUPPORT, "its signer is in no list that the phone holds, and it does not ask TVS"
+            )
+        known = frozenset[bytes]() if self.itl_at_boot is None else tvs_certificates(self.itl_at_boot)
+        if not known:
+            raise Refused(Refusal.NO_TVS_RECORD, "the phone's ITL has no TVS record: it knows no TVS server to ask")
+        servers = known & self.situation.tvs_certificates
+        if not servers:
+            raise Refused(Refusal.TVS_UNTRUSTED, "the certificate of no TVS server is in the phone's ITL")
+        if self.kind.tls10 and not any(serves_tls10(self.situation, server) for server in servers):
+            raise Refused(Refusal.TVS_UNREACHABLE, "no TVS server speaks TLS 1.0 with this phone")
+
+
+def serves_tls10(situation: Situation, certificate: bytes) -> bool:
+    """Whether a TVS server with this certificate answers TLS 1.0 phones: they know RSA key exchange only."""
+    if PROFILES[situation.profile].minimum > PROFILES[TLSProfile.LEGACY].minimum:
+        return False
+    loaded = load_certificate(certificate)
+    return loaded is not None and isinstance(loaded.public_key(), rsa.RSAPublicKey)

@@ -1,0 +1,79 @@
+"""From what phones refuse to findings: which code, which sentence, which way out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.phone.trust import Refusal
+from tvs.plan.model import Code, Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tvs.plan.boot import ListOutcome
+    from tvs.plan.model import PhoneOutcome
+    from tvs.plan.phones import PhoneKind
+
+_CODES = {
+    Refusal.TOO_LARGE: Code.LIST_TOO_LARGE,
+    Refusal.DAMAGED: Code.LIST_DAMAGED,
+    Refusal.BAD_SIGNATURE: Code.LIST_DAMAGED,
+    Refusal.DIGEST: Code.DIGEST_UNKNOWN,
+    Refusal.NO_TVS_SUPPORT: Code.PHONES_WITHOUT_TVS,
+    Refusal.NO_TVS_RECORD: Code.TVS_NOT_IN_ITL,
+    Refusal.TVS_UNTRUSTED: Code.TVS_NOT_IN_ITL,
+    Refusal.TVS_UNREACHABLE: Code.TVS_TLS,
+    Refusal.UNKNOWN_SIGNER: Code.SIGNER_UNKNOWN,
+    Refusal.WRONG_CERTIFICATE: Code.SIGNER_DIFFERENT,
+}
+WAYS_OUT = {
+    Code.SIGNER_UNKNOWN: (
+        "load the signer's certificate first: tvs set cert import trust Phone-SAST-trust FILE; "
+        "or have the list signed by a signer that phones hold"
+    ),
+    Code.SIGNER_NOT_SAST: (
+        "load the signer's certificate where it gives the role SAST: "
+        "tvs set cert import trust Phone-SAST-trust FILE, and delete it elsewhere"
+    ),
+    Code.SIGNER_DIFFERENT: (
+        "TVS has another certificate with the signer's serial number and issuer: delete that one with "
+        "tvs set cert delete UNIT NAME, then load the signer's"
+    ),
+    Code.TVS_NOT_IN_ITL: (
+        "phones still know ITLRecovery: sign with it (tvs utils itl reset localkey, in mixed mode also "
+        "tvs utils ctl reset localkey), restart the phones, then go on; one certificate at a time"
+    ),
+    Code.TVS_TLS: (
+        'serve TLS 1.0 (tls_profile = "legacy" in tvs.toml), with an RSA key (tvs set cert regen TVS --key rsa2048)'
+    ),
+    Code.PHONES_WITHOUT_TVS: (
+        "keep a signer that these phones hold (a hardware token survives regenerations), "
+        "or delete the trust list of each such phone by hand afterwards"
+    ),
+    Code.LIST_TOO_LARGE: "take nodes out (tvs set node delete) or use smaller keys: 64 KB are about 39 certificates",
+    Code.LIST_DAMAGED: "make the list again: tvs utils ctl update CTLFile, or tvs utils itl update ITLFile",
+    Code.DIGEST_UNKNOWN: "sign with SHA-1, which every phone knows: --digest sha1",
+}
+
+
+def refusals(outcomes: Iterable[PhoneOutcome], counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+    """A finding for each cause of refusals, list and kind of phones; errors where the kind counts."""
+    for outcome in outcomes:
+        for name, fetched in ((CTL_NAME, outcome.boot.ctl), (ITL_NAME, outcome.boot.itl)):
+            if fetched.refusal is not None:
+                yield _finding(outcome, name, fetched, counted)
+
+
+def _finding(outcome: PhoneOutcome, name: str, fetched: ListOutcome, counted: frozenset[PhoneKind]) -> Finding:
+    code = _code(fetched)
+    severity = Severity.ERROR if outcome.kind in counted else Severity.NOTE
+    whose = f"{name}: refused by {outcome.kind.phones}"
+    return Finding(code=code, severity=severity, sentence=f"{whose}: {fetched.sentence}", way_out=WAYS_OUT[code])
+
+
+def _code(fetched: ListOutcome) -> Code:
+    """The signer of a list may be no SAST in the list itself, or in TVS's answer."""
+    if fetched.refusal is Refusal.NOT_SAST:
+        return Code.SIGNER_NOT_SAST if fetched.answer is not None else Code.LIST_DAMAGED
+    return _CODES.get(fetched.refusal, Code.LIST_DAMAGED) if fetched.refusal else Code.LIST_DAMAGED

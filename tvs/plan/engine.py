@@ -1,0 +1,114 @@
+"""What phones will do: a pure function of what they hold and of the situations before and after a change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certstore.index import serial_text
+from ctlcache.signing import Digest
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.plan import findings as found
+from tvs.plan.boot import boot
+from tvs.plan.causes import refusals
+from tvs.plan.model import Finding, PhoneOutcome, Plan, Severity
+from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from tvs.cluster.situation import Situation
+    from tvs.plan.phones import Held
+
+NO_CHANGE = "nothing"
+
+
+def plan_change(
+    held: Sequence[Held],
+    before: Situation,
+    after: Situation,
+    now: datetime,
+    *,
+    later: Situation | None = None,
+    phones: frozenset[PhoneKind] = DEFAULT_KINDS,
+    title: str = NO_CHANGE,
+) -> Plan:
+    """What phones will do that boot after a change.
+
+    Args:
+        held: the lists that phones hold; one for each state that phones may be in.
+        before: the situation now.
+        after: the situation after the change; the same where nothing changes.
+        now: the time, with its zone.
+        later: where a second step must follow, the situation after it; phones boot after the first, after both
+            or only after the second.
+        phones: the kinds of phones that count; the others are reported, and are no reason to stop.
+        title: the change, for people.
+    """
+    steps = (after,) if later is None else (after, later)
+    outcomes = tuple(_outcomes(held, steps))
+    last = steps[-1]
+    findings = [
+        *refusals(outcomes, phones),
+        *found.changed_together(held, last, outcomes, phones),
+        *found.unloadable(last, phones),
+        *found.tvs_not_in_itl(held, last),
+        *found.signer_unknown(last),
+        *found.nodes(last),
+        *found.ctl_file(last),
+        *found.expiry(last, now),
+        *found.outdated(last),
+        *found.profile(last, phones),
+    ]
+    return Plan(
+        title=title,
+        steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
+        phones=phones,
+        lists=tuple(_lists(before, last)),
+        outcomes=outcomes,
+        findings=tuple(_worst_first(findings)),
+    )
+
+
+def _outcomes(held: Sequence[Held], steps: Sequence[Situation]) -> Iterator[PhoneOutcome]:
+    for kind in PhoneKind:
+        for lists in held:
+            first = boot(lists, steps[0], kind)
+            yield PhoneOutcome(kind=kind, held=lists.name, step=0, boot=first)
+            for number, situation in enumerate(steps[1:], 1):
+                yield PhoneOutcome(kind=kind, held=lists.name, step=number, boot=boot(first.held, situation, kind))
+                yield PhoneOutcome(kind=kind, held=lists.name, step=number, boot=boot(lists, situation, kind))
+
+
+def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Each once; of two that say the same of the same, the worse one."""
+    order = list(Severity)
+    best: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.sentence)
+        if key not in best or order.index(finding.severity) < order.index(best[key].severity):
+            best[key] = finding
+    return sorted(best.values(), key=lambda finding: order.index(finding.severity))
+
+
+def _lists(before: Situation, after: Situation) -> Iterator[str]:
+    for name, old, new in ((CTL_NAME, before.ctl, after.ctl), (ITL_NAME, before.itl, after.itl)):
+        if old == new:
+            yield f"{name}: {_described(new)}"
+        else:
+            yield f"{name}: {_described(old)} -> {_described(new)}"
+
+
+def _described(data: bytes | None) -> str:
+    trust_list = found.parsed(data)
+    if data is None:
+        return "none"
+    if trust_list is None:
+        return f"{len(data)} bytes, damaged or not verified"
+    header = trust_list.header
+    signer = f"{header.signer_name} {serial_text(header.serial_number)}"
+    return f"{len(data)} bytes, {len(trust_list.records)} records, {_digest(header.digest)}, signed by {signer}"
+
+
+def _digest(code: int) -> str:
+    return Digest(code).name.replace("SHA", "SHA-")

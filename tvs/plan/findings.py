@@ -1,0 +1,239 @@
+"""What is found in a situation and a change, beside what phones refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError
+from certstore.purposes import Purpose
+from ctlcache.entries import itl_entries, tokenless_ctl_entries
+from ctlcache.signing import verify
+from proto.roles import TrustRole
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.identity import MADE_HERE
+from tvs.phone.trust import Refused, inspect, tvs_certificates
+from tvs.plan.answers import tvs_answer
+from tvs.plan.causes import WAYS_OUT
+from tvs.plan.model import Code, Finding, Severity
+from tvs.plan.phones import PhoneKind
+from tvs.tls import PROFILES, TLSProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from ctlcache.trustlist import Record, TrustList
+    from tvs.cluster.situation import Situation
+    from tvs.plan.model import PhoneOutcome
+    from tvs.plan.phones import Held
+
+SOON_DAYS = 30
+"""Days before the end of a certificate from which on it is said to expire soon."""
+_SIGNERS = (Purpose.CallManager, Purpose.ITLRecovery)
+
+
+def parsed(data: bytes | None) -> TrustList | None:
+    """A list that verifies; None where it does not, or there is none."""
+    verification = verify(data) if data is not None else None
+    return verification.trust_list if verification is not None and verification.ok else None
+
+
+# -- between what phones hold and what they find --------------------------------------------------------------
+
+
+def changed_together(
+    held: Sequence[Held], after: Situation, outcomes: Sequence[PhoneOutcome], counted: frozenset[PhoneKind]
+) -> Iterator[Finding]:
+    """Two or three of CallManager, TVS and ITLRecovery are others than in an ITL that phones hold."""
+    lost = {outcome.held for outcome in outcomes if outcome.kind in counted and outcome.boot.refused}
+    names: dict[tuple[str, bool], list[str]] = {}
+    for lists in held:
+        changed = _changed(lists, after)
+        if len(changed) > 1:
+            names.setdefault((_joined(changed), lists.name in lost), []).append(lists.itl_name)
+    for (changed_text, is_lost), itls in names.items():
+        yield Finding(
+            code=Code.CHANGED_TOGETHER,
+            severity=Severity.ERROR if is_lost else Severity.WARNING,
+            sentence=f"{changed_text} changed together: phones that hold {_listed(itls)} know none of the new ones",
+            way_out="change one at a time and let all phones register in between; "
+            "with those of before in place again (tvs set cert import own UNIT FILE) phones accept the lists",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def _changed(held: Held, after: Situation) -> list[str]:
+    itl = parsed(held.itl)
+    if itl is None:
+        return []
+    sast = {record.certificate for record in itl.records if record.function == TrustRole.SAST}
+    changed = [str(unit) for unit in _SIGNERS if after.own(unit) is not None and after.own(unit) not in sast]
+    known = tvs_certificates(held.itl or b"")
+    if known and after.tvs_certificates and not known & after.tvs_certificates:
+        changed.insert(1 if changed[:1] == [Purpose.CallManager] else 0, str(Purpose.TVS))
+    return changed
+
+
+def _joined(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]])
+
+
+def tvs_not_in_itl(held: Sequence[Held], after: Situation) -> Iterator[Finding]:
+    """TVS's own certificate is not in an ITL that phones hold; whether they need it is another matter."""
+    names = [
+        lists.itl_name
+        for lists in held
+        if lists.itl is not None and not tvs_certificates(lists.itl) & after.tvs_certificates
+    ]
+    if names:
+        yield Finding(
+            code=Code.TVS_NOT_IN_ITL,
+            severity=Severity.WARNING,
+            sentence=f"the certificate of no TVS server is in {_listed(names)}: phones that hold it cannot ask TVS "
+            f"until they have the new {ITL_NAME}",
+            way_out="let all phones fetch the new ITL file before anything else changes",
+        )
+
+
+def signer_unknown(situation: Situation) -> Iterator[Finding]:
+    """TVS does not vouch for the signer of a list; phones that do not hold it refuse the list."""
+    for name, data in ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl)):
+        trust_list = parsed(data)
+        if trust_list is None or tvs_answer(situation, trust_list.header) is not None:
+            continue
+        yield Finding(
+            code=Code.SIGNER_UNKNOWN,
+            severity=Severity.WARNING,
+            sentence=f"{name}: TVS does not know its signer {trust_list.header.signer_name}",
+            way_out=WAYS_OUT[Code.SIGNER_UNKNOWN],
+        )
+
+
+# -- in the situation afterwards -------------------------------------------------------------------------------
+
+
+def unloadable(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+    """A list that a kind of phones does not load, whoever signed it: too large, damaged, an unknown digest."""
+    codes = {"too_large": Code.LIST_TOO_LARGE, "digest": Code.DIGEST_UNKNOWN}
+    for kind in PhoneKind:
+        lists = ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl if kind.model.tvs else None))
+        for name, data in lists:
+            if data is None:
+                continue
+            try:
+                inspect(data, kind.model)
+            except Refused as refused:
+                code = codes.get(refused.refusal, Code.LIST_DAMAGED)
+                yield Finding(
+                    code=code,
+                    severity=Severity.ERROR if kind in counted else Severity.NOTE,
+                    sentence=f"{name}: refused by {kind.phones}: {refused.sentence}",
+                    way_out=WAYS_OUT[code],
+                )
+
+
+def expiry(situation: Situation, now: datetime) -> Iterator[Finding]:
+    """Own certificates, and those in the lists, that have expired or will within 30 days."""
+    for name, certificate in _certificates(situation):
+        left = certificate.not_after - now
+        if left.total_seconds() > SOON_DAYS * 86_400:
+            continue
+        expired = left.total_seconds() <= 0
+        yield Finding(
+            code=Code.CERTIFICATE_EXPIRED if expired else Code.CERTIFICATE_EXPIRES,
+            severity=Severity.WARNING,
+            sentence=f"{name}: {certificate.subject_name} "
+            f"{'expired' if expired else 'expires'} on {certificate.not_after:%Y-%m-%d}",
+            way_out="make new certificates one at a time: tvs set cert regen UNIT, "
+            "then tvs utils ctl update CTLFile, then let phones register",
+        )
+
+
+def _certificates(situation: Situation) -> Iterator[tuple[str, Certificate]]:
+    seen: set[bytes] = set()
+    for entry in situation.entries:
+        if entry.own and entry.unit in MADE_HERE:
+            seen.add(entry.certificate.der)
+            yield f"{entry.unit}/{entry.name}", entry.certificate
+    for name, data in ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl)):
+        for record in _records(data):
+            if record.certificate is not None and record.certificate not in seen:
+                seen.add(record.certificate)
+                try:
+                    yield name, Certificate.from_der(record.certificate)
+                except CertificateError:  # phones compare it byte for byte; its dates are nobody's concern
+                    continue
+
+
+def _records(data: bytes | None) -> tuple[Record, ...]:
+    trust_list = parsed(data)
+    return () if trust_list is None else trust_list.records
+
+
+def ctl_file(situation: Situation) -> Iterator[Finding]:
+    """A CTL file in non-secure mode, or none in mixed mode."""
+    if situation.mixed_mode and situation.ctl is None:
+        yield Finding(
+            code=Code.CTL_MISSING,
+            severity=Severity.WARNING,
+            sentence="No CTL File exists on the server but the Call Manager Cluster Security Mode is in Secure Mode",
+            way_out="make one: tvs utils ctl update CTLFile",
+        )
+    if not situation.mixed_mode and situation.ctl is not None:
+        yield Finding(
+            code=Code.CTL_LEFT_OVER,
+            severity=Severity.WARNING,
+            sentence=f"the cluster is not in mixed mode, and {CTL_NAME} is still there for phones to fetch",
+            way_out=f"when all phones have fetched it, delete it: tvs file delete tftp {CTL_NAME}",
+        )
+
+
+def nodes(situation: Situation) -> Iterator[Finding]:
+    """A node whose CallManager or TVS certificate is not in the database, and so in no list."""
+    for node in situation.cluster_nodes:
+        lacking = [
+            str(unit)
+            for unit, der in ((Purpose.CallManager, node.call_manager), (Purpose.TVS, node.tvs))
+            if der is None
+        ]
+        for unit in lacking:
+            yield Finding(
+                code=Code.NODE_WITHOUT_CERTIFICATE,
+                severity=Severity.WARNING,
+                sentence=f"node {node.name} has no {unit} certificate: phones will not trust its {unit}",
+                way_out=f"tvs set cert import own {unit} FILE --node {node.name}",
+            )
+
+
+def profile(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+    """A TLS profile that refuses the TLS 1.0 phones of the 7900 series."""
+    if PROFILES[situation.profile].minimum > PROFILES[TLSProfile.LEGACY].minimum:
+        yield Finding(
+            code=Code.PROFILE_REFUSES_7900,
+            severity=Severity.WARNING if PhoneKind.TLS10 in counted else Severity.NOTE,
+            sentence=f"the TLS profile {situation.profile} refuses 7900-series phones, which speak TLS 1.0 only",
+            way_out='if the cluster has such phones, set tls_profile = "legacy" in tvs.toml',
+        )
+
+
+def outdated(situation: Situation) -> Iterator[Finding]:
+    """A list without the certificates of now."""
+    nodes, capf = situation.cluster_nodes, situation.own(Purpose.CAPF)
+    sast = [der for unit in _SIGNERS if (der := situation.own(unit)) is not None]
+    itl = itl_entries(nodes[0], nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
+    wanted = {ITL_NAME: {(entry.role, entry.certificate) for entry in itl}}
+    if situation.mixed_mode and nodes[0].call_manager is not None:
+        ctl = tokenless_ctl_entries(nodes, capf=capf)
+        wanted[CTL_NAME] = {(entry.role, entry.certificate) for entry in ctl if entry.role != TrustRole.SAST}
+    for name, data in ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl)):
+        records = {(record.function, record.certificate) for record in _records(data)}
+        if records and not wanted.get(name, set()) <= records:
+            yield Finding(
+                code=Code.LIST_OUTDATED,
+                severity=Severity.NOTE,
+                sentence=f"{name} lacks certificates that the cluster has now",
+                way_out="tvs utils ctl update CTLFile" if name == CTL_NAME else "tvs utils itl update ITLFile",
+            )

@@ -1,0 +1,84 @@
+"""The kinds of phones that a plan tells apart, and the trust lists that they hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+from tvs.phone.models import MODELS
+
+if TYPE_CHECKING:
+    from tvs.phone.models import PhoneModel
+
+
+class PhoneKind(StrEnum):
+    """Kinds of phones, as far as a change of trust lists means something else to them."""
+
+    WITH_TVS = "with-tvs"
+    """TLS 1.2, asks TVS: 7800 and 8800 series."""
+    TLS10 = "tls1.0"
+    """TLS 1.0 and SHA-1 only, asks TVS: 7900 series from the 7945 on."""
+    WITHOUT_TVS = "without-tvs"
+    """Asks nobody and has no ITL: 7940, 7960; others (Jabber, many TelePresence) likewise."""
+
+    @property
+    def model(self) -> PhoneModel:
+        """The model that stands for the kind."""
+        return MODELS[_MODELS[self]]
+
+    @property
+    def phones(self) -> str:
+        """Whom administrators know under it."""
+        return _PHONES[self]
+
+    @property
+    def tls10(self) -> bool:
+        """Whether it speaks nothing better than TLS 1.0."""
+        return self.model.facts.maximum <= SSL.TLS1_VERSION
+
+
+_MODELS = {PhoneKind.WITH_TVS: "8861", PhoneKind.TLS10: "7975", PhoneKind.WITHOUT_TVS: "7960"}
+_PHONES = {
+    PhoneKind.WITH_TVS: "phones with TVS (7800, 8800 series)",
+    PhoneKind.TLS10: "phones with TVS, TLS 1.0 only (7900 series)",
+    PhoneKind.WITHOUT_TVS: "phones without TVS (7940, 7960, Jabber, many TelePresence)",
+}
+DEFAULT_KINDS = frozenset({PhoneKind.WITH_TVS})
+"""The kinds that count where the administrator named none."""
+PHONE_KINDS = "PhoneKinds"
+"""The parameter that remembers which kinds the cluster has, separated by blanks."""
+
+
+def parse_kinds(text: str) -> frozenset[PhoneKind]:
+    """Kinds, separated by blanks or commas. Raises `ValueError` with a sentence."""
+    names = text.replace(",", " ").split()
+    try:
+        kinds = frozenset(PhoneKind(name) for name in names)
+    except ValueError:
+        kinds = frozenset()
+    if not kinds:
+        raise ValueError(f"{text!r} names no kinds of phones; they are {', '.join(PhoneKind)}")
+    return kinds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The trust lists of a phone.
+
+    Attributes:
+        ctl, itl: the files' bytes; None where it has none.
+        ctl_name, itl_name: where they are from, for people.
+    """
+
+    ctl: bytes | None = None
+    itl: bytes | None = None
+    ctl_name: str = ""
+    itl_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """Both names, for people."""
+        return " and ".join(name for name in (self.ctl_name, self.itl_name) if name) or "no list"
