@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import struct
 import subprocess
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
+
+    from tests.bench.place import Place
 
 SOURCE = Path(__file__).with_name("load.c")
 
@@ -142,15 +143,15 @@ class Load:
     Args:
         program: what `build` made.
         target: what they do.
-        cores: one process on each.
+        place: one process on each of its cores.
     """
 
-    def __init__(self, program: Path, target: Target, cores: Sequence[int]) -> None:
+    def __init__(self, program: Path, target: Target, place: Place) -> None:
         self._processes: list[subprocess.Popen[str]] = []
         with contextlib.ExitStack() as stack:
             stack.callback(self.close)
-            for number, core in enumerate(cores):
-                self._processes.append(_start(program, target, target.network + number, core))
+            for number, core in enumerate(sorted(place.cores)):
+                self._processes.append(_start(program, target, target.network + number, place.one(core)))
             stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -189,12 +190,12 @@ class Load:
                 process.communicate("")
 
 
-def _start(program: Path, target: Target, network: int, core: int) -> subprocess.Popen[str]:
+def _start(program: Path, target: Target, network: int, place: Place) -> subprocess.Popen[str]:
     facts = (target.mode, "127.0.0.1", target.port, target.ciphers, target.slots, network, target.exchanges)
     return subprocess.Popen(
         [program, *map(str, facts)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads here
+        preexec_fn=place.take,  # noqa: PLW1509 - no threads here
     )

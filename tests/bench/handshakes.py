@@ -80,23 +80,23 @@ def _suite(run: Run, suite: str) -> dict[str, object]:
 @contextlib.contextmanager
 def _running(run: Run, folder: Path, key: str) -> Iterator[list[Server]]:
     """The chosen servers, ours first, all on the same core."""
-    cores, chosen = run.setup.server_cores, run.options.servers
+    place, chosen = run.setup.servers, run.options.servers
     site = make_site(folder, key)
     with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(servers.ours(OURS, site, cores, "--log-level", "info"))]
+        running = [stack.enter_context(servers.ours(OURS, site, place, "--log-level", "info"))]
         if "nginx" in chosen:
             size = servers.answer_size(running[0])
-            running.append(stack.enter_context(servers.nginx("nginx", site, cores, size)))
+            running.append(stack.enter_context(servers.nginx("nginx", site, place, size)))
         running += [
-            stack.enter_context(servers.python(f"reference_{name}", name, site, cores))
+            stack.enter_context(servers.python(f"reference_{name}", name, site, place))
             for name in ("asyncio", "threads")
             if name in chosen
         ]
         if "debug" in chosen:
-            running.append(stack.enter_context(servers.ours("ours, debug", site, cores, "--log-level", "debug")))
+            running.append(stack.enter_context(servers.ours("ours, debug", site, place, "--log-level", "debug")))
         if run.against is not None:
             other = make_site(run.folder(f"{folder.name}-against"), key, run.against)
-            running.append(stack.enter_context(servers.ours(run.options.against, other, cores, "--log-level", "info")))
+            running.append(stack.enter_context(servers.ours(run.options.against, other, place, "--log-level", "info")))
         yield running
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from tests.bench.place import Place
     from tests.bench.servers import Server
 
 FULL = 0.95
@@ -73,16 +74,16 @@ class Setup:
 
     Attributes:
         program: the client program.
-        server_cores: cores of the servers, one at a time running.
-        client_cores: one client process on each.
+        servers: where the servers run, one at a time at work.
+        clients: where the clients run, a process on each core.
         seconds: of each measurement.
         slots: connections at once in each client process.
         rounds: how often each server is measured.
     """
 
     program: Path
-    server_cores: frozenset[int]
-    client_cores: tuple[int, ...]
+    servers: Place
+    clients: Place
     seconds: float = 3.0
     slots: int = 16
     rounds: int = 5
@@ -91,16 +92,16 @@ class Setup:
 def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", saturate: bool = True) -> Sample:
     """Puts clients to work on a server and counts for some seconds."""
     target = Target(port=server.port, ciphers=ciphers, exchanges=server.exchanges, mode=mode, slots=setup.slots)
-    with Load(setup.program, target, setup.client_cores) as load:
+    with Load(setup.program, target, setup.clients) as load:
         time.sleep(WARM_UP)
-        cores, cpu, before = machine.core_time(setup.server_cores), server.cpu(), load.mark()
+        cores, cpu, before = machine.core_time(setup.servers.cores), server.cpu(), load.mark()
         time.sleep(setup.seconds)
         cores, cpu, counted = (
-            machine.core_time(setup.server_cores) - cores,
+            machine.core_time(setup.servers.cores) - cores,
             server.cpu() - cpu,
             load.mark() - before,
         )
-    available = cores.at * len(setup.server_cores)
+    available = cores.at * len(setup.servers.cores)
     done = max(counted.done, 1)
     sample = Sample(
         rate=counted.done / counted.at,
@@ -113,7 +114,7 @@ def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", s
         busy=1 - cores.idle / available,
         share=cpu.total / available,
         stolen=cores.stolen / available,
-        clients_busy=counted.cpu / counted.at / len(setup.client_cores),
+        clients_busy=counted.cpu / counted.at / len(setup.clients.cores),
     )
     return _judged(sample, dict(counted.failures), saturate=saturate)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tests.bench import machine
 from tests.bench.client import BenchError, build
 from tests.bench.measure import Setup
+from tests.bench.place import Place
 from tests.bench.site import ROOT
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--slots", type=int, default=16, metavar="N", help="connections at once in each client process (default: 16)"
     )
     parser.add_argument("--core", type=int, metavar="N", help="core of the servers (default: the last one)")
+    parser.add_argument(
+        "--nice",
+        type=int,
+        default=0,
+        metavar="N",
+        help="priority of servers and clients (default: 0); as root, -15 on a machine that others use too",
+    )
     parser.add_argument("--against", metavar="REV", help="measure this revision too, from a checkout of its own")
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with every sample")
 
@@ -70,8 +78,8 @@ def prepared(options: argparse.Namespace) -> Iterator[Run]:
         directory.chmod(0o755)
         setup = Setup(
             program=build(directory),
-            server_cores=frozenset({core}),
-            client_cores=tuple(sorted(cores - {core})),
+            servers=Place(frozenset({core}), options.nice),
+            clients=Place(cores - {core}, options.nice),
             seconds=options.seconds,
             slots=options.slots,
             rounds=options.rounds,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from tests.bench.place import Place
+
 _ANNOUNCED = re.compile(r"on \S+:(\d+) for phones, on http://(\S+:\d+)")
 _PATIENCE = 120.0
 """Seconds until a server must be ready; ours loads a million certificates in one benchmark."""
@@ -83,7 +85,7 @@ class Server:
             self.process.stdout.close()
 
 
-def _start(command: Sequence[object], cores: frozenset[int], log: Path, root: Path = ROOT) -> subprocess.Popen[str]:
+def _start(command: Sequence[object], place: Place, log: Path, root: Path = ROOT) -> subprocess.Popen[str]:
     with log.open("w") as errors:
         return subprocess.Popen(
             [str(part) for part in command],
@@ -92,7 +94,7 @@ def _start(command: Sequence[object], cores: frozenset[int], log: Path, root: Pa
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),  # noqa: PLW1509 - no threads here
+            preexec_fn=place.take,  # noqa: PLW1509 - no threads here
         )
 
 
@@ -109,7 +111,7 @@ def known_options(root: Path) -> str:
 def ours(
     name: str,
     site: Site,
-    cores: frozenset[int],
+    place: Place,
     *options: str,
     workers: int = 1,
     questions: Sequence[bytes] = (),
@@ -121,7 +123,7 @@ def ours(
     if "--workers" in known_options(site.root):
         command += ["--workers", str(workers)]
     started = time.monotonic()
-    process = _start([*command, *options], cores, log, site.root)
+    process = _start([*command, *options], place, log, site.root)
     assert process.stdout is not None
     found = _ANNOUNCED.search(process.stdout.readline())
     if found is None:
@@ -154,58 +156,74 @@ def _wait_for(process: subprocess.Popen[str], port: int, log: Path) -> None:
 
 
 _NGINX = """\
-load_module {module};
+{modules}
 worker_processes 1;
 daemon off;
 pid {directory}/nginx.pid;
 error_log {directory}/nginx.errors warn;
 worker_rlimit_nofile 20000;
 events {{ worker_connections 19000; }}
-stream {{
+{kind} {{
+    {paths}
     server {{
         listen 127.0.0.1:{port} ssl backlog=4096;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
+        ssl_certificate {site.certificate};
+        ssl_certificate_key {site.key};
         ssl_protocols TLSv1.2;
         ssl_ciphers ALL:@SECLEVEL=1;
         ssl_ecdh_curve prime256v1;
         ssl_session_cache off;
         ssl_session_tickets off;
-        return "{answer}";
+        {action}
     }}
 }}
 """
 _MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
+_HTTP_PATHS = (
+    "access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0}; "
+    "scgi_temp_path {0};"
+)
 
 
-def nginx(name: str, site: Site, cores: frozenset[int], answer_size: int) -> Server:
+def nginx(name: str, site: Site, place: Place, answer_size: int) -> Server:
     """nginx with one worker; its stream module says so many bytes after the handshake, without reading anything."""
+    if not _MODULE.exists():
+        raise BenchError("the reference is nginx with its stream module: apt-get install nginx libnginx-mod-stream")
+    answer = "x" * answer_size
+    facts = {"modules": f"load_module {_MODULE};", "kind": "stream", "paths": "", "action": f'return "{answer}";'}
+    server = _nginx(name, site, place, facts)
+    write_exchanges(server.exchanges, [Exchange(b"", answer.encode())])
+    return server
+
+
+def nginx_http(name: str, site: Site, place: Place) -> Server:
+    """nginx with one worker and its HTTP module, which waits for a request that does not come."""
+    facts = {"modules": "", "kind": "http", "action": "client_header_timeout 600s;"}
+    server = _nginx(name, site, place, {**facts, "paths": _HTTP_PATHS.format(site.state.parent / name)})
+    write_exchanges(server.exchanges, [Exchange(b"", b"")])
+    return server
+
+
+def _nginx(name: str, site: Site, place: Place, facts: dict[str, str]) -> Server:
     program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None or not _MODULE.exists():
+    if program is None:
         raise BenchError("the reference is nginx: apt-get install nginx libnginx-mod-stream")
-    directory = site.state.parent / f"{name}-{site.key.stem}"
-    directory.mkdir(exist_ok=True)
-    directory.chmod(0o755)
-    port, answer = _free_port(), "x" * answer_size
+    directory = site.state.parent / name
+    directory.mkdir()
+    port, log = _free_port(), directory / "nginx.log"
     settings = directory / "nginx.conf"
-    settings.write_text(
-        _NGINX.format(
-            module=_MODULE, directory=directory, port=port, certificate=site.certificate, key=site.key, answer=answer
-        )
-    )
-    log = directory / "nginx.log"
-    process = _start([program, "-c", settings, "-e", directory / "nginx.errors"], cores, log)
+    settings.write_text(_NGINX.format(directory=directory, port=port, site=site, **facts))
+    process = _start([program, "-c", settings, "-e", directory / "nginx.errors"], place, log)
     _wait_for(process, port, log)
-    exchanges = write_exchanges(directory / "exchanges", [Exchange(b"", answer.encode())])
-    return Server(name, process, port, exchanges)
+    return Server(name, process, port, directory / "exchanges")
 
 
-def python(module: str, name: str, site: Site, cores: frozenset[int]) -> Server:
+def python(module: str, name: str, site: Site, place: Place) -> Server:
     """A reference in plain Python: a module of this folder."""
     port = _free_port()
     log = site.state.parent / f"{name}.log"
     command = [sys.executable, "-m", f"tests.bench.{module}", site.state, site.certificate, site.key, port]
-    process = _start(command, cores, log)
+    process = _start(command, place, log)
     _wait_for(process, port, log)
     server = Server(name, process, port)
     server.exchanges = exchanges_file(log.with_suffix(".exchanges"), port, [site.question])
