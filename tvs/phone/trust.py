@@ -152,7 +152,7 @@ def _digest_name(code: int) -> str:
         return f"the unknown digest {code}"
 
 
-def vouches(installed: TrustList, fetched: TrustList, kind: ListKind = ListKind.CTL) -> bool:
+def vouches(installed: TrustList, fetched: TrustList, kind: ListKind) -> bool:
     """Whether an installed list has the signer of a fetched one, in a role that may sign it, with the key that did.
 
     Args:

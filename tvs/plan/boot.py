@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from ctlcache.keys import load_certificate
 from proto.roles import role_name
-from tvs.phone.trust import Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
+from tvs.phone.trust import ListKind, Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
 from tvs.plan.answers import tvs_answer
 from tvs.tls import PROFILES, TLSProfile
 
@@ -101,10 +101,10 @@ def boot(held: Held, situation: Situation, kind: PhoneKind) -> BootOutcome:
     """What a phone of this kind does that holds these lists and finds this situation."""
     phone = _Phone(kind=kind, itl_at_boot=held.itl if kind.model.tvs else None, situation=situation)
     itl = held.itl if kind.model.tvs else None
-    ctl_outcome = phone.check(situation.ctl, held.ctl, (held.ctl, itl))
+    ctl_outcome = phone.check(ListKind.CTL, situation.ctl, held.ctl, (held.ctl, itl))
     ctl = situation.ctl if _accepted(ctl_outcome) else held.ctl
     if kind.model.tvs:
-        itl_outcome = phone.check(situation.itl, itl, (ctl, itl))
+        itl_outcome = phone.check(ListKind.ITL, situation.itl, itl, (ctl, itl))
     else:
         itl_outcome = ListOutcome(decision=Decision.NOT_USED)
     itl = situation.itl if _accepted(itl_outcome) else itl
@@ -124,11 +124,16 @@ class _Phone:
     situation: Situation
 
     def check(
-        self, fetched: bytes | None, present: bytes | None, installed: tuple[bytes | None, bytes | None]
+        self,
+        list_kind: ListKind,
+        fetched: bytes | None,
+        present: bytes | None,
+        installed: tuple[bytes | None, bytes | None],
     ) -> ListOutcome:
         """What becomes of one list.
 
         Args:
+            list_kind: CTL or ITL.
             fetched: its bytes; None where there is none.
             present: the one of the same kind that is installed.
             installed: all that are, the CTL first.
@@ -138,16 +143,17 @@ class _Phone:
         if fetched == present:
             return ListOutcome(decision=Decision.UNCHANGED)
         try:
-            return self._vouched(inspect(fetched, self.kind.model), [data for data in installed if data is not None])
+            held = [data for data in installed if data is not None]
+            return self._vouched(list_kind, inspect(fetched, self.kind.model), held)
         except Refused as refused:
             return ListOutcome(decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence)
 
-    def _vouched(self, fetched: TrustList, installed: list[bytes]) -> ListOutcome:
+    def _vouched(self, list_kind: ListKind, fetched: TrustList, installed: list[bytes]) -> ListOutcome:
         if not installed:
             return ListOutcome(decision=Decision.FIRST)
         for data in installed:
             trust_list = verified(data).trust_list
-            if trust_list is not None and vouches(trust_list, fetched):
+            if trust_list is not None and vouches(trust_list, fetched, list_kind):
                 return ListOutcome(decision=Decision.OWN_LIST)
         self._require_tvs()
         answer = tvs_answer(self.situation, fetched.header)
