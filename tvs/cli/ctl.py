@@ -29,6 +29,7 @@ from tvs.cli.common import (
     state_of,
     state_option,
 )
+from tvs.cli.tokens import token_options, token_source
 from tvs.cluster import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.plan import plan_json, plan_text
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
 _MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}
 """The original's words in the question, and in the results."""
+_UPDATE_EXAMPLES = """\
+examples:
+  tvs utils ctl update CTLFile --digest sha1
+  tvs utils ctl update CTLFile --add-token --token pkcs11:token=SAST-1 --token pkcs11:token=SAST-2
+                               from CallManager to tokens; the second one signs (see: tvs show tokens)
+"""
 _PLAN_EPILOG = """\
 CHANGE is one of
   (nothing)                    the files as they are
@@ -89,11 +96,13 @@ def _add_utils_ctl(utils: Commands) -> None:
     update = ctl.add_parser(
         "update",
         help="make the CTL file again",
-        description="Makes the CTL file from the certificates of now, signed by the publisher's CallManager.",
-        epilog=f"example:\n  tvs utils ctl update CTLFile --digest sha1\n\n{STATUSES}",
+        description="Makes the CTL file from the certificates of now, signed by the publisher's CallManager, or by a "
+        "hardware token.",
+        epilog=f"{_UPDATE_EXAMPLES}\n{STATUSES}",
     )
     update.add_argument("file", choices=["CTLFile"], metavar="CTLFile", help="the CTL file")
     change_options(update, digest=True)
+    token_options(update)
     handled_by(update, _update)
     reset = ctl.add_parser(
         "reset",
@@ -122,9 +131,10 @@ def _set_cluster(arguments: argparse.Namespace) -> int:
 
 
 def _update(arguments: argparse.Namespace) -> int:
-    ask("This operation will update the CTLFile. Do you want to continue? (y/n):", arguments)
-    say("\nUpdating CTL file")
-    make_change(arguments, partial(propose_ctl, digest=digest_of(arguments)))
+    with token_source(arguments) as make_source:
+        ask("This operation will update the CTLFile. Do you want to continue? (y/n):", arguments)
+        say("\nUpdating CTL file")
+        make_change(arguments, partial(propose_ctl, make_source=make_source, digest=digest_of(arguments)))
     say("CTL file Updated")
     say(RESTART)
     return OK
