@@ -141,7 +141,7 @@ def _announced(process: subprocess.Popen[str], state: StateDirectory, log: Path)
         raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
     host, port, admin_host, admin_port = found.groups()
     phones = Endpoint("127.0.0.1" if host == "0.0.0.0" else host.strip("[]"), int(port))  # noqa: S104 - a comparison
-    return Running(process, state, phones, Endpoint(admin_host, int(admin_port)), log)
+    return Running(process, state, phones, Endpoint(admin_host.strip("[]"), int(admin_port)), log)
 
 
 @pytest.fixture
