@@ -93,8 +93,9 @@ class TokenModule:
                 self._process.wait(CLOSING_TIME)
 
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens that are there now and can hold private keys. Raises `TokenError`."""
-        return tuple(token_from(facts) for facts in self._ask("listing its tokens", do="tokens")["tokens"])
+        """The tokens that are there now and can hold private keys, by label. Raises `TokenError`."""
+        there = (token_from(facts) for facts in self._ask("listing its tokens", do="tokens")["tokens"])
+        return tuple(sorted(there, key=lambda token: (token.label, token.serial)))
 
     def find(self, uri: TokenUri) -> Token:
         """The one token that a URI means. Raises `TokenError` where there is none, or more than one."""

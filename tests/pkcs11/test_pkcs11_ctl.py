@@ -72,20 +72,24 @@ def no_pin(_: Token) -> str:
 def update(
     state: StateDirectory, *labels: str, ask_pin: Callable[[Token], str] = no_pin, module: str, add_token: bool = False
 ) -> TrustList:
-    """Makes the CTL file with these tokens, the last of which signs; without any CallManager signs."""
+    """Makes the CTL file with these tokens, the last of which signs."""
     uris = tuple(TokenUri.parse(f"pkcs11:token={label}") for label in labels)
     store = state.store()
     try:
         situation = read_situation(state, store)
-        if not uris:
-            commit(state, store, propose_ctl(state, situation))
-        else:
-            choice = TokenChoice(uris=uris, ask_pin=ask_pin, add_token=add_token, module=module, time_limit=PATIENCE)
-            with inserted_tokens(choice) as make_source:
-                commit(state, store, propose_ctl(state, situation, make_source))
+        choice = TokenChoice(uris=uris, ask_pin=ask_pin, add_token=add_token, module=module, time_limit=PATIENCE)
+        with inserted_tokens(choice) as make_source:
+            commit(state, store, propose_ctl(state, situation, make_source))
     finally:
         store.close()
     return parse_trust_list(state.ctl_file.read_bytes())
+
+
+def command(state: StateDirectory, softhsm: SoftHsm, *labels: str) -> list[str]:
+    """`tvs utils ctl update CTLFile` with these tokens."""
+    tokens = [f"--token=pkcs11:token={label}" for label in labels]
+    where = ["--state", str(state.path), "--token-module", softhsm.module]
+    return ["utils", "ctl", "update", "CTLFile", *where, *tokens]
 
 
 def query(service: str, state: StateDirectory, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -110,6 +114,7 @@ def test_to_tokens_and_back(
     service: str,
     softhsm: SoftHsm,
     etokens: dict[str, Identity],
+    pin_file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -125,7 +130,9 @@ def test_to_tokens_and_back(
     assert main([*load, "--state", str(state.path)]) == 0
     tokenless = parse_trust_list(state.ctl_file.read_bytes())
 
-    made = update(state, FIRST, SECOND, ask_pin=lambda _: softhsm.pin, module=softhsm.module, add_token=True)
+    assert main([*command(state, softhsm, FIRST, SECOND), "--add-token", "--pin-file", str(pin_file), "--yes"]) == 0
+    assert "CTL file Updated" in capsys.readouterr().out
+    made = parse_trust_list(state.ctl_file.read_bytes())
     assert [record.function for record in made.records] == [SAST, CCM_TFTP, CAPF, SAST]
     assert [record.dns_name for record in made.records] == ["", "127.0.0.1", "127.0.0.1", ""]
     assert {record.signature for record in made.records} == {None}
@@ -135,7 +142,8 @@ def test_to_tokens_and_back(
     wait_for(lambda: query(service, state, capsys)["status"] == 0)
     assert query(service, state, capsys)["roles"] == [{"code": 0, "name": "SAST"}, {"code": 3, "name": "TFTP"}]
 
-    back = update(state, module=softhsm.module)
+    assert main([*command(state, softhsm), "--yes"]) == 0
+    back = parse_trust_list(state.ctl_file.read_bytes())
     assert [record.function for record in back.records] == [SAST, CCM_TFTP, CAPF]
     assert [record.certificate for record in back.records] == [record.certificate for record in tokenless.records]
     assert {record.dns_name for record in back.records} == {"cucm-1051-a-pub"}
@@ -153,6 +161,80 @@ def test_a_token_that_the_file_does_not_have(
         with pytest.raises(StateError, match="The Security Token you have inserted does not exist in the CTL File"):
             update(state, *labels, module=softhsm.module)
     assert state.ctl_file.read_bytes() == before
+
+
+def test_the_commands_refusals(
+    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is a sentence on standard error and an exit status; the question is not asked where a token is missing."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    for options, status, words in (
+        (["--yes", *command(state, softhsm, FIRST, SECOND)[4:]], 1, "does not exist in the CTL File"),
+        (["--token=pkcs11:token=none"], 1, "there is no such token"),
+        (["--token=pkcs11:token=none?pin-value=1234"], 1, "a PIN must not stand on a command line"),
+        (["--add-token"], 2, "--add-token and --pin-file go with --token URI"),
+        ([f"--token=pkcs11:token={FIRST}", "--token-timeout", "0"], 2, "--token-timeout 0 is not in 1 … 3600 seconds"),
+    ):
+        assert main([*command(state, softhsm), *options]) == status
+        printed = capsys.readouterr()
+        assert words in printed.err
+        assert "1234" not in printed.err + printed.out
+        assert ("(y/n)" in printed.out) == ("--yes" in options)
+
+
+@pytest.mark.parametrize(("typed", "status"), [("right", 0), ("0000-wrong", 1), ("", 1)])
+def test_a_pin_typed_on_a_terminal(
+    typed: str, status: int, state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]
+) -> None:
+    """It is asked for once, with the token's name, and not shown; a wrong one or none leaves the old file."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    before = state.ctl_file.read_bytes()
+    pin = softhsm.pin if typed == "right" else typed
+    ended, shown = on_a_terminal([*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"], pin)
+    assert ended == status
+    assert shown.count(f"PIN of the token '{SECOND}' (serial number ") == 1
+    assert not pin or pin not in shown
+    assert (state.ctl_file.read_bytes() == before) == (status != 0)
+
+
+def on_a_terminal(arguments: list[str], pin: str) -> tuple[int, str]:
+    """Runs a command on a terminal of its own, types the PIN when asked; exit status and what the terminal shows."""
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    with subprocess.Popen(
+        [sys.executable, "-c", spawn, sys.executable, "-m", "tvs", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+        while b"): " not in shown and (data := process.stdout.read(4096)):
+            shown += data
+        process.stdin.write(pin.encode() + b"\n")
+        while data := process.stdout.read(4096):
+            shown += data
+        return process.wait(PATIENCE), shown.decode()
+
+
+def test_no_terminal_to_ask_on(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
+    """Without a terminal and a file nobody is asked, and nothing is read from standard input."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    arguments = [*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tvs", *arguments],
+        input=softhsm.pin,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        timeout=PATIENCE * 2,
+    )
+    assert ended.returncode == 1
+    assert "there is no terminal to ask for the token's PIN on: use --pin-file FILE" in ended.stderr
 
 
 def test_no_file_at_all(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
