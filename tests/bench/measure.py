@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tests.bench import machine
 from tests.bench.client import Load, Target
+from tests.bench.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from tests.bench.place import Place
     from tests.bench.servers import Server
 
 FULL = 0.95
@@ -87,6 +87,11 @@ class Setup:
     seconds: float = 3.0
     slots: int = 16
     rounds: int = 5
+
+    @property
+    def everywhere(self) -> Place:
+        """All cores, those of the clients too."""
+        return Place(self.servers.cores | self.clients.cores, self.servers.nice)
 
 
 def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", saturate: bool = True) -> Sample:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -130,9 +131,22 @@ def ours(
         process.kill()
         process.wait()
         raise BenchError(f"{name} did not start: {log.read_text()}")
-    server = Server(name, process, int(found[1]), admin=found[2], ready_after=time.monotonic() - started)
+    server = Server(name, process, int(found[1]), admin=found[2])
+    _wait_until_ready(server)
+    server.ready_after = time.monotonic() - started
     server.exchanges = exchanges_file(log.with_suffix(".exchanges"), server.port, list(questions) or [site.question])
     return server
+
+
+def _wait_until_ready(server: Server) -> None:
+    """Waits until /readyz says that phones are answered from complete data."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{server.admin}/readyz", timeout=5):
+            return
+        time.sleep(0.01)
+    server.stop()
+    raise BenchError(f"{server.name} is not ready after {_PATIENCE:g} s")
 
 
 # -- references -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,187 @@
+"""Large stores: time until ready, memory of each certificate, the rate, and one import among many.
+
+A small store (the one that `tvs init` makes) and a large one are measured in turn.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from certstore.store import open_store
+from tests.bench import machine, output, servers
+from tests.bench.client import BenchError, Load, Target
+from tests.bench.manycerts import UNIT, certificates, fill
+from tests.bench.measure import Series, measure, median, rounds
+from tests.bench.site import ask, make_site, question_for
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from tests.bench.run import Run
+    from tests.bench.servers import Server
+
+CIPHERS = "ECDHE-ECDSA-AES256-GCM-SHA384"
+"""With P-256 the look-ups are a larger share of the work than with RSA."""
+ASKED = 1000
+"""Certificates that clients ask for, spread over the store."""
+QUIET_SLOTS = 1
+"""Connections of each client while an import is watched: the core must not be full for a p99 to say anything."""
+WINDOW = 2.0
+"""Seconds that are watched before an import and from it on."""
+SURE = 40
+"""Positive answers in a row on new connections, after which no worker can be left without the certificate."""
+PATIENCE = 30.0
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this benchmark."""
+    parser.add_argument(
+        "--certificates",
+        type=lambda text: [int(part) for part in text.split(",")],
+        default=[100_000],
+        metavar="A,B",
+        help="store: how many certificates (default: 100000; a million takes ten minutes to import)",
+    )
+    parser.add_argument(
+        "--store-workers", type=int, default=4, metavar="N", help="store: workers that must see an import (default: 4)"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What a store's size costs.
+
+    Attributes:
+        certificates: in the large store, beside those of `tvs init`.
+        ready_small, ready_large: seconds from the start of `tvs serve` until it was ready.
+        kib_worker: KiB of each certificate in one worker (growth of its resident memory).
+        kib_all: KiB of each in all processes together, what they share counted once.
+    """
+
+    certificates: int
+    ready_small: float
+    ready_large: float
+    kib_worker: float
+    kib_all: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """One import while phones are answered.
+
+    Attributes:
+        visible: seconds from the commit until every worker vouched for the certificate.
+        before, meanwhile: p99 of answers, milliseconds, as long before the import and from it on.
+        failed: connections that failed meanwhile.
+    """
+
+    visible: float
+    before: float
+    meanwhile: float
+    failed: int
+
+
+def run(run: Run) -> dict[str, object]:
+    """Measures and prints; gives the figures for JSON."""
+    return {str(count): _measured(run, count) for count in run.options.certificates}
+
+
+def _measured(run: Run, count: int) -> dict[str, object]:
+    output.tell(f"store of {count} certificates: importing")
+    small = make_site(run.folder(f"store-small-{count}"), "p256")
+    large = make_site(run.folder(f"store-{count}"), "p256")
+    source = certificates()
+    added = fill(large.state, source, count)
+    questions = [question_for(der) for der in added[:: max(1, count // ASKED)]]
+    place = run.setup.servers
+    with (
+        servers.ours("ours", small, place, "--log-level", "info") as few,
+        servers.ours("ours, large store", large, place, "--log-level", "info", questions=questions) as many,
+    ):
+        size = _size(few, many, count)
+        series = rounds([many, few], lambda server: measure(server, CIPHERS, run.setup), run.setup.rounds, output.tell)
+    everywhere = run.setup.everywhere
+    with servers.ours("imports", large, everywhere, "--log-level", "info", workers=run.options.store_workers) as server:
+        imports = [_import(run, server, large.state / "tvs.db", source) for _ in range(run.setup.rounds)]
+    _show(size, series, imports)
+    return {
+        "size": asdict(size),
+        **output.as_json(series, [(series[0], series[1])]),
+        "imports": list(map(asdict, imports)),
+    }
+
+
+def _size(few: Server, many: Server, count: int) -> Size:
+    def worker(server: Server) -> int:
+        return max(machine.resident_of(pid) for pid in server.pids)
+
+    def everything(server: Server) -> int:
+        return machine.memory_of(server.pids)
+
+    return Size(
+        certificates=count,
+        ready_small=few.ready_after,
+        ready_large=many.ready_after,
+        kib_worker=(worker(many) - worker(few)) / count / 1024,
+        kib_all=(everything(many) - everything(few)) / count / 1024,
+    )
+
+
+def _import(run: Run, server: Server, database: object, source: Iterator[bytes]) -> Import:
+    """Imports one more certificate under load, and asks for it until every worker has it."""
+    der = next(source)
+    target = Target(port=server.port, ciphers=CIPHERS, exchanges=server.exchanges, slots=QUIET_SLOTS)
+    with Load(run.setup.program, target, run.setup.clients) as load, closing(open_store(str(database))) as store:
+        time.sleep(WINDOW / 2)
+        before = load.during(WINDOW)
+        marked = load.mark()
+        store.import_certificate(der, UNIT)
+        committed = time.monotonic()
+        visible = _visible(server.port, question_for(der)) - committed
+        time.sleep(max(0.0, committed + WINDOW - time.monotonic()))
+        meanwhile = load.mark() - marked
+    found = Import(
+        visible=visible,
+        before=before.percentile(0.99),
+        meanwhile=meanwhile.percentile(0.99),
+        failed=meanwhile.failed,
+    )
+    output.tell(
+        f"import: visible after {visible:.3f} s, p99 {found.before:.1f} ms before, {found.meanwhile:.1f} ms then"
+    )
+    return found
+
+
+def _visible(port: int, question: bytes) -> float:
+    """When the first of the positive answers came after which no negative one did."""
+    until = time.monotonic() + PATIENCE
+    first, in_a_row = 0.0, 0
+    while in_a_row < SURE:
+        try:
+            ask(port, question)
+        except BenchError:
+            in_a_row = 0
+        else:
+            first = time.monotonic() if in_a_row == 0 else first
+            in_a_row += 1
+        if time.monotonic() > until:
+            raise BenchError(f"an imported certificate is not known in every worker after {PATIENCE:g} s")
+    return first
+
+
+def _show(size: Size, series: list[Series], imports: list[Import]) -> None:
+    output.say(f"\nstore of {size.certificates:,} certificates")
+    output.say(f"  ready after {size.ready_large:.2f} s (small store: {size.ready_small:.2f} s)")
+    output.say(f"  memory of each: {size.kib_worker:.2f} KiB in one worker, {size.kib_all:.2f} KiB in all processes")
+    output.say(output.series_table(series))
+    output.say(output.ratio_line(series[0], series[1]))
+    visible = [one.visible for one in imports]
+    ratio = median(one.meanwhile / one.before for one in imports)
+    output.say(
+        f"  an import: in every worker after {median(visible):.3f} s (at most {max(visible):.3f}); "
+        f"p99 meanwhile {ratio:.2f} times that before; {sum(one.failed for one in imports)} connections failed"
+    )
