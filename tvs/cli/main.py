@@ -13,7 +13,21 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli import certificates, ctl, init, lists, nodes, own_certificates, phone, query, serve, sql, tls, tokens
+from tvs.cli import (
+    certificates,
+    ctl,
+    init,
+    lists,
+    nodes,
+    own_certificates,
+    phone,
+    query,
+    replay,
+    serve,
+    sql,
+    tls,
+    tokens,
+)
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.state import StateError
@@ -48,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     init.add_commands(commands)
     query.add_commands(commands)
     phone.add_commands(commands)
+    replay.add_commands(commands)
     show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )

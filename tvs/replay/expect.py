@@ -15,9 +15,9 @@ from proto.messages import TrustStatus
 from tvs.replay.model import QUERY, VERIFICATION, Asked, Expected, Question, SourceError, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
+    from certstore.certificate import TrustedCertificate
     from proto.messages import MessageType
 
 _Identity = tuple[bytes, frozenset[tuple[str, str]]]
@@ -48,16 +48,18 @@ class KnownCertificates:
         if trust_list is not None:
             for record in trust_list.records:
                 if record.certificate is not None:
-                    self._entry(record.serial_number, record.issuer_name, record.certificate).roles.add(record.function)
+                    known = self._entry(record.serial_number, record.issuer_name, record.certificate)
+                    known.roles.update(() if known.exact else (record.function,))
             return
         for certificate in read_certificates(path):
             self._entry(certificate.serial_number, certificate.issuer_name, certificate.der)
 
-    def add(self, certificate: Certificate, roles: Iterable[int], time_to_live: int) -> None:
-        """Takes what a server is known to answer about a certificate."""
-        entry = self._entry(certificate.serial_number, certificate.issuer_name, certificate.der)
-        entry.roles.update(roles)
-        entry.time_to_live, entry.exact = time_to_live, True
+    def add_trusted(self, trusted: TrustedCertificate) -> None:
+        """Takes what a server's database holds; nothing else says more about this certificate."""
+        if trusted.roles:  # for one without a role the CTL file may still vouch
+            certificate = trusted.certificate
+            known = self._entry(certificate.serial_number, certificate.issuer_name, certificate.der)
+            known.roles, known.time_to_live, known.exact = set(trusted.roles), trusted.time_to_live, True
 
     def _entry(self, serial: bytes, issuer: str, der: bytes) -> _Known:
         return self._known.setdefault(identity(serial, issuer), _Known(der))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped] # it comes without types
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -13,14 +11,29 @@ LOWEST = 1
 HIGHEST = 3_600_000_000
 """µs; a longer time counts as an hour."""
 DIGITS = 3
-_TICKS_PER_HALF_DISTANCE = 5
-"""Points of the percentile spectrum between 0 and 50 %, 50 and 75 %, and so on."""
+
+
+class MissingPackage(Exception):  # noqa: N818 - what is wrong is that it is missing
+    """An optional package is not installed: a sentence."""
+
+
+def require_hdrhistogram() -> None:
+    """Raises `MissingPackage` where the load tester's extra is not installed."""
+    try:
+        import hdrh.histogram  # type: ignore[import-untyped] # noqa: PLC0415, F401 - optional, and without types
+    except ImportError:
+        raise MissingPackage(
+            "the load tester needs hdrhistogram: pip install 'trust-verification-service[replay]'"
+        ) from None
 
 
 class Histogram:
     """One phase's times."""
 
     def __init__(self, encoded: bytes | None = None) -> None:
+        from hdrh.histogram import HdrHistogram  # noqa: PLC0415 - optional: other commands run without it
+
+        self._class = HdrHistogram
         self._values = HdrHistogram(LOWEST, HIGHEST, DIGITS)
         if encoded is not None:
             self.add(encoded)
@@ -39,7 +52,7 @@ class Histogram:
     def add(self, encoded: bytes) -> None:
         """Adds another histogram to this one. Raises `ValueError` for what is none."""
         try:
-            self._values.add(HdrHistogram.decode(encoded))
+            self._values.add(self._class.decode(encoded))
         except Exception as error:  # noqa: BLE001 - the library's own errors have no common class
             raise ValueError(f"not an encoded HDR histogram: {error}") from None
 
@@ -66,11 +79,6 @@ class Histogram:
     def mean(self) -> float:
         """Seconds."""
         return float(self._values.get_mean_value()) / 1e6 if self.count else 0.0
-
-    def spectrum(self) -> list[tuple[float, float]]:
-        """Percent and seconds, closer and closer to 100 %."""
-        steps = self._values.get_percentile_iterator(_TICKS_PER_HALF_DISTANCE)
-        return [(float(s.percentile_level_iterated_to), float(s.value_iterated_to) / 1e6) for s in steps]
 
 
 def merged(encoded: Iterable[bytes]) -> Histogram:

@@ -1,0 +1,256 @@
+"""What is plotted: lines and stacked bars as numbers, the same for the page and for the picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tvs.replay.tally import Phase
+from tvs.replay.text import PHASE_NAMES
+from tvs.replay.units import duration_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tvs.replay.result import Result, Row
+
+MAX_POINTS = 600
+"""Points of a line: a longer run has several seconds in one, of which the worst latency is shown."""
+_STEPS_PER_NINE = 10
+"""Points of the percentile spectrum between 90 % and 99 %, between 99 % and 99.9 %, and so on."""
+
+
+class Unit(StrEnum):
+    """What an axis shows."""
+
+    SECONDS = "seconds"
+    """Seconds of the run."""
+    PERCENT = "percent"
+    """Percentiles, stretched towards 100 %: the place of p is log10(100 / (100 - p))."""
+    RATE = "rate"
+    """Queries a second."""
+    TIME = "time"
+    """Latencies in seconds, on a logarithmic axis."""
+
+
+# Colours of the light and of the dark page. All stand out from their background (#ffffff, #14181f) and from each other
+# also for people who do not tell red from green; percentiles grow darker (in the dark: brighter) towards the worst.
+COLORS = {
+    "planned": ("#8a93a3", "#7d8796"),
+    "answered": ("#1f6fd6", "#5aa2ff"),
+    "failed": ("#c8321f", "#ff7a66"),
+    "p50": ("#7fb3ee", "#35659e"),
+    "p90": ("#3f87d9", "#4a8fe0"),
+    "p99": ("#0f4fa3", "#86bdff"),
+    "max": ("#c8620a", "#ffad5c"),
+    "tcp": ("#8a93a3", "#7d8796"),
+    "tls": ("#0f8a6c", "#3ecfa6"),
+    "first_byte": ("#c8620a", "#ffad5c"),
+    "whole": ("#1f6fd6", "#5aa2ff"),
+    "error0": ("#c8321f", "#ff7a66"),
+    "error1": ("#c8620a", "#ffad5c"),
+    "error2": ("#7a4fc4", "#b79bff"),
+    "error3": ("#0f8a6c", "#3ecfa6"),
+    "error4": ("#1f6fd6", "#5aa2ff"),
+    "error5": ("#8a93a3", "#7d8796"),
+}
+ERROR_COLORS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, or one layer of stacked bars.
+
+    Attributes:
+        name: for the reader.
+        color: a key of `COLORS`.
+        points: x and y in the units of the chart's axes.
+        dashed: for what was planned, not measured.
+    """
+
+    name: str
+    color: str
+    points: list[tuple[float, float]]
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One plot.
+
+    Attributes:
+        title, note: what it shows, and how to read it.
+        x, y: units of the axes.
+        lines: what is drawn; where there is none, `nothing` is written instead.
+        stacked: bars on top of each other in place of lines.
+    """
+
+    title: str
+    note: str
+    x: Unit
+    y: Unit
+    lines: list[Line]
+    nothing: str = "No data"
+    stacked: bool = False
+
+
+def charts_of(result: Result) -> list[Chart]:
+    """The four plots of a run."""
+    spans = list(_spans(result.rows))
+    return [_rate(result, spans), _latency(result, spans), _spectrum(result), _errors(result, spans)]
+
+
+def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in pieces of one length, at most `MAX_POINTS`. Seconds in which nothing happened have no row."""
+    size = max(1, math.ceil(len(rows) / MAX_POINTS))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _mean(span: Sequence[Row], name: str) -> float:
+    return sum(float(getattr(row, name)) for row in span) / len(span)
+
+
+def _rate(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    names = ["planned"] if result.open_model else ["started"]
+    names += ["answered", "failed"] if result.failed else ["answered"]
+    lines = [
+        Line(
+            name,
+            "planned" if name == "started" else name,
+            [(span[0].second, _mean(span, name)) for span in spans],
+            dashed=name in ("planned", "started"),
+        )
+        for name in names
+    ]
+    return Chart("Queries a second", "answered means: as expected", Unit.SECONDS, Unit.RATE, lines)
+
+
+def _latency(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    lines = [
+        Line(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
+        for name in ("max", "p99", "p90", "p50")
+    ]
+    since = "from the planned time" if result.open_model else "from the start of each call"
+    return Chart(
+        "Latency over time",
+        f"whole time {since} to the checked answer, by the second of the plan",
+        Unit.SECONDS,
+        Unit.TIME,
+        [line for line in lines if line.points],
+        nothing="No query was answered",
+    )
+
+
+def _worst(span: Sequence[Row], name: str) -> tuple[float, float] | None:
+    values = [value for row in span if (value := getattr(row, name)) is not None]
+    return (float(span[0].second), max(values)) if values else None
+
+
+def _spectrum(result: Result) -> Chart:
+    count = result.histograms[Phase.WHOLE].count
+    steps = math.ceil(math.log10(max(10, count)) * _STEPS_PER_NINE)
+    lines = []
+    for phase in (Phase.WHOLE, Phase.TLS, Phase.FIRST_BYTE, Phase.TCP):
+        histogram = result.histograms[phase]
+        if histogram.count:
+            places = [step / _STEPS_PER_NINE for step in range(steps + 1)]
+            points = [(place, histogram.percentile(100 - 100 / 10**place)) for place in places]
+            lines.append(Line(PHASE_NAMES[phase], phase.value, points))
+    return Chart(
+        "Percentile spectrum",
+        "each step to the right is one more nine",
+        Unit.PERCENT,
+        Unit.TIME,
+        lines,
+        nothing="No query was answered",
+    )
+
+
+def _errors(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    kinds = sorted(result.failures, key=lambda kind: -result.failures[kind])
+    lines = [
+        Line(kind.replace("_", " "), f"error{number}", _failures(spans, [kind]))
+        for number, kind in enumerate(kinds[: ERROR_COLORS - 1])
+    ]
+    if others := kinds[ERROR_COLORS - 1 :]:
+        lines.append(Line("others", f"error{ERROR_COLORS - 1}", _failures(spans, others)))
+    return Chart(
+        "Errors a second, by kind",
+        "wrong answers are errors too",
+        Unit.SECONDS,
+        Unit.RATE,
+        lines,
+        nothing="No errors",
+        stacked=True,
+    )
+
+
+def _failures(spans: list[Sequence[Row]], kinds: Sequence[str]) -> list[tuple[float, float]]:
+    return [
+        (span[0].second, sum(row.failures.get(kind, 0) for row in span for kind in kinds) / len(span)) for span in spans
+    ]
+
+
+# -- axes ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """An axis: its range, in the unit's own numbers (of a logarithmic one the logarithm), and its ticks."""
+
+    low: float
+    high: float
+    ticks: list[tuple[float, str]]
+
+    def place(self, value: float) -> float:
+        """Where a value is: 0 at the low end, 1 at the high one."""
+        return (value - self.low) / (self.high - self.low)
+
+
+def axis(unit: Unit, values: Sequence[float]) -> Axis:
+    """An axis that shows these values, which are in the unit's own numbers."""
+    if unit is Unit.TIME:
+        return _time_axis(values)
+    if unit is Unit.PERCENT:
+        high = max(values, default=2.0)
+        places = [0.0, math.log10(2), *range(1, math.floor(high) + 1)]
+        return Axis(0.0, high, [(place, f"{100 - 100 / 10**place:.{max(0, int(place) - 2)}f} %") for place in places])
+    return _linear_axis(max([*values, 1.0]), count=8 if unit is Unit.SECONDS else 5, exact=unit is Unit.SECONDS)
+
+
+def scaled(unit: Unit, value: float) -> float:
+    """A value in the numbers of its axis."""
+    return math.log10(max(value, 1e-6)) if unit is Unit.TIME else value
+
+
+def label(unit: Unit, value: float) -> str:
+    """A value for the reader."""
+    if unit is Unit.TIME:
+        return duration_text(value)
+    if unit is Unit.PERCENT:
+        return f"p{100 - 100 / 10**value:.6g}"
+    return f"{value:g} s" if unit is Unit.SECONDS else f"{value:.1f}".removesuffix(".0")
+
+
+def _linear_axis(highest: float, *, count: int, exact: bool) -> Axis:
+    rough = highest / count
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+    step = max(1.0, step)
+    ticks = [number * step for number in range(math.ceil(highest / step) + 1)]
+    high = highest if exact else ticks[-1]
+    return Axis(0.0, high, [(tick, f"{tick:g}") for tick in ticks if tick <= high])
+
+
+def _time_axis(logarithms: Sequence[float]) -> Axis:
+    low, high = min(logarithms, default=-3.0), max(logarithms, default=0.0)
+    if high - low < 0.5:
+        low, high = low - 0.25, high + 0.25
+    factors = (1,) if high - low > 3 else (1, 2, 5)
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    marks = [math.log10(factor) + decade for decade in decades for factor in factors]
+    ticks = [(mark, duration_text(10**mark)) for mark in marks if low - 0.02 <= mark <= high + 0.02]
+    return Axis(low - 0.05, high + 0.08, ticks)
