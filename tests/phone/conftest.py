@@ -18,19 +18,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.entries import token_entry
-from ctlcache.signing import Digest
 from tests.guide import TOKEN_ISSUER
-from tvs.cluster import (
-    commit,
-    propose_ctl,
-    propose_itl,
-    propose_mode,
-    propose_regeneration,
-    read_situation,
-    token_source,
-)
+from tvs.cli.main import main
+from tvs.cluster import commit, propose_ctl, read_situation, token_source
 from tvs.config import Endpoint
-from tvs.phone import Phone, find_model
+from tvs.phone import SILENT, Phone, console_for, find_model
 from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
 
@@ -38,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from certstore.certificate import Certificate
     from certstore.purposes import Purpose
     from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
-    from tvs.cluster import Change, Situation
 
     Tokens = tuple[KeyFileSigner, KeyFileSigner]
 
@@ -63,33 +55,44 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
 
 @dataclass
 class Cluster:
-    """A cluster's state directory, changed as its administrator changes it."""
+    """A cluster's state directory, changed with the administrator's commands."""
 
     state: StateDirectory
 
-    def change(self, propose: Callable[[StateDirectory, Situation], Change]) -> None:
-        """Proposes a change and makes it."""
-        with self.state.lock(), closing(self.state.store()) as store:
-            commit(self.state, store, propose(self.state, read_situation(self.state, store)))
+    def command(self, *arguments: object) -> None:
+        """A command of the administrator, which does what it should; `--force`, because tests want the harm."""
+        status = main([*map(str, arguments), "--state", str(self.state.path)])
+        assert status == 0, arguments
 
-    def set_mode(self, *, mixed: bool) -> None:
-        """utils ctl set-cluster mixed-mode | non-secure-mode."""
-        self.change(lambda state, now: propose_mode(state, now, mixed_mode=mixed))
+    def set_mode(self, mode: str) -> None:
+        """``mixed-mode`` or ``non-secure-mode``."""
+        self.command("utils", "ctl", "set-cluster", mode, "--yes", "--force")
 
-    def update_ctl(self, digest: Digest | None = None) -> None:
-        """utils ctl update CTLFile."""
-        self.change(lambda state, now: propose_ctl(state, now, digest=digest))
+    def update_ctl(self, digest: str | None = None) -> None:
+        """A CTL file that CallManager signs."""
+        options = () if digest is None else ("--digest", digest)
+        self.command("utils", "ctl", "update", "CTLFile", "--yes", "--force", *options)
 
-    def update_itl(self, digest: Digest | None = None) -> None:
+    def update_itl(self) -> None:
         """A new ITL file."""
-        self.change(lambda state, now: propose_itl(state, now, digest=digest))
+        self.command("utils", "itl", "update", "ITLFile", "--yes", "--force")
 
     def regenerate(self, unit: Purpose) -> None:
-        """set cert regen UNIT."""
-        self.change(lambda state, now: propose_regeneration(state, now, unit))
+        """A new certificate and key."""
+        self.command("set", "cert", "regen", unit, "--yes", "--force")
+
+    def delete_ctl(self) -> None:
+        """No CTL file any more."""
+        self.command("file", "delete", "tftp", "CTLFile.tlv", "--yes", "--force")
+
+    def import_trust(self, unit: Purpose, certificate: bytes) -> None:
+        """A certificate of somebody else."""
+        path = self.state.path / "imported.der"
+        path.write_bytes(certificate)
+        self.command("set", "cert", "import", "trust", unit, path)
 
     def sign_with_tokens(self, tokens: Tokens) -> None:
-        """utils ctl update CTLFile, with the second of two hardware tokens."""
+        """A CTL file that the second of two tokens signs, with the guide's names; the tests of tokens use real ones."""
         entries = [
             token_entry(
                 token.certificate,
@@ -98,25 +101,17 @@ class Cluster:
             )
             for token, name in zip(tokens, ("SAST-ADN0054f509", "SAST-ADN008580ef"), strict=True)
         ]
-        self.change(
-            lambda state, now: propose_ctl(
-                state, now, lambda given: token_source(given, entries, tokens[1], add_token=True)
-            )
-        )
-
-    def import_trust(self, unit: Purpose, certificate: bytes) -> None:
-        """set cert import trust UNIT FILE."""
         with self.state.lock(), closing(self.state.store()) as store:
-            store.import_certificate(certificate, unit)
+            now = read_situation(self.state, store)
+            change = propose_ctl(self.state, now, lambda given: token_source(given, entries, tokens[1], add_token=True))
+            commit(self.state, store, change)
 
-    def delete_ctl(self) -> None:
-        """file delete tftp CTLFile.tlv."""
-        self.state.ctl_file.unlink()
-
-    def own(self, unit: Purpose) -> bytes:
-        """The publisher's certificate, X.509 DER."""
+    def own(self, unit: Purpose) -> Certificate:
+        """The publisher's certificate."""
         with closing(self.state.store()) as store:
-            return store.entries(own=True, unit=unit)[0].certificate.der
+            return next(
+                entry for entry in store.entries(own=True, unit=unit) if entry.name == f"{unit}.pem"
+            ).certificate
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +120,7 @@ def made_cluster(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "state"
     initialise(path, Plan(name="cucm-1051-a-pub", address="127.0.0.1", organisation="OU=TAC;O=Cisco"))
     made = Cluster(StateDirectory(path))
-    made.update_ctl(Digest.SHA1)
+    made.update_ctl("sha1")
     made.update_itl()
     return path
 
@@ -198,7 +193,13 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 def _started(state: Path, log: Path, options: tuple[str, ...]) -> Running:
     command = [sys.executable, "-m", "tvs", "serve", "--state", str(state)]
-    defaults = {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--log-level": "debug", "--tls-profile": "legacy"}
+    defaults = {
+        "--listen": "127.0.0.1:0",
+        "--admin": "127.0.0.1:0",
+        "--workers": "1",
+        "--log-level": "debug",
+        "--tls-profile": "legacy",
+    }
     for name, value in defaults.items():
         command += [] if name in options else [name, value]
     with log.open("w") as stderr:
@@ -287,10 +288,12 @@ def tvs() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def make_phone() -> Callable[..., Phone]:
-    """A phone in memory: (model, TVS servers, **settings)."""
+    """A phone in memory: (model, TVS servers, lines=a list for its console, **settings)."""
 
-    def make(model: str = "CP-8861", *servers: Endpoint, **settings: object) -> Phone:
-        phone = Phone(MAC, find_model(model), **settings)  # type: ignore[arg-type] # forwarded
+    def make(model: str = "CP-8861", *servers: Endpoint, lines: list[str] | None = None, **settings: object) -> Phone:
+        kind = find_model(model)
+        console = SILENT if lines is None else console_for(kind, lines.append)
+        phone = Phone(MAC, kind, console=console, **settings)  # type: ignore[arg-type] # forwarded
         phone.flash.servers = servers
         return phone
 

@@ -154,7 +154,7 @@ def test_from_non_secure_to_mixed_mode(
     cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], tvs: Command
 ) -> None:
     """The first CTL is taken from the signer that the installed ITL has; nobody asks TVS."""
-    cluster.set_mode(mixed=False)
+    cluster.set_mode("non-secure-mode")
     cluster.delete_ctl()
     running = serve(cluster)
     assert phone.boot("--tvs", running.endpoint) == [
@@ -165,7 +165,7 @@ def test_from_non_secure_to_mixed_mode(
         "ITL installed",
     ]
     running.new_texts()
-    cluster.set_mode(mixed=True)
+    cluster.set_mode("mixed-mode")
     running.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     assert phone.boot() == [
         "CTL  updated (CTLFile.tlv): its signer is in the installed ITL",
