@@ -246,6 +246,19 @@ def test_no_file_at_all(state: StateDirectory, softhsm: SoftHsm, etokens: dict[s
     assert made.signer_record is made.records[3]
 
 
+def test_a_damaged_file(
+    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody knows which tokens were in it: the way out is to delete it."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    damaged = state.ctl_file.read_bytes()[:-1]
+    state.ctl_file.write_bytes(damaged)
+    assert main([*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"]) == 1
+    assert "delete it with: tvs file delete tftp CTLFile.tlv" in capsys.readouterr().err
+    assert state.ctl_file.read_bytes() == damaged
+
+
 def test_one_token_alone(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
     """Refused: when it is lost, every phone must be touched by hand."""
     softhsm.add(FIRST, etokens[FIRST])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ctlcache.entries import ClusterNode
     from ctlcache.pkcs11 import TokenSigner
     from ctlcache.pkcs11_token import Token
+    from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
     from tests.pkcs11.conftest import Identity, SoftHsm, Spy
 
@@ -242,7 +244,7 @@ def test_a_key_too_small_for_the_digest(
 
 def test_the_default_module(softhsm: SoftHsm, signer_of: SignerOf, company: Identity) -> None:
     """Without a module p11-kit shows the tokens of all modules that are registered on the machine."""
-    if not any(Path("/usr/lib/x86_64-linux-gnu").glob("libp11-kit.so.0")):
+    if not any(Path("/usr").glob("lib*/**/libp11-kit.so.0")):
         pytest.skip("p11-kit is not installed")
     serial = softhsm.add("SAST", company)
     with TokenModule() as module:
@@ -305,3 +307,26 @@ def test_a_pin_from_a_pipe(token: Token) -> None:
         assert PinFile(f"/dev/fd/{reader}")(token) == "from a program"
     finally:
         os.close(reader)
+
+
+# -- tokens that are about to lock, and names ----------------------------------------------------------
+
+
+def test_the_last_try_is_not_a_files(token: Token, pin_file: Path) -> None:
+    """A token that one more wrong PIN locks gets none from a file, which may be an old one."""
+    with pytest.raises(TokenError, match="one more wrong PIN locks it, so none is taken from"):
+        PinFile(pin_file)(replace(token, pin_final_try=True))
+
+
+def test_a_locked_token(softhsm: SoftHsm, module: TokenModule, company: Identity) -> None:
+    """A token whose PIN is locked is not tried."""
+    softhsm.add("SAST", company)
+    token = replace(module.find(SAST), pin_locked=True)
+    with pytest.raises(TokenError, match="its PIN is locked: unlock it with its vendor's program"):
+        module.signer(token, token.certificate(SAST), lambda _: pytest.fail("a PIN was asked for"))
+
+
+def test_names_of_other_tokens(publisher: KeyFileSigner) -> None:
+    """Only eTokens have the CTL Client's spelling; other tokens have their certificates' names."""
+    record = token_record(publisher.certificate)
+    assert (record.subject_name, record.issuer_name, record.dns_name) == (None, None, "")
