@@ -24,6 +24,7 @@ from tvs.identity import KeyType, key_pem, make_key, self_signed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from tvs.config import Endpoint
     from tvs.state import StateDirectory
 
     Scrape = Callable[[Running], dict[str, float]]
@@ -76,13 +77,15 @@ class Load:
     """Phones that connect, ask and leave, each again as soon as it has its answer.
 
     Attributes:
+        server: whom they ask.
+        trust: which server certificates they take.
         answered: whole conversations.
         failures: why the others did not get their answer.
         shown: server certificates that phones saw, X.509 DER, in the order in which they first appeared.
         ending: set where phones shall finish their conversation and not begin another.
     """
 
-    service: Running
+    server: Endpoint
     trust: ServerTrust
     answered: int = 0
     failures: list[str] = field(default_factory=list)
@@ -99,7 +102,7 @@ class Load:
 
     async def ask(self) -> None:
         """One conversation."""
-        async with TVSClient(self.service.endpoint, self.trust, timeout=PATIENCE) as phone:
+        async with TVSClient(self.server, self.trust, timeout=PATIENCE) as phone:
             answer = await phone.query(device="CP-8861-SEP000000000001", subject="CN=a", issuer="CN=a", serial=b"\1")
             assert answer.status is TrustStatus.NOT_TRUSTED
             self.answered += 1
@@ -118,7 +121,7 @@ class Load:
 @contextlib.asynccontextmanager
 async def under_load(service: Running, trust: ServerTrust | None = None, *, phones: int = 6) -> AsyncIterator[Load]:
     """Phones that ask all the time, for the length of a with-block; at its end each finishes its conversation."""
-    load = Load(service, trust or service.trust)
+    load = Load(service.endpoint, trust or service.trust)
     tasks = [asyncio.create_task(load.phone()) for _ in range(phones)]
     try:
         await load.more()
