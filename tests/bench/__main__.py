@@ -5,11 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import handshakes, idle, machine, output, queries, store, workers
+from tests.bench import faults, handshakes, idle, machine, output, queries, store, workers
 from tests.bench.client import BenchError
 from tests.bench.run import add_options, prepared
 
-BENCHMARKS = {"handshakes": handshakes, "queries": queries, "idle": idle, "store": store, "workers": workers}
+BENCHMARKS = {
+    "handshakes": handshakes,
+    "queries": queries,
+    "idle": idle,
+    "store": store,
+    "workers": workers,
+    "faults": faults,
+}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     import argparse
 
     from tests.bench.measure import Setup
+    from tests.bench.place import Place
     from tests.bench.run import Run
     from tests.bench.servers import Server
 
 CIPHERS = "ECDHE-RSA-AES256-GCM-SHA384"
+SHARED = ", cores shared with clients"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,7 @@ def run(run: Run) -> dict[str, object]:
     """Measures and prints; gives the figures for JSON."""
     output.tell("workers")
     site = make_site(run.folder("workers"), "rsa2048")
-    setups = {"1 worker": run.setup} | {f"{n} workers": _setup(run, n) for n in run.options.workers}
+    setups = _setups(run)
 
     def measured(server: Server) -> Sample:
         return measure(server, CIPHERS, setups[server.name], saturate=False)
@@ -55,24 +57,33 @@ def run(run: Run) -> dict[str, object]:
     output.say("\nworkers")
     output.say(output.series_table(series))
     for name, setup in setups.items():
-        output.say(
-            f"  {name}: servers on cores {_cores(setup.servers.cores)}, clients on {_cores(setup.clients.cores)}"
-        )
-    pairs = [(one, series[0]) for one in series[1:]]
+        output.say(f"  {name}: servers on cores {_cores(setup.servers)}, clients on {_cores(setup.clients)}")
+    by_name = {one.name: one for one in series}
+    pairs = [(one, by_name[_reference(one.name)]) for one in series if one.name != _reference(one.name)]
     for one, reference in pairs:
         output.say(output.ratio_line(one, reference))
     return output.as_json(series, pairs)
 
 
-def _setup(run: Run, workers: int) -> Setup:
-    """A core for each worker where that leaves one for clients; else all cores for both."""
+def _setups(run: Run) -> dict[str, Setup]:
+    """A core for each worker and the others for clients; where none is left, all are shared, by one worker's too."""
     cores = sorted(run.setup.everywhere.cores, reverse=True)
-    mine = frozenset(cores[:workers])
-    left = frozenset(cores) - mine or mine
-    return replace(
-        run.setup, servers=replace(run.setup.servers, cores=mine), clients=replace(run.setup.clients, cores=left)
-    )
+    place = run.setup.servers
+    found = {"1 worker": run.setup}
+    for workers in run.options.workers:
+        mine = replace(place, cores=frozenset(cores[:workers]))
+        left = replace(place, cores=frozenset(cores[workers:]))
+        if left.cores:
+            found[f"{workers} workers"] = replace(run.setup, servers=mine, clients=left)
+        else:
+            found[f"1 worker{SHARED}"] = replace(run.setup, servers=place, clients=place)
+            found[f"{workers} workers{SHARED}"] = replace(run.setup, servers=mine, clients=mine)
+    return found
 
 
-def _cores(cores: frozenset[int]) -> str:
-    return ", ".join(map(str, sorted(cores)))
+def _reference(name: str) -> str:
+    return f"1 worker{SHARED}" if name.endswith(SHARED) else "1 worker"
+
+
+def _cores(place: Place) -> str:
+    return ", ".join(map(str, sorted(place.cores)))

@@ -1,0 +1,172 @@
+"""Connections that fail while the service is under load and something happens to it.
+
+Reloads (SIGHUP), another CTL file, another TVS certificate: none may fail. A worker that is killed: at most those
+that it held. They are counted while the worker stands still, right before the kill.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench import output, servers
+from tests.bench.client import BenchError, Load, Target, Totals
+from tests.bench.site import environment, make_site
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from tests.bench.run import Run
+    from tests.bench.servers import Server
+    from tests.bench.site import Site
+
+CIPHERS = "ECDHE-RSA-AES256-GCM-SHA384"
+WORKERS = 4
+PAUSE = 0.7
+"""Seconds between two events."""
+PATIENCE = 30.0
+_ESTABLISHED = "01"
+"""The state of an open connection in /proc/net/tcp."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What one kind of event did, `times` times.
+
+    Attributes:
+        times: how often.
+        done: connections that were answered from the first event to a while after the last.
+        failed: connections that failed meanwhile.
+        held: connections that killed workers held; 0 for other events.
+        kinds: the failures by kind.
+    """
+
+    times: int
+    done: int
+    failed: int
+    held: int
+    kinds: dict[str, int]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of this benchmark."""
+    parser.add_argument("--events", type=int, default=10, metavar="N", help="faults: of each kind (default: 10)")
+
+
+def run(run: Run) -> dict[str, object]:
+    """Measures and prints; gives the figures for JSON."""
+    output.tell("faults under load")
+    site = make_site(run.folder("faults"), "rsa2048")
+    found = {}
+    with servers.ours("faults", site, run.setup.everywhere, "--log-level", "info", workers=WORKERS) as server:
+        for name, event in _events(site, server).items():
+            found[name] = _under_load(run, server, event)
+            output.tell(f"{name}: {found[name].failed} of {found[name].done} failed")
+    head = ("event", "times", "connections", "failed", "held by the killed")
+    rows = [(n, str(f.times), output.number(f.done), str(f.failed), str(f.held)) for n, f in found.items()]
+    output.say(f"\nfaults under load, {WORKERS} workers")
+    output.say(output.table(head, rows))
+    return {name: asdict(fault) for name, fault in found.items()}
+
+
+def _events(site: Site, server: Server) -> dict[str, Callable[[], int]]:
+    """What happens, by name; each gives the connections that may fail."""
+
+    slots = itertools.count()
+
+    def reload() -> int:
+        os.kill(server.process.pid, signal.SIGHUP)
+        return 0
+
+    def ctl() -> int:
+        _tvs(site, "utils", "ctl", "update", "CTLFile", "--yes")
+        return 0
+
+    def rotate() -> int:
+        _tvs(site, "set", "cert", "regen", "TVS", "--yes", "--force")
+        return reload()
+
+    return {
+        "SIGHUP": reload,
+        "CTL file swapped": ctl,
+        "certificate rotated": rotate,
+        "kill -9 of a worker": lambda: _kill_worker(server, next(slots)),
+    }
+
+
+def _tvs(site: Site, *arguments: str) -> None:
+    command = [sys.executable, "-m", "tvs", *arguments, "--state", str(site.state)]
+    done = subprocess.run(
+        command, cwd=site.root, env=environment(site.root), capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BenchError(f"{' '.join(command)}: {done.stderr}")
+
+
+def _under_load(run: Run, server: Server, event: Callable[[], int]) -> Fault:
+    target = Target(port=server.port, ciphers=CIPHERS, exchanges=server.exchanges, slots=run.setup.slots)
+    held = 0
+    with Load(run.setup.program, target, run.setup.clients) as load:
+        time.sleep(PAUSE)
+        before = load.mark()
+        for _ in range(run.options.events):
+            held += event()
+            time.sleep(PAUSE)
+            _settled(server)
+        counted: Totals = load.mark() - before
+    kinds = {kind: count for kind, count in counted.failures.items() if count}
+    return Fault(times=run.options.events, done=counted.done, failed=counted.failed, held=held, kinds=kinds)
+
+
+# -- workers --------------------------------------------------------------------------------------------------------
+
+
+def _settled(server: Server) -> None:
+    """Waits until all workers run and phones are answered from complete data."""
+    until = time.monotonic() + PATIENCE
+    while not all(_workers(server)):
+        if time.monotonic() > until:
+            raise BenchError(f"fewer than {WORKERS} workers run after {PATIENCE:g} s")
+        time.sleep(0.05)
+
+
+def _workers(server: Server) -> list[int]:
+    """The process ids of the workers, by slot; 0 where there is none, or while the service is not ready."""
+    try:
+        with urllib.request.urlopen(f"http://{server.admin}/readyz", timeout=PATIENCE) as answer:
+            return [int(worker["pid"]) for worker in json.load(answer)["workers"]]
+    except urllib.error.HTTPError:
+        return [0] * WORKERS
+
+
+def _kill_worker(server: Server, number: int) -> int:
+    """Kills one worker after the other, by slot; gives the connections that it held."""
+    victim = _workers(server)[number % WORKERS]
+    os.kill(victim, signal.SIGSTOP)
+    held = _connections(victim, server.port)
+    os.kill(victim, signal.SIGKILL)
+    return held
+
+
+def _connections(pid: int, port: int) -> int:
+    """Open connections to a port that a process has."""
+    try:
+        links = [entry.readlink().name for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return 0
+    inodes = {link.removeprefix("socket:[").removesuffix("]") for link in links if link.startswith("socket:")}
+    rows = [line.split() for line in lines]
+    ours = f":{port:04X}"
+    return sum(row[9] in inodes and row[1].endswith(ours) and row[3] == _ESTABLISHED for row in rows)
