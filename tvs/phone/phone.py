@@ -7,6 +7,7 @@ process, and share what they have in common (lists, TLS contexts).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from dataclasses import replace
@@ -39,7 +40,7 @@ from tvs.phone.trust import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from ctlcache.trustlist import TrustList
     from tvs.config import Endpoint
@@ -125,9 +126,9 @@ class Phone:
         async with self.tvs():
             ctl = await self._update(ListKind.CTL, source)
             itl = await self._update_itl(source, ctl)
-        report = BootReport(ctl=ctl, itl=itl)
-        if report.updated:
-            self._flush_cache()
+            report = BootReport(ctl=ctl, itl=itl)
+            if report.updated:
+                self._flush_cache()
         report = replace(report, messages=self._messages(report))
         for text in report.messages:
             self._show(text)
@@ -226,28 +227,33 @@ class Phone:
         itl = self.flash.installed(ListKind.ITL)
         return frozenset() if itl is None else tvs_certificates(itl)
 
-    def tvs(self) -> TVSProxy:
-        """The phone's TVS proxy, to be used in an ``async with``: who uses it at one time shares one connection.
+    @contextlib.asynccontextmanager
+    async def tvs(self) -> AsyncIterator[TVSProxy]:
+        """The phone's TVS proxy: who uses it at one time shares one connection and one cache.
 
         It keeps to the ITL and the servers that it began with, until nobody uses it any more.
         """
-        if self._proxy is None or self._proxy.users == 0:
-            if self.flash.answers is None:
-                self.flash.answers = AnswerCache()
-            self._proxy = TVSProxy(
-                ProxySettings(
-                    device=self.device,
-                    servers=self.flash.servers,
-                    trusted_servers=self._tvs_records(),
-                    context=functools.partial(tls_context, self.model, self.flash.lsc),
-                    timeout=self.timeout,
-                    local_address=self.local_address,
-                ),
-                cache=self.flash.answers,
-                console=self.console,
-                clock=self.clock,
-            )
-        return self._proxy
+        proxy = self._proxy = self._proxy or self._new_proxy()
+        try:
+            async with proxy:
+                yield proxy
+        finally:
+            if proxy.users == 0 and self._proxy is proxy:
+                self._proxy = None
+                self.flash.answers = self.flash.answers or None
+
+    def _new_proxy(self) -> TVSProxy:
+        if self.flash.answers is None:
+            self.flash.answers = AnswerCache()
+        settings = ProxySettings(
+            device=self.device,
+            servers=self.flash.servers,
+            trusted_servers=self._tvs_records(),
+            context=functools.partial(tls_context, self.model, self.flash.lsc),
+            timeout=self.timeout,
+            local_address=self.local_address,
+        )
+        return TVSProxy(settings, cache=self.flash.answers, console=self.console, clock=self.clock)
 
     # -- what remains
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Record, TrustList
     from tvs.phone.models import PhoneModel
 
-LISTS_REMEMBERED = 32
-"""Lists whose verification is remembered: thousands of phones in one process fetch the same few."""
+REMEMBERED = 32
+"""Verdicts of each kind that are remembered: thousands of phones in one process ask the same of the same few lists.
+
+All of them are pure functions of bytes."""
 
 
 class ListKind(StrEnum):
@@ -111,7 +113,7 @@ class Refused(Exception):  # noqa: N818 - a verdict
         self.sentence = sentence
 
 
-@functools.lru_cache(maxsize=LISTS_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def verified(data: bytes) -> Verification:
     """The list in these bytes and whether it is signed by the SAST record that it names."""
     return verify(data)
@@ -152,6 +154,7 @@ def _digest_name(code: int) -> str:
         return f"the unknown digest {code}"
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def vouches(installed: TrustList, fetched: TrustList, kind: ListKind) -> bool:
     """Whether an installed list has the signer of a fetched one, in a role that may sign it, with the key that did.
 
@@ -175,11 +178,16 @@ def vouches(installed: TrustList, fetched: TrustList, kind: ListKind) -> bool:
 def _signed(fetched: TrustList, record: Record) -> bool:
     """With the record's certificate; a record with its key alone must have that of the fetched list's own signer."""
     if record.certificate is not None:
-        return verify_with(fetched, record.certificate).ok
+        return _signed_with(fetched, record.certificate)
     own = fetched.signer_record
     key = None if own is None else _record_key(own)
     given = _record_key(record)
     return key is not None and given is not None and key.public_numbers() == given.public_numbers()
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _signed_with(fetched: TrustList, certificate: bytes) -> bool:
+    return verify_with(fetched, certificate).ok
 
 
 def _record_key(record: Record) -> RSAPublicKey | None:
@@ -190,19 +198,22 @@ def _record_key(record: Record) -> RSAPublicKey | None:
 
 def signer_among(certificates: Iterable[bytes], serial_number: bytes) -> bytes | None:
     """The certificate of an answer that was asked for; an answer may carry more than one."""
-    for certificate in certificates:
-        try:
-            serial = Certificate.from_der(certificate).serial_number
-        except CertificateError:
-            continue
-        if normal_serial(serial) == normal_serial(serial_number):
-            return certificate
-    return None
+    wanted = normal_serial(serial_number)
+    return next((certificate for certificate in certificates if _serial_of(certificate) == wanted), None)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _serial_of(certificate: bytes) -> bytes | None:
+    """Without leading zeros; None where it cannot be read."""
+    try:
+        return normal_serial(Certificate.from_der(certificate).serial_number)
+    except CertificateError:
+        return None
 
 
 def check_answer(fetched: TrustList, certificate: bytes | None, roles: Iterable[int]) -> None:
     """Whether TVS's answer about the signer makes a list good. Raises `Refused`."""
-    if certificate is None or not verify_with(fetched, certificate).ok:
+    if certificate is None or not _signed_with(fetched, certificate):
         raise Refused(
             Refusal.WRONG_CERTIFICATE, "its signature does not match the certificate that TVS has for its signer"
         )
@@ -210,7 +221,7 @@ def check_answer(fetched: TrustList, certificate: bytes | None, roles: Iterable[
         raise Refused(Refusal.NOT_SAST, "TVS knows its signer, but not as a System Administrator Security Token")
 
 
-@functools.lru_cache(maxsize=LISTS_REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED)
 def tvs_certificates(itl: bytes) -> frozenset[bytes]:
     """The certificates of an ITL's TVS records: the only servers that a phone asks."""
     trust_list = verified(itl).trust_list
