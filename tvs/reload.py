@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tvs.checks import examine
 from tvs.config import ConfigError
+from tvs.sources import last_good_list
 from tvs.worker import Reload
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Reloader:
     def _swap(self, config: Config, credentials: Credentials) -> None:
         supervisor = self._supervisor
         if config.ctl_path != supervisor.config.ctl_path:
-            supervisor.seed = replace(supervisor.seed, ctl=None)
+            supervisor.seed = replace(supervisor.seed, ctl=last_good_list(config, None))
         supervisor.config, supervisor.credentials = config, credentials
         supervisor.slots.timeout = config.worker_timeout
         self._problems = []

@@ -100,14 +100,20 @@ class Sources:
         )
         self.verifier = TrustVerifier(self.db, self.ctl)
 
-    def load(self) -> None:
-        """Reads what is not there yet. Blocking. Raises `StoreError` where there is no index to begin with."""
+    def load(self, *, paced: bool = False) -> None:
+        """Reads what is not there yet. Blocking. Raises `StoreError` where there is no index to begin with.
+
+        Args:
+            paced: leave phones their turns meanwhile, which the event loop of another thread answers.
+        """
         seed = self._seed
         self._seed = None
         if seed is not None and seed.time_to_live == self._config.time_to_live and seed.file == self._database():
             self.db.adopt(seed.index, seed.change_number)
             with contextlib.suppress(StoreError):  # the monitor goes on trying
                 self.db.refresh()
+        elif paced:
+            self.db.refresh()
         else:
             self.db.load()
         self.ctl.load()

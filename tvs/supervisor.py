@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import resource
 import select
 import shutil
 import signal
@@ -19,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tvs.acceptor import listen, listen_together
+from tvs.acceptor import listen
 from tvs.admin import run_admin
 from tvs.board import Board
 from tvs.config import Endpoint
@@ -33,6 +32,13 @@ from tvs.reload import Reloader
 from tvs.signals import Signals
 from tvs.slots import Slots
 from tvs.sources import last_good_list, read_seed
+from tvs.start import (
+    memory_directory,
+    open_admin_listener,
+    open_direct_log,
+    open_listeners,
+    raise_descriptor_limit,
+)
 from tvs.worker import Post, run_worker
 
 if TYPE_CHECKING:
@@ -51,10 +57,6 @@ LOOK: Final = 1.0
 """Seconds between two looks at everything at the most."""
 PUBLISH: Final = 0.25
 """Seconds between two statuses for the admin process, where nothing but numbers changed."""
-
-
-class StartError(Exception):
-    """The service cannot start: a sentence that says what to do."""
 
 
 class Supervisor:
@@ -79,6 +81,7 @@ class Supervisor:
         self._kill_at = 0.0
         self._status = 0
         self._published = 0.0
+        self._list_seen: str | None = None
         self._changed = True
 
     def run(self) -> int:
@@ -99,7 +102,7 @@ class Supervisor:
 
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         """Everything that can fail, before there is a second process."""
-        self._direct_log = self._open_log()
+        self._direct_log = open_direct_log(self.config)
         self.log = logger_for(self._direct_log)
         self.credentials = read_credentials(self.config)
         self._warn_of_keylog()
@@ -107,9 +110,9 @@ class Supervisor:
         self.seed = read_seed(self.config, self._db_event)
         gc.freeze()  # the collector would write to every page that the workers share
         gc.enable()
-        listeners = self._listen()
-        self._admin_listener = stack.enter_context(contextlib.closing(self._listen_admin()))
-        self._metrics = Path(tempfile.mkdtemp(prefix="tvs-metrics-", dir=_memory_directory()))
+        listeners = open_listeners(self.config)
+        self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(self.config)))
+        self._metrics = Path(tempfile.mkdtemp(prefix="tvs-metrics-", dir=memory_directory()))
         stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
         self._signals = stack.enter_context(Signals())
         self._phones = Endpoint(self.config.listen.host, listeners[0].getsockname()[1])
@@ -118,30 +121,6 @@ class Supervisor:
         )
         stack.callback(self.slots.close)
         self._reloader = Reloader(self, self._load_config)
-
-    def _open_log(self) -> DirectLog:
-        try:
-            return DirectLog(self.config)
-        except OSError as error:
-            raise StartError(f"{self.config.log_file}: the log cannot be opened: {error.strerror}") from None
-
-    def _listen(self) -> list[socket.socket]:
-        endpoint = self.config.listen
-        try:
-            return listen_together(endpoint.host, endpoint.port, self.config.worker_count)
-        except OSError as error:
-            raise StartError(f"cannot listen on {endpoint} for phones: {error.strerror}") from None
-
-    def _listen_admin(self) -> socket.socket:
-        endpoint = self.config.admin
-        try:
-            listener = listen(endpoint.host, endpoint.port, backlog=64)
-        except OSError as error:
-            raise StartError(
-                f"cannot listen on {endpoint} for metrics: {error.strerror}; choose another --admin"
-            ) from None
-        listener.setblocking(True)
-        return listener
 
     def listen_again(self) -> socket.socket:
         """One more listening socket for phones. Raises `OSError`."""
@@ -260,10 +239,10 @@ class Supervisor:
         self._changed = True
         if message["kind"] == "reloaded":
             self._reloader.acknowledged(slot, message["problem"])
-        content = slot.status.get("ctl", {}).get("content") if slot.status.get("ready") else None
-        known = self.seed.ctl
-        if content is not None and (known is None or known.content.hex()[:32] != content):
-            self.seed = replace(self.seed, ctl=last_good_list(self.config, known))
+        content = slot.status["ctl"]["content"]
+        if content != self._list_seen:  # another CTL file: where it is good, the next worker may need it
+            self._list_seen = content
+            self.seed = replace(self.seed, ctl=last_good_list(self.config, self.seed.ctl))
 
     # -- signals --------------------------------------------------------------------------------------------------
 
@@ -335,19 +314,3 @@ class Supervisor:
     def _db_event(self, event: str, fields: Mapping[str, object]) -> None:
         level = "info" if event == "refreshed" else "warning"
         getattr(self.log, level)(f"db_{event}", **fields)
-
-
-def _memory_directory() -> str | None:
-    """Where files stay in memory: the kernel writing them to a disk would hold up those who count in them."""
-    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # set by systemd for RuntimeDirectory=
-    for directory in (runtime, "/dev/shm"):  # noqa: S108 - mkdtemp makes a private directory in it
-        if directory and os.access(directory, os.W_OK | os.X_OK):
-            return directory
-    return None
-
-
-def raise_descriptor_limit() -> None:
-    """Allows as many open files as the system lets this process have: each phone is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

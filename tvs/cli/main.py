@@ -30,8 +30,8 @@ from tvs.cli import (
 )
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
+from tvs.start import StartError
 from tvs.state import StateError
-from tvs.supervisor import StartError
 
 if TYPE_CHECKING:
     import argparse
