@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import output, servers
 from tests.bench.client import BenchError, Load, Target, Totals
+from tests.bench.run import positive
 from tests.bench.site import environment, make_site
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Fault:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
-    parser.add_argument("--events", type=int, default=10, metavar="N", help="faults: of each kind (default: 10)")
+    parser.add_argument("--events", type=positive, default=10, metavar="N", help="faults: of each kind (default: 10)")
 
 
 def run(run: Run) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import output, servers
 from tests.bench.measure import Sample, measure, rounds
+from tests.bench.run import some_of
 from tests.bench.site import make_site
 
 if TYPE_CHECKING:
@@ -36,25 +37,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument(
         "--suites",
-        type=lambda text: _some(text, SUITES),
+        type=some_of(SUITES),
         default=list(SUITES),
         metavar="A,B",
         help=f"kinds of handshakes: {', '.join(SUITES)} (default: all)",
     )
     parser.add_argument(
         "--servers",
-        type=lambda text: _some(text, SERVERS),
+        type=some_of(SERVERS),
         default=list(SERVERS),
         metavar="A,B",
         help=f"servers: {', '.join(SERVERS)} (default: all; debug is ours with traces to a file)",
     )
-
-
-def _some(text: str, known: object) -> list[str]:
-    names = text.split(",")
-    if unknown := [name for name in names if name not in known]:  # type: ignore[operator] # a tuple or a dict
-        raise ValueError(f"unknown: {', '.join(unknown)}")
-    return names
 
 
 def run(run: Run) -> dict[str, object]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tests.bench import machine, output, servers
 from tests.bench.client import BenchError, Load, Target
 from tests.bench.measure import Sample, measure
+from tests.bench.run import positive
 from tests.bench.site import make_site
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ class Held:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument(
-        "--connections", type=int, default=10_000, metavar="N", help="idle: connections that are held (default: 10000)"
+        "--connections",
+        type=positive,
+        default=10_000,
+        metavar="N",
+        help="idle: held connections (default: 10000)",
     )
 
 

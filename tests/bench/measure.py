@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FULL = 0.95
 """Share of its core that must be in use in a valid measurement: else the clients were the limit."""
+HALF = 0.50
+"""Share below which not even the CPU time of a connection counts: a server with time to spare works otherwise."""
 OWN = 0.90
 """Share of its core's time that a server must have had: else other programs ran there."""
 WARM_UP = 0.7
@@ -41,8 +43,8 @@ class Sample:
         stolen: share of the server's cores that the hypervisor gave to other machines.
         clients_busy: share of the clients' cores that the clients had.
         problem: why the sample does not count; empty where it does.
-        disturbed: whether other programs had so much of the server's core that its rate and latencies say nothing;
-            its CPU time for each connection still does.
+        limit: why only its CPU times count, not its rate and latencies: other programs had too much of the server's
+            core, or the clients did not fill it; empty where all counts.
     """
 
     rate: float
@@ -57,15 +59,12 @@ class Sample:
     stolen: float
     clients_busy: float
     problem: str = ""
-    disturbed: bool = False
+    limit: str = ""
 
     @property
     def note(self) -> str:
         """What a reader has to know of the sample; mostly nothing."""
-        if self.disturbed and not self.problem:
-            others = self.busy - self.share - self.stolen
-            return f"others had {others:.0%}, the hypervisor {self.stolen:.0%} of the core: only the CPU time counts"
-        return self.problem
+        return self.problem or (f"{self.limit}: only the CPU time counts" if self.limit else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ class Setup:
     servers: Place
     clients: Place
     seconds: float = 3.0
-    slots: int = 16
+    slots: int = 32
     rounds: int = 5
 
     @property
@@ -125,17 +124,22 @@ def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", s
 
 
 def _judged(sample: Sample, failures: dict[str, int], *, saturate: bool) -> Sample:
-    problem = ""
+    problem = limit = ""
     if sample.failed:
         problem = "failed: " + ", ".join(f"{count} {kind}" for kind, count in failures.items() if count)
+    elif saturate and sample.busy < HALF:
+        problem = f"the server's core was only {sample.busy:.0%} in use"
     elif saturate and sample.busy < FULL:
-        problem = f"the server's core was {sample.busy:.0%} in use: the clients are the limit"
-    return replace(sample, problem=problem, disturbed=saturate and sample.share < OWN)
+        limit = f"the clients are the limit, the server's core was {sample.busy:.0%} in use"
+    elif saturate and sample.share < OWN:
+        others = sample.busy - sample.share - sample.stolen
+        limit = f"others had {others:.0%}, the hypervisor {sample.stolen:.0%} of the server's core"
+    return replace(sample, problem=problem, limit=limit)
 
 
 def _counts(sample: Sample, value: str) -> bool:
-    """Whether a sample's value counts: a disturbed one has only its CPU times."""
-    return not sample.problem and (not sample.disturbed or value in ("cpu_us", "user_us", "system_us"))
+    """Whether a sample's value counts."""
+    return not sample.problem and (not sample.limit or value in ("cpu_us", "user_us", "system_us"))
 
 
 def median(values: Iterable[float]) -> float:

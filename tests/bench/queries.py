@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import output, servers
 from tests.bench.measure import Sample, measure, rounds
+from tests.bench.run import positive
 from tests.bench.site import make_site
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ PATIENT = ("--request-timeout", "600", "--connection-timeout", "600")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument(
-        "--open", type=int, default=96, metavar="N", help="queries: open connections of each client (default: 96)"
+        "--open", type=positive, default=96, metavar="N", help="queries: open connections of each client (default: 96)"
     )
 
 

@@ -7,6 +7,7 @@ import io
 import subprocess
 import tarfile
 import tempfile
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from tests.bench.site import ROOT
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +46,52 @@ class Run:
         return path
 
 
+def positive(text: str) -> int:
+    """An option's value that is a whole number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text} is no whole number from 1 on")
+    return int(text)
+
+
+def positives(text: str) -> list[int]:
+    """An option's value that is such numbers with commas between them."""
+    return [positive(part) for part in text.split(",")]
+
+
+def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Reads an option's value that is some of these names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise ArgumentTypeError(f"{', '.join(unknown)}: not known; there are {', '.join(known)}")
+        return names
+
+    return read
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.1 <= value <= 600:
+        raise ArgumentTypeError(f"{text} is no number of seconds from 0.1 to 600")
+    return value
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all benchmarks share."""
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="measurements of each server (default: 5)")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="paired rounds (default: 5)")
     parser.add_argument(
-        "--seconds", type=float, default=3.0, metavar="S", help="seconds of each measurement (default: 3)"
+        "--seconds", type=_seconds, default=3.0, metavar="S", help="seconds of each measurement (default: 3)"
     )
     parser.add_argument(
-        "--slots", type=int, default=16, metavar="N", help="connections at once in each client process (default: 16)"
+        "--slots",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="connections at once of each client (default: 32)",
     )
     parser.add_argument("--core", type=int, metavar="N", help="core of the servers (default: the last one)")
     parser.add_argument(

@@ -15,6 +15,7 @@ from tests.bench import machine, output, servers
 from tests.bench.client import BenchError, Load, Target
 from tests.bench.manycerts import UNIT, certificates, fill
 from tests.bench.measure import Series, measure, median, rounds
+from tests.bench.run import positive, positives
 from tests.bench.site import ask, make_site, question_for
 
 if TYPE_CHECKING:
@@ -41,13 +42,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument(
         "--certificates",
-        type=lambda text: [int(part) for part in text.split(",")],
+        type=positives,
         default=[100_000],
         metavar="A,B",
         help="store: how many certificates (default: 100000; a million takes ten minutes to import)",
     )
     parser.add_argument(
-        "--store-workers", type=int, default=4, metavar="N", help="store: workers that must see an import (default: 4)"
+        "--store-workers",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="store: workers that see an import (default: 4)",
     )
 
 

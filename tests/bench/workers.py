@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import output, servers
 from tests.bench.measure import Sample, measure, rounds
+from tests.bench.run import positives
 from tests.bench.site import make_site
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     parser.add_argument(
         "--workers",
-        type=lambda text: [int(part) for part in text.split(",")],
+        type=positives,
         default=[2, 4],
         metavar="A,B",
         help="workers: how many, each compared with one (default: 2,4)",
