@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import stat
 import sys
@@ -15,6 +16,7 @@ import threading
 import time
 from collections import deque
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import structlog
@@ -64,15 +66,28 @@ def _escaped(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+@lru_cache(maxsize=4)
+def _second(when: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(when))
+
+
 def _clock(when: float) -> str:
     """Local time as the original prints it: HH:MM:SS.mmm."""
-    return f"{time.strftime('%H:%M:%S', time.localtime(when))}.{int(when * 1000) % 1000:03d}"
+    return f"{_second(int(when))}.{int(when * 1000) % 1000:03d}"
+
+
+_PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
+"""A value that needs no quotes in key=value."""
 
 
 def _value(value: object) -> str:
     if isinstance(value, tuple | list):
         value = ",".join(map(str, value))
-    text = printable(f"{value:.6g}" if isinstance(value, float) else str(value))
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if _PLAIN.fullmatch(text) else _quoted(printable(text))
+
+
+def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=') else text
 
 

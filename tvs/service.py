@@ -14,6 +14,7 @@ from tvs.directlog import log_colors, open_log
 from tvs.keylog import open_keylog
 from tvs.log import RateLimit, logger_for, printable
 from tvs.metrics import CTL_RESULTS
+from tvs.poller import Poller
 from tvs.sources import Sources
 from tvs.tls import ClientCertificates
 from tvs.trace import trace_to
@@ -100,6 +101,7 @@ class Service:
     def start(self, listeners: Sequence[socket.socket]) -> None:
         """Begins to watch the sources and to accept phones. Called on the loop."""
         self.loop = asyncio.get_running_loop()
+        self.poller = Poller(self.loop)
         self._acceptor = Acceptor(self, listeners)
         self._watch()
         self._last_tick = time.monotonic()
@@ -116,7 +118,7 @@ class Service:
         before, sources = self.config, self.sources
         if (config.time_to_live, config.ctl_path) != (before.time_to_live, before.ctl_path):
             sources = self._make_sources(config, None)
-            await asyncio.to_thread(sources.load)
+            await asyncio.to_thread(sources.load, paced=True)
         self._pipeline.reconfigure(
             open_log(config), log_format=config.log_format, level=config.log_level, colors=log_colors(config)
         )
@@ -151,6 +153,7 @@ class Service:
         """Ends everything in the reverse order of its beginning."""
         self.stopping = True
         self._acceptor.close()
+        self.poller.close()
         await self._cancel_tasks()
         self.counts.publish()
         with contextlib.suppress(Exception):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.names import same_name
-from proto.codec import MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
+from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, Request
 from tvs.deadlines import Deadline
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWERS_PER_TURN = 32
 """Requests of one connection that are answered before other phones get their turn."""
+MAX_BUFFERED = HEADER_SIZE + MAX_REQUEST_PAYLOAD
+"""Decrypted bytes that wait at the most: so many always hold a whole request, or an error."""
 MAX_UNSENT = 64 * 1024
 """Answer bytes that may wait for a slow reader before no more of its requests are read."""
 
@@ -135,7 +137,7 @@ class PhoneSession:
         service.deadlines.set(self, Deadline.HANDSHAKE, self._accepted_at)
         service.deadlines.set(self, Deadline.CONNECTION, self._accepted_at)
         service.counts.state_entered(_METRIC_STATES[State.HANDSHAKE])
-        service.loop.add_reader(self._fd, self._guarded, self._readable)
+        service.poller.watch(self._fd, self._on_readable)
 
     def drain(self) -> None:
         """The service stops: a phone that has its answer is let go, one that is about to ask may finish."""
@@ -165,14 +167,29 @@ class PhoneSession:
         else:
             self._finish(outcome)
 
-    def _guarded(self, callback: object) -> None:
-        """Runs a callback; a bug in it ends this connection and no other."""
+    def _on_readable(self) -> None:
         try:
-            callback()  # type: ignore[operator] # one of the bound methods below
-        except Exception:  # the worker must go on
-            self._service.log.exception("session_failed", address=self._address)
-            if self._state is not State.CLOSED:
-                self._close("internal_error")
+            self._readable()
+        except Exception as error:  # noqa: BLE001 - a bug ends this connection and no other
+            self._failed(error)
+
+    def _on_writable(self) -> None:
+        try:
+            self._writable()
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._failed(error)
+
+    def _on_next_turn(self) -> None:
+        try:
+            if self._awaits_request():
+                self._requests()
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._service.log.error("session_failed", address=self._address, exc_info=error)
+        if self._state is not State.CLOSED:
+            self._close("internal_error")
 
     def _enter(self, state: State) -> None:
         if state not in _TRANSITIONS[self._state]:
@@ -228,15 +245,13 @@ class PhoneSession:
             self._watch_writing(on=bool(self._unsent))
 
     def _watch_writing(self, *, on: bool) -> None:
-        loop = self._service.loop
+        poller = self._service.poller
         self._writing = on
         if on:
-            loop.remove_reader(self._fd)
-            loop.add_writer(self._fd, self._guarded, self._writable)
+            poller.watch_writing(self._fd, self._on_writable)
             self._service.deadlines.set(self, Deadline.WRITE, time.monotonic())
         else:
-            loop.remove_writer(self._fd)
-            loop.add_reader(self._fd, self._guarded, self._readable)
+            poller.watch_reading(self._fd, self._on_readable)
             self._service.deadlines.cancel(self, Deadline.WRITE)
 
     def _ended(self, how: str) -> None:
@@ -274,9 +289,7 @@ class PhoneSession:
         service = self._service
         self._enter(State.CLOSED)
         service.deadlines.cancel_all(self)
-        service.loop.remove_reader(self._fd)
-        if self._writing:
-            service.loop.remove_writer(self._fd)
+        service.poller.forget(self._fd)
         self._socket.close()
         service.session_closed(self)
         service.counts.closed(outcome, time.monotonic() - self._accepted_at)
@@ -347,7 +360,7 @@ class PhoneSession:
     def _requests(self) -> None:
         """Reads what TLS has, answers what is whole, sends all answers at once."""
         closed = self._read_plaintext()
-        more = self._awaits_request() and self._answer_waiting()
+        more = self._awaits_request() and (self._answer_waiting() or (self._tls.readable and not closed))
         if not self._awaits_request():
             return
         self._flush(self._tls.outgoing())
@@ -356,7 +369,7 @@ class PhoneSession:
         if self._unsent:
             self._enter(State.SENDING)
         elif more:
-            self._service.loop.call_soon(self._guarded, self._continue)
+            self._service.loop.call_soon(self._on_next_turn)
         elif closed:
             self._closed_by_phone()
 
@@ -364,17 +377,13 @@ class PhoneSession:
         """Whether the session is still open for requests; most steps can end that."""
         return self._state is State.AWAIT_REQUEST
 
-    def _continue(self) -> None:
-        if self._awaits_request():
-            self._requests()
-
     def _read_plaintext(self) -> bool:
         """Moves decrypted bytes into the decoder; True where the phone has closed TLS."""
         decoder = self._decoder
         if decoder is None:
             raise RuntimeError("requests before the handshake")
         try:
-            while decoder.buffered <= MAX_REQUEST_PAYLOAD and (data := self._tls.read()):
+            while self._tls.readable and decoder.buffered < MAX_BUFFERED and (data := self._tls.read()):
                 decoder.receive_data(data)
         except TLSClosed:
             return True

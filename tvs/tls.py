@@ -275,6 +275,10 @@ def client_context(
     return context
 
 
+_HANDSHAKE_RECORDS = b"\x14\x16"
+"""Record types of the handshake: change cipher spec and handshake."""
+
+
 class TLSConnection:
     """One TLS connection without a socket: bytes from the network in, bytes for the network out.
 
@@ -286,10 +290,14 @@ class TLSConnection:
         session: as a client, the session to offer again.
     """
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_aligned", "_connection", "_established", "_records", "_wrote")
 
     def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
         self._connection = SSL.Connection(context, None)
+        self._wrote = False  # whether OpenSSL may have something to send
+        self._established = False
+        self._aligned = True  # whether all that came in so far ended with a whole record
+        self._records = 0  # whole records that were not read yet
         if session is not None:
             self._connection.set_session(session)
         if server_side:
@@ -300,6 +308,26 @@ class TLSConnection:
     def receive(self, data: bytes) -> None:
         """Bytes that came from the network."""
         self._connection.bio_write(data)
+        if self._aligned:
+            self._count_records(data)
+
+    def _count_records(self, data: bytes) -> None:
+        """Counts whole records, so that `readable` need not ask OpenSSL, whose 'no' costs as much as an answer.
+
+        A record is its type (1 byte), version (2), length (2) and so many bytes (RFC 5246, 6.2.1). Those of the
+        handshake (types 20 and 22) are not for `read` before it is done.
+        """
+        position, size = 0, len(data)
+        while position + 5 <= size:
+            if self._established or data[position] not in _HANDSHAKE_RECORDS:
+                self._records += 1
+            position += 5 + (data[position + 3] << 8 | data[position + 4])
+        self._aligned = position == size
+
+    @property
+    def readable(self) -> bool:
+        """Whether `read` may give something. Where a record came in two pieces, it always may."""
+        return self._records > 0 or not self._aligned
 
     def receive_end(self) -> None:
         """The network connection ended."""
@@ -307,6 +335,9 @@ class TLSConnection:
 
     def outgoing(self) -> bytes:
         """All bytes that are to be sent; empty where there are none."""
+        if not self._wrote:
+            return b""
+        self._wrote = False
         data = self._bio_read()
         if len(data) < READ_SIZE:
             return data
@@ -323,37 +354,45 @@ class TLSConnection:
 
     def handshake(self) -> bool:
         """Goes on with the handshake; True when it is done. Raises `TLSError`."""
-        return self._attempt(self._connection.do_handshake, None) is not _NOTHING
+        self._wrote = True
+        try:
+            self._connection.do_handshake()
+        except SSL.WantReadError:
+            return False
+        except SSL.Error as error:
+            raise _error(error) from None
+        self._established = True
+        return True
 
     def read(self) -> bytes:
-        """Decrypted bytes, empty where there are none yet. Raises `TLSClosed` and `TLSError`."""
-        data = self._attempt(self._connection.recv, READ_SIZE)
-        return b"" if data is _NOTHING else data  # type: ignore[return-value] # recv returns bytes
-
-    def write(self, data: bytes) -> None:
-        """Encrypts `data`. A memory BIO takes all of it. Raises `TLSError`."""
-        view = memoryview(data)
-        while view:
-            sent = self._attempt(self._connection.send, view[:READ_SIZE])
-            if not isinstance(sent, int):
-                raise TLSError(TLSFailure.OTHER, "the connection takes no data")
-            view = view[sent:]
-
-    def shutdown(self) -> None:
-        """Produces the close notification; never raises."""
-        with contextlib.suppress(SSL.Error):
-            self._connection.shutdown()
-
-    @staticmethod
-    def _attempt(call: Callable[..., object], argument: object) -> object:
+        """The decrypted bytes of one record, empty where there are none. Raises `TLSClosed` and `TLSError`."""
         try:
-            return call() if argument is None else call(argument)
+            data = self._connection.recv(READ_SIZE)
         except SSL.WantReadError:
-            return _NOTHING
+            self._records = 0
+            return b""
         except SSL.ZeroReturnError:
             raise TLSClosed from None
         except SSL.Error as error:
+            self._wrote = True  # the alert
             raise _error(error) from None
+        if self._records:
+            self._records -= 1
+        return data
+
+    def write(self, data: bytes) -> None:
+        """Encrypts `data`. A memory BIO takes all of it. Raises `TLSError`."""
+        self._wrote = True
+        try:
+            self._connection.sendall(data)
+        except SSL.Error as error:
+            raise _error(error) from None
+
+    def shutdown(self) -> None:
+        """Produces the close notification; never raises."""
+        self._wrote = True
+        with contextlib.suppress(SSL.Error):
+            self._connection.shutdown()
 
     @property
     def cipher(self) -> str:
@@ -384,9 +423,6 @@ class TLSConnection:
     def peer_chain(self) -> list[x509.Certificate]:
         """The certificates that the peer sent. Raises `ValueError` for one that cannot be parsed."""
         return self._connection.get_peer_cert_chain(as_cryptography=True) or []
-
-
-_NOTHING = object()
 
 
 def accepted_suites(profile: TLSProfile) -> list[str]:

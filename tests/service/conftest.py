@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tvs.client import ServerTrust, TVSClient
 from tvs.config import Endpoint
+from tvs.deadlines import TICK
 from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
 
@@ -190,9 +191,13 @@ def ask_raw(require_program: Callable[[str], str]) -> Callable[..., bytes]:
 
 @pytest.fixture
 def scrape() -> Callable[[Running], dict[str, float]]:
-    """The metrics of a service by name and labels, as Prometheus reads them."""
+    """The metrics of a service by name and labels, as Prometheus reads them.
+
+    Workers hand on what they count with each tick of their timer: some are waited for.
+    """
 
     def read(service: Running) -> dict[str, float]:
+        time.sleep(3 * TICK)
         with urllib.request.urlopen(f"http://{service.admin}/metrics", timeout=PATIENCE) as answer:
             text = answer.read().decode()
         found = {}
