@@ -1,0 +1,185 @@
+"""A cluster and its administrator: a state directory, the commands, a running service, phones."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tvs.cli.main import main
+from tvs.cluster import read_situation
+from tvs.config import Endpoint
+from tvs.provision import Plan, initialise
+from tvs.state import StateDirectory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from certstore.store import CertificateStore
+    from tvs.cluster import Situation
+
+PATIENCE = 60.0
+"""Seconds that something may take on a busy machine before it counts as not happening."""
+RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
+_ANNOUNCED = re.compile(r"listening on (\S+):(\d+) for phones")
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Waits for a condition, `PATIENCE` seconds at the most."""
+    until = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > until:
+            pytest.fail(f"did not happen within {PATIENCE:g} s: {what}")
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command came to."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Lines of standard output."""
+        return self.out.splitlines()
+
+
+@dataclass
+class Administrator:
+    """Somebody who types commands for one state directory.
+
+    Attributes:
+        state: the directory.
+    """
+
+    state: StateDirectory
+
+    def __call__(self, *words: object, answer: str = "") -> Done:
+        """Runs ``tvs WORDS``, with `answer` on standard input."""
+        out, err = io.StringIO(), io.StringIO()
+        stdin, sys.stdin = sys.stdin, io.StringIO(answer)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                status = _status([*map(str, words), "--state", str(self.state.path)])
+        finally:
+            sys.stdin = stdin
+        return Done(status, out.getvalue(), err.getvalue())
+
+    def does(self, *words: object, answer: str = "") -> Done:
+        """The same, and it succeeds."""
+        done = self(*words, answer=answer)
+        assert done.status == 0, f"tvs {' '.join(map(str, words))}\n{done.out}{done.err}"
+        return done
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[CertificateStore]:
+        """The database."""
+        with closing(self.state.store()) as store:
+            yield store
+
+    def situation(self) -> Situation:
+        """What phones find now."""
+        with self.store() as store:
+            return read_situation(self.state, store)
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        return main(arguments)
+    except SystemExit as end:  # usage errors and --help
+        return int(end.code or 0)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory in mixed mode, to be copied."""
+    path = tmp_path_factory.mktemp("made") / "state"
+    initialise(path, Plan(name="cucm-1051-a-pub", address="127.0.0.1", organisation="OU=TAC;O=Cisco"))
+    return path
+
+
+@pytest.fixture
+def admin(made: Path, tmp_path: Path) -> Administrator:
+    """The administrator of a fresh cluster in mixed mode."""
+    shutil.copytree(made, tmp_path / "state")
+    return Administrator(StateDirectory(tmp_path / "state"))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Administrator:
+    """The administrator of another machine, which is to be a node of the first one's cluster."""
+    initialise(tmp_path / "other", Plan(name="cucm-1051-a-sub1", address="127.0.0.2", organisation="OU=TAC;O=Cisco"))
+    return Administrator(StateDirectory(tmp_path / "other"))
+
+
+# -- the service -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Running:
+    """A `tvs serve` process."""
+
+    process: subprocess.Popen[str]
+    endpoint: Endpoint
+    log: Path
+
+    def texts(self) -> list[str]:
+        """The debug lines so far, without time and level."""
+        lines = self.log.read_text("utf-8").splitlines()
+        return [line.split(" | debug ", 1)[1] for line in lines if " | debug " in line]
+
+    def wait_for(self, text: str) -> None:
+        """Waits until a debug line holds `text`."""
+        wait_until(lambda: any(text in line for line in self.texts()), f"log line with {text!r}")
+
+    def reload(self) -> None:
+        """Tells it to read certificates and settings again."""
+        self.process.send_signal(signal.SIGHUP)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Starts services: of a state directory, with options of `tvs serve`. They are ended with the test."""
+    started: list[Running] = []
+
+    def start(state: StateDirectory, *options: str) -> Running:
+        running = _started(state.path, tmp_path / f"service-{len(started)}.log", options)
+        started.append(running)
+        return running
+
+    yield start
+    for running in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(running.process.pid, signal.SIGKILL)
+        running.process.wait(PATIENCE)
+        if running.process.stdout is not None:
+            running.process.stdout.close()
+
+
+def _started(state: Path, log: Path, options: tuple[str, ...]) -> Running:
+    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state), "--workers", "1", "--log-level", "debug"]
+    command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *options]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True)
+    line = process.stdout.readline() if process.stdout is not None else ""
+    found = _ANNOUNCED.search(line)
+    if found is None:
+        process.kill()
+        process.wait(PATIENCE)
+        raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
+    return Running(process, Endpoint(found[1], int(found[2])), log)
