@@ -200,7 +200,7 @@ class PhoneCall:
         except TLSError as error:
             handshake = self._state is State.HANDSHAKE
             self._send(tls.outgoing())  # the alert that tells the server why
-            self._fail(of_tls(error.failure) if handshake else Failure.RESET)
+            self._fail(of_tls(error.failure) if handshake else Failure.RESET, str(error))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -230,8 +230,8 @@ class PhoneCall:
             self._decoder.receive_data(data)
             try:
                 answer = self._decoder.next_message()
-            except RemoteProtocolError:
-                self._fail(Failure.MALFORMED)
+            except RemoteProtocolError as error:
+                self._fail(Failure.MALFORMED, str(error))
                 return
             if answer is not NEED_DATA:
                 self._answered(answer)  # type: ignore[arg-type] # only answers are accepted
@@ -247,7 +247,7 @@ class PhoneCall:
             answer.session_id != FIRST_SESSION_ID + self._step
             or answer.message_type is not _ANSWERS[asked.question.request]
         ):
-            self._fail(Failure.MALFORMED)
+            self._fail(Failure.MALFORMED, "the answer to another question")
             return
         engine.answered(self._planned, asked, answer)
         self._step += 1
@@ -265,12 +265,12 @@ class PhoneCall:
         self._close()
         self._engine.call_ended(failed=False)
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: Failure, detail: str = "") -> None:
         """The query failed, and with it those that were to follow on this connection."""
         if self._state is State.ENDED:
             return
         self._close()
-        self._engine.failed(failure, len(self._talk) - self._step)
+        self._engine.failed(failure, self._call.phone, len(self._talk) - self._step, detail)
         self._engine.call_ended(failed=True)
 
     # -- socket -----------------------------------------------------------------------------------------------------

@@ -41,9 +41,9 @@ COLORS = {
     "planned": ("#8a93a3", "#7d8796"),
     "answered": ("#1f6fd6", "#5aa2ff"),
     "failed": ("#c8321f", "#ff7a66"),
-    "p50": ("#7fb3ee", "#35659e"),
-    "p90": ("#3f87d9", "#4a8fe0"),
-    "p99": ("#0f4fa3", "#86bdff"),
+    "p50": ("#7fb3ee", "#5179ad"),
+    "p90": ("#3f87d9", "#5f9ce8"),
+    "p99": ("#0f4fa3", "#a5d0ff"),
     "max": ("#c8620a", "#ffad5c"),
     "tcp": ("#8a93a3", "#7d8796"),
     "tls": ("#0f8a6c", "#3ecfa6"),
@@ -99,7 +99,8 @@ class Chart:
 def charts_of(result: Result) -> list[Chart]:
     """The four plots of a run."""
     spans = list(_spans(result.rows))
-    return [_rate(result, spans), _latency(result, spans), _spectrum(result), _errors(result, spans)]
+    whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
+    return [_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans)]
 
 
 def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -133,10 +134,10 @@ def _latency(result: Result, spans: list[Sequence[Row]]) -> Chart:
         Line(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
         for name in ("max", "p99", "p90", "p50")
     ]
-    since = "from the planned time" if result.open_model else "from the start of each call"
+    since = "the planned time" if result.open_model else "the start of each call"
     return Chart(
         "Latency over time",
-        f"whole time {since} to the checked answer, by the second of the plan",
+        f"from {since} to the checked answer",
         Unit.SECONDS,
         Unit.TIME,
         [line for line in lines if line.points],

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 from proto.messages import MessageType, TrustStatus
+from tvs.phone.models import Series, find_model
 from tvs.replay.expect import about, questions_of, read_certificates
 from tvs.replay.model import (
     QUERY,
@@ -49,11 +50,8 @@ _REQUESTS = {
 }
 _STATUSES = {"trusted": TrustStatus.TRUSTED, "not trusted": TrustStatus.NOT_TRUSTED, "": None}
 
-MODELS = {
-    "7900": "CP-7975G",
-    "7800": "CP-7841",
-    "8800": "CP-8861",
-}
+_EXAMPLES = {Series.S7900: "7975", Series.S7800: "7841", Series.S8800: "8861"}
+MODELS = {series.value: find_model(number).name for series, number in _EXAMPLES.items()}
 """A model of each series, for imagined phones."""
 
 

@@ -237,15 +237,17 @@ class Engine:
             return
         failure = Failure(f"wrong_{wrong}")
         self.tally.count(int(now), failure)
-        self.tally.wrong(failure, f"{asked.describe()}: expected {asked.expected}; got {Expected.of(answer)}")
+        self.tally.example(failure, f"{asked.describe()}: expected {asked.expected}; got {Expected.of(answer)}")
 
     def timed_out(self, planned: float) -> None:
         """A query timed out: it took at least so long."""
         self.tally.ended(planned, self._now() - planned)
 
-    def failed(self, failure: Failure, queries: int) -> None:
-        """Queries failed."""
+    def failed(self, failure: Failure, phone: int, queries: int, detail: str) -> None:
+        """Queries of a phone failed; `detail` says more, where there is more to say."""
         self.tally.count(int(self._now()), failure, queries)
+        if detail:
+            self.tally.example(failure, f"{self.phones[phone].device}: {detail}")
 
     def call_ended(self, *, failed: bool) -> None:
         """A call is over; in a closed model its phone may call again."""

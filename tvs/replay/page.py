@@ -40,15 +40,16 @@ section{padding:14px 16px;min-width:0}
 .wide{margin-top:14px;overflow-x:auto}
 table{border-collapse:collapse;width:100%%;font-variant-numeric:tabular-nums;margin-top:6px}
 th,td{padding:4px 10px;text-align:right;border-top:1px solid var(--edge);white-space:nowrap}
+table.narrow{width:auto}
 tr:first-child>*{border-top:0}
 th{color:var(--quiet);font-weight:500}th:first-child,td:first-child{text-align:left;padding-left:0}
 td.text{text-align:left;white-space:normal;overflow-wrap:anywhere}
 svg{display:block;width:100%%;height:auto;margin-top:8px;touch-action:pan-y}
 .grid{stroke:var(--edge)}.axis,.mark{stroke:var(--quiet)}
-.tick{fill:var(--quiet);font-size:12px}.tick.x{text-anchor:middle}.tick.y{text-anchor:end}
+.tick{fill:var(--quiet);font-size:12.5px}.tick.x{text-anchor:middle}.tick.y{text-anchor:end}
 .nothing{fill:var(--quiet);font-size:15px;text-anchor:middle}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke:var(--c)}.dashed{stroke-dasharray:5 4}
-.bar,.dot{fill:var(--c)}.name{font-size:13px;font-weight:600;fill:var(--c)}
+.bar,.dot{fill:var(--c)}.name{font-size:13.5px;font-weight:600;fill:var(--c)}
 .cursor{stroke:var(--quiet);stroke-dasharray:2 3;visibility:hidden}
 %(classes)s
 #tip{position:fixed;pointer-events:none;visibility:hidden;background:var(--back);border:1px solid var(--edge);
@@ -89,9 +90,9 @@ def html_page(result: Result) -> str:
         *map(_chart, charts_of(result)),
         "</div>",
         _section("Phases", _table(phase_rows(result), heading=True)),
-        _section("Errors", _table(_failures(result), heading=False)) if result.failures else "",
-        _section("Wrong answers, the first few", _texts(result.examples)) if result.examples else "",
-        _section("The run", _table(facts(result), heading=False, text=True)),
+        _section("Errors", _table(_failures(result))) if result.failures else "",
+        _section("Errors in detail, the first few", _texts(result.examples)) if result.examples else "",
+        _section("The run", _table(facts(result), text=True)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -156,14 +157,15 @@ def _failures(result: Result) -> list[tuple[str, ...]]:
     ]
 
 
-def _table(rows: Sequence[Sequence[str]], *, heading: bool, text: bool = False) -> str:
+def _table(rows: Sequence[Sequence[str]], *, heading: bool = False, text: bool = False) -> str:
     lines = []
     for number, row in enumerate(rows):
         tag = "th" if heading and number == 0 else "td"
         first, *others = (escape(cell) for cell in row)
         kind = ' class="text"' if text else ""
         lines.append(f"<tr><{tag}>{first}</{tag}>{''.join(f'<{tag}{kind}>{cell}</{tag}>' for cell in others)}</tr>")
-    return f"<table>{''.join(lines)}</table>"
+    kind = "wide" if heading else "narrow"
+    return f"<table class='{kind}'>{''.join(lines)}</table>"
 
 
 def _texts(sentences: Sequence[str]) -> str:

@@ -40,6 +40,8 @@ def png(result: Result, *, dark: bool = False) -> bytes:
     figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, facecolor=background, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"Load test of {result.server}: {result.mode}", color=text, fontsize=14, fontweight="bold")
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.set(w_pad=0.15, h_pad=0.15)  # type: ignore[call-arg] # the constrained layout's own settings
     for axes, chart in zip(figure.subplots(2, 2).flat, charts_of(result), strict=True):
         _draw(axes, chart, dark=dark)
     output = io.BytesIO()

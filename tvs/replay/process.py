@@ -15,10 +15,10 @@ from tvs.replay.engine import Engine
 from tvs.replay.histograms import merged
 from tvs.replay.tally import Final, Phase, Progress, Tally
 from tvs.replay.timeline import Timeline
-from tvs.supervisor import raise_descriptor_limit
+from tvs.start import raise_descriptor_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
 
     from tvs.replay.plan import Plan
@@ -36,9 +36,15 @@ class GeneratorError(Exception):
     """The generator processes cannot run: a sentence."""
 
 
-def generate(plan: Plan, setup: Setup, pipe: Connection) -> None:
-    """A generator process's whole life. Interrupts are the parent's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def generate(plan: Plan, setup: Setup, pipe: Connection, parents: Sequence[Connection]) -> None:
+    """A generator process's whole life. Interrupts are the parent's business.
+
+    `parents` are the parent's ends of the pipes, copied by the fork: closed, so that a pipe ends with the parent.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    for other in parents:
+        other.close()
     raise_descriptor_limit()
     tally = Tally()
     engine = Engine(
@@ -88,13 +94,14 @@ class Run:
         self._interrupts = 0
         self._pipes: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
-        context = multiprocessing.get_context("spawn")  # no thread or lock of ours is copied into a process
+        context = multiprocessing.get_context("fork")  # there is no thread, and nothing need be imported again
         for number in range(processes):
             ours, theirs = context.Pipe()
-            process = context.Process(target=generate, args=(plan.part(number, processes), setup, theirs), daemon=True)
+            self._pipes.append(ours)
+            arguments = (plan.part(number, processes), setup, theirs, tuple(self._pipes))
+            process = context.Process(target=generate, args=arguments, daemon=True)
             process.start()
             theirs.close()
-            self._pipes.append(ours)
             self._processes.append(process)
 
     def execute(self, watch: Callable[[Timeline, float], None]) -> Outcome:

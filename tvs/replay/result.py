@@ -93,7 +93,7 @@ class Result:
         histograms: by phase.
         rows: one for each second.
         suites: handshakes by TLS version and suite; `resumed` of them resumed a session.
-        examples: sentences about wrong answers.
+        examples: sentences about the first failures.
         left_out: queries of the source that were not replayed, by reason.
         interrupted: whether the run was stopped before its end.
         failed_thresholds: the ``--fail-if`` expressions that came true.

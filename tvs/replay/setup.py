@@ -36,7 +36,7 @@ DEFAULT_LATE = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Everything that the generator processes have in common. It can be pickled.
+    """Everything that the generator processes have in common.
 
     Attributes:
         server: for reports.

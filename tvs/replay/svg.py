@@ -12,9 +12,9 @@ from tvs.replay.charts import Axis, Chart, Line, Unit, axis, label, scaled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH, HEIGHT = 720, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 128, 12, 34
-LABEL_GAP = 15
+WIDTH, HEIGHT = 620, 300
+LEFT, RIGHT, TOP, BOTTOM = 60, 118, 12, 50
+LABEL_GAP = 16
 """Units between two names at the right end of the lines."""
 _X_TITLES = {Unit.SECONDS: "seconds of the run", Unit.PERCENT: "percentile"}
 
@@ -70,7 +70,7 @@ def _grid(chart: Chart, frame: _Frame) -> list[str]:
         parts.append(f'<text class="tick x" x="{x}" y="{HEIGHT - BOTTOM + 17}">{text}</text>')
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}"/>')
     title = _X_TITLES[chart.x]
-    parts.append(f'<text class="tick y" x="{WIDTH - 4}" y="{HEIGHT - BOTTOM + 17}">{title}</text>')
+    parts.append(f'<text class="tick y" x="{WIDTH - RIGHT}" y="{HEIGHT - 10}">{title}</text>')
     return parts
 
 

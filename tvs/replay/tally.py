@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tvs.replay.failures import Failure
 
 MAX_EXAMPLES = 10
-"""Wrong answers that a process describes in words."""
+"""Failures that a process describes in words."""
 
 
 class Phase(StrEnum):
@@ -60,7 +60,7 @@ class Final:
     Attributes:
         histograms: encoded, by phase.
         suites: completed handshakes by version and suite; ``resumed`` counts the resumed ones.
-        examples: sentences about wrong answers.
+        examples: sentences about failures.
         unfinished: queries that were under way when the run was interrupted.
     """
 
@@ -96,8 +96,8 @@ class Tally:
         self._progress.planned_at.append(max(0, int(planned)))
         self._progress.whole.append(value)
 
-    def wrong(self, failure: Failure, sentence: str) -> None:
-        """An answer was wrong; the first few are described."""
+    def example(self, failure: Failure, sentence: str) -> None:
+        """Describes a failure; the first few are kept."""
         if len(self._examples) < MAX_EXAMPLES:
             self._examples.append(f"{failure}: {sentence}")
 

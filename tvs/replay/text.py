@@ -47,19 +47,19 @@ def table(result: Result) -> str:
     if result.failures:
         rows = [(name, str(number), share(number, result.started)) for name, number in result.failures.items()]
         lines += ["", "Errors", *aligned(rows)]
-    lines += _sentences("Wrong answers, the first few", result.examples)
+    lines += _sentences("Errors in detail, the first few", result.examples)
     lines += _sentences("Not replayed", [f"{number}: {reason}" for reason, number in result.left_out.items()])
     return "\n".join(lines)
 
 
 def verdict(result: Result) -> list[str]:
     """What is to be said last, one sentence each."""
-    lines = [f"threshold: {text}" for text in result.failed_thresholds]
+    lines = [f"--fail-if {text}" for text in result.failed_thresholds]
     if result.interrupted:
         lines.append(f"interrupted after {result.seconds:.1f} s; {result.unfinished} queries were under way")
     if result.doubts:
-        lines.append(f"this run is not valid: {'; '.join(result.doubts)}")
-        lines.append("use more --processes, more --sources, a machine with more cores, or a lower rate")
+        lines.append(f"this run is not valid, the generator itself lagged: {'; '.join(result.doubts)}")
+        lines.append("use more --processes or --sources, a machine with more cores, or a lower rate")
     return lines
 
 
