@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from tests.bench import machine
 from tests.bench.client import BenchError, build
 from tests.bench.measure import Setup
+from tests.bench.output import tell
 from tests.bench.place import Place
 from tests.bench.site import ROOT
 
@@ -112,7 +114,7 @@ def prepared(options: argparse.Namespace) -> Iterator[Run]:
     core = max(cores) if options.core is None else options.core
     if core not in cores or len(cores) < 2:
         raise BenchError(f"core {core} and at least one other are needed; these can be used: {sorted(cores)}")
-    with tempfile.TemporaryDirectory(prefix="tvs-bench-") as name:
+    with _alone(), tempfile.TemporaryDirectory(prefix="tvs-bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)
         setup = Setup(
@@ -125,6 +127,18 @@ def prepared(options: argparse.Namespace) -> Iterator[Run]:
         )
         against = _checkout(options.against, directory / "against")
         yield Run(options=options, directory=directory, setup=setup, against=against)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Waits for other runs on this machine: two that measure on the same core measure each other."""
+    with Path(tempfile.gettempdir(), "tvs-bench.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("waiting for another run of the benchmarks on this machine to end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _checkout(revision: str | None, path: Path) -> Path | None:
