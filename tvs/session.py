@@ -107,7 +107,7 @@ class PhoneSession:
         self._fd = connection.fileno()
         self._address = address
         self._tls = TLSConnection(context, server_side=True)
-        self._decoder: Decoder | None = None
+        self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
         self._trace = None if service.trace is None else ConnectionTrace(service.trace, number, address)
         self._state = State.HANDSHAKE
         self._accepted_at = time.monotonic()
@@ -299,7 +299,7 @@ class PhoneSession:
     def _advance(self) -> None:
         if self._state is State.HANDSHAKE and not self._handshake():
             return
-        if self._state is State.AWAIT_REQUEST:
+        if self._state is State.AWAIT_REQUEST and self._tls.readable:
             self._requests()
 
     def _handshake(self) -> bool:
@@ -325,7 +325,6 @@ class PhoneSession:
         version = self._tls.version
         if version == "TLSv1.3":  # no ticket follows: without this a client that leaves Nagle on stalls for 40 ms
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
         cipher = self._tls.cipher
         service.counts.handshake_done(version, cipher, now - self._accepted_at)
         if service.asks_certificates:
@@ -380,8 +379,6 @@ class PhoneSession:
     def _read_plaintext(self) -> bool:
         """Moves decrypted bytes into the decoder; True where the phone has closed TLS."""
         decoder = self._decoder
-        if decoder is None:
-            raise RuntimeError("requests before the handshake")
         try:
             while self._tls.readable and decoder.buffered < MAX_BUFFERED and (data := self._tls.read()):
                 decoder.receive_data(data)
@@ -395,19 +392,20 @@ class PhoneSession:
     def _answer_waiting(self) -> bool:
         """Answers whole requests; True where more may be waiting for the next turn."""
         decoder = self._decoder
-        waiting = 0
-        for _ in range(MAX_ANSWERS_PER_TURN):
+        waiting = answers = 0
+        while decoder.buffered:
             try:
-                request = decoder.next_message()  # type: ignore[union-attr] # there since the handshake
+                request = decoder.next_message()
             except RemoteProtocolError as error:
                 self._malformed(error)
                 return False
             if request is NEED_DATA:
                 return False
             waiting += self._answer(request)  # type: ignore[arg-type] # only requests are accepted
-            if waiting > MAX_UNSENT:
+            answers += 1
+            if answers == MAX_ANSWERS_PER_TURN or waiting > MAX_UNSENT:
                 return True
-        return True
+        return False
 
     def _answer(self, request: Request) -> int:
         """Answers one request; the number of bytes that the answer has."""
@@ -415,7 +413,7 @@ class PhoneSession:
         started = time.perf_counter()
         trace = self._trace
         if trace is not None:
-            trace.incoming(self._decoder.frame, request.message_type, request.session_id, self._state)  # type: ignore[union-attr] # there since the handshake
+            trace.incoming(self._decoder.frame, request.message_type, request.session_id, self._state)
         verdict = service.verifier.answer(request, service.trace)
         answer = frame(verdict.answer_type, request.session_id, verdict.payload)
         if trace is not None:
@@ -453,15 +451,14 @@ class PhoneSession:
     def _stream_ended(self) -> str:
         """The stream ended inside a request."""
         try:
-            if self._decoder is not None:
-                self._decoder.receive_end()
-                self._decoder.next_message()
+            self._decoder.receive_end()
+            self._decoder.next_message()
         except RemoteProtocolError as error:
             self._service.counts.protocol_error(error.kind)
         return "protocol_error"
 
     def _decoder_holds_data(self) -> bool:
-        return self._decoder is not None and self._decoder.buffered > 0
+        return self._decoder.buffered > 0
 
 
 def _phone_certificate(certificate: x509.Certificate) -> tuple[str, str]:

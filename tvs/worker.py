@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from tvs.credentials import Credentials
     from tvs.sources import Seed
 
+COLLECT_AFTER = 20_000
+"""Objects that may come to life before the collector looks for cycles: sessions make none, and die by themselves."""
 HEARTBEAT = 1.0
 """Seconds between two signs of life at the most; what changes is told at once."""
 
@@ -80,6 +82,7 @@ def run_worker(post: Post) -> int:
     try:
         service.load()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
+        gc.set_threshold(COLLECT_AFTER)
         return asyncio.run(_serve(service, post))
     except (StateError, StoreError, OSError) as error:
         service.log.error("worker_cannot_start", worker=post.slot, reason=str(error))  # noqa: TRY400 - said in a sentence
