@@ -1,7 +1,7 @@
 """Complete connections a second on one core: TCP, full TLS 1.2 handshake, one query, the whole answer, close.
 
-Ours with info log and metrics, with debug traces to a file, and another revision of it; against nginx and two servers
-in plain Python.
+Ours with info log and metrics, with debug traces to a file, and another revision of it; against nginx and servers in
+plain Python, of which `bare` shows the floor.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ SUITES = {
     "p256": ("p256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
 }
 """Key of the server and cipher suite. rsa-kx: the RSA key exchange that Cisco's service prefers."""
-SERVERS = ("ours", "nginx", "asyncio", "threads", "debug")
+SERVERS = ("ours", "nginx", "bare", "asyncio", "threads", "debug")
 OURS = "ours"
+DEBUG = "ours, debug"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=some_of(SERVERS),
         default=list(SERVERS),
         metavar="A,B",
-        help=f"servers: {', '.join(SERVERS)} (default: all; debug is ours with traces to a file)",
+        help=f"servers: {', '.join(SERVERS)} (default: all; debug: ours with traces to a file)",
     )
 
 
@@ -65,10 +66,20 @@ def _suite(run: Run, suite: str) -> dict[str, object]:
             return measure(server, ciphers, run.setup)
 
         series = rounds(running, measured, run.setup.rounds, output.tell)
-    pairs = [(series[0], one) for one in series[1:] if one.name != "ours, debug"]
-    pairs += [(one, series[0]) for one in series[1:] if one.name == "ours, debug"]
+    pairs = _pairs(series)
     _show(suite, series, pairs)
     return output.as_json(series, pairs)
+
+
+def _pairs(series: list[Series]) -> list[tuple[Series, Series]]:
+    """What is divided by what: ours by each reference, our traces by our info rate, the floor by nginx."""
+    by_name = {one.name: one for one in series}
+    pairs = [(series[0], one) for one in series[1:] if one.name != DEBUG]
+    if DEBUG in by_name:
+        pairs.append((by_name[DEBUG], series[0]))
+    if "bare" in by_name and "nginx" in by_name:
+        pairs.append((by_name["bare"], by_name["nginx"]))
+    return pairs
 
 
 @contextlib.contextmanager
@@ -83,11 +94,11 @@ def _running(run: Run, folder: Path, key: str) -> Iterator[list[Server]]:
             running.append(stack.enter_context(servers.nginx("nginx", site, place, size)))
         running += [
             stack.enter_context(servers.python(f"reference_{name}", name, site, place))
-            for name in ("asyncio", "threads")
+            for name in ("bare", "asyncio", "threads")
             if name in chosen
         ]
         if "debug" in chosen:
-            running.append(stack.enter_context(servers.ours("ours, debug", site, place, "--log-level", "debug")))
+            running.append(stack.enter_context(servers.ours(DEBUG, site, place, "--log-level", "debug")))
         if run.against is not None:
             other = make_site(run.folder(f"{folder.name}-against"), key, run.against)
             running.append(stack.enter_context(servers.ours(run.options.against, other, place, "--log-level", "info")))

@@ -1,4 +1,4 @@
-"""What the two references in plain Python have in common: the service's look-ups, and the standard library's TLS."""
+"""What the references in plain Python have in common: the service's look-ups, and the standard library's TLS."""
 
 from __future__ import annotations
 

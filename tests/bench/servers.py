@@ -1,4 +1,4 @@
-"""The servers that are measured: ours, nginx, and two in plain Python of the same function."""
+"""The servers that are measured: ours, nginx, and some in plain Python of the same function."""
 
 from __future__ import annotations
 
