@@ -13,6 +13,7 @@ import gc
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,6 @@ from typing import TYPE_CHECKING
 from tvs.cli.main import main as tvs
 from tvs.config import Endpoint
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
-from tvs.supervisor import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +143,8 @@ def run(number: int, place: Site) -> dict[str, float]:
 def main() -> int:
     """Prints the figures as JSON."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else PHONES
-    raise_descriptor_limit()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with site() as place:
         figures = run(number, place)
         weights = weigh(min(number, 500), place)

@@ -15,7 +15,6 @@ from ctlcache.builder import build_trust_list
 from ctlcache.entries import ClusterNode, tokenless_ctl_entries
 from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
-from tvs.cli.main import main
 from tvs.config import Endpoint
 from tvs.phone import (
     BootOutcome,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Running]
     PutCtl = Callable[[bytes], DirectorySource]
     Plan = Callable[..., "Said"]
+    Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -62,27 +62,24 @@ def put_ctl(cluster: Cluster) -> PutCtl:
 
 
 @pytest.fixture
-def plan(cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Plan:
+def plan(cluster: Cluster, tmp_path: Path, run: Run) -> Plan:
     """What `tvs ctl plan CHANGE` says to an administrator whose phones hold a phone's lists."""
 
     def ask(phone: Phone, *change: object, phones: str = "with-tvs") -> Said:
-        held: list[str] = []
+        held: list[object] = []
         for kind in ListKind:
             if (data := phone.flash.installed(kind)) is not None:
                 path = tmp_path / f"held-{kind.file_name}"
                 path.write_bytes(data)
-                held += ["--held", str(path)]
-        capsys.readouterr()
-        status = main(
-            ["ctl", "plan", *map(str, change), "--state", str(cluster.state.path), "--json", "--phones", phones, *held]
-        )
-        said = json.loads(capsys.readouterr().out)
-        decisions = [outcome for outcome in said["outcomes"] if outcome["kind"] == phones]
+                held += ["--held", path]
+        done = run("ctl", "plan", *change, "--state", cluster.state.path, "--json", "--phones", phones, *held)
+        said = json.loads(done.stdout)
+        decisions = [outcome["ctl"] for outcome in said["outcomes"] if outcome["kind"] == phones]
         return Said(
-            status=status,
+            status=done.returncode,
             findings={finding["code"] for finding in said["findings"] if finding["severity"] == "error"},
-            ctl=[outcome["ctl"]["decision"] for outcome in decisions][-1],
-            refusal=[outcome["ctl"].get("refusal") for outcome in decisions][-1],
+            ctl=decisions[-1]["decision"],
+            refusal=decisions[-1].get("refusal"),
         )
 
     return ask
@@ -422,22 +419,22 @@ async def test_a_list_without_tvs_records(
 def test_the_command_says_so(
     cluster: Cluster,
     dead_server: Endpoint,
-    tvs: Callable[..., subprocess.CompletedProcess[str]],
+    run: Run,
     tmp_path: Path,
 ) -> None:
     """Exit 0 for the first boot, 1 for a refused list, 3 where nothing can be fetched; the flash keeps the old list."""
     flash, source = tmp_path / "phone", cluster.state.tftp
     device = ("--mac", "001122334455", "--model", "8861", "--state", flash)
-    assert tvs("phone", "boot", *device, "--from", source, "--tvs", dead_server).returncode == 0
+    assert run("phone", "boot", *device, "--from", source, "--tvs", dead_server).returncode == 0
     old = (flash / "CTLFile.tlv").read_bytes()
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    refused = tvs("phone", "boot", "--state", flash, "--from", source)
+    refused = run("phone", "boot", "--state", flash, "--from", source)
     assert refused.returncode == 1
     assert "Trust List update failed" in refused.stdout
     assert str(dead_server) in refused.stdout
     assert (flash / "CTLFile.tlv").read_bytes() == old == cluster.state.ctl_file.with_name("CTLFile.tlv.1").read_bytes()
-    nothing = tvs("phone", "boot", "--state", flash, "--from", tmp_path / "nowhere")
+    nothing = run("phone", "boot", "--state", flash, "--from", tmp_path / "nowhere")
     assert nothing.returncode == 3
     assert "is no directory" in nothing.stdout
     assert "CTL and ITL installed" in nothing.stdout

@@ -188,7 +188,7 @@ def test_the_command(
     serve: Serve,
     service: tuple[bytes, Endpoint],
     dead_server: Endpoint,
-    tvs: Callable[..., subprocess.CompletedProcess[str]],
+    run: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
     """Exit 0 connected, 1 'Host Not Found', 3 where the server does not answer; the answer outlives the command."""
@@ -197,20 +197,20 @@ def test_the_command(
     running = serve(cluster)
     state = ("--state", tmp_path / "phone")
     device = ("--mac", "001122334455", "--model", "8861")
-    tvs("phone", "boot", *device, *state, "--from", cluster.state.tftp, "--tvs", running.endpoint)
-    connected = tvs("phone", "https", *state, f"https://{server}/directory")
+    run("phone", "boot", *device, *state, "--from", cluster.state.tftp, "--tvs", running.endpoint)
+    connected = run("phone", "https", *state, f"https://{server}/directory")
     assert (connected.returncode, connected.stdout.splitlines()[-1]) == (
         0,
         f"Connected to {server}, TLSv1.2 AES256-GCM-SHA384: TVS vouches for its certificate",
     )
     running.kill()
-    cached = tvs("phone", "https", *state, server)
+    cached = run("phone", "https", *state, server)
     assert (cached.returncode, cached.stdout.splitlines()[-1].rpartition(": ")[2]) == (
         0,
         "TVS vouched for its certificate, the answer is in the cache",
     )
-    assert tvs("phone", "https", *state, dead_server).returncode == 3
+    assert run("phone", "https", *state, dead_server).returncode == 3
     (tmp_path / "phone" / "tvs-cache.json").unlink()
-    refused = tvs("phone", "https", *state, server)
+    refused = run("phone", "https", *state, server)
     assert refused.returncode == 1
     assert "Host Not Found" in refused.stdout

@@ -85,6 +85,7 @@ class CommandPhone:
     path: Path
     source: str
     tvs: Command
+    run: Command
     lines: int = 0
 
     def boot(self, *options: object, status: int = 0) -> list[str]:
@@ -101,7 +102,7 @@ class CommandPhone:
 
     def checksum(self) -> str:
         """The CTL file's checksum as the screen shows it."""
-        lines = self.tvs("phone", "status", "--state", self.path).stdout.splitlines()
+        lines = self.run("phone", "status", "--state", self.path).stdout.splitlines()
         return next(line.split()[2] for line in lines if line.startswith("CTL file"))
 
 
@@ -112,9 +113,10 @@ def phone(
     cluster: Cluster,
     tftp_server: Callable[[Path], str],
     tvs: Command,
+    run: Command,
 ) -> CommandPhone:
     """A phone from the factory, and the cluster's TFTP server."""
-    return CommandPhone(request.param, tmp_path / "phone", tftp_server(cluster.state.tftp), tvs)
+    return CommandPhone(request.param, tmp_path / "phone", tftp_server(cluster.state.tftp), tvs, run)
 
 
 def configuration(path: Path, running: Running) -> Path:
@@ -134,9 +136,9 @@ def matches(lines: list[str], patterns: list[str]) -> bool:
     )
 
 
-def shown_checksum(tvs: Command, cluster: Cluster, model: str) -> str:
+def shown_checksum(run: Command, cluster: Cluster, model: str) -> str:
     """What `tvs show ctl` prints: MD5 for the 7900 series, SHA-1 for the others."""
-    lines = tvs("show", "ctl", "--state", cluster.state.path).stdout.splitlines()
+    lines = run("show", "ctl", "--state", cluster.state.path).stdout.splitlines()
     name = "(MD5)" if model == "CP-7975" else "(SHA1)"
     return next(line.removesuffix(name) for line in lines if line.endswith(name))
 
@@ -151,7 +153,7 @@ def query_lines(running: Running, *, until: str = "Timer started") -> list[str]:
 
 
 def test_from_non_secure_to_mixed_mode(
-    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], tvs: Command
+    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], run: Command
 ) -> None:
     """The first CTL is taken from the signer that the installed ITL has; nobody asks TVS."""
     cluster.set_mode("non-secure-mode")
@@ -174,20 +176,20 @@ def test_from_non_secure_to_mixed_mode(
         "CTL and ITL installed",
     ]
     assert matches(phone.console, installed(phone.model, 2))
-    assert phone.checksum() == shown_checksum(tvs, cluster, phone.model)
+    assert phone.checksum() == shown_checksum(run, cluster, phone.model)
     texts = running.new_texts()
     assert "updateLocalCTLCache : Refreshing the local CTL certificate cache" in texts
     assert "tvsHandleQueryCertReq" not in texts
 
 
 def test_from_tokens_to_tokenless(
-    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], tvs: Command, tokens: Tokens
+    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], run: Command, tokens: Tokens
 ) -> None:
     """The CallManager certificate that signs now is in the installed ITL; the tokens leave the phone."""
     cluster.sign_with_tokens(tokens)
     running = serve(cluster)
     phone.boot("--tvs", running.endpoint)
-    assert phone.checksum() == shown_checksum(tvs, cluster, phone.model)
+    assert phone.checksum() == shown_checksum(run, cluster, phone.model)
     before, size = phone.checksum(), cluster.state.ctl_file.stat().st_size
     running.new_texts()
     cluster.update_ctl()
@@ -199,7 +201,7 @@ def test_from_tokens_to_tokenless(
         "CTL and ITL installed",
     ]
     assert matches(phone.console, installed(phone.model, 1))
-    assert phone.checksum() == shown_checksum(tvs, cluster, phone.model) != before
+    assert phone.checksum() == shown_checksum(run, cluster, phone.model) != before
     assert cluster.state.ctl_file.stat().st_size < size
     assert "tvsHandleQueryCertReq" not in running.new_texts()
 
@@ -208,7 +210,7 @@ def test_from_tokenless_to_tokens(
     cluster: Cluster,
     phone: CommandPhone,
     serve: Callable[..., Running],
-    tvs: Command,
+    run: Command,
     tokens: Tokens,
     tmp_path: Path,
 ) -> None:
@@ -246,18 +248,18 @@ def test_from_tokenless_to_tokens(
             "tvsHandleQueryCertReq: Timer started from tvsHandleNewPhConnection",
         ],
     )
-    assert phone.checksum() == shown_checksum(tvs, cluster, phone.model)
+    assert phone.checksum() == shown_checksum(run, cluster, phone.model)
 
 
 def test_call_manager_regenerated(
-    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], tvs: Command
+    cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], run: Command
 ) -> None:
     """The service answers for the new signer from its DB cache, with both roles; the phone has both lists then."""
     running = serve(cluster)
     phone.boot("--tvs", running.endpoint)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    serial, issuer = signer(tvs, cluster)
+    serial, issuer = signer(run, cluster)
     running.wait_for(f"tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: {serial}")
     running.new_texts()
     assert phone.boot() == [
@@ -282,13 +284,13 @@ def test_call_manager_regenerated(
             "tvsHandleQueryCertReq: Timer started from tvsHandleNewPhConnection",
         ],
     )
-    assert phone.checksum() == shown_checksum(tvs, cluster, phone.model)
+    assert phone.checksum() == shown_checksum(run, cluster, phone.model)
     assert (phone.path / "ITLFile.tlv").read_bytes() == cluster.state.itl_file.read_bytes()
 
 
-def signer(tvs: Command, cluster: Cluster) -> tuple[str, str]:
+def signer(run: Command, cluster: Cluster) -> tuple[str, str]:
     """Serial number, without colons, and issuer of the CTL's signer, from `tvs show ctl`."""
-    lines = tvs("show", "ctl", "--state", cluster.state.path).stdout.splitlines()
+    lines = run("show", "ctl", "--state", cluster.state.path).stdout.splitlines()
     values: dict[str, Any] = {}
     for line in lines:
         words = line.split(maxsplit=3)

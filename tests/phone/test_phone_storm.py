@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,9 @@ from certstore.purposes import Purpose
 from tests.phone.conftest import Cluster
 from tvs.phone import BootOutcome, DirectorySource, ListKind, Phone, Voucher, find_model
 from tvs.provision import Plan, initialise
-from tvs.supervisor import raise_descriptor_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.phone.conftest import Running
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 PATIENT = ("--handshake-timeout", "120", "--request-timeout", "120", "--connection-timeout", "300")
 """A service that waits for phones of a busy machine."""
 MODELS = ("CP-8861", "CP-7975", "CP-8841", "CP-7841")
+
+
+@pytest.fixture(autouse=True)
+def descriptors() -> Iterator[None]:
+    """As many open files as the system allows: each phone that asks is one."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def phones(number: int, *servers: Endpoint) -> list[Phone]:
@@ -53,7 +62,6 @@ def subscriber(cluster: Cluster, tmp_path: Path) -> Cluster:
 
 async def test_a_server_killed_in_the_middle_of_a_storm(cluster: Cluster, subscriber: Cluster, serve: Serve) -> None:
     """500 phones ask for a new signer, the first server dies: every phone ends with the new list."""
-    raise_descriptor_limit()
     first, second = serve(cluster, *PATIENT), serve(subscriber, *PATIENT)
     fleet = phones(500, first.endpoint, second.endpoint)
     source = DirectorySource(cluster.state.tftp)
@@ -81,13 +89,14 @@ async def test_a_server_killed_in_the_middle_of_a_storm(cluster: Cluster, subscr
 
 async def test_two_thousand_phones_boot_at_once(cluster: Cluster, serve: Serve) -> None:
     """Each asks TVS for the new signer on a connection of its own, and installs the list."""
-    raise_descriptor_limit()
-    running = serve(cluster, *PATIENT, "--log-level", "warning")
-    fleet = phones(2000, running.endpoint)
+    fleet = phones(2000)
     source = DirectorySource(cluster.state.tftp)
     await boot_all(fleet, source)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
+    running = serve(cluster, *PATIENT, "--log-level", "warning")
+    for phone in fleet:
+        phone.flash.servers = (running.endpoint,)
     reports = await boot_all(fleet, source)
     assert {report.outcome for report in reports} == {BootOutcome.RUNNING}
     assert {report.ctl.vouched.voucher for report in reports if report.ctl.vouched} == {Voucher.TVS}

@@ -117,7 +117,7 @@ class FlashDirectory(Flash):
     def _check_device(self, facts: dict[str, Any], device: str | None) -> str:
         kept = facts.get("device")
         if kept is None and device is None:
-            raise FlashError(f"{self.path} is no phone's directory yet: boot the phone first (tvs phone boot)")
+            raise FlashError(f"{self.path} is no phone's directory yet: the first tvs phone boot needs --mac and --model")
         if kept is not None and device is not None and kept != device:
             raise FlashError(f"{self.path} is that of {kept}, not of {device}: give each phone its own --state")
         return str(kept or device)
