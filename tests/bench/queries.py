@@ -47,7 +47,9 @@ def run(run: Run) -> dict[str, object]:
         running.append(
             stack.enter_context(servers.ours("ours, warnings", site, place, "--log-level", "warning", *PATIENT))
         )
-        running.append(stack.enter_context(servers.python("reference_asyncio", "asyncio", site, place)))
+        running += [
+            stack.enter_context(servers.python(f"reference_{name}", name, site, place)) for name in ("bare", "asyncio")
+        ]
         series = rounds(running, measured, setup.rounds, output.tell)
     output.say(f"\nqueries on {run.options.open * len(setup.clients.cores)} open connections, one core")
     output.say(output.series_table(series))
