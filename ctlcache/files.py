@@ -108,7 +108,7 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            _give_to_owner(file.fileno(), path.parent)
+            give_to_owner(file.fileno(), path.parent)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
     except BaseException:
@@ -117,8 +117,11 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
     return Path(name)
 
 
-def _give_to_owner(descriptor: int, directory: Path) -> None:
-    """The service runs as the owner of its directories; a command that root runs must not shut it out."""
+def give_to_owner(descriptor: int, directory: Path) -> None:
+    """Gives an open file that root made to the owner of its directory.
+
+    The service runs as the owner of its directories; a command that root runs must not shut it out.
+    """
     if os.geteuid() == 0:
         status = directory.stat()
         os.fchown(descriptor, status.st_uid, status.st_gid)

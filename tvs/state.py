@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from certstore.store import CertificateStore, open_store
+from ctlcache.files import give_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,9 +151,11 @@ class StateDirectory:
     def _open_lock(self) -> int:
         path = self.path / "lock"
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            give_to_owner(descriptor, self.path)
         except OSError as error:
             raise StateError(f"{path}: cannot be opened: {error.strerror}; run this as the directory's owner") from None
+        return descriptor
 
 
 def _locked(descriptor: int) -> bool:
