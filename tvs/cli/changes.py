@@ -34,10 +34,17 @@ def yes_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="answer the question with yes")
 
 
-def change_options(parser: argparse.ArgumentParser, *, digest: bool = False) -> None:
-    """Adds the options of a command that changes something."""
+def change_options(parser: argparse.ArgumentParser, *, question: bool = True, digest: bool = False) -> None:
+    """Adds the options of a command that changes something.
+
+    Args:
+        parser: of the command.
+        question: whether it asks one.
+        digest: whether it signs lists with a digest that may be chosen.
+    """
     state_option(parser)
-    yes_option(parser)
+    if question:
+        yes_option(parser)
     parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
     outlook_options(parser)
     if digest:

@@ -57,7 +57,7 @@ def add_set_commands(change: Commands) -> None:
     add.add_argument("--address", required=True, metavar="IP", help="IPv4 or IPv6 address")
     add.add_argument("--call-manager", type=Path, metavar="FILE", help="its CallManager certificate, PEM or DER")
     add.add_argument("--tvs", type=Path, metavar="FILE", help="its TVS certificate, PEM or DER")
-    change_options(add)
+    change_options(add, question=False)
     handled_by(add, _add)
     delete = node.add_parser(
         "delete",

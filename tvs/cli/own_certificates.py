@@ -59,7 +59,7 @@ def add_import(imports: Commands) -> None:
     own.add_argument("file", type=Path, metavar="FILE", help="PEM (the certificate and its chain) or DER")
     own.add_argument("--key", type=Path, metavar="FILE", help="its private key, where it was not made here")
     own.add_argument("--node", metavar="NAME", help="whose it is (default: the publisher's)")
-    change_options(own)
+    change_options(own, question=False)
     handled_by(own, _import)
 
 
