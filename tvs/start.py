@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 from typing import TYPE_CHECKING
 
@@ -46,15 +45,6 @@ def open_admin_listener(config: Config) -> socket.socket:
         ) from None
     listener.setblocking(True)
     return listener
-
-
-def memory_directory() -> str | None:
-    """Where files stay in memory: the kernel writing them to a disk would hold up those who count in them."""
-    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # set by systemd for RuntimeDirectory=
-    for directory in (runtime, "/dev/shm"):  # noqa: S108 - mkdtemp makes a private directory in it
-        if directory and os.access(directory, os.W_OK | os.X_OK):
-            return directory
-    return None
 
 
 def raise_descriptor_limit() -> None:

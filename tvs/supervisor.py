@@ -10,12 +10,9 @@ import contextlib
 import gc
 import os
 import select
-import shutil
 import signal
-import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tvs.acceptor import listen
@@ -29,11 +26,11 @@ from tvs.metrics import bury_metrics
 from tvs.notify import Notifier
 from tvs.processes import fork
 from tvs.reload import Reloader
+from tvs.scratch import metrics_directory
 from tvs.signals import Signals
 from tvs.slots import Slots
 from tvs.sources import last_good_list, read_seed
 from tvs.start import (
-    memory_directory,
     open_admin_listener,
     open_direct_log,
     open_listeners,
@@ -112,8 +109,7 @@ class Supervisor:
         gc.enable()
         listeners = open_listeners(self.config)
         self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(self.config)))
-        self._metrics = Path(tempfile.mkdtemp(prefix="tvs-metrics-", dir=memory_directory()))
-        stack.callback(shutil.rmtree, self._metrics, ignore_errors=True)
+        self._metrics = stack.enter_context(metrics_directory())
         self._signals = stack.enter_context(Signals())
         self._phones = Endpoint(self.config.listen.host, listeners[0].getsockname()[1])
         self.slots = Slots(

@@ -97,6 +97,28 @@ def test_metrics_files_are_removed(serve: Serve, tmp_path: Path) -> None:
     assert not directory.exists()
 
 
+def test_files_of_killed_services_are_swept(serve: Serve, tmp_path: Path) -> None:
+    """What a service left behind that was killed with all its processes is removed by the next one.
+
+    What belongs to a service that runs is left alone.
+    """
+    environment = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    running = serve("--workers", "1", environment=environment)
+    kept = set(tmp_path.glob("tvs-metrics-*"))
+    killed = serve("--workers", "1", environment=environment)
+    (left,) = set(tmp_path.glob("tvs-metrics-*")) - kept
+    for process in (killed.process.pid, *children(killed.process.pid)):  # the supervisor first: it would start others
+        os.kill(process, signal.SIGSTOP)
+    for process in (*children(killed.process.pid), killed.process.pid):
+        os.kill(process, signal.SIGKILL)
+    killed.process.wait(PATIENCE)
+    assert left.exists()
+    serve("--workers", "1", environment=environment)
+    assert not left.exists()
+    assert kept < set(tmp_path.glob("tvs-metrics-*"))
+    assert running.stop() == 0
+
+
 def test_port_in_use(serve: Serve, state: StateDirectory) -> None:
     """A second service on the same port is refused with a sentence; it does not take half of the phones away."""
     service = serve("--workers", "2")

@@ -1,0 +1,78 @@
+"""The directory of the files in which the workers count: private, in memory, and gone when the service is."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX: Final = "tvs-metrics-"
+_ATTEMPTS: Final = 10
+
+
+@contextlib.contextmanager
+def metrics_directory() -> Iterator[Path]:
+    """A new directory of mode 0700, removed at the end of the with-block. Raises `OSError`.
+
+    What a service left behind whose processes were all killed is removed here. Each holds a lock on its directory
+    as long as one of its processes lives: forked ones share it.
+    """
+    parent = _parent()
+    _sweep(parent)
+    path, lock = _made(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _made(parent: Path) -> tuple[Path, int | None]:
+    """A new directory with its lock. Another service may sweep it away in the moment before it is locked."""
+    for _ in range(_ATTEMPTS):
+        path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = _locked(path)
+        if lock is not None:
+            break
+    return path, lock
+
+
+def _parent() -> Path:
+    """Where files stay in memory: the kernel writing them to a disk would hold up those who count in them."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # set by systemd for RuntimeDirectory=
+    for directory in (runtime, "/dev/shm"):  # noqa: S108 - mkdtemp makes a private directory in it
+        if directory and os.access(directory, os.W_OK | os.X_OK):
+            return Path(directory)
+    return Path(tempfile.gettempdir())
+
+
+def _locked(path: Path) -> int | None:
+    """A descriptor that holds the directory's lock; None where somebody has it, or the directory is not ours."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _sweep(parent: Path) -> None:
+    for path in parent.glob(f"{PREFIX}*"):
+        lock = _locked(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
