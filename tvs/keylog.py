@@ -6,6 +6,7 @@ Whoever has the file reads the phones' traffic: it is for the laboratory, mode 0
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ def open_keylog(path: Path) -> Callable[[SSL.Connection, bytes], None]:
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)
-    file = os.fdopen(descriptor, "ab", buffering=0)
 
     def write(_connection: SSL.Connection, line: bytes) -> None:
         try:
-            file.write(line + b"\n")
+            os.write(descriptor, line + b"\n")
         except OSError:  # a full disk must not end a phone's handshake
             return
 
+    weakref.finalize(write, os.close, descriptor)
     return write
