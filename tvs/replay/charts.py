@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,8 @@ def charts_of(result: Result) -> list[Chart]:
     """The four plots of a run."""
     spans = list(_spans(result.rows))
     whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
-    return [_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans)]
+    charts = (_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans))
+    return [replace(chart, lines=[line for line in chart.lines if line.points]) for chart in charts]
 
 
 def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -140,7 +141,7 @@ def _latency(result: Result, spans: list[Sequence[Row]]) -> Chart:
         f"from {since} to the checked answer",
         Unit.SECONDS,
         Unit.TIME,
-        [line for line in lines if line.points],
+        lines,
         nothing="No query was answered",
     )
 

@@ -168,12 +168,14 @@ def record(follower: LogFollower, recorder: Recorder, go_on: Callable[[int], boo
     """Follows the log until its end, or until `go_on`, asked with the number of queries, says no."""
     parser = LogParser()
     flushed = time.monotonic()
-    for lines in follower.batches():
-        for line in lines:
-            recorder.take(parser.feed(line))
-        if time.monotonic() - flushed >= FLUSH_INTERVAL:
-            recorder.writer.flush()
-            flushed = time.monotonic()
-        if not go_on(recorder.queries):
-            break
-    recorder.take(parser.end())
+    try:
+        for lines in follower.batches():
+            for line in lines:
+                recorder.take(parser.feed(line))
+            if time.monotonic() - flushed >= FLUSH_INTERVAL:
+                recorder.writer.flush()
+                flushed = time.monotonic()
+            if not go_on(recorder.queries):
+                break
+    finally:  # also where Ctrl-C ends it
+        recorder.take(parser.end())

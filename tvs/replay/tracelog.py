@@ -24,6 +24,7 @@ MAX_TEXT = 16 * 1024
 MAX_CONNECTIONS = 65_536
 """Connections whose address is remembered until their query comes."""
 _DAY = 86_400.0
+_REQUEST_LINE = "request device="
 _STAMP = re.compile(r"\b(\d\d):(\d\d):(\d\d)\.(\d{3}) *\| *(\w+) (.*)$")
 _CONSOLE = re.compile(r"\d+:? (ERR|WRN|NOT|INF|DEB) ")
 """A line of a phone's console, which documents print between those of the server."""
@@ -120,6 +121,8 @@ class LogParser:
         if match is not None:
             yield from self._close_line()
             self._open = (self._clock.trace(match), match[6])
+            if match[6].startswith(_REQUEST_LINE):  # ours, and never broken
+                yield from self._close_line()
         elif self._continues(line):
             at, text = self._open or (0.0, "")
             separator = "" if text.endswith(";") else " "
@@ -143,7 +146,7 @@ class LogParser:
             yield from self._text(at, text)
 
     def _text(self, at: float, text: str) -> Iterator[Logged]:
-        if text.startswith("request device="):
+        if text.startswith(_REQUEST_LINE):
             yield from self._queries.request(at, _fields(text))
         else:
             yield from self._queries.trace(at, text)
