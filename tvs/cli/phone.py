@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import re
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tvs.cli.common import (
-    FAILED,
     NO_ANSWER,
     OK,
     USAGE,
@@ -22,22 +20,22 @@ from tvs.cli.common import (
     say,
     say_json,
 )
+from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
 from tvs.config import DEFAULT_PORT, Endpoint
-from tvs.log import printable
 from tvs.phone.configuration import MAX_CONFIGURATION, MAX_SERVERS, ConfigurationError, tvs_servers
-from tvs.phone.console import Console, console_for
-from tvs.phone.flash import FlashDirectory, FlashError
-from tvs.phone.models import MODELS, find_model
-from tvs.phone.phone import DEFAULT_TIMEOUT, HOST_NOT_FOUND, Phone
-from tvs.phone.reports import BootOutcome, ListOutcome
+from tvs.phone.console import console_for
+from tvs.phone.flash import FlashDirectory, FlashError, lock_flash
+from tvs.phone.models import find_model
+from tvs.phone.phone import DEFAULT_TIMEOUT, Phone
 from tvs.phone.sources import FetchError, open_source
-from tvs.phone.status import PhoneStatus, status_of
-from tvs.phone.trust import ListKind
+from tvs.phone.status import status_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tvs.cli.common import Commands
-    from tvs.phone.models import PhoneModel
-    from tvs.phone.reports import BootReport, HTTPSReport, ListReport
+    from tvs.phone.reports import BootReport
+    from tvs.phone.sources import FileSource
 
 HTTPS_PORT = 443
 _DESCRIPTION = "Emulates an IP phone's side of trust: its lists, its TVS client, its secure services."
@@ -167,9 +165,11 @@ def _seconds(text: str) -> float:
 # -- a phone from its directory --------------------------------------------------------------------------------------
 
 
-def _flash(path: Path, device: str | None = None) -> FlashDirectory:
+@contextmanager
+def _flash_errors() -> Iterator[None]:
+    """What is wrong with a flash is the command's error."""
     try:
-        return FlashDirectory(path, device)
+        yield
     except FlashError as error:
         raise CommandError(str(error)) from None
 
@@ -177,28 +177,26 @@ def _flash(path: Path, device: str | None = None) -> FlashDirectory:
 _DEVICE = re.compile(r"(CP-[0-9]{4})-SEP([0-9A-F]{12})")
 
 
-def _phone(flash: FlashDirectory, console: Console, timeout: float) -> Phone:
+def _phone(flash: FlashDirectory, arguments: argparse.Namespace) -> tuple[Phone, list[str]]:
+    """The phone, and its console's lines: with --json they are kept, otherwise they are printed at once."""
     match = _DEVICE.fullmatch(flash.device)
     if match is None:
-        raise CommandError(f"{flash.path / 'phone.json'}: {flash.device!r} is no device name such as CP-8861-SEP…")
+        raise FlashError(f"{flash.path / 'phone.json'}: {flash.device!r} is no device name such as CP-8861-SEP…")
     try:
-        return Phone(match[2], find_model(match[1]), flash=flash, console=console, timeout=timeout)
+        model = find_model(match[1])
     except ValueError as error:
-        raise CommandError(f"{flash.path / 'phone.json'}: {error}") from None
-
-
-def _console(flash: FlashDirectory, arguments: argparse.Namespace) -> tuple[Console, list[str]]:
-    """The console, on standard output or, with --json, in a list."""
+        raise FlashError(f"{flash.path / 'phone.json'}: {error}") from None
     lines: list[str] = []
-    model = find_model(flash.device[3:7])
-    return console_for(model, lines.append if arguments.json else say, number=flash.line_number), lines
+    console = console_for(model, lines.append if arguments.json else say, number=flash.line_number)
+    timeout = getattr(arguments, "timeout", DEFAULT_TIMEOUT)
+    return Phone(match[2], model, flash=flash, console=console, timeout=timeout), lines
 
 
 # -- boot ------------------------------------------------------------------------------------------------------------
 
 
 def _boot(arguments: argparse.Namespace) -> int:
-    flash = _flash(arguments.state, _device(arguments))
+    device = _device(arguments)
     try:
         source = open_source(arguments.source, arguments.timeout)
         servers = _servers(arguments)
@@ -206,24 +204,22 @@ def _boot(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error), USAGE) from None
     except FetchError as error:
         raise CommandError(str(error), NO_ANSWER) from None
-    console, lines = _console(flash, arguments)
+    with _flash_errors(), lock_flash(arguments.state, make=True):
+        flash = FlashDirectory(arguments.state, device)
+        if arguments.lsc is not None:
+            flash.install_lsc(arguments.lsc)
+        if servers is not None:
+            flash.servers = servers
+        phone, lines = _phone(flash, arguments)
+        report = asyncio.run(_booted(phone, source))
+    return say_boot(report, status_of(phone), lines, as_json=arguments.json)
 
-    async def run() -> BootReport:
-        try:
-            return await _phone(flash, console, arguments.timeout).boot(source)
-        finally:
-            await source.close()
 
+async def _booted(phone: Phone, source: FileSource) -> BootReport:
     try:
-        with flash.lock():
-            if arguments.lsc is not None:
-                flash.install_lsc(arguments.lsc)
-            if servers is not None:
-                flash.servers = servers
-            report = asyncio.run(run())
-    except FlashError as error:
-        raise CommandError(str(error)) from None
-    return _say_boot(report, status_of(_phone(flash, console, arguments.timeout)), lines, as_json=arguments.json)
+        return await phone.boot(source)
+    finally:
+        await source.close()
 
 
 def _device(arguments: argparse.Namespace) -> str | None:
@@ -263,62 +259,6 @@ def _configured(path: Path) -> tuple[Endpoint, ...]:
     return servers
 
 
-_STATUSES = {BootOutcome.RUNNING: OK, BootOutcome.REFUSED: FAILED, BootOutcome.NOTHING: NO_ANSWER}
-
-
-def _say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_json: bool) -> int:
-    lists = [item for item in (report.ctl, report.itl) if item.outcome is not ListOutcome.NOT_USED]
-    if as_json:
-        say_json(
-            {
-                "device": status.device,
-                "outcome": report.outcome,
-                "lists": {item.kind: _list_json(item) for item in lists},
-                "messages": report.messages,
-                "configuration": report.configuration or None,
-                "status": status.as_json(),
-                "console": lines,
-            }
-        )
-        return _STATUSES[report.outcome]
-    for item in lists:
-        say(f"{item.kind}  {_list_text(item)}")
-    if report.configuration:
-        say(f"     {printable(report.configuration)}")
-    for text in report.messages:
-        say(text)
-    return _STATUSES[report.outcome]
-
-
-def _list_json(item: ListReport) -> dict[str, object]:
-    vouched = item.vouched
-    return {
-        "outcome": item.outcome,
-        "file": item.name or None,
-        "voucher": vouched.voucher if vouched else None,
-        "server": str(vouched.server) if vouched and vouched.server else None,
-        "roles": list(vouched.roles) if vouched else [],
-        "refusal": item.refusal,
-        "sentence": printable(item.sentence) or None,
-    }
-
-
-_VOUCHED = {
-    "first": "taken on trust, the first list of this phone",
-    "ctl": "its signer is in the installed CTL",
-    "itl": "its signer is in the installed ITL",
-    "tvs": "TVS vouches for its signer",
-}
-
-
-def _list_text(item: ListReport) -> str:
-    text = f"{item.outcome.replace('_', ' ')}{f' ({item.name})' if item.name else ''}"
-    if item.vouched is not None:
-        server = f" ({item.vouched.server})" if item.vouched.server else ""
-        return f"{text}: {_VOUCHED[item.vouched.voucher]}{server}"
-    return f"{text}: {printable(item.sentence)}" if item.sentence else text
-
-
 # -- https -----------------------------------------------------------------------------------------------------------
 
 
@@ -328,110 +268,26 @@ def _https(arguments: argparse.Namespace) -> int:
         server = Endpoint.parse(urlsplit(text).netloc if text.lower().startswith("https://") else text, HTTPS_PORT)
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
-    flash = _flash(arguments.state)
-    console, lines = _console(flash, arguments)
-    try:
-        with flash.lock():
-            report = asyncio.run(_phone(flash, console, arguments.timeout).https(server))
-    except FlashError as error:
-        raise CommandError(str(error)) from None
-    return _say_https(report, lines, as_json=arguments.json)
-
-
-def _say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
-    if as_json:
-        say_json(
-            {
-                "server": str(report.server),
-                "connected": report.connected,
-                "certificate_sha1": _sha1(report.certificate),
-                "tls": report.tls or None,
-                "voucher": report.voucher,
-                "cached": report.cached,
-                "refusal": report.refusal,
-                "sentence": printable(report.sentence) or None,
-                "console": lines,
-            }
-        )
-    elif report.connected:
-        say(f"Connected to {report.server}, {report.tls}: {_certified(report)}")
-    else:
-        say(HOST_NOT_FOUND)
-        say(f"  {report.server}: {printable(report.sentence)}" if report.reached else f"  {printable(report.sentence)}")
-    if not report.reached:
-        return NO_ANSWER
-    return OK if report.connected else FAILED
-
-
-def _certified(report: HTTPSReport) -> str:
-    if report.cached:
-        return "TVS vouched for its certificate, the answer is in the cache"
-    voucher = report.voucher or ""
-    return "TVS vouches for its certificate" if voucher == "tvs" else f"its certificate is in the {voucher.upper()}"
-
-
-def _sha1(certificate: bytes | None) -> str | None:
-    return None if certificate is None else hashlib.sha1(certificate, usedforsecurity=False).hexdigest()
+    with _flash_errors(), lock_flash(arguments.state, make=False):
+        phone, lines = _phone(FlashDirectory(arguments.state), arguments)
+        report = asyncio.run(phone.https(server))
+    return say_https(report, lines, as_json=arguments.json)
 
 
 # -- status and models -----------------------------------------------------------------------------------------------
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    flash = _flash(arguments.state)
-    status = status_of(_phone(flash, Console(), DEFAULT_TIMEOUT))
+    with _flash_errors():
+        phone, _ = _phone(FlashDirectory(arguments.state), arguments)
+    status = status_of(phone)
     if arguments.json:
         say_json(status.as_json())
         return OK
-    say(f"Device           {status.device}")
-    say(f"Trust lists      {status.installed}")
-    for item in status.lists:
-        say(f"{f'{item.kind} file':<17}{item.checksum} ({item.checksum_name}), {item.size} bytes")
-        say(f"{'':<17}signed by {printable(item.signer)}, {item.records} records")
-    for kind in (kind for kind in ListKind if kind not in {item.kind for item in status.lists}):
-        say(f"{f'{kind} file':<17}not installed")
-    for number, server in enumerate(status.servers, 1):
-        say(f"{f'TVS server {number}':<17}{server}")
-    if not status.servers:
-        say(f"{'TVS servers':<17}{'none' if status.tvs else 'this model does not ask TVS'}")
-    for answer in status.answers:
-        roles = ", ".join(map(str, answer.roles))
-        say(f"{'TVS cache':<17}{printable(answer.unique_map_id)}, roles {roles}, until {_time(answer.expires)}")
-    say(f"{'LSC':<17}{status.lsc or 'not installed'}")
-    say("Status messages")
-    for when, text in status.messages:
-        say(f"  {_time(when)}  {text}")
+    say_status(status)
     return OK
-
-
-def _time(when: float) -> str:
-    return f"{datetime.fromtimestamp(when, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def _models(arguments: argparse.Namespace) -> int:
-    models = sorted(MODELS.values(), key=lambda model: model.name)
-    if arguments.json:
-        say_json([_model_json(model) for model in models])
-        return OK
-    say(f"{'Model':<9}{'TVS':<5}{'TLS':<9}{'Digests of lists':<25}{'On screen':<11}Console")
-    for model in models:
-        row = _model_json(model)
-        digests = ", ".join(row["digests"])  # type: ignore[arg-type] # a list of names
-        say(
-            f"{model.name:<9}{'yes' if model.tvs else 'no':<5}{model.facts.tls:<9}{digests:<25}"
-            f"{model.facts.checksum.upper():<11}{model.facts.console}"
-        )
+    say_models(as_json=arguments.json)
     return OK
-
-
-def _model_json(model: PhoneModel) -> dict[str, object]:
-    facts = model.facts
-    return {
-        "model": model.name,
-        "series": model.series,
-        "tvs": model.tvs,
-        "tls": facts.tls,
-        "digests": [digest.name for digest in sorted(facts.digests)],
-        "checksum": facts.checksum,
-        "console": facts.console,
-    }

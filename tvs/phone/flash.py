@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MAX_MESSAGES = 20
 """Status messages that the screen remembers."""
 PRIVATE = 0o600
+NOT_YET = "is no phone's directory yet: the first tvs phone boot needs --mac and --model"
 MAX_FILE = 4 * 1024 * 1024
 """Bytes of a file of the flash that are read."""
 
@@ -100,8 +101,7 @@ class FlashDirectory(Flash):
     def __init__(self, path: Path, device: str | None = None) -> None:
         super().__init__()
         self.path = path
-        if (path / "tvs.db").exists():
-            raise FlashError(f"{path} is a service's state directory: give the phone a directory of its own")
+        _refuse_service(path)
         facts = self._read_json("phone.json", {})
         self.device = self._check_device(facts, device)
         with self._damage("phone.json"):
@@ -117,7 +117,7 @@ class FlashDirectory(Flash):
     def _check_device(self, facts: dict[str, Any], device: str | None) -> str:
         kept = facts.get("device")
         if kept is None and device is None:
-            raise FlashError(f"{self.path} is no phone's directory yet: the first tvs phone boot needs --mac and --model")
+            raise FlashError(f"{self.path} {NOT_YET}")
         if kept is not None and device is not None and kept != device:
             raise FlashError(f"{self.path} is that of {kept}, not of {device}: give each phone its own --state")
         return str(kept or device)
@@ -188,25 +188,40 @@ class FlashDirectory(Flash):
         answers = [_answer_to_json(answer) for answer in self.answers or ()]
         self._write("tvs-cache.json", json.dumps(answers, indent=1).encode())
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held while the phone does something: it cannot boot twice at once. Raises `FlashError`."""
-        try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-        except OSError as error:
-            raise FlashError(f"{self.path}: cannot be used: {error.strerror}") from None
-        try:
-            self._claim(descriptor)
-            yield
-        finally:
-            os.close(descriptor)
 
-    def _claim(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FlashError(f"the phone of {self.path} is busy: another command is running it") from None
+def _refuse_service(path: Path) -> None:
+    if (path / "tvs.db").exists():
+        raise FlashError(f"{path} is a service's state directory: give the phone a directory of its own")
+
+
+@contextlib.contextmanager
+def lock_flash(path: Path, *, make: bool) -> Iterator[None]:
+    """Held while a command runs a phone, before its flash is read: it cannot boot twice at once. Raises `FlashError`.
+
+    Args:
+        path: the flash directory.
+        make: whether it is made where there is none.
+    """
+    _refuse_service(path)
+    if not make and not path.is_dir():
+        raise FlashError(f"{path} {NOT_YET}")
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise FlashError(f"{path}: cannot be used: {error.strerror}") from None
+    try:
+        _claim(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _claim(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FlashError(f"the phone of {path} is busy: another command is running it") from None
 
 
 def load_lsc(path: Path) -> LSC:

@@ -1,0 +1,167 @@
+"""What `tvs phone` prints: of a boot, a secure service, the screen, the models."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
+from tvs.log import printable
+from tvs.phone.models import MODELS
+from tvs.phone.phone import HOST_NOT_FOUND
+from tvs.phone.reports import BootOutcome, ListOutcome
+from tvs.phone.trust import ListKind
+
+if TYPE_CHECKING:
+    from tvs.phone.models import PhoneModel
+    from tvs.phone.reports import BootReport, HTTPSReport, ListReport
+    from tvs.phone.status import PhoneStatus
+
+_STATUSES = {BootOutcome.RUNNING: OK, BootOutcome.REFUSED: FAILED, BootOutcome.NOTHING: NO_ANSWER}
+
+
+def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_json: bool) -> int:
+    """What a boot did, behind its console lines; with `as_json` they are part of it. Returns the exit status."""
+    lists = [item for item in (report.ctl, report.itl) if item.outcome is not ListOutcome.NOT_USED]
+    if as_json:
+        say_json(
+            {
+                "device": status.device,
+                "outcome": report.outcome,
+                "lists": {item.kind: _list_json(item) for item in lists},
+                "messages": report.messages,
+                "configuration": report.configuration or None,
+                "status": status.as_json(),
+                "console": lines,
+            }
+        )
+        return _STATUSES[report.outcome]
+    for item in lists:
+        say(f"{item.kind}  {_list_text(item)}")
+    if report.configuration:
+        say(f"     {printable(report.configuration)}")
+    for text in report.messages:
+        say(text)
+    return _STATUSES[report.outcome]
+
+
+def _list_json(item: ListReport) -> dict[str, object]:
+    vouched = item.vouched
+    return {
+        "outcome": item.outcome,
+        "file": item.name or None,
+        "voucher": vouched.voucher if vouched else None,
+        "server": str(vouched.server) if vouched and vouched.server else None,
+        "roles": list(vouched.roles) if vouched else [],
+        "refusal": item.refusal,
+        "sentence": printable(item.sentence) or None,
+    }
+
+
+_VOUCHED = {
+    "first": "taken on trust, the first list of this phone",
+    "ctl": "its signer is in the installed CTL",
+    "itl": "its signer is in the installed ITL",
+    "tvs": "TVS vouches for its signer",
+}
+
+
+def _list_text(item: ListReport) -> str:
+    text = f"{item.outcome.replace('_', ' ')}{f' ({item.name})' if item.name else ''}"
+    if item.vouched is not None:
+        server = f" ({item.vouched.server})" if item.vouched.server else ""
+        return f"{text}: {_VOUCHED[item.vouched.voucher]}{server}"
+    return f"{text}: {printable(item.sentence)}" if item.sentence else text
+
+
+def say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
+    """What became of a secure service, behind the console lines. Returns the exit status."""
+    if as_json:
+        say_json(
+            {
+                "server": str(report.server),
+                "connected": report.connected,
+                "certificate_sha1": _sha1(report.certificate),
+                "tls": report.tls or None,
+                "voucher": report.voucher,
+                "cached": report.cached,
+                "refusal": report.refusal,
+                "sentence": printable(report.sentence) or None,
+                "console": lines,
+            }
+        )
+    elif report.connected:
+        say(f"Connected to {report.server}, {report.tls}: {_certified(report)}")
+    else:
+        say(HOST_NOT_FOUND)
+        say(f"  {report.server}: {printable(report.sentence)}" if report.reached else f"  {printable(report.sentence)}")
+    if not report.reached:
+        return NO_ANSWER
+    return OK if report.connected else FAILED
+
+
+def _certified(report: HTTPSReport) -> str:
+    if report.cached:
+        return "TVS vouched for its certificate, the answer is in the cache"
+    voucher = report.voucher or ""
+    return "TVS vouches for its certificate" if voucher == "tvs" else f"its certificate is in the {voucher.upper()}"
+
+
+def _sha1(certificate: bytes | None) -> str | None:
+    return None if certificate is None else hashlib.sha1(certificate, usedforsecurity=False).hexdigest()
+
+
+def say_status(status: PhoneStatus) -> None:
+    """The screen."""
+    say(f"Device           {status.device}")
+    say(f"Trust lists      {status.installed}")
+    for item in status.lists:
+        say(f"{f'{item.kind} file':<17}{item.checksum} ({item.checksum_name}), {item.size} bytes")
+        say(f"{'':<17}signed by {printable(item.signer)}, {item.records} records")
+    for kind in (kind for kind in ListKind if kind not in {item.kind for item in status.lists}):
+        say(f"{f'{kind} file':<17}not installed")
+    for number, server in enumerate(status.servers, 1):
+        say(f"{f'TVS server {number}':<17}{server}")
+    if not status.servers:
+        say(f"{'TVS servers':<17}{'none' if status.tvs else 'this model does not ask TVS'}")
+    for answer in status.answers:
+        roles = ", ".join(map(str, answer.roles))
+        say(f"{'TVS cache':<17}{printable(answer.unique_map_id)}, roles {roles}, until {_time(answer.expires)}")
+    say(f"{'LSC':<17}{status.lsc or 'not installed'}")
+    say("Status messages")
+    for when, text in status.messages:
+        say(f"  {_time(when)}  {text}")
+
+
+def _time(when: float) -> str:
+    return f"{datetime.fromtimestamp(when, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def say_models(*, as_json: bool) -> None:
+    """The known models."""
+    models = sorted(MODELS.values(), key=lambda model: model.name)
+    if as_json:
+        say_json([_model_json(model) for model in models])
+        return
+    say(f"{'Model':<9}{'TVS':<5}{'TLS':<9}{'Digests of lists':<25}{'On screen':<11}Console")
+    for model in models:
+        row = _model_json(model)
+        digests = ", ".join(row["digests"])  # type: ignore[arg-type] # a list of names
+        say(
+            f"{model.name:<9}{'yes' if model.tvs else 'no':<5}{model.facts.tls:<9}{digests:<25}"
+            f"{model.facts.checksum.upper():<11}{model.facts.console}"
+        )
+
+
+def _model_json(model: PhoneModel) -> dict[str, object]:
+    facts = model.facts
+    return {
+        "model": model.name,
+        "series": model.series,
+        "tvs": model.tvs,
+        "tls": facts.tls,
+        "digests": [digest.name for digest in sorted(facts.digests)],
+        "checksum": facts.checksum,
+        "console": facts.console,
+    }
