@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.bench import output, servers
 from tests.bench.client import BenchError, Load, Target, Totals
@@ -136,24 +136,25 @@ def _under_load(run: Run, server: Server, event: Callable[[], int]) -> Fault:
 def _settled(server: Server) -> None:
     """Waits until all workers run and phones are answered from complete data."""
     until = time.monotonic() + PATIENCE
-    while not all(_workers(server)):
+    while (readiness := _readiness(server))["status"] != "ready":
         if time.monotonic() > until:
-            raise BenchError(f"fewer than {WORKERS} workers run after {PATIENCE:g} s")
+            raise BenchError(f"the service is not ready {PATIENCE:g} s after an event: {readiness}")
         time.sleep(0.05)
 
 
-def _workers(server: Server) -> list[int]:
-    """The process ids of the workers, by slot; 0 where there is none, or while the service is not ready."""
+def _readiness(server: Server) -> dict[str, Any]:
+    """What /readyz says; its `workers` stand by slot."""
     try:
         with urllib.request.urlopen(f"http://{server.admin}/readyz", timeout=PATIENCE) as answer:
-            return [int(worker["pid"]) for worker in json.load(answer)["workers"]]
-    except urllib.error.HTTPError:
-        return [0] * WORKERS
+            return dict(json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return dict(json.load(error))
 
 
 def _kill_worker(server: Server, number: int) -> int:
     """Kills one worker after the other, by slot; gives the connections that it held."""
-    victim = _workers(server)[number % WORKERS]
+    victim = int(_readiness(server)["workers"][number % WORKERS]["pid"])
     os.kill(victim, signal.SIGSTOP)
     held = _connections(victim, server.port)
     os.kill(victim, signal.SIGKILL)
