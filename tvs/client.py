@@ -27,7 +27,8 @@ from proto.messages import (
     QueryCertResponse,
 )
 from proto.roles import TrustRole
-from tvs.tls import READ_SIZE, TLSClosed, TLSConnection, TLSError, client_context
+from tvs.tls import client_context
+from tvs.tlsconnection import READ_SIZE, TLSClosed, TLSConnection, TLSError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable

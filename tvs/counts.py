@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from proto.messages import REQUESTS
 from tvs.metrics import ISSUER_CLASSES, OUTCOMES, PHASES, REJECTIONS, STATES
-from tvs.tls import TLSFailure
+from tvs.tlsconnection import TLSFailure
 from tvs.verifier import Result, Source
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from proto.errors import ErrorKind
 from proto.messages import REQUESTS
-from tvs.tls import TLSFailure
+from tvs.tlsconnection import TLSFailure
 from tvs.verifier import Result, Source
 
 if TYPE_CHECKING:

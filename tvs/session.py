@@ -19,7 +19,7 @@ from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, Request
 from tvs.deadlines import Deadline
 from tvs.log import printable
-from tvs.tls import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
+from tvs.tlsconnection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
 from tvs.trace import ConnectionTrace
 
 if TYPE_CHECKING:

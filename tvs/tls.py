@@ -1,12 +1,7 @@
-"""TLS as phones need it: contexts for the three profiles, and a connection that does no I/O itself.
-
-pyOpenSSL over memory BIOs: whoever owns the socket does one receive and one send a flight. It accepts any phone
-certificate and records it, and speaks TLS 1.0 to old phones; the standard library's asyncio TLS does neither.
-"""
+"""TLS as phones need it: the profiles, and pyOpenSSL's contexts for servers and phones."""
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -21,9 +16,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
-
-READ_SIZE = 16 * 1024
-"""Bytes asked of a BIO or a connection at once: the most plaintext one TLS record holds."""
 
 
 class TLSProfile(StrEnum):
@@ -98,88 +90,6 @@ PROFILES = {
         phones="all, the TLS 1.0 phones of the 7900 series among them",
     ),
 }
-
-
-class TLSFailure(StrEnum):
-    """Why a handshake or a connection failed: a closed set, fit for a metric's label."""
-
-    CLOSED = "closed"
-    """The peer ended the connection in the middle."""
-    NOT_TLS = "not_tls"
-    """The first bytes are no TLS record."""
-    UNSUPPORTED_VERSION = "unsupported_version"
-    """The peer offers only versions that the profile refuses."""
-    NO_SHARED_CIPHER = "no_shared_cipher"
-    """No suite is on both lists."""
-    CERTIFICATE_MISSING = "certificate_missing"
-    """The peer showed no certificate and had to."""
-    CERTIFICATE_REFUSED = "certificate_refused"
-    """The peer's certificate does not verify."""
-    ALERT = "alert"
-    """The peer sent a fatal alert: it refused us."""
-    BAD_RECORD = "bad_record"
-    """A record is damaged."""
-    OTHER = "other"
-
-
-class TLSError(Exception):
-    """The TLS connection failed.
-
-    Attributes:
-        failure: the closed-set reason.
-        detail: OpenSSL's own words, for the log.
-    """
-
-    def __init__(self, failure: TLSFailure, detail: str) -> None:
-        super().__init__(failure, detail)
-        self.failure = failure
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.failure.value.replace('_', ' ')}: {self.detail}" if self.detail else self.failure.value
-
-
-class TLSClosed(Exception):  # noqa: N818 - a normal end, not an error
-    """The peer closed the TLS connection properly."""
-
-
-# OpenSSL's reason texts (include/openssl/sslerr.h), searched for in this order.
-_FAILURES = (
-    ("unexpected eof", TLSFailure.CLOSED),
-    ("alert", TLSFailure.ALERT),
-    ("did not return a certificate", TLSFailure.CERTIFICATE_MISSING),
-    ("certificate verify failed", TLSFailure.CERTIFICATE_REFUSED),
-    ("ee key too small", TLSFailure.CERTIFICATE_REFUSED),
-    ("no shared cipher", TLSFailure.NO_SHARED_CIPHER),
-    ("no shared signature", TLSFailure.NO_SHARED_CIPHER),
-    ("no suitable signature", TLSFailure.NO_SHARED_CIPHER),
-    ("unsupported protocol", TLSFailure.UNSUPPORTED_VERSION),
-    ("version too low", TLSFailure.UNSUPPORTED_VERSION),
-    ("no protocols available", TLSFailure.UNSUPPORTED_VERSION),
-    ("wrong version number", TLSFailure.NOT_TLS),
-    ("http request", TLSFailure.NOT_TLS),
-    ("https proxy request", TLSFailure.NOT_TLS),
-    ("record layer failure", TLSFailure.NOT_TLS),
-    ("unknown protocol", TLSFailure.NOT_TLS),
-    ("packet length too long", TLSFailure.NOT_TLS),
-    ("bad record", TLSFailure.BAD_RECORD),
-    ("decryption failed", TLSFailure.BAD_RECORD),
-    ("unexpected message", TLSFailure.BAD_RECORD),
-    ("bad length", TLSFailure.BAD_RECORD),
-    ("length mismatch", TLSFailure.BAD_RECORD),
-)
-
-
-def _error(error: SSL.Error) -> TLSError:
-    """Any pyOpenSSL error as ours. The list inside an `SSL.Error` can be empty."""
-    if isinstance(error, SSL.SysCallError):
-        return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
-    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    detail = "; ".join(str(entry[-1]) for entry in entries)
-    for text, failure in _FAILURES:
-        if text in detail.lower():
-            return TLSError(failure, detail)
-    return TLSError(TLSFailure.OTHER, detail)
 
 
 def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, _ok: int) -> bool:
@@ -273,156 +183,6 @@ def client_context(
         context.use_privatekey(key)
     context.set_verify(SSL.VERIFY_PEER, _accept_any)
     return context
-
-
-_HANDSHAKE_RECORDS = b"\x14\x16"
-"""Record types of the handshake: change cipher spec and handshake."""
-
-
-class TLSConnection:
-    """One TLS connection without a socket: bytes from the network in, bytes for the network out.
-
-    After every call that may have produced output, send what `outgoing` returns.
-
-    Args:
-        context: the TLS context.
-        server_side: whether we are the server.
-        session: as a client, the session to offer again.
-    """
-
-    __slots__ = ("_aligned", "_connection", "_established", "_records", "_wrote")
-
-    def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
-        self._connection = SSL.Connection(context, None)
-        self._wrote = False  # whether OpenSSL may have something to send
-        self._established = False
-        self._aligned = True  # whether all that came in so far ended with a whole record
-        self._records = 0  # whole records that were not read yet
-        if session is not None:
-            self._connection.set_session(session)
-        if server_side:
-            self._connection.set_accept_state()
-        else:
-            self._connection.set_connect_state()
-
-    def receive(self, data: bytes) -> None:
-        """Bytes that came from the network."""
-        self._connection.bio_write(data)
-        if self._aligned:
-            self._count_records(data)
-
-    def _count_records(self, data: bytes) -> None:
-        """Counts whole records, so that `readable` need not ask OpenSSL, whose 'no' costs as much as an answer.
-
-        A record is its type (1 byte), version (2), length (2) and so many bytes (RFC 5246, 6.2.1). Those of the
-        handshake (types 20 and 22) are not for `read` before it is done.
-        """
-        position, size = 0, len(data)
-        while position + 5 <= size:
-            if self._established or data[position] not in _HANDSHAKE_RECORDS:
-                self._records += 1
-            position += 5 + (data[position + 3] << 8 | data[position + 4])
-        self._aligned = position == size
-
-    @property
-    def readable(self) -> bool:
-        """Whether `read` may give something. Where a record came in two pieces, it always may."""
-        return self._records > 0 or not self._aligned
-
-    def receive_end(self) -> None:
-        """The network connection ended."""
-        self._connection.bio_shutdown()
-
-    def outgoing(self) -> bytes:
-        """All bytes that are to be sent; empty where there are none."""
-        if not self._wrote:
-            return b""
-        self._wrote = False
-        data = self._bio_read()
-        if len(data) < READ_SIZE:
-            return data
-        pieces = [data]
-        while data := self._bio_read():
-            pieces.append(data)
-        return b"".join(pieces)
-
-    def _bio_read(self) -> bytes:
-        try:
-            return self._connection.bio_read(READ_SIZE)
-        except SSL.WantReadError:
-            return b""
-
-    def handshake(self) -> bool:
-        """Goes on with the handshake; True when it is done. Raises `TLSError`."""
-        self._wrote = True
-        try:
-            self._connection.do_handshake()
-        except SSL.WantReadError:
-            return False
-        except SSL.Error as error:
-            raise _error(error) from None
-        self._established = True
-        return True
-
-    def read(self) -> bytes:
-        """The decrypted bytes of one record, empty where there are none. Raises `TLSClosed` and `TLSError`."""
-        try:
-            data = self._connection.recv(READ_SIZE)
-        except SSL.WantReadError:
-            self._records = 0
-            return b""
-        except SSL.ZeroReturnError:
-            raise TLSClosed from None
-        except SSL.Error as error:
-            self._wrote = True  # the alert
-            raise _error(error) from None
-        if self._records:
-            self._records -= 1
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Encrypts `data`. A memory BIO takes all of it. Raises `TLSError`."""
-        self._wrote = True
-        try:
-            self._connection.sendall(data)
-        except SSL.Error as error:
-            raise _error(error) from None
-
-    def shutdown(self) -> None:
-        """Produces the close notification; never raises."""
-        self._wrote = True
-        with contextlib.suppress(SSL.Error):
-            self._connection.shutdown()
-
-    @property
-    def cipher(self) -> str:
-        """The suite's OpenSSL name, such as ``AES256-SHA``."""
-        return self._connection.get_cipher_name() or ""
-
-    @property
-    def version(self) -> str:
-        """The protocol version's name, such as ``TLSv1.2``."""
-        return self._connection.get_protocol_version_name()
-
-    @property
-    def session(self) -> SSL.Session | None:
-        """The session, to be offered again by a later connection; None before the handshake."""
-        return self._connection.get_session()
-
-    @property
-    def master_secret(self) -> bytes:
-        """The master secret, 48 bytes; up to TLS 1.2 a resumed session has that of the first. Never log it."""
-        return self._connection.master_key() or b""
-
-    @property
-    def peer_certificate(self) -> x509.Certificate | None:
-        """The peer's certificate, or None. Raises `ValueError` for one that cannot be parsed."""
-        return self._connection.get_peer_certificate(as_cryptography=True)
-
-    @property
-    def peer_chain(self) -> list[x509.Certificate]:
-        """The certificates that the peer sent. Raises `ValueError` for one that cannot be parsed."""
-        return self._connection.get_peer_cert_chain(as_cryptography=True) or []
 
 
 def accepted_suites(profile: TLSProfile) -> list[str]:

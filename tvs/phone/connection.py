@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proto.messages import MessageType, TrustStatus
 from tvs.client import NoAnswer, ServerTrust, TVSClient, UntrustedServer
-from tvs.tls import TLSError, TLSFailure
+from tvs.tlsconnection import TLSError, TLSFailure
 
 if TYPE_CHECKING:
     import socket

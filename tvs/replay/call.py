@@ -16,7 +16,7 @@ from proto.messages import RESPONSES, MessageType
 from tvs.client import FIRST_SESSION_ID
 from tvs.replay.failures import OWN_LIMITS, Failure, of_errno, of_tls
 from tvs.replay.tally import Phase
-from tvs.tls import TLSClosed, TLSConnection, TLSError
+from tvs.tlsconnection import TLSClosed, TLSConnection, TLSError
 
 if TYPE_CHECKING:
     from proto.messages import Response

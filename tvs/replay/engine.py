@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tvs.replay.model import Asked
     from tvs.replay.plan import Plan
     from tvs.replay.setup import Setup
-    from tvs.tls import TLSConnection
+    from tvs.tlsconnection import TLSConnection
 
 REPORT_INTERVAL = 0.25
 """Seconds between two reports to the parent process."""

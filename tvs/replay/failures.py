@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from enum import StrEnum
 
-from tvs.tls import TLSFailure
+from tvs.tlsconnection import TLSFailure
 
 
 class Failure(StrEnum):
