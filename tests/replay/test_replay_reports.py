@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.replay.charts import Unit, axis
+from tvs.replay.axes import Unit, axis
 from tvs.replay.failures import Failure
 from tvs.replay.histograms import Histogram, merged
 from tvs.replay.live import LiveView
@@ -24,7 +24,8 @@ from tvs.replay.model import Asked, Phone, Question, RecordingBuilder
 from tvs.replay.page import html_page
 from tvs.replay.picture import png
 from tvs.replay.plan import constant_rate
-from tvs.replay.result import Result, Row, read_result, to_json
+from tvs.replay.result import Result, Row
+from tvs.replay.resultfile import read_result, to_json
 from tvs.replay.tally import Phase, Progress
 from tvs.replay.text import csv_text, table, verdict
 from tvs.replay.thresholds import Threshold

@@ -293,6 +293,11 @@ def test_a_closed_loop(cluster: Cluster, serve: Serve, replay: Replay) -> None:
         (["--server", "127.0.0.1", "--insecure", "--ask", "/no/such/file"], "/no/such/file: cannot be read"),
         (["--server", "127.0.0.1", "--insecure", "--from", "/no/such/file"], "/no/such/file: cannot be read"),
         (["--server", "127.0.0.1", "--insecure", "--from", "/etc/passwd"], "holds no query"),
+        (
+            ["--server", "127.0.0.1", "--insecure", "--sources", "192.0.2.1"],
+            "192.0.2.1 cannot be a source address here",
+        ),
+        (["--server", "127.0.0.1", "--insecure", "--sources", "127.0.0.9-127.0.0.2"], "is no range of addresses"),
         (["--rate", "fast"], "'fast' is no rate above 0; write 500/s"),
         (["--speed", "0"], "'0' is no speed"),
         (["--within", "5 minutes"], "is no duration; write 250ms"),

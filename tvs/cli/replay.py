@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
 from ctlcache.files import write_atomically
@@ -27,6 +26,15 @@ from tvs.cli.common import (
     say_json,
     state_option,
 )
+from tvs.cli.replay_options import (
+    count,
+    mode_options,
+    parsed,
+    phone_options,
+    report_options,
+    server_options,
+    source_options,
+)
 from tvs.client import NoAnswer
 from tvs.config import DEFAULT_PORT, Endpoint, default_state
 from tvs.log import is_terminal
@@ -42,15 +50,17 @@ from tvs.replay.picture import png, require_matplotlib
 from tvs.replay.prepare import DEFAULT_PHONES, ModeSettings, SourceSettings, first_look, known_to, load, schedule
 from tvs.replay.process import GeneratorError, Run
 from tvs.replay.recording import RecordingWriter
-from tvs.replay.result import read_result, result_of, to_json
+from tvs.replay.result import result_of
+from tvs.replay.resultfile import read_result, to_json
 from tvs.replay.setup import Setup, default_sources, parse_sources, resolve
 from tvs.replay.text import csv_text, table, verdict
 from tvs.replay.thresholds import Threshold
-from tvs.replay.units import parse_duration, parse_rate
+from tvs.replay.units import parse_duration
 from tvs.state import StateDirectory, StateError
 from tvs.tls import TLSProfile
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from tvs.cli.common import Commands
@@ -60,7 +70,6 @@ if TYPE_CHECKING:
 
 THRESHOLD = 99
 """Exit status of a run that a --fail-if expression fails."""
-_Value = TypeVar("_Value")
 
 _EPILOG = """\
 Queries come from a file: a recording, a log of the service in trace form or JSON (of the original too), a capture
@@ -112,162 +121,15 @@ def add_commands(commands: Commands) -> None:
         description="Asks a service what many phones ask, and checks every answer.",
         epilog=_EPILOG,
     )
-    _server_options(parser)
-    _source_options(parser)
-    _mode_options(parser)
-    _phone_options(parser)
-    _report_options(parser)
+    server_options(parser)
+    source_options(parser)
+    mode_options(parser)
+    phone_options(parser)
+    report_options(parser)
     handled_by(parser, _replay)
     others = parser.add_subparsers(title="further commands", metavar="COMMAND")
     _add_record(others)
     _add_compare(others)
-
-
-def _parsed(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """A parser of option values whose own sentence is shown."""
-
-    def read(text: str) -> _Value:
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return read
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:10]) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000000")
-    return int(text)
-
-
-def _speed(text: str) -> float:
-    try:
-        speed = math.inf if text == "max" else float(text)
-    except ValueError:
-        speed = 0.0
-    if not speed > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write 1, 10 or max")
-    return speed
-
-
-def _server_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the service")
-    group.add_argument("--server", metavar="HOST[:PORT]", help="the service (port 2445)")
-    trust = group.add_mutually_exclusive_group()
-    trust.add_argument(
-        "--trust", type=Path, metavar="FILE", help="an ITL, a CTL or a PEM that vouches for the server's certificate"
-    )
-    trust.add_argument("--insecure", action="store_true", help="take any server's certificate")
-    group.add_argument(
-        "--timeout",
-        type=_parsed(parse_duration),
-        default=5.0,
-        metavar="TIME",
-        help="for each of TCP, TLS and an answer (default: 5s)",
-    )
-
-
-def _source_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the queries")
-    group.add_argument("--from", dest="source", type=Path, metavar="FILE", help="recording, log, capture or CSV table")
-    group.add_argument("--keylog", type=Path, metavar="FILE", help="TLS key log of a capture")
-    group.add_argument(
-        "--capture-port", type=_count, default=DEFAULT_PORT, metavar="PORT", help="the service's port in a capture"
-    )
-    group.add_argument(
-        "--expect",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="CTL, ITL or certificates that the service must vouch for; also finds the certificates of logged "
-        "verifications (repeatable)",
-    )
-    group.add_argument("--phones", type=_count, metavar="N", help="an imagined fleet of N phones")
-    group.add_argument("--mix", metavar="SERIES:SHARE,…", help="its series, such as 7900:20,8800:80")
-    group.add_argument(
-        "--ask",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="each of its phones asks for the signer of this CTL or ITL, or about this certificate (repeatable)",
-    )
-
-
-def _mode_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the times")
-    mode = group.add_mutually_exclusive_group()
-    mode.add_argument(
-        "--speed", type=_speed, metavar="N|max", help="the recorded times, N times as fast (default: 1); max: no times"
-    )
-    mode.add_argument("--rate", type=_parsed(parse_rate), metavar="N/s", help="N calls a second, for --duration")
-    mode.add_argument("--storm", type=_count, metavar="N", help="N phones come back, --within a time")
-    mode.add_argument("--loop", type=_count, metavar="N", help="N phones call again and again, for --duration")
-    group.add_argument("--duration", type=_parsed(parse_duration), metavar="TIME", help="such as 90s, 5m")
-    group.add_argument(
-        "--ramp", type=_parsed(parse_duration), default=0.0, metavar="TIME", help="time in which the rate grows"
-    )
-    group.add_argument(
-        "--within", type=_parsed(parse_duration), default=300.0, metavar="TIME", help="of a storm (default: 5m)"
-    )
-    group.add_argument(
-        "--pause",
-        type=_parsed(parse_duration),
-        default=1.0,
-        metavar="TIME",
-        help="between a phone's calls in a storm (default: 1s)",
-    )
-    group.add_argument("--seed", type=int, default=1, metavar="N", help="of a storm's chance (default: 1)")
-    group.add_argument(
-        "--at-once", type=_count, default=100, metavar="N", help="phones at once with --speed max (default: 100)"
-    )
-
-
-def _phone_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the phones")
-    group.add_argument(
-        "--tls-profile",
-        choices=["phone", *TLSProfile],
-        default="phone",
-        help="phone: each as its series does, the 7900 series TLS 1.0 (default); else what all offer",
-    )
-    group.add_argument("--certificate", type=Path, metavar="FILE", help="the phones' own certificate, PEM")
-    group.add_argument("--key", type=Path, metavar="FILE", help="its private key, PEM")
-    group.add_argument(
-        "--resume", action="store_true", help="phones resume their TLS sessions (those of the 8800 series never do)"
-    )
-    group.add_argument(
-        "--sources",
-        metavar="ADDRESSES",
-        help="source addresses, such as 127.0.0.2-127.0.0.65 (loopback: 64 by default)",
-    )
-    group.add_argument("--processes", type=_count, metavar="N", help="generator processes (default: half of the cores)")
-    group.add_argument(
-        "--late-after",
-        type=_parsed(parse_duration),
-        default=0.02,
-        metavar="TIME",
-        help="when a call is late (default: 20ms)",
-    )
-
-
-def _report_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the reports")
-    group.add_argument("--quiet", action="store_true", help="no live view")
-    group.add_argument("--json", type=Path, metavar="FILE", help="everything, for machines and for compare")
-    group.add_argument("--csv", type=Path, metavar="FILE", help="a row a second")
-    group.add_argument("--html", type=Path, metavar="FILE", help="one page with plots, which needs no network")
-    group.add_argument("--png", type=Path, metavar="FILE", help="the plots as a picture")
-    group.add_argument("--dark", action="store_true", help="the picture on a dark ground")
-    group.add_argument(
-        "--fail-if",
-        action="append",
-        default=[],
-        metavar="EXPRESSION",
-        help="exit with 99 if 'p99>250ms', 'tls.p99.9>1s', 'errors>0.1%%', 'rate<400/s' … (repeatable)",
-    )
 
 
 # -- a run -----------------------------------------------------------------------------------------------------------
@@ -331,7 +193,7 @@ def _setup(arguments: argparse.Namespace) -> Setup:
         certificate=arguments.certificate,
         key=arguments.key,
         resume=arguments.resume,
-        sources=parse_sources(arguments.sources) if arguments.sources else default_sources(family, address[0]),
+        sources=parse_sources(arguments.sources, family) if arguments.sources else default_sources(family, address[0]),
         timeout=arguments.timeout,
         late_after=arguments.late_after,
     )
@@ -425,8 +287,8 @@ def _add_record(commands: Commands) -> None:
     parser.add_argument("--from-start", action="store_true", help="also what is in the log already")
     parser.add_argument("--no-follow", action="store_true", help="end at the end of the log")
     parser.add_argument("--names", action="store_true", help="keep the phones' names and addresses")
-    parser.add_argument("--duration", type=_parsed(parse_duration), metavar="TIME", help="end after this time")
-    parser.add_argument("--queries", type=_count, metavar="N", help="end after so many queries")
+    parser.add_argument("--duration", type=parsed(parse_duration), metavar="TIME", help="end after this time")
+    parser.add_argument("--queries", type=count, metavar="N", help="end after so many queries")
     state_option(parser)
     handled_by(parser, _record)
 

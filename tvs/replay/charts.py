@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tvs.replay.axes import Unit
 from tvs.replay.tally import Phase
 from tvs.replay.text import PHASE_NAMES
-from tvs.replay.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,19 +19,6 @@ MAX_POINTS = 600
 """Points of a line: a longer run has several seconds in one, of which the worst latency is shown."""
 _STEPS_PER_NINE = 10
 """Points of the percentile spectrum between 90 % and 99 %, between 99 % and 99.9 %, and so on."""
-
-
-class Unit(StrEnum):
-    """What an axis shows."""
-
-    SECONDS = "seconds"
-    """Seconds of the run."""
-    PERCENT = "percent"
-    """Percentiles, stretched towards 100 %: the place of p is log10(100 / (100 - p))."""
-    RATE = "rate"
-    """Queries a second."""
-    TIME = "time"
-    """Latencies in seconds, on a logarithmic axis."""
 
 
 # Colours of the light and of the dark page. All stand out from their background (#ffffff, #14181f) and from each other
@@ -194,65 +180,3 @@ def _failures(spans: list[Sequence[Row]], kinds: Sequence[str]) -> list[tuple[fl
     return [
         (span[0].second, sum(row.failures.get(kind, 0) for row in span for kind in kinds) / len(span)) for span in spans
     ]
-
-
-# -- axes ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """An axis: its range, in the unit's own numbers (of a logarithmic one the logarithm), and its ticks."""
-
-    low: float
-    high: float
-    ticks: list[tuple[float, str]]
-
-    def place(self, value: float) -> float:
-        """Where a value is: 0 at the low end, 1 at the high one."""
-        return (value - self.low) / (self.high - self.low)
-
-
-def axis(unit: Unit, values: Sequence[float]) -> Axis:
-    """An axis that shows these values, which are in the unit's own numbers."""
-    if unit is Unit.TIME:
-        return _time_axis(values)
-    if unit is Unit.PERCENT:
-        high = max(values, default=2.0)
-        places = [0.0, math.log10(2), *range(1, math.floor(high) + 1)]
-        return Axis(0.0, high, [(place, f"{100 - 100 / 10**place:.{max(0, int(place) - 2)}f} %") for place in places])
-    return _linear_axis(max([*values, 1.0]), count=8 if unit is Unit.SECONDS else 5, exact=unit is Unit.SECONDS)
-
-
-def scaled(unit: Unit, value: float) -> float:
-    """A value in the numbers of its axis."""
-    return math.log10(max(value, 1e-6)) if unit is Unit.TIME else value
-
-
-def label(unit: Unit, value: float) -> str:
-    """A value for the reader."""
-    if unit is Unit.TIME:
-        return duration_text(value)
-    if unit is Unit.PERCENT:
-        return f"p{100 - 100 / 10**value:.6g}"
-    return f"{value:g} s" if unit is Unit.SECONDS else f"{value:.1f}".removesuffix(".0")
-
-
-def _linear_axis(highest: float, *, count: int, exact: bool) -> Axis:
-    rough = highest / count
-    power = 10 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
-    step = max(1.0, step)
-    ticks = [number * step for number in range(math.ceil(highest / step) + 1)]
-    high = highest if exact else ticks[-1]
-    return Axis(0.0, high, [(tick, f"{tick:g}") for tick in ticks if tick <= high])
-
-
-def _time_axis(logarithms: Sequence[float]) -> Axis:
-    low, high = min(logarithms, default=-3.0), max(logarithms, default=0.0)
-    if high - low < 0.5:
-        low, high = low - 0.25, high + 0.25
-    factors = (1,) if high - low > 3 else (1, 2, 5)
-    decades = range(math.floor(low), math.ceil(high) + 1)
-    marks = [math.log10(factor) + decade for decade in decades for factor in factors]
-    ticks = [(mark, duration_text(10**mark)) for mark in marks if low - 0.02 <= mark <= high + 0.02]
-    return Axis(low - 0.05, high + 0.08, ticks)

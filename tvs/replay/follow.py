@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 
 from tvs.replay.model import DEFAULT_DEVICE, Asked, Phone, SourceError, pseudonym
 from tvs.replay.sources import INCOMPLETE, phone_key
-from tvs.replay.tracelog import MAX_CONNECTIONS, LogParser
+from tvs.replay.tracelines import MAX_CONNECTIONS
+from tvs.replay.tracelog import LogParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tvs.replay.expect import KnownCertificates
     from tvs.replay.recording import RecordingWriter
-    from tvs.replay.tracelog import Logged
+    from tvs.replay.tracelines import Logged
 
 INTERVAL = 0.2
 """Seconds between two looks at a log that has nothing new."""

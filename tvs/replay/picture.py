@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from tvs.replay.charts import COLORS, Chart, Unit, axis, charts_of, scaled
+from tvs.replay.axes import Unit, axis, scaled
+from tvs.replay.charts import COLORS, charts_of
 from tvs.replay.histograms import MissingPackage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tvs.replay.charts import Chart
     from tvs.replay.result import Result
 
 INCHES = (14, 9)

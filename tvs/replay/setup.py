@@ -107,14 +107,28 @@ def resolve(server: Endpoint) -> tuple[int, tuple[str, int]]:
     return int(family), (str(address[0]), int(address[1]))
 
 
-def parse_sources(text: str) -> tuple[str, ...]:
-    """Addresses: ``127.0.0.2-127.0.0.65``, ``127.1.0.0/26``, or some with commas between. Raises `ValueError`."""
+def parse_sources(text: str, family: int) -> tuple[str, ...]:
+    """Addresses of this machine: ``127.0.0.2-127.0.0.65``, ``127.1.0.0/26``, or some with commas between.
+
+    Raises `ValueError` where they are not addresses of this machine, or not of the server's family.
+    """
     found: list[str] = []
     for part in text.split(","):
         found += itertools.islice(_addresses(part.strip()), MAX_SOURCES + 1)
     if len(found) > MAX_SOURCES:
         raise ValueError(f"{text!r} are more than {MAX_SOURCES} addresses")
+    for address in found:
+        _check_source(address, family)
     return tuple(found)
+
+
+def _check_source(address: str, family: int) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ValueError(f"--sources: {address} cannot be a source address here: {reason}") from None
 
 
 def _addresses(part: str) -> list[str]:

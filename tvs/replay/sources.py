@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tvs.replay.expect import KnownCertificates
-    from tvs.replay.tracelog import Logged
+    from tvs.replay.tracelines import Logged
 
 MAX_LINE = 64 * 1024
 """Characters of a log's line that are looked at."""

@@ -7,10 +7,12 @@ import json
 from html import escape
 from typing import TYPE_CHECKING
 
-from tvs.replay.charts import Axis, Chart, Line, Unit, axis, label, scaled
+from tvs.replay.axes import Axis, Unit, axis, label, scaled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tvs.replay.charts import Chart, Line
 
 WIDTH, HEIGHT = 620, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 118, 12, 50

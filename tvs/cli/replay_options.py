@@ -1,0 +1,170 @@
+"""The options of `tvs replay`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from tvs.config import DEFAULT_PORT
+from tvs.replay.units import parse_duration, parse_rate
+from tvs.tls import TLSProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Value = TypeVar("_Value")
+
+
+def parsed(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    """A parser of option values whose own sentence is shown."""
+
+    def read(text: str) -> _Value:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def count(text: str) -> int:
+    """A whole number above 0."""
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:10]) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000000")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = math.inf if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if not speed > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write 1, 10 or max")
+    return speed
+
+
+def server_options(parser: argparse.ArgumentParser) -> None:
+    """Whom to ask, and whom to believe."""
+    group = parser.add_argument_group("the service")
+    group.add_argument("--server", metavar="HOST[:PORT]", help="the service (port 2445)")
+    trust = group.add_mutually_exclusive_group()
+    trust.add_argument(
+        "--trust", type=Path, metavar="FILE", help="an ITL, a CTL or a PEM that vouches for the server's certificate"
+    )
+    trust.add_argument("--insecure", action="store_true", help="take any server's certificate")
+    group.add_argument(
+        "--timeout",
+        type=parsed(parse_duration),
+        default=5.0,
+        metavar="TIME",
+        help="for each of TCP, TLS and an answer (default: 5s)",
+    )
+
+
+def source_options(parser: argparse.ArgumentParser) -> None:
+    """What is asked, and what must be answered."""
+    group = parser.add_argument_group("the queries")
+    group.add_argument("--from", dest="source", type=Path, metavar="FILE", help="recording, log, capture or CSV table")
+    group.add_argument("--keylog", type=Path, metavar="FILE", help="TLS key log of a capture")
+    group.add_argument(
+        "--capture-port", type=count, default=DEFAULT_PORT, metavar="PORT", help="the service's port in a capture"
+    )
+    group.add_argument(
+        "--expect",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="CTL, ITL or certificates that the service must vouch for; also finds the certificates of logged "
+        "verifications (repeatable)",
+    )
+    group.add_argument("--phones", type=count, metavar="N", help="an imagined fleet of N phones")
+    group.add_argument("--mix", metavar="SERIES:SHARE,…", help="its series, such as 7900:20,8800:80")
+    group.add_argument(
+        "--ask",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="each of its phones asks for the signer of this CTL or ITL, or about this certificate (repeatable)",
+    )
+
+
+def mode_options(parser: argparse.ArgumentParser) -> None:
+    """When the phones call."""
+    group = parser.add_argument_group("the times")
+    mode = group.add_mutually_exclusive_group()
+    mode.add_argument(
+        "--speed", type=_speed, metavar="N|max", help="the recorded times, N times as fast (default: 1); max: no times"
+    )
+    mode.add_argument("--rate", type=parsed(parse_rate), metavar="N/s", help="N calls a second, for --duration")
+    mode.add_argument("--storm", type=count, metavar="N", help="N phones come back, --within a time")
+    mode.add_argument("--loop", type=count, metavar="N", help="N phones call again and again, for --duration")
+    group.add_argument("--duration", type=parsed(parse_duration), metavar="TIME", help="such as 90s, 5m")
+    group.add_argument(
+        "--ramp", type=parsed(parse_duration), default=0.0, metavar="TIME", help="time in which the rate grows"
+    )
+    group.add_argument(
+        "--within", type=parsed(parse_duration), default=300.0, metavar="TIME", help="of a storm (default: 5m)"
+    )
+    group.add_argument(
+        "--pause",
+        type=parsed(parse_duration),
+        default=1.0,
+        metavar="TIME",
+        help="between a phone's calls in a storm (default: 1s)",
+    )
+    group.add_argument("--seed", type=int, default=1, metavar="N", help="of a storm's chance (default: 1)")
+    group.add_argument(
+        "--at-once", type=count, default=100, metavar="N", help="phones at once with --speed max (default: 100)"
+    )
+
+
+def phone_options(parser: argparse.ArgumentParser) -> None:
+    """How they connect, and from how many processes."""
+    group = parser.add_argument_group("the phones")
+    group.add_argument(
+        "--tls-profile",
+        choices=["phone", *TLSProfile],
+        default="phone",
+        help="phone: each as its series does, the 7900 series TLS 1.0 (default); else what all offer",
+    )
+    group.add_argument("--certificate", type=Path, metavar="FILE", help="the phones' own certificate, PEM")
+    group.add_argument("--key", type=Path, metavar="FILE", help="its private key, PEM")
+    group.add_argument(
+        "--resume", action="store_true", help="phones resume their TLS sessions (those of the 8800 series never do)"
+    )
+    group.add_argument(
+        "--sources",
+        metavar="ADDRESSES",
+        help="source addresses, such as 127.0.0.2-127.0.0.65 (loopback: 64 by default)",
+    )
+    group.add_argument("--processes", type=count, metavar="N", help="generator processes (default: half of the cores)")
+    group.add_argument(
+        "--late-after",
+        type=parsed(parse_duration),
+        default=0.02,
+        metavar="TIME",
+        help="when a call is late (default: 20ms)",
+    )
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """What is written, and what counts as failed."""
+    group = parser.add_argument_group("the reports")
+    group.add_argument("--quiet", action="store_true", help="no live view")
+    group.add_argument("--json", type=Path, metavar="FILE", help="everything, for machines and for compare")
+    group.add_argument("--csv", type=Path, metavar="FILE", help="a row a second")
+    group.add_argument("--html", type=Path, metavar="FILE", help="one page with plots, which needs no network")
+    group.add_argument("--png", type=Path, metavar="FILE", help="the plots as a picture")
+    group.add_argument("--dark", action="store_true", help="the picture on a dark ground")
+    group.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="EXPRESSION",
+        help="exit with 99 if 'p99>250ms', 'tls.p99.9>1s', 'errors>0.1%%', 'rate<400/s' … (repeatable)",
+    )
