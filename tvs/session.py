@@ -226,7 +226,7 @@ class PhoneSession:
             self._enter(State.AWAIT_REQUEST)
             self._service.deadlines.cancel(self, Deadline.WRITE)
             self._service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
-            self._advance()
+            self._requests()  # some may have been waiting in the decoder
 
     def _flush(self, data: bytes) -> None:
         """Sends as much as the socket takes; the rest waits for it, and nothing more is read meanwhile."""

@@ -12,28 +12,34 @@ from typing import TYPE_CHECKING
 from OpenSSL import SSL
 
 from ctlcache.files import write_atomically
-from proto.codec import encode
-from proto.messages import QueryCertRequest, TrustStatus
+from proto.codec import Decoder, encode
+from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.service.conftest import PATIENCE, wait_until
 from tvs.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from certstore.certificate import Certificate
     from tests.service.conftest import Running
     from tvs.state import StateDirectory
 
 DEVICE = "CP-8861-SEPB000B4BA0AEE"
 
 
-def connect(service: Running) -> socket.socket:
-    """A plain TCP connection to the service."""
-    return socket.create_connection((service.endpoint.host, service.endpoint.port), PATIENCE)
+def connect(service: Running, *, receive_buffer: int = 0) -> socket.socket:
+    """A plain TCP connection to the service, with a receive buffer of so many bytes if that matters."""
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(PATIENCE)
+    connection.connect((service.endpoint.host, service.endpoint.port))
+    return connection
 
 
-def connect_tls(service: Running) -> SSL.Connection:
+def connect_tls(service: Running, *, receive_buffer: int = 0) -> SSL.Connection:
     """A TLS connection to the service, blocking."""
-    connection = SSL.Connection(client_context(), connect(service))
+    connection = SSL.Connection(client_context(), connect(service, receive_buffer=receive_buffer))
     connection.get_context()
     connection.set_connect_state()
     connection.setblocking(True)
@@ -187,21 +193,47 @@ def test_client_that_never_reads_is_ended(
     store = state.store()
     known = next(iter(store.entries(own=True))).certificate
     store.close()
-    query = encode(
-        QueryCertRequest(
-            session_id=1,
-            device_name=DEVICE,
-            subject_name=known.subject_name,
-            issuer_name=known.issuer_name,
-            serial_number=known.serial_number,
-        )
-    )
+    query = query_for(known, 1)
     with contextlib.closing(connect_tls(service)) as connection:
         with contextlib.suppress(SSL.Error, OSError):
             for _ in range(20_000):
                 connection.send(query)
         ended = 'tvs_connections_closed_total{outcome="write_timeout"}'
         wait_until(lambda: scrape(service)[ended] == 1, "the write deadline")
+
+
+def test_slow_reader_gets_every_answer(
+    serve: Callable[..., Running], state: StateDirectory, scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """A client that asks 8,000 times before it reads gets all answers in order; some had to wait in the service."""
+    service = serve("--log-level", "error", "--write-timeout", "60", "--connection-timeout", "60")
+    store = state.store()
+    known = next(iter(store.entries(own=True))).certificate
+    store.close()
+    decoder = Decoder()
+    answers: list[int] = []
+    with contextlib.closing(connect_tls(service, receive_buffer=4096)) as connection:
+        for number in range(8_000):
+            connection.sendall(query_for(known, number))
+        wait_until(lambda: scrape(service)['tvs_connections{state="sending"}'] == 1, "answers have to wait")
+        while len(answers) < 8_000:
+            decoder.receive_data(connection.recv(16384))
+            while isinstance(answer := decoder.next_message(), QueryCertResponse):
+                answers.append(answer.session_id)
+    assert answers == list(range(8_000))
+
+
+def query_for(known: Certificate, session_id: int) -> bytes:
+    """A query for a certificate, as bytes."""
+    return encode(
+        QueryCertRequest(
+            session_id=session_id,
+            device_name=DEVICE,
+            subject_name=known.subject_name,
+            issuer_name=known.issuer_name,
+            serial_number=known.serial_number,
+        )
+    )
 
 
 async def test_bad_client_beside_good_ones(serve: Callable[..., Running]) -> None:
