@@ -14,7 +14,7 @@ from certstore.store import open_store
 from tests.bench import machine, output, servers
 from tests.bench.client import BenchError, Load, Target
 from tests.bench.manycerts import UNIT, certificates, fill
-from tests.bench.measure import Series, measure, median, rounds
+from tests.bench.measure import WARM_UP, Series, measure, median, rounds
 from tests.bench.run import positive, positives
 from tests.bench.site import ask, make_site, question_for
 
