@@ -10,6 +10,8 @@ import struct
 import subprocess
 import xml.etree.ElementTree as ET
 import zlib
+from array import array
+from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
@@ -29,7 +31,7 @@ from tvs.replay.resultfile import read_result, to_json
 from tvs.replay.tally import Phase, Progress
 from tvs.replay.text import csv_text, table, verdict
 from tvs.replay.thresholds import Threshold
-from tvs.replay.timeline import Timeline
+from tvs.replay.timeline import Second, Timeline
 from tvs.replay.units import duration_text, parse_duration, parse_rate
 
 if TYPE_CHECKING:
@@ -282,13 +284,21 @@ def test_compare(result: Result, tmp_path: Path, command: Callable[..., subproce
     assert entries["failed"] == {"name": "failed", "before": 20, "after": 0, "change": -1.0}
 
 
+@pytest.mark.parametrize(
+    ("count", "p50", "p99"), [(1, 1, 1), (2, 1, 2), (100, 50, 99), (101, 51, 100), (1000, 500, 990)]
+)
+def test_percentiles_of_a_second(count: int, p50: float, p99: float) -> None:
+    """They are values by nearest rank: the least that is not exceeded by so many percent."""
+    values = array("L", (number * 1_000_000 for number in range(count, 0, -1)))
+    assert Second(whole=values).percentiles((50, 99, 100)) == [p50, p99, count]
+    assert Second().percentiles((50,)) == [None]
+
+
 def test_the_live_line() -> None:
     """It shows the part of the run, the rate of the last second, open connections, errors and percentiles."""
     builder = RecordingBuilder("a test", timed=False)
     phone = builder.phone(0, Phone("CP-8861-SEP000000000001"))
     builder.add(0.0, phone, Asked(Question(issuer="CN=a", serial=b"\x01"), None))
-    from collections import Counter  # noqa: PLC0415 - only here
-
     plan = constant_rate(builder.build(Counter()), rate=10, duration=100)
     timeline = Timeline()
     progress = Progress(in_flight=7)
@@ -297,7 +307,7 @@ def test_the_live_line() -> None:
     progress.whole.extend(range(1000, 101_000, 1000))
     timeline.add(0, progress)
     line = LiveView(plan).line(timeline, 50.2)
-    assert line.startswith("[██████████░░░░░░░░░░] 0:50/1:39  8/s  in flight 7  errors 2  p50 51 ms  p99 100 ms")
+    assert line.startswith("[██████████░░░░░░░░░░] 0:50/1:40  8/s  in flight 7  errors 2  p50 51 ms  p99 100 ms")
     assert line.endswith("late 1")
 
 

@@ -272,7 +272,7 @@ def test_sessions_are_resumed_by_phones_that_do(
     """With --resume the second and third call of 7800 and 7900 phones resume, those of the 8800 series never."""
     port = nginx(serve(cluster, *PATIENT))
     ask = ("--ask", cluster.state.ctl_file, "--ask", cluster.state.itl_file, "--ask", cluster.state.ctl_file)
-    storm = ("--storm", "30", "--within", "1s", "--pause", "1s", "--mix", "7900:10,7800:10,8800:10")
+    storm = ("--storm", "30", "--within", "500ms", "--pause", "500ms", "--mix", "7900:10,7800:10,8800:10")
     run = ("--server", f"127.0.0.1:{port}", "--trust", tmp_path / "server.pem", *ask, *storm)
     plain, resuming = replay(*run), replay(*run, "--resume")
     assert (plain.status, plain.result["answered"], plain.result["resumed"]) == (0, 90, 0), plain.out

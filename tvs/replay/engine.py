@@ -149,7 +149,7 @@ class Engine:
             self._next += 1
             if self._plan.at_once is not None:
                 heapq.heappop(self._free)
-                due = now
+                due = self._now()  # a closed model has no plan: the call counts from its beginning
             self._begin(Call(due, self._plan.phone[row], self._plan.talk[row]))
 
     def _begin(self, call: Call) -> None:
@@ -159,9 +159,10 @@ class Engine:
         if len(self._open) >= self._max_open or (self._plan.open and delay > DROP_AFTER):
             self._dropped(queries)
             return
-        self.tally.measured(Phase.DELAY, delay)
-        if delay > self._setup.late_after:
-            self.tally.count(int(now), "late", queries)
+        if self._plan.open:
+            self.tally.measured(Phase.DELAY, delay)
+            if delay > self._setup.late_after:
+                self.tally.count(int(now), "late", queries)
         self.tally.count(int(now), "started", queries)
         try:
             PhoneCall(self, call).begin()

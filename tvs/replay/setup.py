@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
 
 from certstore.certificate import CertificateError, read_certificate_file
 from tvs.client import ServerTrust
@@ -20,8 +21,6 @@ from tvs.tls import TLSProfile, client_context
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from OpenSSL import SSL
 
     from tvs.config import Endpoint
     from tvs.tls import PrivateKey
@@ -87,9 +86,12 @@ class Setup:
         """The TLS context of phones of a series. Raises `ValueError` with a sentence."""
         certificate, key = self.identity() or (None, None)
         if self.profile is not None:
-            return client_context(profile=self.profile, certificate=certificate, key=key)
-        facts = SERIES[series]
-        return client_context(maximum=facts.maximum, ciphers=facts.ciphers, certificate=certificate, key=key)
+            context = client_context(profile=self.profile, certificate=certificate, key=key)
+        else:
+            facts = SERIES[series]
+            context = client_context(maximum=facts.maximum, ciphers=facts.ciphers, certificate=certificate, key=key)
+        context.set_verify(SSL.VERIFY_NONE)  # no callbacks: `Engine` compares the server's certificate itself
+        return context
 
 
 @functools.cache

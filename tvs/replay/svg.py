@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tvs.replay.charts import Chart, Line
 
 WIDTH, HEIGHT = 620, 300
-LEFT, RIGHT, TOP, BOTTOM = 60, 118, 12, 50
+LEFT, RIGHT, TOP, BOTTOM = 60, 132, 12, 50
 LABEL_GAP = 16
 """Units between two names at the right end of the lines."""
 _X_TITLES = {Unit.SECONDS: "seconds of the run", Unit.PERCENT: "percentile"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
@@ -38,11 +39,11 @@ class Second:
         return sum(number for what, number in self.counts.items() if what in FAILURES)
 
     def percentiles(self, percents: Iterable[float]) -> list[float | None]:
-        """Seconds below which these percents of the values in `whole` are; None where there are none."""
+        """Seconds that these percents of the values in `whole` do not exceed (nearest rank); None: there are none."""
         values = sorted(self.whole)
         if not values:
             return [None for _ in percents]
-        return [values[min(len(values) - 1, int(len(values) * percent / 100))] / 1e6 for percent in percents]
+        return [values[max(0, math.ceil(len(values) * percent / 100) - 1)] / 1e6 for percent in percents]
 
 
 @dataclass(slots=True)

@@ -38,4 +38,5 @@ def duration_text(seconds: float) -> str:
 
 def clock_text(seconds: float) -> str:
     """Minutes and seconds: ``5:00``."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"
