@@ -85,7 +85,7 @@ def _hold(run: Run, server: Server, count: int, *, answers: bool) -> Held:
         _wait(load, len(clients))
     time.sleep(1)
     empty = machine.memory_of(server.pids)
-    target = count // len(clients)
+    target = -(-count // len(clients))
     with _load(run, server, target * len(clients)) as load:
         _wait(load, target * len(clients))
         time.sleep(1)
