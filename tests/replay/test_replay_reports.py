@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tvs.cli.main import main
 from tvs.replay.axes import Unit, axis
 from tvs.replay.failures import Failure
 from tvs.replay.histograms import Histogram, merged
@@ -35,7 +36,6 @@ from tvs.replay.timeline import Second, Timeline
 from tvs.replay.units import duration_text, parse_duration, parse_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import RequireProgram
@@ -265,22 +265,23 @@ def test_histograms_merge_without_loss() -> None:
         Histogram(b"x")
 
 
-def test_compare(result: Result, tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+def test_compare(result: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two results side by side, with the change; what makes them unlike is said."""
     (tmp_path / "a.json").write_text(to_json(result))
     slower = {phase: histogram(*[2.0] * 90, *[40.0] * 9, 6000.0) for phase in Phase}
     other = replace(result, histograms=slower, answered=240, failures={}, mode="another", interrupted=True)
     (tmp_path / "b.json").write_text(to_json(other))
-    done = command("replay", "compare", tmp_path / "a.json", tmp_path / "b.json")
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    both = [str(tmp_path / "a.json"), str(tmp_path / "b.json")]
+    assert main(["replay", "compare", *both]) == 0
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines()]
     assert ["whole", "p50", "1", "ms", "2", "ms", "+100.0%"] in lines
     assert ["answered", "480", "240", "-50.0%"] in lines
     assert ["wrong_roles", "15", "0", "-100.0%"] in lines
-    assert "note: the second run was interrupted" in done.stdout
-    assert "note: they differ in mode" in done.stdout
-    done = command("replay", "compare", tmp_path / "a.json", tmp_path / "b.json", "--json")
-    entries = {entry["name"]: entry for entry in json.loads(done.stdout)["differences"]}
+    assert "note: the second run was interrupted" in said
+    assert "note: they differ in mode" in said
+    assert main(["replay", "compare", *both, "--json"]) == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["differences"]}
     assert entries["failed"] == {"name": "failed", "before": 20, "after": 0, "change": -1.0}
 
 
