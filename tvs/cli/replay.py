@@ -136,8 +136,6 @@ def add_commands(commands: Commands) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    require_hdrhistogram()
-
     try:
         require_hdrhistogram()
         thresholds = _thresholds(arguments)
