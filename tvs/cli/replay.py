@@ -343,9 +343,8 @@ def _add_compare(commands: Commands) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    require_hdrhistogram()
-
     try:
+        require_hdrhistogram()
         before, after = read_result(arguments.before), read_result(arguments.after)
     except (ValueError, MissingPackage) as error:
         raise CommandError(str(error), USAGE) from None
