@@ -78,17 +78,27 @@ def _clock(when: float) -> str:
 
 _PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
 """A value that needs no quotes in key=value."""
+_AMBIGUOUS = re.compile(r"[ \"=\\]")
+"""What makes a printable value need them."""
 
 
 def _value(value: object) -> str:
-    if isinstance(value, tuple | list):
-        value = ",".join(map(str, value))
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if _PLAIN.fullmatch(text) else _quoted(printable(text))
+    if type(value) is not str:
+        value = _other_value(value)
+    return value if _PLAIN.fullmatch(value) else _quoted(printable(value))
+
+
+def _other_value(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=') else text
+    if text and not _AMBIGUOUS.search(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _trace_form(record: Record) -> str:
