@@ -1,7 +1,7 @@
 """Logs that never hold up an answer: a bounded buffer, written by a thread of its own.
 
-Everything is put into the buffer as a small tuple; formatting and writing happen in the writer thread. Where
-nobody reads the other end of the pipe, the buffer fills, further lines are dropped and counted.
+Everything is put into the buffer as a small tuple, formatted many at a time, and written by the thread. Where nobody
+reads the other end of the pipe, the buffer fills, further lines are dropped and counted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections import deque
 from enum import StrEnum
 from functools import lru_cache
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 import structlog
@@ -29,8 +30,10 @@ CAPACITY = 32_768
 """Lines that wait for the writer at the most: about 1,000 traced queries."""
 MAX_LINE = 2_048
 """Characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
-_BATCH_DELAY = 0.02
-"""Seconds that the writer waits for more lines after the first one, so that it wakes 50 times a second at the most."""
+_UNATTENDED = 0.1
+"""Seconds after which the writer looks whether anybody flushes."""
+_RETRY = 0.02
+"""Seconds until a full pipe is tried again."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 LEVELS = tuple(_LEVELS)
 
@@ -151,6 +154,10 @@ class Dropped(Protocol):
 class LogPipeline:
     """The buffer and its writer thread.
 
+    Whoever runs an event loop calls `flush` with each tick: the lines are formatted there, many at once, and the thread
+    only writes. A thread that formats would take the interpreter's lock from the phones again and again. Where nobody
+    flushes, the thread formats after all.
+
     Args:
         descriptor: file descriptor that lines are written to; it is not closed.
         log_format: the form of a line.
@@ -174,8 +181,10 @@ class LogPipeline:
         self.threshold = _LEVELS[level]
         self._dropped = dropped
         self._records: deque[Record] = deque()
-        self._wake = threading.Event()
-        self._closing = False
+        self._formatting = threading.Lock()
+        self._batches: SimpleQueue[bytes | None] = SimpleQueue()  # None: the end
+        self._writing = False  # a batch is on its way; the next one waits in the buffer, which is bounded
+        self._flushed = 0.0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -196,34 +205,39 @@ class LogPipeline:
 
     def emit(self, record: Record) -> None:
         """Puts a record into the buffer, or drops it. Never blocks. The caller has checked `enabled`."""
-        if len(self._records) >= CAPACITY:
-            if self._dropped is not None:
-                self._dropped.inc()
-            return
-        self._records.append(record)
-        if not self._wake.is_set():
-            self._wake.set()
+        if len(self._records) < CAPACITY:
+            self._records.append(record)
+        elif self._dropped is not None:
+            self._dropped.inc()
+
+    def flush(self) -> None:
+        """Formats what waits and gives it to the writer, unless that is still writing. Never blocks."""
+        self._flushed = time.monotonic()
+        if self._records and not self._writing:
+            self._writing = True
+            self._batches.put(self._formatted())
 
     def close(self, timeout: float = 1.0) -> None:
         """Writes what is left, for `timeout` seconds at the most."""
-        self._closing = True
-        self._wake.set()
+        self._batches.put(None)
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while not self._closing:
-            self._wake.wait()
-            if not self._closing:
-                time.sleep(_BATCH_DELAY)
-            self._wake.clear()
-            self._write_waiting()
-        self._write_waiting()
+        data: bytes | None = b""
+        while data is not None:
+            try:
+                data = self._batches.get(timeout=_UNATTENDED)
+            except Empty:
+                data = b"" if time.monotonic() - self._flushed < 2 * _UNATTENDED else self._formatted()
+            self._write_whole(self._formatted() if data is None else data)
+            self._writing = False
 
-    def _write_waiting(self) -> None:
-        records = [self._records.popleft() for _ in range(len(self._records))]
-        if not records:
-            return
-        data = "".join(map(self._form, records)).encode("utf-8", "backslashreplace")
+    def _formatted(self) -> bytes:
+        with self._formatting:
+            records = [self._records.popleft() for _ in range(len(self._records))]
+            return "".join(map(self._form, records)).encode("utf-8", "backslashreplace")
+
+    def _write_whole(self, data: bytes) -> None:
         for piece in whole_lines(data) if self._whole_lines else (data,):
             self._write(piece)
 
@@ -233,7 +247,7 @@ class LogPipeline:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:
-                time.sleep(_BATCH_DELAY)
+                time.sleep(_RETRY)
             except OSError:  # the reader is gone: the lines with it
                 if self._dropped is not None:
                     self._dropped.inc(bytes(view).count(b"\n"))

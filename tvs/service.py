@@ -187,6 +187,7 @@ class Service:
         self._last_tick = now
         self.deadlines.expire(now)
         self._publish()
+        self._pipeline.flush()
         if not self.stopping or self._acceptor.sessions:
             self.loop.call_later(TICK, self._tick)
 
