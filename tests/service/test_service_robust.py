@@ -270,7 +270,7 @@ async def test_unread_log_pipe_stops_nobody(
     try:
         connection = connect_tls(service)
         with contextlib.closing(connection):
-            for _ in range(60):
+            for _ in range(150):  # some 130,000 lines: the buffer takes 32,768, and a batch on its way as many
                 connection.send(request() * 30)
                 answers = 0
                 while answers < 30 * 14:
