@@ -12,8 +12,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate, CertificateError
-from certstore.names import same_name
+from certstore.names import name_text, same_name
 from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, Request
@@ -158,7 +157,7 @@ class PhoneSession:
             return
         outcome = _TIMEOUTS[deadline]
         if self._state is State.HANDSHAKE:
-            self._count_handshake("timeout")
+            self._service.counts.handshake_failed("timeout")
             self._close("handshake_timeout" if self._heard else "probe")
         elif deadline is Deadline.WRITE or self._state in (State.SENDING, State.LINGER):
             self._close(self._outcome or outcome)
@@ -257,7 +256,7 @@ class PhoneSession:
     def _ended(self, how: str) -> None:
         """The TCP connection ended without a TLS close notification, or was reset."""
         if self._state is State.HANDSHAKE:
-            self._count_handshake(TLSFailure.CLOSED)
+            self._service.counts.handshake_failed(TLSFailure.CLOSED)
             outcome = "handshake_failed" if self._heard else "probe"
         elif self._outcome:
             outcome = self._outcome
@@ -315,7 +314,7 @@ class PhoneSession:
         return True
 
     def _handshake_failed(self, error: TLSError) -> None:
-        self._count_handshake(error.failure)
+        self._service.counts.handshake_failed(error.failure)
         self._service.stranger("handshake_failed", self._address, reason=error.failure.value, detail=error.detail)
         self._finish("handshake_failed")
 
@@ -350,9 +349,6 @@ class PhoneSession:
             self._service.log.debug(
                 "client_certificate", address=self._address, subject=subject, issuer_class=issuer_class
             )
-
-    def _count_handshake(self, result: str) -> None:
-        self._service.counts.handshake_failed(result)
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -463,13 +459,11 @@ class PhoneSession:
 
 def _phone_certificate(certificate: x509.Certificate) -> tuple[str, str]:
     """Subject and issuer class of a phone's certificate."""
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - rare
-
     try:
-        parsed = Certificate.from_der(certificate.public_bytes(Encoding.DER))
-    except CertificateError:
+        subject, issuer = name_text(certificate.subject), name_text(certificate.issuer)
+    except Exception:  # noqa: BLE001 - whatever the parser finds in a stranger's names
         return "", "unreadable"
-    if same_name(parsed.subject_name, parsed.issuer_name):
-        return printable(parsed.subject_name), "self_signed"
-    manufacturing = "Cisco" in parsed.issuer_name and "Manufacturing" in parsed.issuer_name
-    return printable(parsed.subject_name), "manufacturing" if manufacturing else "other"
+    if same_name(subject, issuer):
+        return printable(subject), "self_signed"
+    manufacturing = "Cisco" in issuer and "Manufacturing" in issuer
+    return printable(subject), "manufacturing" if manufacturing else "other"

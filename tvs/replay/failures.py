@@ -33,7 +33,6 @@ class Failure(StrEnum):
 WRONG_ANSWERS = frozenset(
     {Failure.WRONG_STATUS, Failure.WRONG_CERTIFICATE, Failure.WRONG_ROLES, Failure.WRONG_TIME_TO_LIVE}
 )
-TIMEOUTS = frozenset({Failure.CONNECT_TIMEOUT, Failure.TLS_TIMEOUT, Failure.ANSWER_TIMEOUT})
 
 OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE})
 """Errors of this machine's own: no descriptor, memory or source port is left. Such a call is dropped, not failed."""

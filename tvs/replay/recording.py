@@ -147,18 +147,6 @@ class RecordingWriter:
         self._file.write(json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
 
 
-def write_recording(path: Path, recording: Recording, *, names: bool) -> None:
-    """Writes a whole recording, its phones as they are named in it."""
-    writer = RecordingWriter(path, timed=recording.timed, names=names)
-    try:
-        for phone in recording.phones:
-            writer.phone(phone)
-        for ask in recording.asks:
-            writer.ask(ask.at, ask.phone, recording.asked[ask.asked], ask.connection)
-    finally:
-        writer.close()
-
-
 # -- reading ---------------------------------------------------------------------------------------------------------
 
 
