@@ -155,9 +155,13 @@ class _Payload:
     def __init__(self, data: bytes) -> None:
         self._first: dict[int, Element] = {}
         self._repeated: list[Element] = []
+        first = self._first
         for element in Reader(data, HEADER_SIZE).elements():
-            if self._first.setdefault(element.tag, element) is not element:
+            tag = element[0]
+            if tag in first:
                 self._repeated.append(element)
+            else:
+                first[tag] = element
 
     def all(self, tag: int) -> list[Element]:
         """Every element with this tag, in the order of the payload."""
@@ -173,17 +177,18 @@ class _Payload:
 
     def optional(self, tag: int) -> Element | None:
         """The element with this tag, which stands once or not at all."""
-        for element in self._repeated:
-            if element.tag == tag:
-                raise _repeated(element)
+        if self._repeated:
+            for element in self._repeated:
+                if element.tag == tag:
+                    raise _repeated(element)
         return self._first.get(tag)
 
     def required(self, tag: int) -> Element:
         """The element with this tag, which stands once."""
-        element = self.optional(tag)
+        element = self._first.get(tag)
         if element is None:
             raise _missing(tag)
-        return element
+        return element if not self._repeated else self.optional(tag) or element
 
 
 def _repeated(element: Element) -> RemoteProtocolError:

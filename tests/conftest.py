@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,9 @@ SYSTEM_FOLDERS = "/usr/sbin:/sbin"
 
 settings.register_profile("unhurried", settings.default, deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script starts what it leaves in the background, and
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit it that tests interrupt
 
 
 def find_program(name: str) -> str | None:

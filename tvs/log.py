@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CAPACITY = 32_768
@@ -46,8 +46,18 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
+class Line(Protocol):
+    """Fields that are put into words only when their line is made."""
+
+    def text(self) -> str:
+        """The event and its fields as key=value, printable."""
+
+    def fields(self) -> dict[str, object]:
+        """The fields by name, printable."""
+
+
 # level, seconds since 1970, event, text (None: made of the fields), fields
-Record = tuple[str, float, str, str | None, "Mapping[str, object]"]
+Record = tuple[str, float, str, str | None, "dict[str, object] | Line"]
 
 
 # -- forms -----------------------------------------------------------------------------------------------------------
@@ -81,14 +91,16 @@ def _clock(when: float) -> str:
 
 _PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
 """A value that needs no quotes in key=value."""
+_is_plain = _PLAIN.fullmatch
 _AMBIGUOUS = re.compile(r"[ \"=\\]")
 """What makes a printable value need them."""
 
 
-def _value(value: object) -> str:
+def value_text(value: object) -> str:
+    """A value as it stands after ``key=``: printable, and in quotes where it has to be."""
     if type(value) is not str:
         value = _other_value(value)
-    return value if _PLAIN.fullmatch(value) else _quoted(printable(value))
+    return value if _is_plain(value) else _quoted(printable(value))
 
 
 def _other_value(value: object) -> str:
@@ -104,12 +116,20 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+def _key_values(event: str, fields: dict[str, object]) -> str:
+    return " ".join([event, *(f"{key}={value_text(value)}" for key, value in fields.items())])
+
+
 def _trace_form(record: Record) -> str:
     """`HH:MM:SS.mmm | debug TEXT`; for other events the fields stand as key=value."""
     level, when, event, text, fields = record
     if text is None:
-        text = " ".join([event, *(f"{key}={_value(value)}" for key, value in fields.items())])
+        text = _key_values(event, fields) if isinstance(fields, dict) else fields.text()
     return f"{_clock(when)} | {level} {text}\n"
+
+
+def _named(fields: dict[str, object] | Line) -> dict[str, object]:
+    return fields if isinstance(fields, dict) else fields.fields()
 
 
 def _json_form(record: Record) -> str:
@@ -119,7 +139,7 @@ def _json_form(record: Record) -> str:
     entry: dict[str, object] = {"time": stamp, "level": level, "event": event}
     if text is not None:
         entry["text"] = text
-    return json.dumps(entry | dict(fields), default=str) + "\n"
+    return json.dumps(entry | _named(fields), default=str) + "\n"
 
 
 def _console_form(colors: bool) -> Callable[[Record], str]:
@@ -127,7 +147,7 @@ def _console_form(colors: bool) -> Callable[[Record], str]:
 
     def form(record: Record) -> str:
         level, when, event, text, fields = record
-        shown = {key: printable(value) if isinstance(value, str) else value for key, value in fields.items()}
+        shown = {key: printable(value) if isinstance(value, str) else value for key, value in _named(fields).items()}
         entry = {"timestamp": _clock(when), "level": level, "event": event if text is None else text}
         return renderer(None, level, entry | (shown if text is None else {})) + "\n"
 
@@ -267,7 +287,7 @@ def logger_for(pipeline: Sink) -> structlog.typing.FilteringBoundLogger:
     """A structlog logger whose lines go through the pipeline."""
 
     def enqueue(_logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        pipeline.emit((level, time.time(), str(event.pop("event", "")), None, event))
+        pipeline.emit((level, time.time(), str(event.pop("event", "")), None, {**event}))
         raise structlog.DropEvent
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(

@@ -12,9 +12,10 @@ from tvs.counts import Counts
 from tvs.deadlines import TICK, Deadline, Deadlines
 from tvs.directlog import log_colors, open_log
 from tvs.keylog import open_keylog
-from tvs.log import RateLimit, logger_for, printable
+from tvs.log import RateLimit, logger_for
 from tvs.metrics import CTL_RESULTS
 from tvs.poller import Poller
+from tvs.requestline import RequestLine
 from tvs.sources import Sources
 from tvs.tls import ClientCertificates
 from tvs.trace import trace_to
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from tvs.session import PhoneSession
     from tvs.sources import Seed
     from tvs.verifier import Verdict
-
-MAX_DEVICE_NAME = 64
-"""Characters of a device name that a request line shows; real ones have about 24."""
 
 
 class Service:
@@ -222,26 +220,7 @@ class Service:
 
     def request_line(self, address: str, request: Request, verdict: Verdict, seconds: float) -> None:
         """The canonical line of an answered request."""
-        self._pipeline.emit(
-            (
-                "info",
-                time.time(),
-                "request",
-                None,
-                {
-                    "device": printable(request.device_name[:MAX_DEVICE_NAME]),
-                    "address": address,
-                    "request": request.message_type.name,
-                    "subject": printable(getattr(request, "subject_name", "")),
-                    "serial": verdict.serial,
-                    "issuer": printable(verdict.issuer),
-                    "result": verdict.result.value,
-                    "source": verdict.source.value,
-                    "roles": verdict.roles,
-                    "microseconds": round(seconds * 1_000_000),
-                },
-            )
-        )
+        self._pipeline.emit(("info", time.time(), "request", None, RequestLine.of(address, request, verdict, seconds)))
 
     def stranger(self, event: str, address: str, **fields: object) -> None:
         """Logs what anybody can provoke, a few lines a second at the most."""

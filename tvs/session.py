@@ -6,23 +6,22 @@ The session alone counts: each accepted connection ends in exactly one outcome, 
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import time
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from certstore.names import name_text, same_name
 from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, Request
 from tvs.deadlines import Deadline
-from tvs.log import printable
+from tvs.phonecertificate import subject_and_issuer_class
+from tvs.phonesocket import PhoneSocket
 from tvs.tlsconnection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
 from tvs.trace import ConnectionTrace
 
 if TYPE_CHECKING:
-    from cryptography import x509
+    import socket
+
     from OpenSSL import SSL
 
     from tvs.service import Service
@@ -86,7 +85,6 @@ class PhoneSession:
         "_address",
         "_answered",
         "_decoder",
-        "_fd",
         "_heard",
         "_outcome",
         "_service",
@@ -94,16 +92,13 @@ class PhoneSession:
         "_state",
         "_tls",
         "_trace",
-        "_unsent",
-        "_writing",
     )
 
     def __init__(
         self, service: Service, connection: socket.socket, address: str, context: SSL.Context, number: int
     ) -> None:
         self._service = service
-        self._socket = connection
-        self._fd = connection.fileno()
+        self._socket = PhoneSocket(connection, service.poller, self._on_readable, self._on_writable)
         self._address = address
         self._tls = TLSConnection(context, server_side=True)
         self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
@@ -113,8 +108,6 @@ class PhoneSession:
         self._answered = 0
         self._heard = False
         self._outcome = ""
-        self._unsent = b""
-        self._writing = False
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -132,11 +125,11 @@ class PhoneSession:
         """Begins to watch the socket. The numbers are for the trace."""
         service = self._service
         if self._trace is not None:
-            self._trace.accepted(listener, self._fd, attempted, accepted)
+            self._trace.accepted(listener, self._socket.descriptor, attempted, accepted)
         service.deadlines.set(self, Deadline.HANDSHAKE, self._accepted_at)
         service.deadlines.set(self, Deadline.CONNECTION, self._accepted_at)
         service.counts.state_entered(_METRIC_STATES[State.HANDSHAKE])
-        service.poller.watch(self._fd, self._on_readable)
+        self._socket.watch()
 
     def drain(self) -> None:
         """The service stops: a phone that has its answer is let go, one that is about to ask may finish."""
@@ -203,11 +196,11 @@ class PhoneSession:
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return
+            data = self._socket.receive(READ_SIZE)
         except OSError:
             self._ended("reset")
+            return
+        if data is None:
             return
         if self._state is State.LINGER:
             if not data:
@@ -221,36 +214,21 @@ class PhoneSession:
 
     def _writable(self) -> None:
         self._flush(b"")
-        if self._state is State.SENDING and not self._unsent:
+        if self._state is State.SENDING and not self._socket.unsent:
             self._enter(State.AWAIT_REQUEST)
-            self._service.deadlines.cancel(self, Deadline.WRITE)
             self._service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
             self._requests()  # some may have been waiting in the decoder
 
     def _flush(self, data: bytes) -> None:
         """Sends as much as the socket takes; the rest waits for it, and nothing more is read meanwhile."""
-        data = self._unsent + data if self._unsent else data
-        if data:
-            try:
-                sent = self._socket.send(data, socket.MSG_DONTWAIT)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                self._unsent = b""
-                self._close(self._outcome or "reset")
-                return
-            self._unsent = data[sent:] if sent < len(data) else b""
-        if bool(self._unsent) != self._writing:
-            self._watch_writing(on=bool(self._unsent))
-
-    def _watch_writing(self, *, on: bool) -> None:
-        poller = self._service.poller
-        self._writing = on
-        if on:
-            poller.watch_writing(self._fd, self._on_writable)
+        try:
+            turned = self._socket.send(data)
+        except OSError:
+            self._close(self._outcome or "reset")
+            return
+        if turned and self._socket.unsent:
             self._service.deadlines.set(self, Deadline.WRITE, time.monotonic())
-        else:
-            poller.watch_reading(self._fd, self._on_readable)
+        elif turned:
             self._service.deadlines.cancel(self, Deadline.WRITE)
 
     def _ended(self, how: str) -> None:
@@ -275,11 +253,10 @@ class PhoneSession:
         self._flush(self._tls.outgoing())
         if self._state is State.CLOSED:
             return
-        if self._unsent:  # the phone reads nothing: there is nothing to linger for
+        if self._socket.unsent:  # the phone reads nothing: there is nothing to linger for
             self._close(outcome)
             return
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+        self._socket.send_end()
         self._enter(State.LINGER)
         self._service.deadlines.cancel_all(self)
         self._service.deadlines.set(self, Deadline.LINGER, time.monotonic())
@@ -288,7 +265,6 @@ class PhoneSession:
         service = self._service
         self._enter(State.CLOSED)
         service.deadlines.cancel_all(self)
-        service.poller.forget(self._fd)
         self._socket.close()
         service.session_closed(self)
         service.counts.closed(outcome, time.monotonic() - self._accepted_at)
@@ -322,8 +298,8 @@ class PhoneSession:
         service = self._service
         now = time.monotonic()
         version = self._tls.version
-        if version == "TLSv1.3":  # no ticket follows: without this a client that leaves Nagle on stalls for 40 ms
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        if version == "TLSv1.3":  # no ticket follows that would carry the acknowledgement
+            self._socket.acknowledge_at_once()
         cipher = self._tls.cipher
         service.counts.handshake_done(version, cipher, now - self._accepted_at)
         if service.asks_certificates:
@@ -343,7 +319,7 @@ class PhoneSession:
         if certificate is None:
             self._service.counts.client_certificate("none")
             return
-        subject, issuer_class = _phone_certificate(certificate)
+        subject, issuer_class = subject_and_issuer_class(certificate)
         self._service.counts.client_certificate(issuer_class)
         if self._service.log_client_certificates:
             self._service.log.debug(
@@ -361,7 +337,7 @@ class PhoneSession:
         self._flush(self._tls.outgoing())
         if not self._awaits_request():
             return
-        if self._unsent:
+        if self._socket.unsent:
             self._enter(State.SENDING)
         elif more:
             self._service.loop.call_soon(self._on_next_turn)
@@ -386,25 +362,34 @@ class PhoneSession:
         return False
 
     def _answer_waiting(self) -> bool:
-        """Answers whole requests; True where more may be waiting for the next turn."""
+        """Answers whole requests, all at once; True where more may be waiting for the next turn."""
+        answers: list[bytes] = []
+        error = None
+        try:
+            more = self._answer_requests(answers)
+        except RemoteProtocolError as problem:
+            error, more = problem, False
+        if answers:
+            self._tls.write(b"".join(answers))
+            self._service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
+        if error is not None:
+            self._malformed(error)
+        return more
+
+    def _answer_requests(self, answers: list[bytes]) -> bool:
+        """Appends an answer for each whole request. Raises `RemoteProtocolError` after those before a bad one."""
         decoder = self._decoder
-        waiting = answers = 0
-        while decoder.buffered:
-            try:
-                request = decoder.next_message()
-            except RemoteProtocolError as error:
-                self._malformed(error)
-                return False
-            if request is NEED_DATA:
-                return False
-            waiting += self._answer(request)  # type: ignore[arg-type] # only requests are accepted
-            answers += 1
-            if answers == MAX_ANSWERS_PER_TURN or waiting > MAX_UNSENT:
+        size = 0
+        while decoder.buffered and (request := decoder.next_message()) is not NEED_DATA:
+            answer = self._answer(request)  # type: ignore[arg-type] # only requests are accepted
+            answers.append(answer)
+            size += len(answer)
+            if len(answers) == MAX_ANSWERS_PER_TURN or size > MAX_UNSENT:
                 return True
         return False
 
-    def _answer(self, request: Request) -> int:
-        """Answers one request; the number of bytes that the answer has."""
+    def _answer(self, request: Request) -> bytes:
+        """The answer to one request, which is counted and logged as answered."""
         service = self._service
         started = time.perf_counter()
         trace = self._trace
@@ -414,11 +399,9 @@ class PhoneSession:
         answer = frame(verdict.answer_type, request.session_id, verdict.payload)
         if trace is not None:
             trace.sending(answer, request.message_type)
-        self._tls.write(answer)
         self._answered += 1
         self._count(request, verdict, time.perf_counter() - started)
-        service.deadlines.set(self, Deadline.REQUEST, time.monotonic())
-        return len(answer)
+        return answer
 
     def _count(self, request: Request, verdict: Verdict, seconds: float) -> None:
         service = self._service
@@ -455,15 +438,3 @@ class PhoneSession:
 
     def _decoder_holds_data(self) -> bool:
         return self._decoder.buffered > 0
-
-
-def _phone_certificate(certificate: x509.Certificate) -> tuple[str, str]:
-    """Subject and issuer class of a phone's certificate."""
-    try:
-        subject, issuer = name_text(certificate.subject), name_text(certificate.issuer)
-    except Exception:  # noqa: BLE001 - whatever the parser finds in a stranger's names
-        return "", "unreadable"
-    if same_name(subject, issuer):
-        return printable(subject), "self_signed"
-    manufacturing = "Cisco" in issuer and "Manufacturing" in issuer
-    return printable(subject), "manufacturing" if manufacturing else "other"
