@@ -51,8 +51,7 @@ class CertificateDBCache(CertificateCache):
 
     Events, for logs and metrics (in the thread that refreshes; an exception in the callback is ignored):
 
-    - ``refreshed``: ``certificates`` in the index, ``generation``, ``full`` (everything was read, or only
-    what
+    - ``refreshed``: ``certificates`` in the index, ``generation``, ``full`` (everything was read, or only what
       changed), ``changed`` and ``removed`` (of an incremental one), ``bad_rows``, ``seconds``
     - ``bad_row``: ``identity``, ``reason``; a row that cannot be used
     - ``refresh_failed``: ``reason``, ``retry_in`` seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cryptography.utils import CryptographyDeprecationWarning
@@ -13,21 +14,6 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli import (
-    certificates,
-    ctl,
-    init,
-    lists,
-    nodes,
-    own_certificates,
-    phone,
-    query,
-    replay,
-    serve,
-    sql,
-    tls,
-    tokens,
-)
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
 from tvs.config import ConfigError
 from tvs.start import StartError
@@ -51,37 +37,20 @@ exit statuses:
 
 The documentation is in docs/ of the project.
 """
+_COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
+"""The first words of all commands: the module of that name adds what follows it."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(word: str = "") -> argparse.ArgumentParser:
+    """The command line: that of the command that begins with `word`, or the whole of it where there is none.
+
+    Each command's modules are imported with it, which takes longer than many commands do.
+    """
     root = Parser(prog="tvs", description=_DESCRIPTION, epilog=_EPILOG)
     root.add_argument("--version", action="version", version=f"tvs {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    serve.add_commands(commands)
-    init.add_commands(commands)
-    query.add_commands(commands)
-    phone.add_commands(commands)
-    replay.add_commands(commands)
-    show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
-        title="what to show", metavar="WHAT", required=True
-    )
-    change = commands.add_parser("set", help="change certificates and nodes").add_subparsers(
-        title="what to change", metavar="WHAT", required=True
-    )
-    utils = commands.add_parser("utils", help="mode of the cluster, CTL and ITL files").add_subparsers(
-        title="of what", metavar="WHAT", required=True
-    )
-    ctl.add_commands(commands, utils)
-    sql.add_commands(commands)
-    nodes.add_show_commands(show)
-    nodes.add_set_commands(change)
-    lists.add_show_commands(show)
-    certificates.add_show_commands(show)
-    certificates.add_set_commands(change)
-    own_certificates.add_requests(change, show)
-    tls.add_commands(show)
-    tokens.add_show_commands(show)
+    for name in [word] if word in _COMMANDS else _COMMANDS:
+        import_module(f"tvs.cli.{name}").add_commands(commands)
     return root
 
 
@@ -89,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
     # Certificates of old tokens and phones are odd (negative serial numbers …): shown, not complained about.
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        given = parser().parse_args(arguments)
+        given = parser(arguments[0] if arguments else "").parse_args(arguments)
         status: int = given.handler(given)
         sys.stdout.flush()
     except ConfigError as error:

@@ -63,8 +63,8 @@ def add_import(imports: Commands) -> None:
     handled_by(own, _import)
 
 
-def add_requests(change: Commands, show: Commands) -> None:
-    """Adds `set csr gen` and `show csr own`."""
+def add_set_commands(change: Commands) -> None:
+    """Adds `set csr gen`."""
     gen = (
         change.add_parser("csr", help="make a certificate signing request")
         .add_subparsers(title="what to do", metavar="ACTION", required=True)
@@ -74,19 +74,27 @@ def add_requests(change: Commands, show: Commands) -> None:
             description="Makes a key and a certificate signing request, and prints the request.",
         )
     )
+    _unit(gen)
+    gen.add_argument(
+        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
+    )
+    handled_by(gen, _request)
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show csr own`."""
     own = (
         show.add_parser("csr", help="certificate signing requests")
         .add_subparsers(title="which", metavar="WHICH", required=True)
         .add_parser("own", help="the last request of a unit", description="Prints the last request of a unit.")
     )
-    for parser in (gen, own):
-        parser.add_argument("unit", metavar="UNIT", help=_UNITS)
-        state_option(parser)
-    gen.add_argument(
-        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
-    )
-    handled_by(gen, _request)
+    _unit(own)
     handled_by(own, _show_request)
+
+
+def _unit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("unit", metavar="UNIT", help=_UNITS)
+    state_option(parser)
 
 
 def _regen(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _VERSION_NAMES = {SSL.TLS1_VERSION: "TLS 1.0", SSL.TLS1_2_VERSION: "TLS 1.2"}
 
 
-def add_commands(show: Commands) -> None:
+def add_show_commands(show: Commands) -> None:
     """Adds `show tls-profile`."""
     parser = show.add_parser(
         "tls-profile",

@@ -1,0 +1,45 @@
+"""`tvs file delete tftp`: a trust list that phones should not fetch any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.cli.changes import STATUSES, ask, change_options, make_change
+from tvs.cli.common import FAILED, OK, handled_by, say
+from tvs.cluster import propose_deletion
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `file delete tftp`."""
+    delete = (
+        commands.add_parser("file", help="delete trust lists")
+        .add_subparsers(title="what to do", metavar="ACTION", required=True)
+        .add_parser("delete", help="delete a file")
+        .add_subparsers(title="where", metavar="WHERE", required=True)
+    )
+    tftp = delete.add_parser(
+        "tftp",
+        help="a trust list that phones fetch",
+        description=f"Deletes {CTL_NAME} or {ITL_NAME} from the TFTP directory; it stays beside as NAME.1.",
+        epilog=f"example:\n  tvs file delete tftp {CTL_NAME}\n\n{STATUSES}",
+    )
+    tftp.add_argument("name", choices=[CTL_NAME, ITL_NAME], metavar="NAME", help=f"{CTL_NAME} or {ITL_NAME}")
+    change_options(tftp)
+    handled_by(tftp, _delete)
+
+
+def _delete(arguments: argparse.Namespace) -> int:
+    name = arguments.name
+    say(f"Delete the File {name}?")
+    ask('Enter "y" followed by return to continue: ', arguments)
+    change = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
+    before = change.before.ctl if name == CTL_NAME else change.before.itl
+    found = int(before is not None)
+    say(f"files: found = {found}, deleted = {found}")
+    return OK if found else FAILED

@@ -1,0 +1,164 @@
+"""`tvs utils ctl …` and `tvs utils itl …`: the cluster's mode and its trust lists."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from tvs.cli.changes import STATUSES, ask, change_options, digest_of, make_change
+from tvs.cli.common import OK, handled_by, say
+from tvs.cli.tokens import token_options, token_source
+from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_recovery_ctl
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.administration import Propose
+    from tvs.cli.common import Commands
+
+RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
+_MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}
+"""The original's words in the question, and in the results."""
+_UPDATE_EXAMPLES = """\
+examples:
+  tvs utils ctl update CTLFile --digest sha1
+  tvs utils ctl update CTLFile --add-token --token pkcs11:token=SAST-1 --token pkcs11:token=SAST-2
+                               from CallManager to tokens; the second one signs (see: tvs show tokens)
+"""
+
+
+def add_commands(commands: Commands) -> None:
+    """Adds `utils ctl` and `utils itl`."""
+    utils = commands.add_parser("utils", help="mode of the cluster, CTL and ITL files").add_subparsers(
+        title="of what", metavar="WHAT", required=True
+    )
+    _add_ctl(utils)
+    _add_itl(utils)
+
+
+def _carry_out(arguments: argparse.Namespace, operation: str, propose: Propose, *, begin: str, done: str) -> int:
+    """Asks, makes the change and says so, in the original's words."""
+    ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
+    if begin:
+        say(f"\n{begin}")
+    make_change(arguments, propose)
+    say(done)
+    say(RESTART)
+    return OK
+
+
+def _local_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("key", choices=["localkey"], metavar="localkey", help="ITLRecovery's key of this node")
+
+
+# -- ctl ---------------------------------------------------------------------------------------------------
+
+
+def _add_ctl(utils: Commands) -> None:
+    ctl = utils.add_parser("ctl", help="mode of the cluster and CTL file").add_subparsers(
+        title="what to do", metavar="ACTION", required=True
+    )
+    mode = ctl.add_parser(
+        "set-cluster",
+        help="set the cluster to mixed or non-secure mode",
+        description="Sets the mode of the cluster and makes its trust lists, signed by CallManager.",
+        epilog=f"example:\n  tvs utils ctl set-cluster mixed-mode\n\n{STATUSES}",
+    )
+    mode.add_argument("mode", choices=list(_MODES), metavar="MODE", help="mixed-mode or non-secure-mode")
+    change_options(mode, digest=True)
+    handled_by(mode, _set_cluster)
+    update = ctl.add_parser(
+        "update",
+        help="make the CTL file again",
+        description="Makes the CTL file from the certificates of now, signed by the publisher's CallManager, or by a "
+        "hardware token.",
+        epilog=f"{_UPDATE_EXAMPLES}\n{STATUSES}",
+    )
+    update.add_argument("file", choices=["CTLFile"], metavar="CTLFile", help="the CTL file")
+    change_options(update, digest=True)
+    token_options(update)
+    handled_by(update, _update)
+    reset = ctl.add_parser(
+        "reset",
+        help="sign the CTL file with ITLRecovery",
+        description="Makes the CTL file, signed by ITLRecovery, which phones still know when CallManager has changed.",
+        epilog=STATUSES,
+    )
+    _local_key(reset)
+    change_options(reset, digest=True)
+    handled_by(reset, _reset_ctl)
+
+
+def _set_cluster(arguments: argparse.Namespace) -> int:
+    lower, title = _MODES[arguments.mode]
+    propose = partial(propose_mode, mixed_mode=arguments.mode == "mixed-mode", digest=digest_of(arguments))
+    return _carry_out(
+        arguments,
+        f"set the cluster to {lower}",
+        propose,
+        begin=f"Moving Cluster to {title}",
+        done=f"Cluster set to {title}",
+    )
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    with token_source(arguments) as make_source:
+        propose = partial(propose_ctl, make_source=make_source, digest=digest_of(arguments))
+        return _carry_out(arguments, "update the CTLFile", propose, begin="Updating CTL file", done="CTL file Updated")
+
+
+def _reset_ctl(arguments: argparse.Namespace) -> int:
+    return _carry_out(
+        arguments,
+        "sign the CTLFile with the ITLRecovery key",
+        partial(propose_recovery_ctl, digest=digest_of(arguments)),
+        begin="Updating CTL file",
+        done="CTL file Updated",
+    )
+
+
+# -- itl ---------------------------------------------------------------------------------------------------
+
+
+def _add_itl(utils: Commands) -> None:
+    itl = utils.add_parser("itl", help="ITL file").add_subparsers(title="what to do", metavar="ACTION", required=True)
+    reset = itl.add_parser(
+        "reset",
+        help="sign the ITL file with ITLRecovery",
+        description="Makes the ITL file, signed by ITLRecovery, which phones still know when CallManager and TVS have "
+        "both changed. When all phones have fetched it: tvs utils itl update ITLFile",
+        epilog=STATUSES,
+    )
+    _local_key(reset)
+    change_options(reset, digest=True)
+    handled_by(reset, _reset_itl)
+    update = itl.add_parser(
+        "update",
+        help="make the ITL file again",
+        description="Makes the ITL file, signed by CallManager. Other commands do so where its contents change.",
+        epilog=STATUSES,
+    )
+    update.add_argument("file", choices=["ITLFile"], metavar="ITLFile", help="the ITL file")
+    change_options(update, digest=True)
+    handled_by(update, _update_itl)
+
+
+def _reset_itl(arguments: argparse.Namespace) -> int:
+    return _carry_out(
+        arguments,
+        "sign the ITLFile with the ITLRecovery key",
+        partial(propose_itl, signer=Purpose.ITLRecovery, digest=digest_of(arguments)),
+        begin="",
+        done="The reset ITL file was generated successfully",
+    )
+
+
+def _update_itl(arguments: argparse.Namespace) -> int:
+    return _carry_out(
+        arguments,
+        "update the ITLFile",
+        partial(propose_itl, digest=digest_of(arguments)),
+        begin="Updating ITL file",
+        done="ITL file Updated",
+    )
