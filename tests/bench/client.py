@@ -26,16 +26,16 @@ class BenchError(Exception):
     """The benchmark cannot run: a sentence that says what to do."""
 
 
-def build(directory: Path) -> Path:
-    """Compiles the client; gives the program's path."""
+def build(directory: Path, source: Path = SOURCE) -> Path:
+    """Compiles the client, or another C program of this folder; gives the program's path."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise BenchError("the client is a C program and there is no compiler: apt-get install gcc libssl-dev")
-    program = directory / "load"
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE), "-lssl", "-lcrypto"]
+        raise BenchError(f"{source.name} is a C program and there is no compiler: apt-get install gcc libssl-dev")
+    program = directory / source.stem
+    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source), "-lssl", "-lcrypto"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f"the client does not compile (apt-get install libssl-dev?):\n{done.stderr}")
+        raise BenchError(f"{source.name} does not compile (apt-get install libssl-dev?):\n{done.stderr}")
     return program
 
 
@@ -52,6 +52,16 @@ def write_exchanges(path: Path, exchanges: Sequence[Exchange]) -> Path:
     parts = (part for exchange in exchanges for part in (exchange.question, exchange.answer))
     path.write_bytes(b"".join(struct.pack("<I", len(part)) + part for part in parts))
     return path
+
+
+def read_exchanges(path: Path) -> list[Exchange]:
+    """What `write_exchanges` wrote."""
+    data, parts, position = path.read_bytes(), [], 0
+    while position < len(data):
+        (size,) = struct.unpack_from("<I", data, position)
+        parts.append(data[position + 4 : position + 4 + size])
+        position += 4 + size
+    return [Exchange(question, answer) for question, answer in zip(parts[::2], parts[1::2], strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

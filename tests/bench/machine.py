@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -114,4 +116,10 @@ def describe() -> dict[str, object]:
     info = Path("/proc/cpuinfo").read_text()
     model = next((line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")), "?")
     load = os.getloadavg()[0]
-    return {"cpu": model, "cores": len(all_cores()), "kernel": os.uname().release, "load_before": round(load, 2)}
+    return {
+        "cpu": model,
+        "cores": len(all_cores()),
+        "kernel": os.uname().release,
+        "load_before": round(load, 2),
+        "python": f"{platform.python_version()} in {sys.base_prefix}",
+    }

@@ -93,8 +93,19 @@ class Setup:
         return Place(self.servers.cores | self.clients.cores, self.servers.nice)
 
 
-def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", saturate: bool = True) -> Sample:
-    """Puts clients to work on a server and counts for some seconds."""
+def measure(
+    server: Server, ciphers: str, setup: Setup, *, mode: str = "once", saturate: bool = True, together: int = 1
+) -> Sample:
+    """Puts clients to work on a server and counts for some seconds.
+
+    Args:
+        server: the server.
+        ciphers: OpenSSL's names.
+        setup: where and how long.
+        mode: what clients do, see load.c.
+        saturate: whether the server's core has to be full.
+        together: questions in each of its exchanges, which are counted one by one.
+    """
     target = Target(port=server.port, ciphers=ciphers, exchanges=server.exchanges, mode=mode, slots=setup.slots)
     with Load(setup.program, target, setup.clients) as load:
         time.sleep(WARM_UP)
@@ -106,9 +117,9 @@ def measure(server: Server, ciphers: str, setup: Setup, *, mode: str = "once", s
             load.mark() - before,
         )
     available = cores.at * len(setup.servers.cores)
-    done = max(counted.done, 1)
+    done = max(counted.done * together, 1)
     sample = Sample(
-        rate=counted.done / counted.at,
+        rate=counted.done * together / counted.at,
         cpu_us=cpu.total / done * 1e6,
         user_us=cpu.user / done * 1e6,
         system_us=cpu.system / done * 1e6,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.bench import machine
-from tests.bench.client import BenchError, Exchange, write_exchanges
+from tests.bench.client import BenchError, Exchange, build, read_exchanges, write_exchanges
 from tests.bench.site import ROOT, Site, environment, exchanges_file
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tests.bench.place import Place
 
 _ANNOUNCED = re.compile(r"on \S+:(\d+) for phones, on http://(\S+:\d+)")
+_PLAIN_C = Path(__file__).with_name("reference_c.c")
 _PATIENCE = 120.0
 """Seconds until a server must be ready; ours loads a million certificates in one benchmark."""
 
@@ -244,7 +245,16 @@ def python(module: str, name: str, site: Site, place: Place) -> Server:
     return server
 
 
+def plain_c(name: str, site: Site, place: Place, exchanges: Path) -> Server:
+    """The reference in C, which gives the first answer of a file to whatever it is asked."""
+    port = _free_port()
+    log = site.state.parent / f"{name}.log"
+    program = build(site.state.parent, _PLAIN_C)
+    process = _start([program, port, site.certificate, site.key, exchanges], place, log)
+    _wait_for(process, port, log)
+    return Server(name, process, port, exchanges)
+
+
 def answer_size(server: Server) -> int:
     """The bytes of our answer to the first of a server's questions."""
-    data = server.exchanges.read_bytes()
-    return int.from_bytes(data[4 + int.from_bytes(data[:4], "little") :][:4], "little")
+    return len(read_exchanges(server.exchanges)[0].answer)
