@@ -39,6 +39,7 @@ DEVICE_NAME_MARK = b"\x01"
 """The byte that stands before the device name in every published request."""
 
 _HEADER = struct.Struct("!BBBBIH")
+_unpack_header = _HEADER.unpack_from
 
 
 class Tag(IntEnum):
@@ -344,7 +345,7 @@ class Decoder:
     After an error the decoder gives that same error again: the stream has no place to go on from.
     """
 
-    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload")
+    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_start")
 
     def __init__(
         self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD
@@ -352,6 +353,7 @@ class Decoder:
         self._accept = accept
         self._max_payload = max_payload
         self._buffer = b""
+        self._start = 0  # where in it the next message begins
         self._ended = False
         self._error: tuple[ErrorKind, str, int | None] | None = None  # its arguments: it would hold its frames
         self._frame = b""
@@ -364,14 +366,15 @@ class Decoder:
     @property
     def buffered(self) -> int:
         """Bytes that were received and not yet returned in a message."""
-        return len(self._buffer)
+        return len(self._buffer) - self._start
 
     def receive_data(self, data: bytes) -> None:
         """Bytes from the peer, as many as there are."""
         if self._ended:
             raise LocalProtocolError("data after the end of the stream")
         if self._error is None:
-            self._buffer += data
+            self._buffer = self._buffer[self._start :] + data
+            self._start = 0
 
     def receive_end(self) -> None:
         """The peer sends no more."""
@@ -385,17 +388,18 @@ class Decoder:
             return self._next()
         except RemoteProtocolError as error:
             self._error = (error.kind, error.reason, error.offset)
-            self._buffer = b""
+            self._buffer, self._start = b"", 0
             raise
 
     def _next(self) -> Message | NeedData:
-        buffer = self._buffer
-        if len(buffer) < HEADER_SIZE:
-            self._check_start(buffer)
+        buffer, start = self._buffer, self._start
+        available = len(buffer) - start
+        if available < HEADER_SIZE:
+            self._check_start(buffer[start:])
             return self._need_data()
-        discriminator, version, message_type, _, session_id, length = _HEADER.unpack_from(buffer)
+        discriminator, version, message_type, _, session_id, length = _unpack_header(buffer, start)
         if discriminator != PROTOCOL_DISCRIMINATOR or version != PROTOCOL_VERSION or message_type not in self._accept:
-            self._check_start(buffer)
+            self._check_start(buffer[start:])
         if length > self._max_payload:
             raise RemoteProtocolError(
                 ErrorKind.TOO_LARGE,
@@ -403,10 +407,14 @@ class Decoder:
                 8,
             )
         size = HEADER_SIZE + length
-        if len(buffer) < size:
+        if available < size:
             return self._need_data()
-        self._frame, self._buffer = buffer[:size], buffer[size:]
-        return _DECODERS[message_type](session_id, _Payload(self._frame))
+        self._frame = data = buffer[start : start + size]
+        if available == size:
+            self._buffer, self._start = b"", 0
+        else:
+            self._start = start + size
+        return _DECODERS[message_type](session_id, _Payload(data))
 
     def _check_start(self, buffer: bytes) -> None:
         """Refuses at the first byte that is wrong, so that a stranger is not waited for."""
@@ -418,6 +426,6 @@ class Decoder:
             raise RemoteProtocolError(ErrorKind.MESSAGE_TYPE, f"message type {buffer[2]} is not taken here", 2)
 
     def _need_data(self) -> NeedData:
-        if self._ended and self._buffer:
-            raise RemoteProtocolError(ErrorKind.UNEXPECTED_END, "the stream ended inside a message", len(self._buffer))
+        if self._ended and self.buffered:
+            raise RemoteProtocolError(ErrorKind.UNEXPECTED_END, "the stream ended inside a message", self.buffered)
         return NEED_DATA

@@ -30,8 +30,10 @@ CAPACITY = 32_768
 """Lines that wait for the writer at the most: about 1,000 traced queries."""
 MAX_LINE = 2_048
 """Characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
-_UNATTENDED = 0.1
+_LOOK = 0.1
 """Seconds after which the writer looks whether anybody flushes."""
+_UNATTENDED = 0.5
+"""Seconds without a flush after which it takes the lines itself: a busy loop is late with its tick."""
 _RETRY = 0.02
 """Seconds until a full pipe is tried again."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
@@ -246,9 +248,9 @@ class LogPipeline:
         data: bytes | None = b""
         while data is not None:
             try:
-                data = self._batches.get(timeout=_UNATTENDED)
+                data = self._batches.get(timeout=_LOOK)
             except Empty:
-                data = b"" if time.monotonic() - self._flushed < 2 * _UNATTENDED else self._formatted()
+                data = b"" if time.monotonic() - self._flushed < _UNATTENDED else self._formatted()
             self._write_whole(self._formatted() if data is None else data)
             self._writing = False
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-EVENTS_PER_TURN = 256
+EVENTS_PER_TURN = 64
 """Ready sockets that are served before the rest of the loop (timers, reloads, the listening sockets) gets its turn."""
 
 

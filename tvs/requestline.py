@@ -5,8 +5,10 @@ There is one for each request, so it is put into words only when its line is wri
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from proto.messages import REQUESTS
 from tvs.log import MAX_LINE, printable, value_text
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ _FIELDS = (
     "roles",
     "microseconds",
 )
+_NAMES = {kind: kind.name for kind in REQUESTS}
 _TEXT = " ".join(["request", *(f"{field}=%s" for field in _FIELDS)])
 
 
@@ -64,7 +67,7 @@ class RequestLine(NamedTuple):
         """The line of one request. Names are cut, so that waiting lines have a size."""
         return cls(
             address,
-            request.message_type.name,
+            _NAMES[request.message_type],
             request.device_name[:MAX_DEVICE_NAME],
             getattr(request, "subject_name", "")[:_CUT],
             verdict.serial,
@@ -81,9 +84,9 @@ class RequestLine(NamedTuple):
             value_text(self.device),
             self.address,
             self.request,
-            value_text(self.subject),
+            _name_text(self.subject),
             self.serial or '""',
-            value_text(self.issuer),
+            _name_text(self.issuer),
             self.result,
             self.source,
             _roles(self.roles),
@@ -107,5 +110,12 @@ class RequestLine(NamedTuple):
         return dict(zip(_FIELDS, values, strict=True))
 
 
+@lru_cache(maxsize=256)
+def _name_text(name: str) -> str:
+    """The same few signers are asked about by all phones."""
+    return value_text(name)
+
+
+@lru_cache(maxsize=256)
 def _roles(roles: tuple[int, ...]) -> str:
     return ",".join(map(str, roles)) or '""'

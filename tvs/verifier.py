@@ -72,14 +72,8 @@ class Verdict(NamedTuple):
     roles: tuple[int, ...]
 
 
-class _Found(NamedTuple):
-    """What the caches say: `entry` only where it is trusted."""
-
-    result: Result
-    source: Source
-    entry: CacheEntry | None
-
-
+_Found = tuple[Result, Source, CacheEntry | None]
+"""What the caches say: the entry only where it is trusted."""
 _NOT_TRUSTED_QUERY = encode_payload(QueryCertResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
 _NOT_TRUSTED_VERIFICATION = encode_payload(CertVerificationResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
 
@@ -121,7 +115,7 @@ class TrustVerifier:
         for source, cache in self._caches:
             entry = cache.lookup(request.serial_number, request.issuer_name, trace)
             if entry is not None and entry.roles:
-                return _Found(Result.TRUSTED, source, entry)
+                return Result.TRUSTED, source, entry
             if entry is not None:
                 without_role = source
         return _nothing_found(without_role, trace)
@@ -150,9 +144,9 @@ class TrustVerifier:
             if entry is None:
                 continue
             if not equal:
-                return _Found(Result.DIFFERENT, source, None)
+                return Result.DIFFERENT, source, None
             if entry.roles:
-                return _Found(Result.TRUSTED, source, entry)
+                return Result.TRUSTED, source, entry
             without_role = source
         return _nothing_found(without_role, trace)
 
@@ -161,7 +155,7 @@ def _nothing_found(without_role: Source | None, trace: Trace | None) -> _Found:
     if without_role is not None:
         if trace is not None:
             lines.no_role(trace)
-        return _Found(Result.NO_ROLE, without_role, None)
+        return Result.NO_ROLE, without_role, None
     if trace is not None:
         lines.not_found(trace)
-    return _Found(Result.NOT_FOUND, Source.NONE, None)
+    return Result.NOT_FOUND, Source.NONE, None
