@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import re
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.running import services
 from tvs.cli.main import main
 from tvs.cluster import read_situation
-from tvs.config import Endpoint
 from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
 
@@ -28,21 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certstore.store import CertificateStore
+    from tests.running import Running
     from tvs.cluster import Situation
 
-PATIENCE = 60.0
-"""Seconds that something may take on a busy machine before it counts as not happening."""
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
-_ANNOUNCED = re.compile(r"listening on (\S+):(\d+) for phones")
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Waits for a condition, `PATIENCE` seconds at the most."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"did not happen within {PATIENCE:g} s: {what}")
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)
@@ -130,56 +114,8 @@ def other(tmp_path: Path) -> Administrator:
 # -- the service -----------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Running:
-    """A `tvs serve` process."""
-
-    process: subprocess.Popen[str]
-    endpoint: Endpoint
-    log: Path
-
-    def texts(self) -> list[str]:
-        """The debug lines so far, without time and level."""
-        lines = self.log.read_text("utf-8").splitlines()
-        return [line.split(" | debug ", 1)[1] for line in lines if " | debug " in line]
-
-    def wait_for(self, text: str) -> None:
-        """Waits until a debug line holds `text`."""
-        wait_until(lambda: any(text in line for line in self.texts()), f"log line with {text!r}")
-
-    def reload(self) -> None:
-        """Tells it to read certificates and settings again."""
-        self.process.send_signal(signal.SIGHUP)
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts services: of a state directory, with options of `tvs serve`. They are ended with the test."""
-    started: list[Running] = []
-
-    def start(state: StateDirectory, *options: str) -> Running:
-        running = _started(state.path, tmp_path / f"service-{len(started)}.log", options)
-        started.append(running)
-        return running
-
-    yield start
-    for running in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(running.process.pid, signal.SIGKILL)
-        running.process.wait(PATIENCE)
-        if running.process.stdout is not None:
-            running.process.stdout.close()
-
-
-def _started(state: Path, log: Path, options: tuple[str, ...]) -> Running:
-    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state), "--workers", "1", "--log-level", "debug"]
-    command += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *options]
-    with log.open("w") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True)
-    line = process.stdout.readline() if process.stdout is not None else ""
-    found = _ANNOUNCED.search(line)
-    if found is None:
-        process.kill()
-        process.wait(PATIENCE)
-        raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
-    return Running(process, Endpoint(found[1], int(found[2])), log)
+    with services(tmp_path) as start:
+        yield start

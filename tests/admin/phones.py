@@ -11,7 +11,8 @@ from tvs.plan import Decision, Held, ListOutcome, PhoneKind, boot
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.admin.conftest import Administrator, Running
+    from tests.admin.conftest import Administrator
+    from tests.running import Running
     from tvs.phone.reports import ListReport
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.admin.conftest import Administrator, Running
+    from tests.admin.conftest import Administrator
     from tests.conftest import RequireProgram
+    from tests.running import Running
 
     Openssl = Callable[..., None]
 

@@ -13,7 +13,7 @@ import pytest
 from certstore.purposes import Purpose
 from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
-from tests.admin.conftest import PATIENCE
+from tests.running import PATIENCE
 from tvs.state import StateError
 
 if TYPE_CHECKING:

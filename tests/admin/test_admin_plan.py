@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctlcache.signing import KeyFileSigner
-    from tests.admin.conftest import Administrator, Running
+    from tests.admin.conftest import Administrator
     from tests.conftest import RequireProgram
+    from tests.running import Running
 
     MakeSigner = Callable[..., KeyFileSigner]
     Serve = Callable[..., Running]

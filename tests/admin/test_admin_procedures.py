@@ -12,15 +12,17 @@ from certstore.purposes import Purpose
 from ctlcache.signing import Digest, verify
 from ctlcache.trustlist import RecordTag, parse_trust_list, signed_bytes
 from proto.roles import TrustRole
-from tests.admin.conftest import RESTART, wait_until
+from tests.admin.conftest import RESTART
+from tests.running import wait_until
 from tvs.client import ServerTrust, TVSClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.admin.conftest import Administrator, Running
+    from tests.admin.conftest import Administrator
     from tests.conftest import RequireProgram
+    from tests.running import Running
 
 MODE = "select paramname,paramvalue from processconfig where paramname='ClusterSecurityMode'"
 NO_CTL = [
@@ -123,8 +125,8 @@ async def test_regeneration_of_call_manager(admin: Administrator, serve: Callabl
     new = parse_trust_list(admin.state.ctl_file.read_bytes()).header
     assert new.serial_number != old.serial_number
     assert new.signer_name == old.signer_name
-    service.wait_for("CTLFile.tlv has been modified. Recaching CTL Certificate Cache")
-    service.wait_for(f"Unique Key used for Caching :: {serial_text(new.serial_number)}{new.ca_name}")
+    service.wait_for_line("CTLFile.tlv has been modified. Recaching CTL Certificate Cache")
+    service.wait_for_line(f"Unique Key used for Caching :: {serial_text(new.serial_number)}{new.ca_name}")
     wait_until(lambda: "db_refreshed certificates=4 generation=2" in service.log.read_text(), "the new database read")
     async with TVSClient(service.endpoint, trust) as client:
         answer, gone = [
@@ -134,7 +136,7 @@ async def test_regeneration_of_call_manager(admin: Administrator, serve: Callabl
     assert answer.roles == (TrustRole.SAST, TrustRole.CCM_TFTP)
     assert answer.certificates == (admin.situation().own(Purpose.CallManager),)
     assert not gone.certificates, "whoever has the old key must not sign lists any more"
-    service.wait_for("CertificateDBCACHE::getCertificateInformation - Found entry {rolecount : 2}")
+    service.wait_for_line("CertificateDBCACHE::getCertificateInformation - Found entry {rolecount : 2}")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ class Setup:
     rounds: int = 5
 
     @property
+    def halves(self) -> tuple[Place, Place]:
+        """Half of all cores for servers, the others for clients."""
+        cores = sorted(self.everywhere.cores)
+        half = len(cores) // 2
+        return Place(frozenset(cores[half:]), self.servers.nice), Place(frozenset(cores[:half]), self.clients.nice)
+
+    @property
     def everywhere(self) -> Place:
         """All cores, those of the clients too."""
         return Place(self.servers.cores | self.clients.cores, self.servers.nice)

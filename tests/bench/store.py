@@ -6,8 +6,9 @@ A small store (the one that `tvs init` makes) and a large one are measured in tu
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from certstore.store import open_store
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from certstore.store import CertificateStore
+    from tests.bench.client import Totals
+    from tests.bench.place import Place
     from tests.bench.run import Run
     from tests.bench.servers import Server
 
@@ -32,8 +36,8 @@ ASKED = 1000
 """Certificates that clients ask for, spread over the store."""
 QUIET_SLOTS = 1
 """Connections of each client while an import is watched: the core must not be full for a p99 to say anything."""
-WINDOW = 3.0
-"""Seconds that are watched before an import and from it on."""
+WINDOW = 1.0
+"""Seconds that are watched, in turn without an import and from one on."""
 SURE = 40
 """Positive answers in a row on new connections, after which no worker can be left without the certificate."""
 PATIENCE = 30.0
@@ -54,6 +58,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=4,
         metavar="N",
         help="store: workers that see an import (default: 4)",
+    )
+    parser.add_argument(
+        "--imports",
+        type=positive,
+        default=30,
+        metavar="N",
+        help="store: imports under load, each beside a second without one (default: 30)",
     )
 
 
@@ -76,18 +87,20 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
-    """One import while phones are answered.
+class Imports:
+    """Imports one after the other while phones are answered.
 
     Attributes:
-        visible: seconds from the commit until every worker vouched for the certificate.
-        before, meanwhile: p99 of answers, milliseconds, as long before the import and from it on.
-        failed: connections that failed meanwhile.
+        visible: seconds from each commit until every worker vouched for the certificate.
+        quiet, meanwhile: p99 of the answers in windows without an import, and in those that begin with one, ms.
+        noise: p99 in the one half of the quiet windows divided by that in the other: what the machine does by itself.
+        failed: connections that failed.
     """
 
-    visible: float
-    before: float
+    visible: list[float]
+    quiet: float
     meanwhile: float
+    noise: float
     failed: int
 
 
@@ -110,14 +123,16 @@ def _measured(run: Run, count: int) -> dict[str, object]:
     ):
         size = _size(few, many, count)
         series = rounds([many, few], lambda server: measure(server, CIPHERS, run.setup), run.setup.rounds, output.tell)
-    everywhere = run.setup.everywhere
-    with servers.ours("imports", large, everywhere, "--log-level", "info", workers=run.options.store_workers) as server:
-        imports = [_import(run, server, large.state / "tvs.db", source) for _ in range(run.setup.rounds)]
+    servers_place, clients_place = run.setup.halves
+    with servers.ours(
+        "imports", large, servers_place, "--log-level", "info", workers=run.options.store_workers
+    ) as server:
+        imports = _imports(run, server, large.state / "tvs.db", source, clients_place)
     _show(size, series, imports)
     return {
         "size": asdict(size),
         **output.as_json(series, [(series[0], series[1])]),
-        "imports": list(map(asdict, imports)),
+        "imports": asdict(imports),
     }
 
 
@@ -137,32 +152,46 @@ def _size(few: Server, many: Server, count: int) -> Size:
     )
 
 
-def _import(run: Run, server: Server, database: Path, source: Iterator[bytes]) -> Import:
-    """Imports two more certificates: the first is asked for until every worker has it, the second under load only.
+def _imports(run: Run, server: Server, database: Path, source: Iterator[bytes], clients: Place) -> Imports:
+    """Imports some certificates and asks for each until every worker has it; then others, under load.
 
-    Whoever asks would be part of the load.
+    Who asks would be part of the load.
     """
     target = Target(port=server.port, ciphers=CIPHERS, exchanges=server.exchanges, slots=QUIET_SLOTS)
+    windows: list[Totals] = []
     with closing(open_store(str(database))) as store:
-        der = next(source)
-        store.import_certificate(der, UNIT)
-        committed = time.monotonic()
-        visible = _visible(server.port, question_for(der)) - committed
-        with Load(run.setup.program, target, run.setup.clients) as load:
+        visible = [_seen_after(server.port, store, next(source)) for _ in range(run.setup.rounds)]
+        with Load(run.setup.program, target, clients) as load:
             time.sleep(WARM_UP)
-            before = load.during(WINDOW)
-            marked = load.mark()
-            store.import_certificate(next(source), UNIT)
-            time.sleep(WINDOW)
-            meanwhile = load.mark() - marked
-    found = Import(
+            for number in range(2 * run.options.imports):
+                before = load.mark()
+                if number % 2:
+                    store.import_certificate(next(source), UNIT)
+                time.sleep(WINDOW)
+                windows.append(load.mark() - before)
+    quiet, imports = windows[::2], windows[1::2]
+    found = Imports(
         visible=visible,
-        before=before.percentile(0.99),
-        meanwhile=meanwhile.percentile(0.99),
-        failed=meanwhile.failed,
+        quiet=_p99(quiet),
+        meanwhile=_p99(imports),
+        noise=_p99(quiet[::2]) / _p99(quiet[1::2] or quiet),
+        failed=sum(window.failed for window in windows),
     )
-    output.tell(f"import: visible after {visible:.3f} s, p99 {found.before:.1f} ms, then {found.meanwhile:.1f} ms")
+    output.tell(f"{len(imports)} imports: p99 {found.quiet:.2f} ms without, {found.meanwhile:.2f} ms with one")
     return found
+
+
+def _p99(windows: list[Totals]) -> float:
+    """Over all answers of these windows, milliseconds."""
+    together = sum((window.latency for window in windows), Counter[int]())
+    return replace(windows[0], latency=together).percentile(0.99)
+
+
+def _seen_after(port: int, store: CertificateStore, der: bytes) -> float:
+    """Imports a certificate; seconds from then until every worker vouches for it."""
+    store.import_certificate(der, UNIT)
+    committed = time.monotonic()
+    return _visible(port, question_for(der)) - committed
 
 
 def _visible(port: int, question: bytes) -> float:
@@ -182,15 +211,15 @@ def _visible(port: int, question: bytes) -> float:
     return first
 
 
-def _show(size: Size, series: list[Series], imports: list[Import]) -> None:
+def _show(size: Size, series: list[Series], imports: Imports) -> None:
     output.say(f"\nstore of {size.certificates:,} certificates")
     output.say(f"  ready after {size.ready_large:.2f} s (small store: {size.ready_small:.2f} s)")
     output.say(f"  memory of each: {size.kib_worker:.2f} KiB in one worker, {size.kib_all:.2f} KiB in all processes")
     output.say(output.series_table(series))
     output.say(output.ratio_line(series[0], series[1]))
-    visible = [one.visible for one in imports]
-    ratio = median(one.meanwhile / one.before for one in imports)
+    visible = imports.visible
     output.say(
-        f"  an import: in every worker after {median(visible):.3f} s (at most {max(visible):.3f}); "
-        f"p99 meanwhile {ratio:.2f} times that before; {sum(one.failed for one in imports)} connections failed"
+        f"  an import: in every worker after {median(visible):.3f} s (at most {max(visible):.3f}); p99 of answers "
+        f"meanwhile {imports.meanwhile / imports.quiet:.2f} times that without one (noise: {imports.noise:.2f}); "
+        f"{imports.failed} connections failed"
     )

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ctlcache.entries import token_entry
 from tests.guide import TOKEN_ISSUER
+from tests.running import PATIENCE, services, wait_until
 from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation, token_source
 from tvs.config import Endpoint
@@ -34,23 +33,12 @@ if TYPE_CHECKING:
     from certstore.purposes import Purpose
     from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
+    from tests.running import Running
 
     Tokens = tuple[KeyFileSigner, KeyFileSigner]
 
-PATIENCE = 60.0
-"""Seconds that something may take on a busy machine before it counts as not happening."""
 MAC = "00:1D:A2:3B:4C:5D"
 NAME = "SEP001DA23B4C5D"
-_ANNOUNCED = re.compile(r"listening on (\S+):(\d+) for phones")
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Waits for a condition, `PATIENCE` seconds at the most."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"did not happen within {PATIENCE:g} s: {what}")
-        time.sleep(0.02)
 
 
 @dataclass
@@ -142,77 +130,16 @@ def other_cluster(tmp_path: Path) -> Cluster:
 # -- services --------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class Running:
-    """A `tvs serve` process."""
-
-    process: subprocess.Popen[str]
-    endpoint: Endpoint
-    log: Path
-    seen: int = field(default=0)
-
-    def texts(self) -> list[str]:
-        """The debug lines so far, without time and level."""
-        lines = self.log.read_text("utf-8").splitlines()
-        return [line.split(" | debug ", 1)[1] for line in lines if " | debug " in line]
-
-    def new_texts(self) -> list[str]:
-        """The debug lines since the last call."""
-        texts = self.texts()
-        new, self.seen = texts[self.seen :], len(texts)
-        return new
-
-    def wait_for(self, text: str) -> None:
-        """Waits until a debug line holds `text`."""
-        wait_until(lambda: any(text in line for line in self.texts()[self.seen :]), f"log line with {text!r}")
-
-    def kill(self) -> None:
-        """Ends the service and all its processes, without a word to anybody."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE)
-
-
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts services: of a cluster, with options of `tvs serve`. They are ended with the test."""
-    started: list[Running] = []
+    """Starts services for all phones: of a cluster, with options of `tvs serve`. They are ended with the test."""
+    with services(tmp_path) as start:
 
-    def start(cluster: Cluster, *options: str) -> Running:
-        log = tmp_path / f"service-{len(started)}.log"
-        running = _started(cluster.state.path, log, options)
-        started.append(running)
-        return running
+        def start_for(cluster: Cluster, *options: str) -> Running:
+            profile = () if "--tls-profile" in options else ("--tls-profile", "legacy")
+            return start(cluster.state, *profile, *options)
 
-    yield start
-    for running in started:
-        running.kill()
-        if running.process.stdout is not None:
-            running.process.stdout.close()
-
-
-def _started(state: Path, log: Path, options: tuple[str, ...]) -> Running:
-    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state)]
-    defaults = {
-        "--listen": "127.0.0.1:0",
-        "--admin": "127.0.0.1:0",
-        "--workers": "1",
-        "--log-level": "debug",
-        "--tls-profile": "legacy",
-    }
-    for name, value in defaults.items():
-        command += [] if name in options else [name, value]
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [*command, *options], stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
-        )
-    line = process.stdout.readline() if process.stdout is not None else ""
-    found = _ANNOUNCED.search(line)
-    if found is None:
-        process.kill()
-        process.wait(PATIENCE)
-        raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
-    return Running(process, Endpoint(found[1], int(found[2])), log)
+        yield start_for
 
 
 @pytest.fixture

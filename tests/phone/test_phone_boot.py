@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
-    from tests.phone.conftest import Cluster, Running
+    from tests.phone.conftest import Cluster
+    from tests.running import Running
 
     MakePhone = Callable[..., Phone]
     Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -130,7 +131,7 @@ async def test_the_servers_come_from_the_configuration_of_the_last_boot(
     assert phone.flash.servers == (running.endpoint,)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    running.wait_for(f"Unique Key used for Caching :: {cluster.own(Purpose.CallManager).unique_map_id}")
+    running.wait_for_new(f"Unique Key used for Caching :: {cluster.own(Purpose.CallManager).unique_map_id}")
     path.write_text("<device><TVS>")
     report = await phone.boot(DirectorySource(cluster.state.tftp))
     assert report.ctl.vouched is not None

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
-    from tests.phone.conftest import Cluster, Running
+    from tests.phone.conftest import Cluster
+    from tests.running import Running
     from tvs.phone import BootReport, Phone
 
     MakePhone = Callable[..., Phone]
@@ -160,7 +161,7 @@ async def test_tvs_does_not_know_the_signer(
     running, never_asked = serve(cluster), serve(cluster)
     phone.flash.servers = (running.endpoint, never_asked.endpoint)
     assert_kept(phone, await phone.boot(source), old, Refusal.UNKNOWN_SIGNER)
-    running.wait_for("getCertificateInformation(cert) : certificate not found")
+    running.wait_for_new("getCertificateInformation(cert) : certificate not found")
     assert not any("Accepted TCP connection" in text for text in never_asked.texts())
 
 
@@ -176,7 +177,7 @@ async def test_the_answer_lacks_the_sast_role(
     running = serve(cluster)
     phone.flash.servers = (running.endpoint,)
     assert_kept(phone, await phone.boot(source), old, Refusal.NOT_SAST)
-    running.wait_for("CertificateDBCACHE::getCertificateInformation - {role : 7}")
+    running.wait_for_new("CertificateDBCACHE::getCertificateInformation - {role : 7}")
 
 
 async def test_the_same_list_with_the_role_is_taken(
@@ -223,7 +224,7 @@ async def test_one_certificate_at_a_time_loses_no_phone(
     assert plan(phone, "regen", "CallManager").status == 0
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    first.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
+    first.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     assert (await phone.boot(DirectorySource(cluster.state.tftp))).outcome is BootOutcome.RUNNING
     assert plan(phone, "regen", "TVS").status == 0
     cluster.regenerate(Purpose.TVS)
@@ -325,7 +326,7 @@ async def test_a_tvs_certificate_that_is_not_in_the_itl(
     saved = await booted(make_phone("CP-8861", impostor.endpoint, running.endpoint), cluster)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    running.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
+    running.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     report = await lost.boot(DirectorySource(cluster.state.tftp))
     assert_kept(lost, report, old, Refusal.TVS_UNTRUSTED)
     assert "is not in the installed ITL" in report.ctl.sentence

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_der_x509_certificate
 
 from certstore.purposes import Purpose
-from tests.phone.conftest import wait_until
+from tests.running import wait_until
 from tvs.config import Endpoint
 from tvs.phone import DirectorySource, Refusal, Voucher
 from tvs.phone.phone import HOST_NOT_FOUND
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
-    from tests.phone.conftest import Cluster, Running
+    from tests.phone.conftest import Cluster
+    from tests.running import Running
     from tvs.phone import Phone
 
     MakePhone = Callable[..., Phone]
@@ -115,7 +116,7 @@ async def test_tvs_vouches_and_the_console_shows_each_step(
         "-Authentication Response received, status : 0",
         "-Authenticated the HTTPS conn via TVS",
     ]
-    running.wait_for("CertificateDBCACHE::getCertificateInformation - Certificate found and equal")
+    running.wait_for_new("CertificateDBCACHE::getCertificateInformation - Certificate found and equal")
     lines.clear()
     again = await phone.https(server)
     assert (again.connected, again.voucher, again.cached) == (True, Voucher.TVS, True)

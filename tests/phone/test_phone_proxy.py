@@ -14,7 +14,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
-from tests.phone.conftest import wait_until
+from tests.running import wait_until
 from tvs.config import Endpoint
 from tvs.phone import DirectorySource, ListKind, TVSUnavailable
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from certstore.certificate import Certificate
     from ctlcache.signing import KeyFileSigner
-    from tests.phone.conftest import Cluster, Running
+    from tests.phone.conftest import Cluster
+    from tests.running import Running
     from tvs.phone import Phone, TVSProxy
     from tvs.phone.proxy import Answer
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
-    from tests.phone.conftest import Cluster, Running
+    from tests.phone.conftest import Cluster
+    from tests.running import Running
 
     Tokens = tuple[KeyFileSigner, KeyFileSigner]
     Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -145,7 +146,7 @@ def shown_checksum(run: Command, cluster: Cluster, model: str) -> str:
 
 def query_lines(running: Running, *, until: str = "Timer started") -> list[str]:
     """The handler's trace lines of the first query since they were last read."""
-    running.wait_for(until)
+    running.wait_for_new(until)
     texts = running.new_texts()
     start = texts.index("tvsHandleQueryCertReq")
     end = next(n for n, text in enumerate(texts) if until in text)
@@ -168,7 +169,7 @@ def test_from_non_secure_to_mixed_mode(
     ]
     running.new_texts()
     cluster.set_mode("mixed-mode")
-    running.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
+    running.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     assert phone.boot() == [
         "CTL  updated (CTLFile.tlv): its signer is in the installed ITL",
         "ITL  updated (ITLFile.tlv): its signer is in the installed CTL",
@@ -193,7 +194,7 @@ def test_from_tokens_to_tokenless(
     before, size = phone.checksum(), cluster.state.ctl_file.stat().st_size
     running.new_texts()
     cluster.update_ctl()
-    running.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
+    running.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     assert phone.boot() == [
         "CTL  updated (CTLFile.tlv): its signer is in the installed ITL",
         "ITL  unchanged (ITLFile.tlv)",
@@ -219,7 +220,7 @@ def test_from_tokenless_to_tokens(
     phone.boot("--config", configuration(tmp_path / "SEP.cnf.xml", running))
     running.new_texts()
     cluster.sign_with_tokens(tokens)
-    running.wait_for("tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: 83E9080000005545AF31")
+    running.wait_for_new("tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: 83E9080000005545AF31")
     running.new_texts()
     assert phone.boot() == [
         f"CTL  updated (CTLFile.tlv): TVS vouches for its signer ({running.endpoint})",
@@ -260,7 +261,7 @@ def test_call_manager_regenerated(
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
     serial, issuer = signer(run, cluster)
-    running.wait_for(f"tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: {serial}")
+    running.wait_for_new(f"tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: {serial}")
     running.new_texts()
     assert phone.boot() == [
         f"CTL  updated (CTLFile.tlv): TVS vouches for its signer ({running.endpoint})",

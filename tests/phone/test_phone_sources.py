@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.phone.conftest import wait_until
+from tests.running import wait_until
 from tvs.phone.sources import DirectorySource, FetchError, FileSource, FileTooLarge, Unreachable, open_source
 
 if TYPE_CHECKING:

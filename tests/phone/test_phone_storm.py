@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.phone.conftest import Running
+    from tests.running import Running
     from tvs.config import Endpoint
     from tvs.phone import BootReport
 
@@ -77,9 +77,9 @@ async def test_a_server_killed_in_the_middle_of_a_storm(cluster: Cluster, subscr
     assert {report.outcome for report in await boot_all(fleet, source)} == {BootOutcome.RUNNING}
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    first.wait_for("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
+    first.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
     subscriber.state.ctl_file.write_bytes(cluster.state.ctl_file.read_bytes())  # CTL files go to every node
-    second.wait_for(f"Unique Key used for Caching :: {cluster.own(Purpose.CallManager).unique_map_id}")
+    second.wait_for_new(f"Unique Key used for Caching :: {cluster.own(Purpose.CallManager).unique_map_id}")
 
     died = asyncio.Event()
     storm = asyncio.gather(boot_all(fleet[:300], source), boot_later(fleet[300:], source, died))

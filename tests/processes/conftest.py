@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certstore.purposes import Purpose
 from ctlcache.files import write_atomically
 from proto.messages import TrustStatus
-from tests.service.conftest import PATIENCE, Running, made_state, scrape, serve, state, tvs, wait_until
+from tests.running import PATIENCE, Running, wait_until
+from tests.service.conftest import made_state, scrape, serve, state, tvs
 from tvs.client import NoAnswer, ServerTrust, TVSClient
 from tvs.identity import KeyType, key_pem, make_key, self_signed
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     Serve = Callable[..., Running]
     Probe = Callable[[Running, str], tuple[int, dict[str, Any]]]
 
-__all__ = ["PATIENCE", "Running", "Scrape", "Serve", "made_state", "scrape", "serve", "state", "tvs", "wait_until"]
+__all__ = ["Scrape", "Serve", "made_state", "scrape", "serve", "state", "tvs"]
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certstore.purposes import Purpose
 from ctlcache.files import write_atomically
 from tests.processes.conftest import children, rotate, under_load, until
-from tests.service.conftest import _announced as announced
-from tests.service.conftest import wait_until
+from tests.running import announced, wait_until
 from tvs.client import ServerTrust
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.processes.conftest import Probe, Scrape, Serve
-    from tests.service.conftest import Running
+    from tests.running import Running
     from tvs.state import StateDirectory
 
     Tvs = Callable[..., subprocess.CompletedProcess[str]]

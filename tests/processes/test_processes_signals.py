@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes.conftest import alive, children, until
-from tests.service.conftest import PATIENCE, wait_until
+from tests.running import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.processes.conftest import Probe, Serve
-    from tests.service.conftest import Running
+    from tests.running import Running
     from tvs.client import TVSClient
     from tvs.state import StateDirectory
 

@@ -15,13 +15,13 @@ from ctlcache.files import write_atomically
 from proto.messages import TrustStatus
 from tests.certstore.certificates import certificate
 from tests.processes.conftest import alive, children, rotate, under_load, until
-from tests.service.conftest import wait_until
+from tests.running import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.processes.conftest import Probe, Scrape, Serve
-    from tests.service.conftest import Running
+    from tests.running import Running
 
     Workers = Callable[[Running], list[int]]
 

@@ -15,20 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.phone.conftest import (
-    PATIENCE,
-    Cluster,
-    Running,
-    cluster,
-    made_cluster,
-    serve,
-    wait_until,
-)
+from tests.phone.conftest import Cluster, cluster, made_cluster, serve
+from tests.running import PATIENCE, Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["PATIENCE", "Cluster", "Running", "cluster", "made_cluster", "serve", "wait_until"]
+__all__ = ["Cluster", "cluster", "made_cluster", "serve"]
 
 DATA = Path(__file__).parent / "data"
 PATIENT = ("--handshake-timeout", "120", "--request-timeout", "120", "--connection-timeout", "300")

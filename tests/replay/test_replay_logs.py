@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
-    from tests.replay.conftest import Cluster, Replayed, Running
+    from tests.replay.conftest import Cluster, Replayed
+    from tests.running import Running
 
 PUBLISHER = "CN=cucm-1051-a-pub;OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
 TOKEN_ISSUER = "cn=Cisco Manufacturing CA;o=Cisco Systems"  # noqa: S105 - a name

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from tests.replay.conftest import PATIENT, requests_in, trusting, wait_until
+from tests.replay.conftest import PATIENT, requests_in, trusting
+from tests.running import wait_until
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
 from tvs.replay.model import SourceError
 from tvs.replay.recording import read_recording
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.replay.conftest import Cluster, Replayed, Running
+    from tests.replay.conftest import Cluster, Replayed
+    from tests.running import Running
     from tvs.config import Endpoint
     from tvs.replay.model import Ask
 

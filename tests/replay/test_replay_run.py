@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from tests.replay.conftest import PATIENT, devices_in, requests_in, stop_for, trusting, wait_until
+from tests.replay.conftest import PATIENT, devices_in, requests_in, stop_for, trusting
+from tests.running import wait_until
 from tvs.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.replay.conftest import Cluster, Replayed, Running
+    from tests.replay.conftest import Cluster, Replayed
+    from tests.running import Running
 
     Serve = Callable[..., Running]
     Replay = Callable[..., Replayed]

@@ -14,7 +14,8 @@ import pytest
 from certstore.purposes import Purpose
 from proto.messages import TrustStatus
 from tests.conftest import find_program
-from tests.replay.conftest import PATIENT, Running, requests_in, trusting, wait_until
+from tests.replay.conftest import PATIENT, requests_in, trusting
+from tests.running import Running, wait_until
 from tvs.replay.capture import read_capture
 from tvs.replay.devices import imagined_fleet, parse_mix, read_devices
 from tvs.replay.model import SourceError, digest

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tvs.client import ServerTrust, TVSClient
-from tvs.config import Endpoint
+from tests.running import PATIENCE, Running, services
 from tvs.deadlines import TICK
 from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
@@ -26,56 +22,6 @@ from tvs.state import StateDirectory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-PATIENCE = 20.0
-"""Seconds that something may take on a busy machine before it counts as not happening."""
-_ANNOUNCED = re.compile(r"listening on (\S+):(\d+) for phones, on http://(\S+):(\d+) for metrics")
-
-
-def wait_until(condition: Callable[[], object], what: str) -> None:
-    """Waits for a condition, `PATIENCE` seconds at the most."""
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            pytest.fail(f"did not happen within {PATIENCE:g} s: {what}")
-        time.sleep(0.02)
-
-
-@dataclass
-class Running:
-    """A `tvs serve` process."""
-
-    process: subprocess.Popen[str]
-    state: StateDirectory
-    endpoint: Endpoint
-    admin: Endpoint
-    log: Path
-
-    @property
-    def trust(self) -> ServerTrust:
-        """What the ITL file of its state directory says of servers."""
-        return ServerTrust.from_file(self.state.itl_file)
-
-    def client(self, **settings: object) -> TVSClient:
-        """A client that trusts this service as a phone does."""
-        return TVSClient(self.endpoint, self.trust, **settings)  # type: ignore[arg-type] # forwarded
-
-    def lines(self) -> list[str]:
-        """The log so far."""
-        return self.log.read_text("utf-8").splitlines()
-
-    def texts(self) -> list[str]:
-        """The log's lines without time and level, and without lines that continue others."""
-        return [line.split(" | debug ", 1)[1] for line in self.lines() if " | debug " in line]
-
-    def wait_for_line(self, text: str) -> None:
-        """Waits until a line of the log holds `text`."""
-        wait_until(lambda: any(text in line for line in self.lines()), f"log line with {text!r}")
-
-    def stop(self) -> int:
-        """Ends the service in order; its exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -96,53 +42,8 @@ def state(made_state: Path, tmp_path: Path) -> StateDirectory:
 @pytest.fixture
 def serve(state: StateDirectory, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Starts services; options of `tvs serve` as arguments. They are ended with the test."""
-    started: list[Running] = []
-
-    def start(*options: str, environment: dict[str, str] | None = None, inherit: tuple[int, ...] = ()) -> Running:
-        number = len(started)
-        log = tmp_path / f"service-{number}.log"
-        process = _start(state, log, options, environment or {}, inherit)
-        running = _announced(process, state, log)
-        started.append(running)
-        return running
-
-    yield start
-    for running in started:
-        with contextlib.suppress(ProcessLookupError):
-            running.process.kill()
-        running.process.wait(PATIENCE)
-        if running.process.stdout is not None:
-            running.process.stdout.close()
-
-
-def _start(
-    state: StateDirectory, log: Path, options: tuple[str, ...], environment: dict[str, str], inherit: tuple[int, ...]
-) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path)]
-    defaults = {"--listen": "127.0.0.1:0", "--admin": "127.0.0.1:0", "--workers": "1", "--log-level": "debug"}
-    for name, value in defaults.items():  # one worker: each counts its own connections in the traces
-        command += [] if name in options else [name, value]
-    with log.open("w") as stderr:
-        return subprocess.Popen(
-            [*command, *options],
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            env={**os.environ, **environment},
-            pass_fds=inherit,
-        )
-
-
-def _announced(process: subprocess.Popen[str], state: StateDirectory, log: Path) -> Running:
-    line = process.stdout.readline() if process.stdout is not None else ""
-    found = _ANNOUNCED.search(line)
-    if found is None:
-        process.kill()
-        process.wait(PATIENCE)
-        raise AssertionError(f"the service did not start: {line!r}\n{log.read_text()}")
-    host, port, admin_host, admin_port = found.groups()
-    phones = Endpoint("127.0.0.1" if host == "0.0.0.0" else host.strip("[]"), int(port))  # noqa: S104 - a comparison
-    return Running(process, state, phones, Endpoint(admin_host.strip("[]"), int(admin_port)), log)
+    with services(tmp_path) as start:
+        yield partial(start, state)
 
 
 @pytest.fixture

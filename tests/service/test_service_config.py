@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.service.conftest import Running
+    from tests.running import Running
     from tvs.state import StateDirectory
 
     Tvs = Callable[..., subprocess.CompletedProcess[str]]

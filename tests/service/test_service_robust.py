@@ -14,14 +14,14 @@ from OpenSSL import SSL
 from ctlcache.files import write_atomically
 from proto.codec import Decoder, encode
 from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
-from tests.service.conftest import PATIENCE, wait_until
+from tests.running import PATIENCE, wait_until
 from tvs.tls import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from certstore.certificate import Certificate
-    from tests.service.conftest import Running
+    from tests.running import Running
     from tvs.state import StateDirectory
 
 DEVICE = "CP-8861-SEPB000B4BA0AEE"

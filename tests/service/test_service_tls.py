@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.service.conftest import PATIENCE
+from tests.running import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.service.conftest import Running
+    from tests.running import Running
 
 NOT_TRUSTED = bytes.fromhex("57010400 000003e9 0004 07000101")
 """QUERY_CERT_RES, session id 1001, status 1 and nothing else."""

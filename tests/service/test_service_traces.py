@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctlcache.signing import KeyFileSigner
-    from tests.service.conftest import Running
+    from tests.running import Running
     from tvs.state import StateDirectory
 
 REST = ";OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
