@@ -7,14 +7,23 @@ microseconds a connection. Phones' sockets are in an epoll set of our own instea
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
 
-EVENTS_PER_TURN = 64
+EVENTS_PER_TURN = 128
 """Ready sockets that are served before the rest of the loop (timers, reloads, the listening sockets) gets its turn."""
+
+
+class Watcher(Protocol):
+    """Whoever owns a socket."""
+
+    def on_readable(self) -> None:
+        """There is something to read, or the connection has ended."""
+
+    def on_writable(self) -> None:
+        """The socket takes bytes again."""
 
 
 class Poller:
@@ -30,37 +39,35 @@ class Poller:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._watchers: dict[int, Watcher] = {}
         loop.add_reader(self._epoll.fileno(), self._ready)
 
     def close(self) -> None:
         """Watches no more."""
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
-        self._callbacks.clear()
+        self._watchers.clear()
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """Calls `callback` whenever there is something to read, or the connection has ended."""
-        self._callbacks[descriptor] = callback
+    def watch(self, descriptor: int, watcher: Watcher) -> None:
+        """Tells `watcher` whenever there is something to read."""
+        self._watchers[descriptor] = watcher
         self._epoll.register(descriptor, select.EPOLLIN)
 
-    def watch_reading(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """From now on waits for something to read, for a descriptor that is watched."""
-        self._callbacks[descriptor] = callback
-        self._epoll.modify(descriptor, select.EPOLLIN)
-
-    def watch_writing(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """From now on waits until the socket takes bytes again, and not for something to read."""
-        self._callbacks[descriptor] = callback
-        self._epoll.modify(descriptor, select.EPOLLOUT)
+    def turn(self, descriptor: int, *, writing: bool) -> None:
+        """From now on waits until the socket takes bytes again, and not for something to read; or the reverse."""
+        self._epoll.modify(descriptor, select.EPOLLOUT if writing else select.EPOLLIN)
 
     def forget(self, descriptor: int) -> None:
         """The descriptor is being closed."""
-        self._callbacks.pop(descriptor, None)
+        self._watchers.pop(descriptor, None)
 
     def _ready(self) -> None:
-        callbacks = self._callbacks
-        for descriptor, _ in self._epoll.poll(0, EVENTS_PER_TURN):
-            callback = callbacks.get(descriptor)
-            if callback is not None:  # an earlier event of this turn may have ended the connection
-                callback()
+        watchers = self._watchers
+        for descriptor, events in self._epoll.poll(0, EVENTS_PER_TURN):
+            watcher = watchers.get(descriptor)
+            if watcher is None:  # an earlier event of this turn has ended the connection
+                continue
+            if events & select.EPOLLOUT:
+                watcher.on_writable()
+            else:
+                watcher.on_readable()

@@ -80,7 +80,6 @@ class PhoneSession:
     """
 
     __slots__ = (
-        "__weakref__",
         "_accepted_at",
         "_address",
         "_answered",
@@ -98,7 +97,7 @@ class PhoneSession:
         self, service: Service, connection: socket.socket, address: str, context: SSL.Context, number: int
     ) -> None:
         self._service = service
-        self._socket = PhoneSocket(connection, service.poller, self._on_readable, self._on_writable)
+        self._socket = PhoneSocket(connection, service.poller)
         self._address = address
         self._tls = TLSConnection(context, server_side=True)
         self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
@@ -129,7 +128,7 @@ class PhoneSession:
         service.deadlines.set(self, Deadline.HANDSHAKE, self._accepted_at)
         service.deadlines.set(self, Deadline.CONNECTION, self._accepted_at)
         service.counts.state_entered(_METRIC_STATES[State.HANDSHAKE])
-        self._socket.watch()
+        self._socket.watch(self)
 
     def drain(self) -> None:
         """The service stops: a phone that has its answer is let go, one that is about to ask may finish."""
@@ -159,13 +158,15 @@ class PhoneSession:
         else:
             self._finish(outcome)
 
-    def _on_readable(self) -> None:
+    def on_readable(self) -> None:
+        """There is something to read, or the connection has ended."""
         try:
             self._readable()
         except Exception as error:  # noqa: BLE001 - a bug ends this connection and no other
             self._failed(error)
 
-    def _on_writable(self) -> None:
+    def on_writable(self) -> None:
+        """The socket takes bytes again."""
         try:
             self._writable()
         except Exception as error:  # noqa: BLE001 - likewise
