@@ -48,9 +48,13 @@ class Database:
         self._seen: tuple[int, int] | None = None
         if create:
             _create_file(path)
-        with self._lock, self._errors():
-            connection = self._open(create=create)
-            self._seen = _version(connection)
+        try:
+            with self._lock, self._errors():
+                connection = self._open(create=create)
+                self._seen = _version(connection)
+        except BaseException:
+            self._give_up()
+            raise
 
     # -- opening and closing
 
@@ -200,8 +204,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-    for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
-        connection.execute(f"PRAGMA {setting}")
+    try:
+        for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
