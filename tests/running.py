@@ -143,6 +143,21 @@ def start_service(
     return announced(process, state, log)
 
 
+def run_tvs(
+    *arguments: object, stdin: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the `tvs` command to its end; `stdin` is all that it can read."""
+    return subprocess.run(
+        [sys.executable, "-m", "tvs", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+
+
 def announced(process: subprocess.Popen[str], state: StateDirectory, log: Path) -> Running:
     """A service that has just been started, as soon as it says where it listens."""
     line = process.stdout.readline() if process.stdout is not None else ""

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ import pytest
 
 from ctlcache.entries import token_entry
 from tests.guide import TOKEN_ISSUER
-from tests.running import PATIENCE, services, wait_until
+from tests.running import PATIENCE, run_tvs, services, wait_until
 from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation, token_source
 from tvs.config import Endpoint
@@ -199,18 +198,7 @@ def _tftp_answers(port: int) -> bool:
 @pytest.fixture
 def tvs() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the `tvs` command."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tvs", *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-
-    return run
+    return run_tvs
 
 
 @pytest.fixture

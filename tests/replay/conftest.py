@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.phone.conftest import Cluster, cluster, made_cluster, serve
-from tests.running import PATIENCE, Running
+from tests.running import Running, run_tvs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -69,18 +69,7 @@ def replay(tmp_path: Path) -> Callable[..., Replayed]:
 @pytest.fixture
 def command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs `tvs`."""
-
-    def run(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tvs", *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-
-    return run
+    return run_tvs
 
 
 @pytest.fixture

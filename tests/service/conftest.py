@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from functools import partial
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.running import PATIENCE, Running, services
+from tests.running import PATIENCE, Running, run_tvs, services
 from tvs.deadlines import TICK
 from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
@@ -114,16 +112,4 @@ def scrape() -> Callable[[Running], dict[str, float]]:
 @pytest.fixture
 def tvs() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs the `tvs` command."""
-
-    def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tvs", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-            env={**os.environ, **(environment or {})},
-        )
-
-    return run
+    return run_tvs
