@@ -39,7 +39,6 @@ DEVICE_NAME_MARK = b"\x01"
 """The byte that stands before the device name in every published request."""
 
 _HEADER = struct.Struct("!BBBBIH")
-_unpack_header = _HEADER.unpack_from
 
 
 class Tag(IntEnum):
@@ -178,18 +177,17 @@ class _Payload:
 
     def optional(self, tag: int) -> Element | None:
         """The element with this tag, which stands once or not at all."""
-        if self._repeated:
-            for element in self._repeated:
-                if element.tag == tag:
-                    raise _repeated(element)
+        for element in self._repeated:
+            if element.tag == tag:
+                raise _repeated(element)
         return self._first.get(tag)
 
     def required(self, tag: int) -> Element:
         """The element with this tag, which stands once."""
-        element = self._first.get(tag)
+        element = self.optional(tag)
         if element is None:
             raise _missing(tag)
-        return element if not self._repeated else self.optional(tag) or element
+        return element
 
 
 def _repeated(element: Element) -> RemoteProtocolError:
@@ -397,7 +395,7 @@ class Decoder:
         if available < HEADER_SIZE:
             self._check_start(buffer[start:])
             return self._need_data()
-        discriminator, version, message_type, _, session_id, length = _unpack_header(buffer, start)
+        discriminator, version, message_type, _, session_id, length = _HEADER.unpack_from(buffer, start)
         if discriminator != PROTOCOL_DISCRIMINATOR or version != PROTOCOL_VERSION or message_type not in self._accept:
             self._check_start(buffer[start:])
         if length > self._max_payload:

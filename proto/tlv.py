@@ -21,7 +21,6 @@ ELEMENT_OVERHEAD = 3
 """Bytes of an element beside its value: tag and length."""
 
 _HEAD = struct.Struct("!BH")
-_unpack_head = _HEAD.unpack_from
 
 
 class Element(NamedTuple):
@@ -100,13 +99,13 @@ class Reader:
 
     def elements(self, what: str = "element") -> list[Element]:
         """All elements up to the end. Takes half the time of as many calls of `element`."""
-        data, position, end = self._data, self._position, self._end
+        data, position, end, unpack = self._data, self._position, self._end, _HEAD.unpack_from
         found = []
         while position < end:
             start = position + ELEMENT_OVERHEAD
             if start > end:
                 break
-            tag, size = _unpack_head(data, position)
+            tag, size = unpack(data, position)
             stop = start + size
             if stop > end:
                 break

@@ -93,7 +93,6 @@ def _clock(when: float) -> str:
 
 _PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
 """A value that needs no quotes in key=value."""
-_is_plain = _PLAIN.fullmatch
 _AMBIGUOUS = re.compile(r"[ \"=\\]")
 """What makes a printable value need them."""
 
@@ -102,7 +101,7 @@ def value_text(value: object) -> str:
     """A value as it stands after ``key=``: printable, and in quotes where it has to be."""
     if type(value) is not str:
         value = _other_value(value)
-    return value if _is_plain(value) else _quoted(printable(value))
+    return value if _PLAIN.fullmatch(value) else _quoted(printable(value))
 
 
 def _other_value(value: object) -> str:

@@ -13,9 +13,10 @@ from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_recovery
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
-    from tvs.administration import Propose
     from tvs.cli.common import Commands
+    from tvs.cluster import Change
 
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
 _MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}
@@ -37,12 +38,14 @@ def add_commands(commands: Commands) -> None:
     _add_itl(utils)
 
 
-def _carry_out(arguments: argparse.Namespace, operation: str, propose: Propose, *, begin: str, done: str) -> int:
+def _carry_out(
+    arguments: argparse.Namespace, operation: str, propose: Callable[..., Change], *, begin: str = "", done: str
+) -> int:
     """Asks, makes the change and says so, in the original's words."""
     ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
     if begin:
         say(f"\n{begin}")
-    make_change(arguments, propose)
+    make_change(arguments, partial(propose, digest=digest_of(arguments)))
     say(done)
     say(RESTART)
     return OK
@@ -92,7 +95,7 @@ def _add_ctl(utils: Commands) -> None:
 
 def _set_cluster(arguments: argparse.Namespace) -> int:
     lower, title = _MODES[arguments.mode]
-    propose = partial(propose_mode, mixed_mode=arguments.mode == "mixed-mode", digest=digest_of(arguments))
+    propose = partial(propose_mode, mixed_mode=arguments.mode == "mixed-mode")
     return _carry_out(
         arguments,
         f"set the cluster to {lower}",
@@ -104,7 +107,7 @@ def _set_cluster(arguments: argparse.Namespace) -> int:
 
 def _update(arguments: argparse.Namespace) -> int:
     with token_source(arguments) as make_source:
-        propose = partial(propose_ctl, make_source=make_source, digest=digest_of(arguments))
+        propose = partial(propose_ctl, make_source=make_source)
         return _carry_out(arguments, "update the CTLFile", propose, begin="Updating CTL file", done="CTL file Updated")
 
 
@@ -112,7 +115,7 @@ def _reset_ctl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
         "sign the CTLFile with the ITLRecovery key",
-        partial(propose_recovery_ctl, digest=digest_of(arguments)),
+        propose_recovery_ctl,
         begin="Updating CTL file",
         done="CTL file Updated",
     )
@@ -148,17 +151,10 @@ def _reset_itl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
         "sign the ITLFile with the ITLRecovery key",
-        partial(propose_itl, signer=Purpose.ITLRecovery, digest=digest_of(arguments)),
-        begin="",
+        partial(propose_itl, signer=Purpose.ITLRecovery),
         done="The reset ITL file was generated successfully",
     )
 
 
 def _update_itl(arguments: argparse.Namespace) -> int:
-    return _carry_out(
-        arguments,
-        "update the ITLFile",
-        partial(propose_itl, digest=digest_of(arguments)),
-        begin="Updating ITL file",
-        done="ITL file Updated",
-    )
+    return _carry_out(arguments, "update the ITLFile", propose_itl, begin="Updating ITL file", done="ITL file Updated")
