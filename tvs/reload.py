@@ -113,17 +113,18 @@ class Reloader:
             self._failed(self._problems)
         else:
             self.successful = True
+            self._supervisor.publish()
             self._supervisor.log.info("reloaded")
             self._end()
 
     def _failed(self, problems: list[str]) -> None:
         self.successful = False
+        self._supervisor.publish()
         for problem in problems:
             self._supervisor.log.error("reload_refused", problem=problem)
         self._end()
 
     def _end(self) -> None:
-        self._supervisor.changed()
         status = "Answering phones" if self.successful else "Answering phones; the last reload failed, see the log"
         self._supervisor.notifier.ready(status)
         if self._again:

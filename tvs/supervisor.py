@@ -52,8 +52,6 @@ DRAIN_EXTRA: Final = 5.0
 """Seconds that workers have to end beyond `drain_timeout`."""
 LOOK: Final = 1.0
 """Seconds between two looks at everything at the most."""
-PUBLISH: Final = 0.25
-"""Seconds between two statuses for the admin process, where nothing but numbers changed."""
 
 
 class Supervisor:
@@ -189,7 +187,8 @@ class Supervisor:
             if self.slots.stopping and not self.slots.alive:
                 return
             self._keep_running(now)
-            self._publish(now)
+            if self._changed or now - self._published >= LOOK:
+                self.publish()
             self.notifier.watchdog(now)
             self._wait(now)
             for number in self._signals.pending():
@@ -211,6 +210,7 @@ class Supervisor:
             self._stop()
         elif not self._announced and not self.slots.count("starting", "waiting"):
             self._announced = True
+            self.publish()
             self._tell()
 
     def _tell(self) -> None:
@@ -228,8 +228,7 @@ class Supervisor:
         for slot in self.slots:
             if slot.channel is not None:
                 waiting.register(slot.channel.fileno(), select.POLLIN)
-        seconds = min(LOOK, self.slots.next_due(now), PUBLISH if self._changed else LOOK)
-        waiting.poll(seconds * 1000 + 1)
+        waiting.poll(min(LOOK, self.slots.next_due(now)) * 1000 + 1)
 
     def _heard(self, slot: Slot, message: dict[str, Any]) -> None:
         self._changed = True
@@ -255,8 +254,11 @@ class Supervisor:
     def _stop(self) -> None:
         seconds = self.config.drain_timeout + DRAIN_EXTRA
         self._kill_at = time.monotonic() + seconds
+        connections = sum(slot.status.get("connections", 0) for slot in self.slots)
+        self.slots.stopping = True
+        self.publish()
         self.notifier.stopping(seconds)
-        self.log.info("stopping", connections=sum(slot.status.get("connections", 0) for slot in self.slots))
+        self.log.info("stopping", connections=connections)
         self._changed = True
         self.slots.drain()
 
@@ -282,9 +284,9 @@ class Supervisor:
             before.close()
             self._warn_of_keylog()
 
-    def _publish(self, now: float) -> None:
-        if not self._changed and now - self._published < LOOK:
-            return
+    def publish(self) -> None:
+        """Publishes the status for the admin process. What is announced is published first."""
+        now = time.monotonic()
         self._changed, self._published = False, now
         processes = {str(slot.number): slot.process for slot in self.slots if slot.process}
         self._board.write(

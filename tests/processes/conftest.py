@@ -52,10 +52,11 @@ def probe() -> Probe:
 
 @pytest.fixture
 def workers(probe: Probe) -> Callable[[Running], list[int]]:
-    """The process ids of the workers, by slot; 0 where there is none at the moment."""
+    """The process ids of the workers that run, by slot; 0 where there is none at the moment."""
 
     def ask(service: Running) -> list[int]:
-        return [worker["pid"] for worker in probe(service, "/readyz")[1]["workers"]]
+        found = probe(service, "/readyz")[1]["workers"]
+        return [worker["pid"] if worker["state"] == "running" else 0 for worker in found]
 
     return ask
 
