@@ -7,10 +7,12 @@ from certstore.certificate import (
     TrustedCertificate,
     read_certificate_file,
 )
-from certstore.index import CacheEntry, CertificateIndex, normal_serial, serial_text, unique_map_id
+from certstore.index import CacheEntry, CertificateIndex
 from certstore.lookup import CertificateCache
 from certstore.names import name_from_text, name_key, name_text, parse_name, same_name
+from certstore.opening import open_store
 from certstore.purposes import Purpose, find_purpose, roles_of
+from certstore.serials import normal_serial, serial_text, unique_map_id
 from certstore.store import (
     BadRow,
     CertificateStore,
@@ -21,7 +23,6 @@ from certstore.store import (
     StoreEntry,
     StoreError,
     StoreUnavailable,
-    open_store,
 )
 from certstore.trace import Trace
 

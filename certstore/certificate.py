@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from certstore.index import normal_serial, unique_map_id
 from certstore.names import name_text
+from certstore.serials import normal_serial, unique_map_id
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -6,32 +6,19 @@ from sys import intern
 from typing import TYPE_CHECKING
 
 from certstore.names import name_key, same_name
-from proto.codec import MAX_PAYLOAD, Tag, encode_payload
+from certstore.serials import normal_serial
+from proto.codec import MAX_PAYLOAD
 from proto.errors import LocalProtocolError
 from proto.messages import (
     CertVerificationResponse,
     QueryCertResponse,
     TrustStatus,
 )
+from proto.payload import Tag, encode_payload
 from proto.tlv import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-
-def normal_serial(serial_number: bytes) -> bytes:
-    """The serial number without leading zero bytes: a serial is equal whatever zeros stand before it."""
-    return serial_number.lstrip(b"\0") or b"\0"
-
-
-def serial_text(serial_number: bytes) -> str:
-    """The serial number in upper-case hex, two digits a byte, as traces and the Unique MAP ID have it."""
-    return normal_serial(serial_number).hex().upper()
-
-
-def unique_map_id(serial_number: bytes, issuer_name: str) -> str:
-    """The 'Unique MAP ID' of the original's traces: serial number, then issuer, with nothing between."""
-    return serial_text(serial_number) + issuer_name
 
 
 class CacheEntry:

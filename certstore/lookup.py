@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from certstore.index import CacheEntry, CertificateIndex, unique_map_id
+from certstore.index import CacheEntry, CertificateIndex
+from certstore.serials import unique_map_id
 
 if TYPE_CHECKING:
     from certstore.trace import Trace

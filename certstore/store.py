@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,31 +207,3 @@ class CertificateStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Gives the database back. May be called twice; all else afterwards raises `StoreUnavailable`."""
-
-
-def open_store(url: str, *, create: bool = False) -> CertificateStore:
-    """Opens the store at a URL (``sqlite:///absolute/path``) or a plain path.
-
-    Args:
-        url: where the database is.
-        create: make it, with mode 0600, where there is none.
-
-    Raises:
-        StoreUnavailable: there is none, it cannot be opened, or nobody knows how.
-    """
-    from certstore.sqlite import SqliteStore  # noqa: PLC0415 - it stands on this module
-
-    return SqliteStore(_sqlite_path(url), create=create)
-
-
-def _sqlite_path(url: str) -> Path:
-    if "://" not in url:
-        return Path(url).absolute()
-    parts = urlsplit(url)
-    if parts.scheme != "sqlite":
-        raise StoreUnavailable(
-            f"the database URL starts with {parts.scheme}://, which is not known: use sqlite:///absolute/path"
-        )
-    if parts.netloc or parts.query or parts.fragment or parts.path in ("", "/"):
-        raise StoreUnavailable(f"the database URL {url!r} names no file: write sqlite:///absolute/path")
-    return Path(unquote(parts.path))

@@ -11,7 +11,6 @@ from ctlcache.entries import (
     token_entry,
     tokenless_ctl_entries,
 )
-from ctlcache.files import write_atomically
 from ctlcache.look import State
 from ctlcache.report import Report, report, report_json
 from ctlcache.signing import (
@@ -75,5 +74,4 @@ __all__ = [
     "tokenless_ctl_entries",
     "verify",
     "verify_with",
-    "write_atomically",
 ]

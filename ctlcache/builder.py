@@ -23,9 +23,9 @@ from ctlcache.entries import (
 from ctlcache.keys import key_element, load_certificate
 from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, verify
 from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag
-from proto.codec import text_to_bytes
 from proto.errors import LocalProtocolError
 from proto.roles import TrustRole, role_name
+from proto.text import text_to_bytes
 from proto.tlv import ELEMENT_OVERHEAD, Writer
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from certstore.index import unique_map_id
 from certstore.lookup import CertificateCache
+from certstore.serials import unique_map_id
 from ctlcache.look import Finding, State, look
 from proto.messages import DEFAULT_TIME_TO_LIVE
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from certstore.index import CacheEntry, CertificateIndex, normal_serial, unique_map_id
+from certstore.index import CacheEntry, CertificateIndex
 from certstore.names import name_key
+from certstore.serials import normal_serial, unique_map_id
 from proto.errors import LocalProtocolError
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from certstore.index import normal_serial
 from certstore.names import same_name
-from proto.codec import text_from_bytes
+from certstore.serials import normal_serial
 from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole
+from proto.text import text_from_bytes
 from proto.tlv import ELEMENT_OVERHEAD, Element, Reader
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from certstore.index import serial_text
+from certstore.serials import serial_text
 from ctlcache.model import CONTAINERS, PADDING
 from ctlcache.signing import Digest, Verification, verify
 from ctlcache.trustlist import HeaderTag, RecordTag, parse_trust_list
-from proto.codec import text_from_bytes
 from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole, function_text, role_name
+from proto.text import printable, text_from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,18 +103,6 @@ def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None 
     verification = verify(trust_list)
     lines += [*_list_lines(trust_list, kind), "", _verdict(verification, kind)]
     return Report("\n".join(lines), verification.ok)
-
-
-def printable(text: str) -> str:
-    """The text with control characters and undecodable bytes escaped (``\\x07``, ``\\xff``)."""
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate escape
-        return f"\\x{code - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode("ascii")
 
 
 # -- lines -------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.index import normal_serial
+from certstore.serials import normal_serial
 from ctlcache.keys import certificate_key, element_key
 from ctlcache.trustlist import TrustList, parse_trust_list, signed_bytes
 from proto.errors import RemoteProtocolError

@@ -3,17 +3,7 @@
 No I/O, no clock, no logging. `codec` has the wire protocol, `tlv` the elements that the trust lists share.
 """
 
-from proto.codec import (
-    HEADER_SIZE,
-    MAX_PAYLOAD,
-    MAX_REQUEST_PAYLOAD,
-    NEED_DATA,
-    Decoder,
-    NeedData,
-    encode,
-    encode_payload,
-    frame,
-)
+from proto.codec import MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
 from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
 from proto.messages import (
     DEFAULT_TIME_TO_LIVE,
@@ -29,6 +19,7 @@ from proto.messages import (
     Response,
     TrustStatus,
 )
+from proto.payload import HEADER_SIZE, encode_payload
 from proto.roles import TrustRole, function_text, role_name
 from proto.tlv import Element, Reader, Writer
 

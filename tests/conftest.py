@@ -3,7 +3,6 @@
 A test that needs a program of the system asks for the fixture `require_program`:
 
     if TYPE_CHECKING:
-        from tests.conftest import RequireProgram
 
     def test_openssl_agrees(require_program: RequireProgram) -> None:
         openssl = require_program("openssl")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.client import ServerTrust, TVSClient
-from tvs.config import Endpoint
+from tvs.client.connection import TVSClient
+from tvs.client.trust import ServerTrust
+from tvs.config.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

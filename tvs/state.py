@@ -14,21 +14,17 @@ switches both: a new key is on the disk, under its own name, before any certific
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
-import stat
 import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from certstore.store import CertificateStore, open_store
-from ctlcache.files import give_to_owner
+from certstore.opening import open_store
+from tvs.errors import StateError
+from tvs.identity import key_id, load_private_key
+from tvs.system.files import give_to_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,18 +33,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certstore.purposes import Purpose
-    from tvs.tls import PrivateKey
+    from certstore.store import CertificateStore
+    from tvs.tls.contexts import PrivateKey
 
-MAX_KEY_FILE = 64 * 1024
-"""Bytes of a key file that are read; an RSA-4096 key in PEM has about 3,300."""
 LOCK_PATIENCE = 5.0
 """Seconds that a command waits for another one; they take less than one, with an RSA-4096 key some."""
 LOCK_POLL = 0.05
 """Seconds between two attempts."""
-
-
-class StateError(Exception):
-    """The state directory is not there or not usable: a sentence that says what to do."""
 
 
 class StateDirectory:
@@ -164,31 +155,3 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def key_id(public_key: CertificatePublicKeyTypes) -> str:
-    """32 hex digits that name a key: the start of the SHA-256 of its SubjectPublicKeyInfo."""
-    info = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return hashlib.sha256(info).hexdigest()[:32]
-
-
-def load_private_key(path: Path) -> PrivateKey:
-    """A private key in PEM without a passphrase, RSA or EC. Raises `StateError`.
-
-    A key that others than its owner can read or change is refused: whoever had it could pose as the service.
-    """
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(MAX_KEY_FILE)
-    except OSError as error:
-        raise StateError(f"{path}: the private key cannot be read: {error.strerror}") from None
-    if mode & 0o077:
-        raise StateError(f"{path}: the private key is open to others (mode {mode:04o}); run: chmod 600 {path}")
-    try:
-        key = load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise StateError(f"{path}: is no PEM private key without a passphrase") from None
-    if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise StateError(f"{path}: is neither an RSA nor an EC key")
-    return key

@@ -15,7 +15,7 @@ import pytest
 from tests.running import services
 from tvs.cli.main import main
 from tvs.cluster import read_situation
-from tvs.provision import Plan, initialise
+from tvs.manage.provision import Plan, initialise
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

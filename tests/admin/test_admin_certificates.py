@@ -13,7 +13,8 @@ from certstore.purposes import Purpose
 from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
-from tvs.client import ServerTrust, TVSClient
+from tvs.client.connection import TVSClient
+from tvs.client.trust import ServerTrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable

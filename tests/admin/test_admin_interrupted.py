@@ -14,7 +14,7 @@ from certstore.purposes import Purpose
 from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
 from tests.running import PATIENCE
-from tvs.state import StateError
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.index import serial_text
 from certstore.purposes import Purpose
+from certstore.serials import serial_text
 from ctlcache.signing import Digest, verify
 from ctlcache.trustlist import RecordTag, parse_trust_list, signed_bytes
 from proto.roles import TrustRole
 from tests.admin.conftest import RESTART
 from tests.running import wait_until
-from tvs.client import ServerTrust, TVSClient
+from tvs.client.connection import TVSClient
+from tvs.client.trust import ServerTrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certstore.opening import open_store
 from certstore.purposes import find_purpose
-from certstore.store import open_store
 from tvs.identity import KeyType, make_key, self_signed
 
 if TYPE_CHECKING:

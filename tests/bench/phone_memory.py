@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli.main import main as tvs
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tests.bench.reference_python import READ_SIZE, answers, new_decoder, settin
 
 if TYPE_CHECKING:
     from proto.codec import Decoder
-    from tvs.verifier import TrustVerifier
+    from tvs.answers.verifier import TrustVerifier
 
 
 class Phone:

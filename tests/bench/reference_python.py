@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from certstore.cache import CertificateDBCache
-from certstore.store import open_store
+from certstore.opening import open_store
 from ctlcache.cache import CertificateCTLCache
 from proto.codec import MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.messages import REQUESTS
-from tvs.verifier import TrustVerifier
+from tvs.answers.verifier import TrustVerifier
 
 READ_SIZE = 16 * 1024
 """Bytes that are asked for at once."""

@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from certstore.certificate import Certificate
+from certstore.opening import open_store
 from certstore.purposes import Purpose
-from certstore.store import open_store
 from proto.codec import NEED_DATA, Decoder, encode
 from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.bench.client import BenchError, Exchange, write_exchanges

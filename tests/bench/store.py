@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from certstore.store import open_store
+from certstore.opening import open_store
 from tests.bench import machine, output, servers
 from tests.bench.client import BenchError, Load, Target
 from tests.bench.manycerts import UNIT, certificates, fill

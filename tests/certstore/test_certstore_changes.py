@@ -8,7 +8,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from certstore import CertificateStore, Changes, Purpose, open_store, sqlite_schema
+from certstore import CertificateStore, Changes, Purpose, open_store
+from certstore.sqlite import schema as sqlite_schema
 from tests.certstore.certificates import PUBLISHER, certificate
 
 ROOT = Path(__file__).parents[2]

@@ -213,7 +213,7 @@ def test_after_a_fork(store: CertificateStore) -> None:
 
 def test_a_locked_database(database: Path, store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that another program keeps waiting fails with a sentence; reading goes on, and so does writing later."""
-    monkeypatch.setattr("certstore.sqlite_database.BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr("certstore.sqlite.database.BUSY_TIMEOUT", 0.05)
     with closing(open_store(str(database))) as impatient, closing(sqlite3.connect(database)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="another program has held the database"):

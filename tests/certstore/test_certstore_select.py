@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Purpose, StoreError, sqlite_select
+from certstore import Purpose, StoreError
+from certstore.sqlite import select as sqlite_select
 from tests.certstore.certificates import PUBLISHER, certificate
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.index import normal_serial
+from certstore.serials import normal_serial
 from ctlcache.builder import ListEntry, build_trust_list
 from ctlcache.cache import CertificateCTLCache, Outcome
-from ctlcache.files import write_atomically
 from ctlcache.listindex import index_of
 from ctlcache.look import State
 from ctlcache.trustlist import (
@@ -26,6 +25,7 @@ from ctlcache.trustlist import (
 )
 from proto.roles import TrustRole
 from proto.tlv import Element
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

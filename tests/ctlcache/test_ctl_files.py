@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ctlcache.files import KEPT, read_snapshot, write_atomically
+from ctlcache.files import read_snapshot
 from ctlcache.trustlist import MAX_SIZE
+from tvs.system.files import KEPT, write_atomically
 
 
 def names(directory: Path) -> set[str]:

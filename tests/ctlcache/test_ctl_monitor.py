@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.cache import CertificateCTLCache
-from ctlcache.files import write_atomically
 from ctlcache.look import State
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

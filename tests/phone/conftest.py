@@ -19,9 +19,9 @@ from tests.guide import TOKEN_ISSUER
 from tests.running import PATIENCE, run_tvs, services, wait_until
 from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation, token_source
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
+from tvs.manage.provision import Plan, initialise
 from tvs.phone import SILENT, Phone, console_for, find_model
-from tvs.provision import Plan, initialise
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from certstore.purposes import Purpose
 from ctlcache.trustlist import Record, RecordTag, parse_trust_list
 from proto.tlv import Element
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone import (
     BootOutcome,
     DirectorySource,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone.configuration import MAX_CONFIGURATION, MAX_SERVERS, ConfigurationError, tvs_servers
 
 PUBLISHED = (

@@ -15,7 +15,7 @@ from ctlcache.builder import build_trust_list
 from ctlcache.entries import ClusterNode, tokenless_ctl_entries
 from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone import (
     BootOutcome,
     DirectorySource,

@@ -14,7 +14,7 @@ from cryptography.x509 import load_der_x509_certificate
 
 from certstore.purposes import Purpose
 from tests.running import wait_until
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone import DirectorySource, Refusal, Voucher
 from tvs.phone.phone import HOST_NOT_FOUND
 

@@ -15,7 +15,7 @@ from cryptography.x509 import load_der_x509_certificate
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from tests.running import wait_until
-from tvs.config import Endpoint
+from tvs.config.endpoint import Endpoint
 from tvs.phone import DirectorySource, ListKind, TVSUnavailable
 
 if TYPE_CHECKING:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.running import wait_until
-from tvs.phone.sources import DirectorySource, FetchError, FileSource, FileTooLarge, Unreachable, open_source
+from tvs.phone.files.directory import DirectorySource
+from tvs.phone.files.opening import open_source
+from tvs.phone.files.source import FetchError, FileSource, FileTooLarge, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -10,15 +10,15 @@ import pytest
 
 from certstore.purposes import Purpose
 from tests.phone.conftest import Cluster
+from tvs.manage.provision import Plan, initialise
 from tvs.phone import BootOutcome, DirectorySource, ListKind, Phone, Voucher, find_model
-from tvs.provision import Plan, initialise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.running import Running
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.phone import BootReport
 
     Serve = Callable[..., Running]

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from ctlcache.entries import ClusterNode
-from ctlcache.pkcs11 import TokenModule, TokenSigner
-from ctlcache.pkcs11_uri import TokenUri
+from ctlcache.pkcs11.module import TokenModule, TokenSigner
+from ctlcache.pkcs11.uri import TokenUri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

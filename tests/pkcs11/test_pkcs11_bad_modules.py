@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctlcache.pkcs11 import TokenModule
-from ctlcache.pkcs11_token import TokenError
-from ctlcache.pkcs11_uri import TokenUri
+from ctlcache.pkcs11.module import TokenModule
+from ctlcache.pkcs11.token import TokenError
+from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.signing import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctlcache.pkcs11 import TokenSigner
+    from ctlcache.pkcs11.module import TokenSigner
     from tests.pkcs11.conftest import Identity, SoftHsm
 
     SignerOf = Callable[..., TokenSigner]
@@ -76,7 +76,7 @@ def test_a_module_that_hangs(
 def test_a_module_that_hangs_with_nobody_watching(bad_module: BadModule) -> None:
     """The process ends itself when the one that started it is gone, so that none is left behind."""
     request = f'{{"do": "tokens", "module": "{bad_module("hang", function=C_INITIALIZE)}"}}\n'
-    command = [sys.executable, "-P", "-m", "ctlcache.pkcs11_process", "1"]
+    command = [sys.executable, "-P", "-m", "ctlcache.pkcs11.process", "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.write(request.encode())

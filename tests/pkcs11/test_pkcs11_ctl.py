@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctlcache.pkcs11_token import Token, TokenError
-from ctlcache.pkcs11_uri import TokenUri
+from ctlcache.pkcs11.token import Token, TokenError
+from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
 from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
-from tvs.provision import Plan, initialise
-from tvs.state import StateDirectory, StateError
+from tvs.errors import StateError
+from tvs.manage.provision import Plan, initialise
+from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.builder import build_trust_list, token_ctl_entries
-from ctlcache.pkcs11 import TokenModule
-from ctlcache.pkcs11_pin import PinFile
-from ctlcache.pkcs11_token import TokenError
-from ctlcache.pkcs11_uri import TokenUri
+from ctlcache.pkcs11.module import TokenModule
+from ctlcache.pkcs11.pin import PinFile
+from ctlcache.pkcs11.token import TokenError
+from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.signing import Digest, verify
 from ctlcache.tokens import held_tokens, token_record, with_tokens
 from ctlcache.trustlist import parse_trust_list, signed_bytes
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctlcache.entries import ClusterNode
-    from ctlcache.pkcs11 import TokenSigner
-    from ctlcache.pkcs11_token import Token
+    from ctlcache.pkcs11.module import TokenSigner
+    from ctlcache.pkcs11.token import Token
     from ctlcache.signing import KeyFileSigner
     from tests.conftest import RequireProgram
     from tests.pkcs11.conftest import Identity, SoftHsm, Spy

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctlcache.pkcs11_uri import TokenUri, TokenUriError
+from ctlcache.pkcs11.uri import TokenUri, TokenUriError
 
 TEXTS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
 

@@ -15,17 +15,18 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from proto.messages import TrustStatus
 from tests.running import PATIENCE, Running, wait_until
 from tests.service.conftest import made_state, scrape, serve, state, tvs
-from tvs.client import NoAnswer, ServerTrust, TVSClient
+from tvs.client.connection import TVSClient
+from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.identity import KeyType, key_pem, make_key, self_signed
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.state import StateDirectory
 
     Scrape = Callable[[Running], dict[str, float]]

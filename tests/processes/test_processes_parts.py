@@ -14,20 +14,21 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvs.acceptor import listen_together
-from tvs.board import SIZE, Board
-from tvs.config import Config, ConfigError, load_config
-from tvs.deadlines import Deadline, Deadlines
-from tvs.health import health, out_of_sync, readiness
-from tvs.log import whole_lines
-from tvs.restarts import GIVE_UP, STABLE, RestartPolicy
-from tvs.slots import Slots
+from tvs.config.loading import ConfigError, load_config
+from tvs.config.settings import Config
+from tvs.log.pipeline import whole_lines
+from tvs.process.restarts import GIVE_UP, STABLE, RestartPolicy
+from tvs.process.slots import Slots
+from tvs.server.deadlines import Deadline, Deadlines
+from tvs.status.health import health, out_of_sync, readiness
+from tvs.system.board import SIZE, Board
+from tvs.system.listening import listen_together
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tvs.channel import Channel
-    from tvs.slots import Slot
+    from tvs.process.slots import Slot
+    from tvs.system.channel import Channel
 
 
 # -- when workers are restarted ------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from tests.processes.conftest import children, rotate, under_load, until
 from tests.running import announced, wait_until
-from tvs.client import ServerTrust
+from tvs.client.trust import ServerTrust
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

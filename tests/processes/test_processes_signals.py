@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.processes.conftest import Probe, Serve
     from tests.running import Running
-    from tvs.client import TVSClient
+    from tvs.client.connection import TVSClient
     from tvs.state import StateDirectory
 
 LONG = ("--drain-timeout", "60", "--connection-timeout", "60", "--request-timeout", "60", "--handshake-timeout", "60")

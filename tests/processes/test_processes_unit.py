@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.processes.conftest import Load
-from tvs.client import ServerTrust
-from tvs.config import Endpoint
+from tvs.client.trust import ServerTrust
+from tvs.config.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from tests.conftest import RequireProgram

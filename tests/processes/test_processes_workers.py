@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from proto.messages import TrustStatus
 from tests.certstore.certificates import certificate
 from tests.processes.conftest import alive, children, rotate, under_load, until
 from tests.running import wait_until
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

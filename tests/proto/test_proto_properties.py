@@ -24,7 +24,7 @@ from proto import (
     TrustStatus,
     encode,
 )
-from proto.codec import text_from_bytes
+from proto.text import text_from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

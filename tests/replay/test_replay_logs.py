@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from proto.messages import MessageType, TrustStatus
 from tests.replay.conftest import DATA, requests_in, trusting
-from tvs.client import ServerTrust, TVSClient
-from tvs.replay.model import SourceError
-from tvs.replay.sources import read_log
+from tvs.client.connection import TVSClient
+from tvs.client.trust import ServerTrust
+from tvs.replay.questions.model import SourceError
+from tvs.replay.questions.sources import read_log
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     import subprocess
@@ -90,7 +91,7 @@ Unique MAP ID : 0A0BCN=ca;O=b
 
 def test_other_releases_spellings_and_midnight(tmp_path: Path) -> None:
     """Two spaces, another class name, refusals and verifications are read; a time after midnight is the next day's."""
-    log = tmp_path / "tvs.log"
+    log = tmp_path / "tvs.log.pipeline"
     log.write_text(VARIANTS)
     recording = read_log(log)
     questions = [recording.asked[ask.asked] for ask in recording.asks]

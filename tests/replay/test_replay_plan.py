@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tvs.replay.model import Asked, Phone, Question, Recording, RecordingBuilder
-from tvs.replay.plan import constant_rate, in_loop, recorded_times, storm
+from tvs.replay.questions.model import Asked, Phone, Question, Recording, RecordingBuilder
+from tvs.replay.run.schedule import constant_rate, in_loop, recorded_times, storm
 
 ASKED = Asked(Question(subject="CN=a", issuer="CN=a", serial=b"\x01"), None)
 

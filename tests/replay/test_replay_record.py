@@ -16,9 +16,9 @@ from certstore.purposes import Purpose
 from tests.replay.conftest import PATIENT, requests_in, trusting
 from tests.running import wait_until
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
-from tvs.replay.model import SourceError
-from tvs.replay.recording import read_recording
-from tvs.start import raise_descriptor_limit
+from tvs.replay.questions.model import SourceError
+from tvs.replay.questions.recording import read_recording
+from tvs.system.limits import raise_descriptor_limit
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from tests.replay.conftest import Cluster, Replayed
     from tests.running import Running
-    from tvs.config import Endpoint
-    from tvs.replay.model import Ask
+    from tvs.config.endpoint import Endpoint
+    from tvs.replay.questions.model import Ask
 
 MODELS = ("CP-8861", "CP-7975", "CP-8841", "CP-7841")
 
@@ -110,7 +110,7 @@ LINE = (
 
 def test_names_only_when_asked_for(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     """With --names the phones keep name and address; without, the model and a number are all that is left."""
-    log = tmp_path / "tvs.log"
+    log = tmp_path / "tvs.log.pipeline"
     log.write_text("".join(LINE.format(number) for number in range(1, 4)))
     record_all(command, log, tmp_path / "without.tvsr")
     record_all(command, log, tmp_path / "with.tvsr", "--names")
@@ -134,14 +134,14 @@ def test_from_standard_input(command: Callable[..., subprocess.CompletedProcess[
 
 def test_a_rotated_log_is_followed(background: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
     """Lines that were there before do not count; those of the file that takes the log's name do."""
-    log, out = tmp_path / "tvs.log", tmp_path / "rotated.tvsr"
+    log, out = tmp_path / "tvs.log.pipeline", tmp_path / "rotated.tvsr"
     log.write_text(LINE.format(1))
     process = background("replay", "record", "--log", log, "--out", out, "--queries", "2")
     wait_until(lambda: recorder_is_ready(out), "recording")
     with log.open("a") as file:
         file.write(LINE.format(2))
     wait_until(lambda: len(read_whole(out)) == 1, "the first query")
-    shutil.move(log, tmp_path / "tvs.log.1")
+    shutil.move(log, tmp_path / "tvs.log.pipeline.1")
     log.write_text(LINE.format(3))
     assert process.wait(60) == 0
     assert [ask.at for ask in read_whole(out)] == [0.0, 1.0]
@@ -160,7 +160,7 @@ def test_an_interrupted_recording_is_whole(
     background: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     """Ctrl-C ends the recording in order; even a kill leaves what was flushed, once a second."""
-    log, out = tmp_path / "tvs.log", tmp_path / "interrupted.tvsr"
+    log, out = tmp_path / "tvs.log.pipeline", tmp_path / "interrupted.tvsr"
     log.write_text("".join(LINE.format(number) for number in range(1, 6)))
     process = background("replay", "record", "--log", log, "--out", out, "--from-start")
     wait_until(lambda: len(read_whole(out)) == 5, "five queries on the disk")
@@ -198,7 +198,7 @@ def test_damaged_recordings(tmp_path: Path) -> None:
 
 def test_what_cannot_be_recorded(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
     """A recording is never written over another file, and a log that is not there is said."""
-    log = tmp_path / "tvs.log"
+    log = tmp_path / "tvs.log.pipeline"
     log.write_text(LINE.format(1))
     existing = tmp_path / "existing"
     existing.write_text("precious")

@@ -19,20 +19,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.cli.main import main
-from tvs.replay.axes import Unit, axis
-from tvs.replay.failures import Failure
-from tvs.replay.histograms import Histogram, merged
-from tvs.replay.live import LiveView
-from tvs.replay.model import Asked, Phone, Question, RecordingBuilder
-from tvs.replay.page import html_page
-from tvs.replay.picture import png
-from tvs.replay.plan import constant_rate
-from tvs.replay.result import Result, Row
-from tvs.replay.resultfile import read_result, to_json
-from tvs.replay.tally import Phase, Progress
-from tvs.replay.text import csv_text, table, verdict
-from tvs.replay.thresholds import Threshold
-from tvs.replay.timeline import Second, Timeline
+from tvs.replay.questions.model import Asked, Phone, Question, RecordingBuilder
+from tvs.replay.report.axes import Unit, axis
+from tvs.replay.report.page import html_page
+from tvs.replay.report.picture import png
+from tvs.replay.report.result import Result, Row
+from tvs.replay.report.resultfile import read_result, to_json
+from tvs.replay.report.text import csv_text, table, verdict
+from tvs.replay.report.thresholds import Threshold
+from tvs.replay.run.failures import Failure
+from tvs.replay.run.histograms import Histogram, merged
+from tvs.replay.run.live import LiveView
+from tvs.replay.run.schedule import constant_rate
+from tvs.replay.run.tally import Phase, Progress
+from tvs.replay.run.timeline import Second, Timeline
 from tvs.replay.units import duration_text, parse_duration, parse_rate
 
 if TYPE_CHECKING:

@@ -176,7 +176,7 @@ def test_a_server_that_nobody_vouches_for(cluster: Cluster, serve: Serve, replay
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     """The ITL of a cluster that has nothing to do with the first."""
-    from tvs.provision import Plan, initialise  # noqa: PLC0415 - only here
+    from tvs.manage.provision import Plan, initialise  # noqa: PLC0415 - only here
 
     return initialise(tmp_path / "other", Plan(name="other-pub", address="127.0.0.1")).itl_file
 

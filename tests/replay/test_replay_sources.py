@@ -16,9 +16,9 @@ from proto.messages import TrustStatus
 from tests.conftest import find_program
 from tests.replay.conftest import PATIENT, requests_in, trusting
 from tests.running import Running, wait_until
-from tvs.replay.capture import read_capture
-from tvs.replay.devices import imagined_fleet, parse_mix, read_devices
-from tvs.replay.model import SourceError, digest
+from tvs.replay.questions.capture import read_capture
+from tvs.replay.questions.devices import imagined_fleet, parse_mix, read_devices
+from tvs.replay.questions.model import SourceError, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

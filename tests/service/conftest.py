@@ -13,8 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.running import PATIENCE, Running, run_tvs, services
-from tvs.deadlines import TICK
-from tvs.provision import Plan, initialise
+from tvs.manage.provision import Plan, initialise
+from tvs.server.deadlines import TICK
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

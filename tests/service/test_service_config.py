@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.config import Config, ConfigError, Endpoint, default_state, load_config
-from tvs.tls import TLSProfile
+from tvs.config.endpoint import Endpoint
+from tvs.config.loading import ConfigError, default_state, load_config
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     import subprocess
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.running import Running
+    from tvs.config.settings import Config
     from tvs.state import StateDirectory
 
     Tvs = Callable[..., subprocess.CompletedProcess[str]]

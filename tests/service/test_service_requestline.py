@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.messages import CertVerificationRequest, MessageType, QueryCertRequest
-from tvs.log import MAX_LINE, LogFormat, form_of
-from tvs.requestline import MAX_DEVICE_NAME, RequestLine
-from tvs.verifier import Result, Source, Verdict
+from tvs.answers.verifier import Result, Source, Verdict
+from tvs.log.forms import MAX_LINE, LogFormat, form_of
+from tvs.server.requestline import MAX_DEVICE_NAME, RequestLine
 
 names = st.text(max_size=40)
 

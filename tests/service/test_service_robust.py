@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
-from ctlcache.files import write_atomically
 from proto.codec import Decoder, encode
 from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.running import PATIENCE, wait_until
-from tvs.tls import client_context
+from tvs.system.files import write_atomically
+from tvs.tls.contexts import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

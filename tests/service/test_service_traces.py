@@ -11,8 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from proto.messages import TrustStatus
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
+from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates
 from tvs.cli.common import (
     FAILED,
@@ -21,7 +22,6 @@ from tvs.cli.common import (
     store_of,
     unit_of,
 )
-from tvs.describe import certificate_fields, certificate_text
 from tvs.identity import MADE_HERE
 
 if TYPE_CHECKING:

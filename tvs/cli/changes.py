@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctlcache.signing import Digest
-from tvs.administration import CURRENT, Outlook, carry_out
 from tvs.cli.common import USAGE, CommandError, confirm, state_of, state_option
+from tvs.manage.procedure import CURRENT, Outlook, carry_out
 from tvs.plan import PhoneKind, Severity, parse_kinds
-from tvs.tls import TLSProfile
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     import argparse
 
-    from tvs.administration import Propose
     from tvs.cluster import Change
+    from tvs.manage.procedure import Propose
     from tvs.plan import Plan
 
 DIGESTS = {"sha1": Digest.SHA1, "sha256": Digest.SHA256, "sha512": Digest.SHA512}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from certstore.purposes import Purpose, find_purpose
-from tvs.config import default_state
+from tvs.config.loading import default_state
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.administration import plan_only
 from tvs.cli.changes import digest_of, digest_option, outlook_of, outlook_options
 from tvs.cli.common import (
     FAILED,
@@ -18,8 +17,9 @@ from tvs.cli.common import (
     state_of,
     state_option,
 )
+from tvs.manage.planned import propose_planned
+from tvs.manage.procedure import plan_only
 from tvs.plan import plan_json, plan_text
-from tvs.plan.changes import propose_planned
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
 from tvs.identity import KeyType
-from tvs.provision import Plan, initialise
+from tvs.manage.provision import Plan, initialise
 
 if TYPE_CHECKING:
     import argparse

@@ -15,9 +15,8 @@ from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
-from tvs.config import ConfigError
-from tvs.start import StartError
-from tvs.state import StateError
+from tvs.config.loading import ConfigError
+from tvs.errors import StartError, StateError
 
 if TYPE_CHECKING:
     import argparse

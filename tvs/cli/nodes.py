@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from certstore.purposes import Purpose
 from certstore.store import Node
-from tvs.administration import phone_kinds, set_phone_kinds
 from tvs.cli.changes import STATUSES, ask, change_options, make_change
 from tvs.cli.common import (
     OK,
@@ -23,9 +22,10 @@ from tvs.cli.common import (
     state_option,
     store_of,
 )
+from tvs.cli.tables import table
 from tvs.cluster import propose_no_node, propose_node
+from tvs.manage.procedure import phone_kinds, set_phone_kinds
 from tvs.plan import PhoneKind, parse_kinds
-from tvs.tables import table
 
 if TYPE_CHECKING:
     import argparse

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from tvs.administration import make_request
 from tvs.cli.changes import STATUSES, ask, change_options, make_change
 from tvs.cli.common import OK, CommandError, handled_by, say, state_of, state_option, unit_of
 from tvs.cluster import propose_import, propose_regeneration
-from tvs.identity import MADE_HERE, KeyType
-from tvs.state import load_private_key
+from tvs.identity import MADE_HERE, KeyType, load_private_key
+from tvs.manage.procedure import make_request
 
 if TYPE_CHECKING:
     import argparse

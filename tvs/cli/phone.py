@@ -21,21 +21,22 @@ from tvs.cli.common import (
     say_json,
 )
 from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
-from tvs.config import DEFAULT_PORT, Endpoint
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.phone.configuration import MAX_CONFIGURATION, MAX_SERVERS, ConfigurationError, tvs_servers
 from tvs.phone.console import console_for
+from tvs.phone.files.opening import open_source
+from tvs.phone.files.source import FetchError
 from tvs.phone.flash import FlashDirectory, FlashError, lock_flash
 from tvs.phone.models import find_model
 from tvs.phone.phone import DEFAULT_TIMEOUT, Phone
-from tvs.phone.sources import FetchError, open_source
 from tvs.phone.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tvs.cli.common import Commands
+    from tvs.phone.files.source import FileSource
     from tvs.phone.reports import BootReport
-    from tvs.phone.sources import FileSource
 
 HTTPS_PORT = 443
 _DESCRIPTION = "Emulates an IP phone's side of trust: its lists, its TVS client, its secure services."

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate, CertificateError, read_certificate_file
-from ctlcache.signing import verify_with
-from ctlcache.trustlist import MAX_SIZE, TrustList, parse_trust_list
-from proto.errors import LocalProtocolError, RemoteProtocolError
+from proto.errors import LocalProtocolError
 from proto.messages import QueryCertResponse, Response, TrustStatus
 from proto.roles import TrustRole, role_name
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
-from tvs.client import DEFAULT_TIMEOUT, NoAnswer, ServerTrust, TVSClient
-from tvs.config import DEFAULT_PORT, Endpoint
-from tvs.log import printable
+from tvs.client.connection import DEFAULT_TIMEOUT, TVSClient
+from tvs.client.question import Question, QuestionError, certificate_question, signer_question, signs
+from tvs.client.trust import NoAnswer, ServerTrust
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.log.forms import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -36,17 +34,6 @@ examples:
 
 exit statuses: 0 trusted, 1 not trusted, 2 wrong usage, 3 no answer.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """What is asked: an identity, or with `certificate` whether exactly that one is trusted."""
-
-    subject: str
-    issuer: str
-    serial: bytes
-    certificate: bytes | None = None
-    trust_list: TrustList | None = None
 
 
 def add_commands(commands: Commands) -> None:
@@ -102,7 +89,7 @@ def _query(arguments: argparse.Namespace) -> int:
     return _report(question, answer, as_json=arguments.json)
 
 
-async def _ask(server: Endpoint, trust: ServerTrust, question: _Question, arguments: argparse.Namespace) -> Response:
+async def _ask(server: Endpoint, trust: ServerTrust, question: Question, arguments: argparse.Namespace) -> Response:
     async with TVSClient(server, trust, timeout=arguments.timeout) as client:
         if question.certificate is not None:
             return await client.verify(device=arguments.device, certificate=question.certificate)
@@ -114,7 +101,7 @@ async def _ask(server: Endpoint, trust: ServerTrust, question: _Question, argume
 # -- the question ----------------------------------------------------------------------------------------------------
 
 
-def _question(arguments: argparse.Namespace) -> _Question:
+def _question(arguments: argparse.Namespace) -> Question:
     names = [arguments.subject, arguments.issuer, arguments.serial]
     ways = [
         arguments.ctl is not None,
@@ -125,41 +112,16 @@ def _question(arguments: argparse.Namespace) -> _Question:
         raise CommandError("say what to ask for: --ctl, --certificate, or --subject with --issuer and --serial", USAGE)
     if arguments.verify and arguments.certificate is None:
         raise CommandError("--verify goes with --certificate", USAGE)
-    if arguments.ctl is not None:
-        return _signer_question(arguments.ctl)
-    if arguments.certificate is not None:
-        return _certificate_question(arguments.certificate, verify=arguments.verify)
+    try:
+        if arguments.ctl is not None:
+            return signer_question(arguments.ctl)
+        if arguments.certificate is not None:
+            return certificate_question(arguments.certificate, verify=arguments.verify)
+    except QuestionError as error:
+        raise CommandError(str(error), USAGE) from None
     if None in names:
         raise CommandError("--subject, --issuer and --serial go together", USAGE)
-    return _Question(subject=names[0], issuer=names[1], serial=_serial(names[2]))
-
-
-def _signer_question(path: Path) -> _Question:
-    """The three fields are the list's own header fields, as a phone copies them."""
-    try:
-        with path.open("rb") as file:
-            trust_list = parse_trust_list(file.read(MAX_SIZE + 1))
-    except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror}", USAGE) from None
-    except RemoteProtocolError as error:
-        raise CommandError(f"{path}: is a damaged trust list: {error}", USAGE) from None
-    header = trust_list.header
-    return _Question(
-        subject=header.signer_name, issuer=header.ca_name, serial=header.serial_number, trust_list=trust_list
-    )
-
-
-def _certificate_question(path: Path, *, verify: bool) -> _Question:
-    try:
-        certificate = Certificate.from_der(read_certificate_file(path)[0])
-    except CertificateError as error:
-        raise CommandError(str(error), USAGE) from None
-    return _Question(
-        subject=certificate.subject_name,
-        issuer=certificate.issuer_name,
-        serial=certificate.serial_number,
-        certificate=certificate.der if verify else None,
-    )
+    return Question(subject=names[0], issuer=names[1], serial=_serial(names[2]))
 
 
 def _serial(text: str) -> bytes:
@@ -173,10 +135,10 @@ def _serial(text: str) -> bytes:
 # -- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _report(question: _Question, answer: Response, *, as_json: bool) -> int:
+def _report(question: Question, answer: Response, *, as_json: bool) -> int:
     trusted = answer.status is TrustStatus.TRUSTED
     certificates = answer.certificates if isinstance(answer, QueryCertResponse) else ()
-    signed = _signs(question, certificates)
+    signed = signs(question, certificates)
     if as_json:
         say_json(_as_json(question, answer, certificates, signed))
     else:
@@ -184,15 +146,8 @@ def _report(question: _Question, answer: Response, *, as_json: bool) -> int:
     return OK if trusted and signed is not False else FAILED
 
 
-def _signs(question: _Question, certificates: tuple[bytes, ...]) -> bool | None:
-    """Whether a certificate of the answer verifies the list that was asked about; None where none was."""
-    if question.trust_list is None or not certificates:
-        return None
-    return any(verify_with(question.trust_list, certificate).ok for certificate in certificates)
-
-
 def _as_json(
-    question: _Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None
+    question: Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None
 ) -> dict[str, object]:
     return {
         "trusted": answer.status is TrustStatus.TRUSTED,
@@ -206,7 +161,7 @@ def _as_json(
     }
 
 
-def _say_answer(question: _Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None) -> None:
+def _say_answer(question: Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None) -> None:
     trusted = answer.status is TrustStatus.TRUSTED
     say("Trusted" if trusted else "Not trusted")
     say(f"  Subject       {printable(question.subject)}")

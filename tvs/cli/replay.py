@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
-from ctlcache.files import write_atomically
 from tvs.cli.common import (
     FAILED,
     INTERRUPTED,
@@ -35,38 +34,41 @@ from tvs.cli.replay_options import (
     server_options,
     source_options,
 )
-from tvs.client import NoAnswer
-from tvs.config import DEFAULT_PORT, Endpoint, default_state
-from tvs.log import is_terminal
-from tvs.replay import compare
-from tvs.replay.devices import parse_mix
-from tvs.replay.expect import KnownCertificates
-from tvs.replay.follow import LogFollower, Recorder, record
-from tvs.replay.histograms import MissingPackage, require_hdrhistogram
-from tvs.replay.live import LiveView
-from tvs.replay.model import SourceError
-from tvs.replay.page import html_page
-from tvs.replay.picture import png, require_matplotlib
-from tvs.replay.prepare import DEFAULT_PHONES, ModeSettings, SourceSettings, first_look, known_to, load, schedule
-from tvs.replay.process import GeneratorError, Run
-from tvs.replay.recording import RecordingWriter
-from tvs.replay.result import result_of
-from tvs.replay.resultfile import read_result, to_json
-from tvs.replay.setup import Setup, default_sources, parse_sources, resolve
-from tvs.replay.text import csv_text, table, verdict
-from tvs.replay.thresholds import Threshold
+from tvs.client.trust import NoAnswer
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.config.loading import default_state
+from tvs.errors import StateError
+from tvs.log.target import is_terminal
+from tvs.replay.questions.devices import parse_mix
+from tvs.replay.questions.expect import KnownCertificates
+from tvs.replay.questions.follow import LogFollower, Recorder, record
+from tvs.replay.questions.model import SourceError
+from tvs.replay.questions.recording import RecordingWriter
+from tvs.replay.report import compare
+from tvs.replay.report.page import html_page
+from tvs.replay.report.picture import png, require_matplotlib
+from tvs.replay.report.result import result_of
+from tvs.replay.report.resultfile import read_result, to_json
+from tvs.replay.report.text import csv_text, table, verdict
+from tvs.replay.report.thresholds import Threshold
+from tvs.replay.run.histograms import MissingPackage, require_hdrhistogram
+from tvs.replay.run.live import LiveView
+from tvs.replay.run.prepare import DEFAULT_PHONES, ModeSettings, SourceSettings, first_look, known_to, load, schedule
+from tvs.replay.run.process import GeneratorError, Run
+from tvs.replay.run.setup import Setup, default_sources, parse_sources, resolve
 from tvs.replay.units import parse_duration
-from tvs.state import StateDirectory, StateError
-from tvs.tls import TLSProfile
+from tvs.state import StateDirectory
+from tvs.system.files import write_atomically
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from tvs.cli.common import Commands
-    from tvs.replay.model import Recording
-    from tvs.replay.plan import Plan
-    from tvs.replay.result import Result
+    from tvs.replay.questions.model import Recording
+    from tvs.replay.report.result import Result
+    from tvs.replay.run.schedule import Plan
 
 THRESHOLD = 99
 """Exit status of a run that a --fail-if expression fails."""

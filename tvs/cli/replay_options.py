@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from tvs.config import DEFAULT_PORT
+from tvs.config.endpoint import DEFAULT_PORT
 from tvs.replay.units import parse_duration, parse_rate
-from tvs.tls import TLSProfile
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

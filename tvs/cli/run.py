@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_option, store_of
-from tvs.tables import table
+from tvs.cli.tables import table
 
 if TYPE_CHECKING:
     import argparse

@@ -6,17 +6,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvs.checks import examine
 from tvs.cli.common import OK, handled_by, say
-from tvs.config import SETTINGS, ConfigError, default_state, load_config, setting_help
+from tvs.config.loading import ConfigError, default_state, load_config
+from tvs.config.settings import SETTINGS, setting_help
+from tvs.process.checks import examine
+from tvs.process.supervisor import Supervisor
 from tvs.state import StateDirectory
-from tvs.supervisor import Supervisor
 
 if TYPE_CHECKING:
     import argparse
 
     from tvs.cli.common import Commands
-    from tvs.config import Config, Endpoint
+    from tvs.config.endpoint import Endpoint
+    from tvs.config.settings import Config
 
 _EPILOG = """\
 Settings also come from a TOML file (--config FILE, else tvs.toml in the state directory: keys are the options'

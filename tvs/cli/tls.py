@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from OpenSSL import SSL
 
 from tvs.cli.common import OK, handled_by, json_option, say, say_json
-from tvs.tls import PROFILES, TLSProfile, accepted_suites
+from tvs.tls.contexts import accepted_suites
+from tvs.tls.profiles import PROFILES, TLSProfile
 
 if TYPE_CHECKING:
     import argparse

@@ -8,9 +8,9 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ctlcache.pkcs11 import DEFAULT_MODULE, TIME_LIMIT, TokenModule
-from ctlcache.pkcs11_pin import PinFile
-from ctlcache.pkcs11_uri import TokenUri
+from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
+from ctlcache.pkcs11.pin import PinFile
+from ctlcache.pkcs11.uri import TokenUri
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-    from ctlcache.pkcs11_token import Token
+    from ctlcache.pkcs11.token import Token
     from tvs.cli.common import Commands
     from tvs.cluster.proposals import MakeCtlSource
 

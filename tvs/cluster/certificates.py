@@ -15,6 +15,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import build_ctl, tokenless_source
 from tvs.cluster.proposals import with_itl
+from tvs.errors import StateError
 from tvs.identity import (
     CA_SIGNED,
     LIST_SIGNERS,
@@ -27,13 +28,12 @@ from tvs.identity import (
     successor_subject,
     validity_of,
 )
-from tvs.state import StateError
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
 
 def propose_regeneration(

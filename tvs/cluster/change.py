@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ctlcache.files import StagedFile, keep_previous, remove_left_over
 from ctlcache.signing import verify
 from tvs.cluster.keys import unused_keys, write_keys
-from tvs.state import StateError
+from tvs.errors import StateError
+from tvs.system.files import StagedFile, keep_previous, remove_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

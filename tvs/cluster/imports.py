@@ -11,8 +11,8 @@ from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from ctlcache.signing import MODULUS_BITS
 from tvs.cluster.certificates import NewCertificate, check_unit, own_change, trust_unit
+from tvs.errors import StateError
 from tvs.identity import CA_SIGNED, LIST_SIGNERS, SELF_SIGNED
-from tvs.state import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tvs.cluster.change import Change
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
 OF_NODES = (Purpose.CallManager, Purpose.TVS)
 """Units in which each node has a certificate of its own; the others are the publisher's."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from certstore.purposes import Purpose
-from ctlcache.files import write_atomically
 from ctlcache.signing import KeySigner
-from tvs.identity import MADE_HERE, key_pem
-from tvs.state import StateError, key_id
+from tvs.errors import StateError
+from tvs.identity import MADE_HERE, key_id, key_pem
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
 KEY_MODE = 0o600
 

@@ -13,7 +13,7 @@ from ctlcache.trustlist import parse_trust_list
 from proto.errors import LocalProtocolError, RemoteProtocolError
 from proto.roles import TrustRole
 from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
-from tvs.state import StateError
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

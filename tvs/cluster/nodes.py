@@ -9,7 +9,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.imports import check_own
 from tvs.cluster.keys import list_signer
 from tvs.cluster.proposals import with_itl
-from tvs.state import StateError
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore, Node

@@ -13,7 +13,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import CtlSource, build_ctl, build_itl, recovery_source, tokenless_source
 from tvs.cluster.situation import CTL_NAME, ITL_NAME, LIST_DIGEST, SECURITY_MODE
-from tvs.state import StateError
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

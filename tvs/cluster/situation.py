@@ -14,9 +14,9 @@ from certstore.store import StoreEntry
 from ctlcache.entries import ClusterNode
 from ctlcache.files import read_snapshot
 from ctlcache.signing import Digest
-from tvs.config import load_config
-from tvs.state import StateError
-from tvs.tls import TLSProfile
+from tvs.config.loading import load_config
+from tvs.errors import StateError
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

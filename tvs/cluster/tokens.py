@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ctlcache.pkcs11 import DEFAULT_MODULE, TIME_LIMIT, TokenModule
-from ctlcache.pkcs11_pin import PinFile
+from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
+from ctlcache.pkcs11.pin import PinFile
 from ctlcache.tokens import held_tokens, with_tokens
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole
 from tvs.cluster.lists import check_tokens, token_source
 from tvs.cluster.situation import CTL_NAME
-from tvs.state import StateError
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ctlcache.entries import ListEntry
-    from ctlcache.pkcs11 import AskPin
-    from ctlcache.pkcs11_token import Token, TokenCertificate
-    from ctlcache.pkcs11_uri import TokenUri
+    from ctlcache.pkcs11.module import AskPin
+    from ctlcache.pkcs11.token import Token, TokenCertificate
+    from ctlcache.pkcs11.uri import TokenUri
     from tvs.cluster.lists import CtlSource
     from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation

@@ -1,12 +1,14 @@
 """The phone's side: an emulator that boots, asks TVS, and installs trust lists as real phones do."""
 
 from tvs.phone.console import SILENT, Console, console_for
+from tvs.phone.files.directory import DirectorySource
+from tvs.phone.files.opening import open_source
+from tvs.phone.files.source import FetchError, FileSource
 from tvs.phone.flash import Flash, FlashDirectory, FlashError
 from tvs.phone.models import MODELS, PhoneModel, Series, find_model, parse_mac
 from tvs.phone.phone import Phone
 from tvs.phone.proxy import TVSProxy, TVSUnavailable
 from tvs.phone.reports import BootOutcome, BootReport, HTTPSReport, ListOutcome, ListReport
-from tvs.phone.sources import DirectorySource, FetchError, FileSource, open_source
 from tvs.phone.trust import ListKind, Refusal, Refused, Voucher
 
 __all__ = [

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 from ctlcache.trustlist import PHONE_LIMIT
 from proto.errors import LocalProtocolError
 from tvs.phone.configuration import MAX_CONFIGURATION, ConfigurationError, tvs_servers
+from tvs.phone.files.source import FetchError, FileTooLarge, Unreachable
 from tvs.phone.proxy import TVSUnavailable
 from tvs.phone.reports import BootReport, ListOutcome, ListReport, Vouched
-from tvs.phone.sources import FetchError, FileTooLarge, Unreachable
 from tvs.phone.trust import ListKind, Refusal, Refused, Voucher, check_answer, inspect, verified, vouches
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList
+    from tvs.phone.files.source import FileSource
     from tvs.phone.phone import Phone
-    from tvs.phone.sources import FileSource
 
 UPDATED = "Trust List updated"
 UPDATE_FAILED = "Trust List update failed"

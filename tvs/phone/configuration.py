@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from tvs.config import DEFAULT_PORT, Endpoint
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

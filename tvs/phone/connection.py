@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from proto.messages import MessageType, TrustStatus
-from tvs.client import NoAnswer, ServerTrust, TVSClient, UntrustedServer
-from tvs.tlsconnection import TLSError, TLSFailure
+from tvs.client.connection import TVSClient
+from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
+from tvs.tls.connection import TLSError, TLSFailure
 
 if TYPE_CHECKING:
     import socket
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from OpenSSL import SSL
 
     from proto.messages import CertVerificationResponse, QueryCertResponse, Response
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.phone.console import Console
 
 

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from proto.messages import MessageType
-from tvs.log import printable
+from tvs.log.forms import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.phone.models import PhoneModel
 
 FLUSH_SIZE = 3708

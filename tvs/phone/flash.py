@@ -17,18 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from ctlcache.files import write_atomically
 from ctlcache.trustlist import PHONE_LIMIT
-from tvs.config import Endpoint
-from tvs.phone.answers import AnswerCache, CachedAnswer
+from tvs.config.endpoint import Endpoint
+from tvs.errors import StateError
+from tvs.identity import load_private_key
+from tvs.phone.cache import AnswerCache, CachedAnswer
 from tvs.phone.trust import ListKind
-from tvs.state import StateError, load_private_key
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
     LSC = tuple[x509.Certificate, PrivateKey]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from OpenSSL import SSL
 
 from ctlcache.signing import Digest
-from tvs.tls import client_context
+from tvs.tls.contexts import client_context
 
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from tvs.tls import PrivateKey
+    from tvs.tls.contexts import PrivateKey
 
 
 class Series(StrEnum):

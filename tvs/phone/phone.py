@@ -10,13 +10,13 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from tvs.phone.answers import AnswerCache
 from tvs.phone.boot import Boot
+from tvs.phone.cache import AnswerCache
 from tvs.phone.console import SILENT, Console
 from tvs.phone.flash import Flash
+from tvs.phone.https import connect_service
 from tvs.phone.models import parse_mac, tls_context
 from tvs.phone.proxy import ProxySettings, TVSProxy
-from tvs.phone.service import connect_service
 from tvs.phone.trust import ListKind, Refusal, Refused, tvs_certificates
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from OpenSSL import SSL
 
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
+    from tvs.phone.files.source import FileSource
     from tvs.phone.models import PhoneModel
     from tvs.phone.reports import BootReport, HTTPSReport
-    from tvs.phone.sources import FileSource
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds that each step with a TVS server may take before the next server is tried; phones' own is not published."""

@@ -18,8 +18,8 @@ from proto.messages import (
     QueryCertResponse,
     TrustStatus,
 )
-from tvs.client import NoAnswer, ServerTrust, UntrustedServer
-from tvs.phone.answers import AnswerCache, CachedAnswer
+from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
+from tvs.phone.cache import AnswerCache, CachedAnswer
 from tvs.phone.connection import PhoneConnection
 from tvs.phone.trust import signer_among
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from OpenSSL import SSL
 
     from certstore.certificate import Certificate
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.phone.console import Console
 
     _Answer = TypeVar("_Answer", CertVerificationResponse, QueryCertResponse)

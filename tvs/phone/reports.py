@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from tvs.config import Endpoint
+    from tvs.config.endpoint import Endpoint
     from tvs.phone.trust import ListKind, Refusal, Refused, Voucher
 
 

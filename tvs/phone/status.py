@@ -10,8 +10,8 @@ from certstore.names import name_text
 from tvs.phone.trust import ListKind, verified
 
 if TYPE_CHECKING:
-    from tvs.config import Endpoint
-    from tvs.phone.answers import CachedAnswer
+    from tvs.config.endpoint import Endpoint
+    from tvs.phone.cache import CachedAnswer
     from tvs.phone.models import Checksum
     from tvs.phone.phone import Phone
 

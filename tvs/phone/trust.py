@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.index import normal_serial
 from certstore.names import same_name
+from certstore.serials import normal_serial
 from ctlcache.keys import certificate_key, element_key
 from ctlcache.signing import Digest, Reason, Verification, verify, verify_with
 from ctlcache.trustlist import PHONE_LIMIT

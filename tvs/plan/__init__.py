@@ -1,14 +1,13 @@
 """What phones will do when something of the cluster changes, before it does.
 
-    plan = plan_change(held_from_files(paths), before, after, now)
+    plan = plan_change(held, before, after, now)
     plan.safe, plan.findings, plan.outcomes
 
-Pure functions over values; `tvs.cluster` makes situations and changes.
+Pure functions over values; `tvs.cluster` makes situations and changes, `tvs.manage.held` the lists that phones hold.
 """
 
 from tvs.plan.boot import BootOutcome, Decision, ListOutcome, boot
 from tvs.plan.engine import plan_change
-from tvs.plan.held import held_from_files, held_now, held_recently
 from tvs.plan.model import Code, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, Held, PhoneKind, parse_kinds
 from tvs.plan.text import plan_json, plan_text
@@ -27,9 +26,6 @@ __all__ = [
     "Plan",
     "Severity",
     "boot",
-    "held_from_files",
-    "held_now",
-    "held_recently",
     "parse_kinds",
     "plan_change",
     "plan_json",

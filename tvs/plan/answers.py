@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.index import CacheEntry, CertificateIndex, normal_serial, serial_text
+from certstore.index import CacheEntry, CertificateIndex
 from certstore.lookup import CertificateCache
+from certstore.serials import normal_serial, serial_text
 from ctlcache.listindex import index_of
 from ctlcache.signing import verify
 from proto.errors import LocalProtocolError
 from proto.messages import DEFAULT_TIME_TO_LIVE, QueryCertRequest
-from tvs.verifier import Result, Source, TrustVerifier
+from tvs.answers.verifier import Result, Source, TrustVerifier
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import Header

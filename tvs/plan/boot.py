@@ -16,7 +16,7 @@ from ctlcache.keys import load_certificate
 from proto.roles import role_name
 from tvs.phone.trust import ListKind, Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
 from tvs.plan.answers import tvs_answer
-from tvs.tls import PROFILES, TLSProfile
+from tvs.tls.profiles import PROFILES, TLSProfile
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList

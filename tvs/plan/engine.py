@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certstore.index import serial_text
+from certstore.serials import serial_text
 from ctlcache.signing import Digest
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.plan import findings as found

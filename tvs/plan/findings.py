@@ -16,7 +16,7 @@ from tvs.plan.answers import tvs_answer
 from tvs.plan.causes import WAYS_OUT
 from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.phones import PhoneKind
-from tvs.tls import PROFILES, TLSProfile
+from tvs.tls.profiles import PROFILES, TLSProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
-from certstore.index import serial_text
+from certstore.serials import serial_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

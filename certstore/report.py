@@ -1,0 +1,109 @@
+"""A certificate's fields as the original's certificate page shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from certstore.certificate import Certificate
+from certstore.names import parse_name
+from certstore.serials import serial_text
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+KEY_DIGITS = 84
+"""Hex digits of a key in one line."""
+_ALGORITHMS = {
+    "1.2.840.113549.1.1.4": "MD5withRSA",
+    "1.2.840.113549.1.1.5": "SHA1withRSA",
+    "1.2.840.113549.1.1.11": "SHA256withRSA",
+    "1.2.840.113549.1.1.12": "SHA384withRSA",
+    "1.2.840.113549.1.1.13": "SHA512withRSA",
+    "1.2.840.10045.4.3.2": "SHA256withECDSA",
+    "1.2.840.10045.4.3.3": "SHA384withECDSA",
+    "1.2.840.10045.4.3.4": "SHA512withECDSA",
+}
+"""The page's (Java's) names of signature algorithms by OID (RFC 3279, RFC 4055, RFC 5758)."""
+_NAME_ORDER = ("L", "ST", "CN", "OU", "O", "C")
+"""The order in which the page prints the parts of a name."""
+
+
+def certificate_fields(der: bytes) -> dict[str, object]:
+    """The page's fields: numbers and texts, for JSON too. `der` was readable before (`Certificate.from_der`)."""
+    certificate = Certificate.from_der(der)
+    loaded = x509.load_der_x509_certificate(der)
+    extensions = _extension_count(loaded)
+    oid = loaded.signature_algorithm_oid.dotted_string
+    kind, value = _key(loaded)
+    return {
+        "version": f"V{loaded.version.value + 1}",
+        "serial_number": serial_text(certificate.serial_number),
+        "signature_algorithm": f"{_ALGORITHMS.get(oid, 'Unknown')} ({oid})",
+        "issuer_name": _page_name(certificate.issuer_name),
+        "valid_from": certificate.not_before.isoformat(),
+        "valid_to": certificate.not_after.isoformat(),
+        "subject_name": _page_name(certificate.subject_name),
+        "key": kind,
+        "key_value": value,
+        "extensions": extensions,
+    }
+
+
+def certificate_text(der: bytes) -> str:
+    """The page's text."""
+    fields = certificate_fields(der)
+    value = str(fields["key_value"])
+    lines = [value[start : start + KEY_DIGITS] for start in range(0, len(value), KEY_DIGITS)]
+    return "\n".join(
+        [
+            "[",
+            f"Version: {fields['version']}",
+            f"Serial Number: {fields['serial_number']}",
+            f"SignatureAlgorithm: {fields['signature_algorithm']}",
+            f"Issuer Name: {fields['issuer_name']}",
+            f"Validity From: {_local_time(str(fields['valid_from']))}",
+            f"To: {_local_time(str(fields['valid_to']))}",
+            f"Subject Name: {fields['subject_name']}",
+            f"Key: {fields['key']}",
+            "Key value:",
+            *lines,
+            f"Extensions: {fields['extensions']} present",
+            "]",
+        ]
+    )
+
+
+def _page_name(text: str) -> str:
+    parts = parse_name(text)
+    rank = {kind: place for place, kind in enumerate(_NAME_ORDER)}
+    ordered = sorted(parts, key=lambda part: rank.get(part[0], len(rank)))
+    return ", ".join(f"{kind}={value}" for kind, value in ordered)
+
+
+def _local_time(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime("%a %b %d %H:%M:%S %Z %Y")
+
+
+def _extension_count(certificate: x509.Certificate) -> int | str:
+    try:
+        return len(certificate.extensions)
+    except ValueError:  # duplicate or unreadable ones
+        return "unreadable extensions"
+
+
+def _key(certificate: x509.Certificate) -> tuple[str, str]:
+    try:
+        key: PublicKeyTypes = certificate.public_key()
+    except Exception:  # noqa: BLE001 - whatever a foreign key is, the page shows the rest
+        return f"unknown ({certificate.public_key_algorithm_oid.dotted_string})", ""
+    if isinstance(key, rsa.RSAPublicKey):
+        return "RSA (1.2.840.113549.1.1.1)", key.public_bytes(Encoding.DER, PublicFormat.PKCS1).hex()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        point = key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex()
+        return f"EC {key.curve.name} (1.2.840.10045.2.1)", point
+    return type(key).__name__, key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo).hex()

@@ -1,0 +1,249 @@
+"""The connection to an SQLite database: how its file is made, opened, shared and noticed to change."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from certstore.sqlite.schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
+from certstore.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ADVICE = {
+    sqlite3.SQLITE_BUSY: f"another program has held the database for {BUSY_TIMEOUT:.0f} s; try again",
+    sqlite3.SQLITE_LOCKED: "another program holds the database; try again",
+    sqlite3.SQLITE_READONLY: "it cannot be written; check the owner and mode of the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the owner and mode of the file and its directory",
+    sqlite3.SQLITE_PERM: "it cannot be opened; check the owner and mode of the file and its directory",
+    sqlite3.SQLITE_FULL: "the disk is full; nothing was changed",
+    sqlite3.SQLITE_IOERR: "the disk reports an error",
+    sqlite3.SQLITE_CORRUPT: "the database is damaged; restore a backup",
+    sqlite3.SQLITE_NOTADB: "not an SQLite database; name another file or restore a backup",
+}
+
+
+class Database:
+    """One database file. A connection that failed is given up; the next access opens a new one.
+
+    Threads share one connection under a lock. Long reads (`reader`) have their own, so that nobody waits for
+    them.
+    """
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        """Opens the file. Raises `StoreUnavailable`."""
+        self.path = path
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._depth = 0
+        self._closed = False
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._seen: tuple[int, int] | None = None
+        if create:
+            _create_file(path)
+        try:
+            with self._lock, self._errors():
+                connection = self._open(create=create)
+                self._seen = _version(connection)
+        except BaseException:
+            self._give_up()
+            raise
+
+    # -- opening and closing
+
+    def _open(self, *, create: bool = False) -> sqlite3.Connection:
+        identity = _checked_file(self.path)
+        connection = _connect(self.path, "rw")
+        try:
+            prepare_schema(connection, self.path, create=create)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._file, self._seen = connection, identity, None
+        return connection
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+    def close(self) -> None:
+        """Closes the connection; later access raises `StoreUnavailable`."""
+        with self._lock:
+            self._closed = True
+            if os.getpid() == self._pid:  # a child must leave its parent's locks alone
+                self._give_up()
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise StoreUnavailable(f"{self.path}: the store was closed")
+        if os.getpid() != self._pid:
+            raise StoreUnavailable(f"{self.path}: opened before a fork; open the store again in the child")
+
+    # -- access
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turns the driver's errors into ours; a connection that is broken is given up."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            if code not in BUSY_CODES and not self._depth:
+                self._give_up()
+            advice = _ADVICE.get(code)
+            raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
+
+    @contextmanager
+    def access(self) -> Iterator[sqlite3.Connection]:
+        """The shared connection, for one thread at a time."""
+        with self._lock:
+            self._check_usable()
+            with self._errors():
+                yield self._connection or self._open()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The shared connection in a transaction: committed at the end, rolled back by any exception.
+
+        One inside another is a part of it that can fail alone.
+        """
+        with self.access() as connection:
+            begin, commit, rollback = (
+                ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+                if self._depth
+                else ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+            )
+            connection.execute(begin)
+            self._depth += 1
+            try:
+                yield connection
+                connection.execute(commit)
+            except BaseException:
+                self._undo(connection, rollback)
+                raise
+            finally:
+                self._depth -= 1
+
+    @staticmethod
+    def _undo(connection: sqlite3.Connection, statements: str) -> None:
+        """Rolls back. SQLite has done so itself after some errors (a full disk)."""
+        for statement in statements.split("; "):
+            if connection.in_transaction:
+                connection.execute(statement)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The shared connection for several reads that must see one moment."""
+        with self.access() as connection:
+            if self._depth:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def reader(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, which cannot write."""
+        with self.access():
+            connection = _connect(self.path, "ro")
+        with closing(connection), self._errors():
+            yield connection
+
+    # -- changes
+
+    def changed(self) -> bool:
+        """Whether anybody committed since this was last asked.
+
+        ``data_version`` sees the commits of others and not our own; ``total_changes`` counts ours.
+
+        Raises:
+            StoreUnavailable: among others where the file is no longer the one that was opened (a restored backup).
+                The next access opens the new one.
+        """
+        with self.access() as connection:
+            if self._depth:
+                return False
+            self._check_same_file()
+            version = _version(connection)
+            changed, self._seen = version != self._seen, version
+            return changed
+
+    def _check_same_file(self) -> None:
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            self._give_up()
+            raise StoreUnavailable(f"{self.path}: the database file is gone: {error.strerror}") from error
+        if (status.st_dev, status.st_ino) != self._file:
+            self._give_up()
+            raise StoreUnavailable(f"{self.path}: the database file was replaced; opening the new one")
+
+
+def _version(connection: sqlite3.Connection) -> tuple[int, int]:
+    return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+# -- the file ----------------------------------------------------------------------------------------------
+
+
+def _create_file(path: Path) -> None:
+    """Makes the file, empty and for its owner alone, before SQLite opens it; never through a symlink."""
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreUnavailable(f"{path}: the database cannot be made: {reason}") from error
+    try:
+        if os.geteuid() == 0:  # the service runs as the directory's owner
+            directory = path.parent.stat()
+            os.fchown(file, directory.st_uid, directory.st_gid)
+    finally:
+        os.close(file)
+
+
+def _checked_file(path: Path) -> tuple[int, int]:
+    """Device and inode of the database file, which must exist and not be writable for everybody."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise StoreUnavailable(f"{path}: there is no database; make it with: tvs init") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreUnavailable(f"{path}: the database cannot be opened: {reason}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreUnavailable(f"{path}: not a file, so not a database")
+    if status.st_mode & stat.S_IWOTH:
+        raise StoreUnavailable(f"{path}: everybody may write to the database; run: chmod o-rwx {path}")
+    return status.st_dev, status.st_ino

@@ -1,0 +1,256 @@
+"""Certificates in their units, in the SQLite store: find them, put them in, take them out.
+
+The functions work on a connection; those that change something are called inside a transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from certstore.names import same_name
+from certstore.purposes import Purpose, roles_of
+from certstore.rules import names_there, own_names, storable, trust_names
+from certstore.serials import serial_text
+from certstore.sqlite.nodes import owner
+from certstore.sqlite.rows import COLUMNS, ROW_ERRORS, certificate_from_row, der_from_pem
+from certstore.sqlite.schema import UNIT_CODES
+from certstore.store import Conflict, NotFound, StoreEntry, StoreError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from certstore.certificate import Certificate
+
+_UNITS = {code: unit for unit, code in UNIT_CODES.items()}
+_NAMES_COMPARED = 1000
+"""Names of a unit that are looked at for one that is close to a misspelt name."""
+_ENTRIES = f"""
+    SELECT {COLUMNS}, m.tkcertificateservice, m.name, m.description, n.name, m.fkcertificate
+    FROM certificateservicecertificatemap AS m
+    JOIN certificate AS c ON c.pkid = m.fkcertificate
+    LEFT JOIN processnode AS n ON n.pkid = m.fkprocessnode
+"""  # noqa: S608 - constants
+_ENTRIES_OF_UNITS = f"""
+    {_ENTRIES} WHERE m.tkcertificateservice BETWEEN ? AND ? ORDER BY m.tkcertificateservice, m.name
+"""
+_ENTRY_OF_MAPPING = f"{_ENTRIES} WHERE m.pkid = ?"
+
+
+# -- finding -----------------------------------------------------------------------------------------------
+
+
+def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[StoreEntry]:
+    """The entries of units with codes from `first` to `last`, by unit and name; damaged rows are left out."""
+    for row in connection.execute(_ENTRIES_OF_UNITS, (first, last)):
+        try:
+            yield _entry(row)
+        except ROW_ERRORS:
+            continue
+
+
+def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> int:
+    """The mapping's row of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
+    plain = storable(name)
+    for candidate in (plain, f"{plain}.pem"):
+        found = _mapping_named(connection, unit, candidate)
+        if found is not None:
+            return found
+    names = [
+        found_name
+        for (found_name,) in connection.execute(
+            "SELECT name FROM certificateservicecertificatemap WHERE tkcertificateservice = ? ORDER BY name LIMIT ?",
+            (UNIT_CODES[unit], _NAMES_COMPARED),
+        )
+    ]
+    raise NotFound(f"there is no certificate {unit}/{plain}; {names_there(plain, names)}")
+
+
+def _mapping_named(connection: sqlite3.Connection, unit: Purpose, name: str) -> int | None:
+    row = connection.execute(
+        "SELECT pkid FROM certificateservicecertificatemap WHERE tkcertificateservice = ? AND name = ?",
+        (UNIT_CODES[unit], name),
+    ).fetchone()
+    return None if row is None else int(row[0])
+
+
+def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
+    """The entry of a mapping's row. Raises `StoreError` where it is damaged."""
+    row = connection.execute(_ENTRY_OF_MAPPING, (mapping,)).fetchone()
+    try:
+        return _entry(row)
+    except ROW_ERRORS as error:
+        raise StoreError(
+            f"the row of this certificate in the database is damaged: {error}. Restore a backup, or remove row "
+            f"{row[-1]} of the table certificate with sqlite3"
+        ) from error
+
+
+def _entry(row: tuple[Any, ...]) -> StoreEntry:
+    *columns, unit_code, name, description, node, _ = row
+    certificate, time_to_live = certificate_from_row(columns)
+    unit = _UNITS[unit_code]
+    return StoreEntry(
+        unit=unit,
+        name=name,
+        description=description,
+        certificate=certificate,
+        node=node,
+        own=unit.own,
+        time_to_live=time_to_live,
+    )
+
+
+# -- putting in --------------------------------------------------------------------------------------------
+
+
+def import_trusted(connection: sqlite3.Connection, certificate: Certificate, unit: Purpose) -> int:
+    """Puts a certificate into a trust unit if it is not there. Gives the mapping's row. Raises `Conflict`."""
+    pkid = _put_certificate(connection, certificate)
+    mapped = connection.execute(
+        "SELECT pkid FROM certificateservicecertificatemap WHERE fkcertificate = ? AND tkcertificateservice = ?",
+        (pkid, UNIT_CODES[unit]),
+    ).fetchone()
+    if mapped is not None:
+        return int(mapped[0])
+    return _map(connection, pkid, unit, trust_names(certificate), node=None)
+
+
+def import_own(
+    connection: sqlite3.Connection,
+    certificate: Certificate,
+    unit: Purpose,
+    node: str | None,
+    *,
+    replace: bool,
+) -> int:
+    """Puts a node's own certificate into its unit. Gives the mapping's row. Raises `Conflict`, `NotFound`."""
+    whose = owner(connection, node)
+    present = connection.execute(
+        "SELECT m.pkid, m.name, CAST(c.certificate AS BLOB) FROM certificateservicecertificatemap AS m "
+        "JOIN certificate AS c ON c.pkid = m.fkcertificate "
+        "WHERE m.tkcertificateservice = ? AND m.fkprocessnode IS ?",
+        (UNIT_CODES[unit], whose.pkid),
+    ).fetchone()
+    if present is not None:
+        mapping, name, pem = present
+        if _same_certificate(pem, certificate):
+            return int(mapping)
+        if not replace:
+            raise Conflict(f"{unit}/{name} is another certificate: delete it first, or replace it")
+        remove_mapping(connection, mapping)
+    pkid = _put_certificate(connection, certificate)
+    connection.execute("UPDATE certificate SET ipv4address = ? WHERE pkid = ?", (whose.ipv4_address, pkid))
+    return _map(connection, pkid, unit, own_names(unit, whose.suffix), node=whose.pkid)
+
+
+def describe(connection: sqlite3.Connection, mapping: int, description: str, time_to_live: int | None) -> None:
+    """Sets the description and the time to live (seconds) of an entry, those that are given."""
+    if description:
+        connection.execute(
+            "UPDATE certificateservicecertificatemap SET description = ? WHERE pkid = ?",
+            (storable(description), mapping),
+        )
+    if time_to_live is not None:
+        connection.execute(
+            "UPDATE certificate SET timetolive = :seconds WHERE timetolive IS NOT :seconds AND pkid = "
+            "(SELECT fkcertificate FROM certificateservicecertificatemap WHERE pkid = :mapping)",
+            {"seconds": time_to_live, "mapping": mapping},
+        )
+
+
+def _same_certificate(pem: bytes, certificate: Certificate) -> bool:
+    try:
+        return der_from_pem(pem) == certificate.der
+    except ROW_ERRORS:
+        return False
+
+
+def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
+    """The certificate's row, which may be there. Raises `Conflict` for another one with its identity."""
+    serial = serial_text(certificate.serial_number)
+    present = connection.execute(
+        "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
+        (serial,),
+    )
+    for pkid, issuer, pem in present:
+        if not same_name(issuer, certificate.issuer_name):
+            continue
+        if _same_certificate(pem, certificate):
+            return int(pkid)
+        raise Conflict(
+            f"another certificate with serial number {serial} of {issuer} is in the store: phones could not "
+            "tell them apart; delete that one first, or have the new one issued with another serial number"
+        )
+    return _insert_certificate(connection, certificate, serial)
+
+
+def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate, serial: str) -> int:
+    cursor = connection.execute(
+        "INSERT INTO certificate "
+        "(subjectname, issuername, serialnumber, commonname, notbefore, notafter, der, certificate) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            certificate.subject_name,
+            certificate.issuer_name,
+            serial,
+            certificate.common_name,
+            int(certificate.not_before.timestamp()),
+            int(certificate.not_after.timestamp()),
+            certificate.der,
+            ssl.DER_cert_to_PEM_cert(certificate.der),
+        ),
+    )
+    digest = hashlib.sha1(certificate.der, usedforsecurity=False).digest()
+    connection.execute("INSERT INTO certificatehashmap VALUES (?, ?)", (cursor.lastrowid, b64encode(digest).decode()))
+    return int(cursor.lastrowid or 0)
+
+
+def _map(connection: sqlite3.Connection, pkid: int, unit: Purpose, names: Iterator[str], *, node: int | None) -> int:
+    name = next(name for name in names if _mapping_named(connection, unit, name) is None)
+    cursor = connection.execute(
+        "INSERT INTO certificateservicecertificatemap "
+        "(fkcertificate, tkcertificateservice, name, fkprocessnode) VALUES (?, ?, ?, ?)",
+        (pkid, UNIT_CODES[unit], name, node),
+    )
+    _set_roles(connection, pkid)
+    return int(cursor.lastrowid or 0)
+
+
+# -- taking out --------------------------------------------------------------------------------------------
+
+
+def remove_mapping(connection: sqlite3.Connection, mapping: int) -> None:
+    """Takes an entry out of its unit; the certificate goes with its last entry."""
+    ((pkid,),) = connection.execute(
+        "DELETE FROM certificateservicecertificatemap WHERE pkid = ? RETURNING fkcertificate", (mapping,)
+    ).fetchall()
+    _set_roles(connection, pkid)
+
+
+def _set_roles(connection: sqlite3.Connection, pkid: int) -> None:
+    """Gives a certificate the roles of its units, and removes it where it stands in none."""
+    units = connection.execute(
+        "SELECT tkcertificateservice FROM certificateservicecertificatemap WHERE fkcertificate = ?", (pkid,)
+    ).fetchall()
+    if not units:
+        connection.execute("DELETE FROM certificate WHERE pkid = ?", (pkid,))
+        return
+    wanted = set(roles_of(_UNITS[code] for (code,) in units))
+    present = {
+        role
+        for (role,) in connection.execute(
+            "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ?", (pkid,)
+        )
+    }
+    connection.executemany(
+        "DELETE FROM certificatetrustrolemap WHERE fkcertificate = ? AND tktrustrole = ?",
+        [(pkid, role) for role in present - wanted],
+    )
+    connection.executemany(
+        "INSERT INTO certificatetrustrolemap VALUES (?, ?)",
+        [(pkid, role) for role in sorted(wanted - present)],
+    )

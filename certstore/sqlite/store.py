@@ -1,0 +1,172 @@
+"""The store of certificates in an SQLite database.
+
+`sqlite_database` has the connection, `sqlite_schema` the tables, `sqlite_changes`, `sqlite_entries`,
+`sqlite_nodes` and `sqlite_select` the statements.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from certstore.certificate import Certificate
+from certstore.rules import check_node, storable
+from certstore.sqlite.changes import change_number, read_all, read_changes
+from certstore.sqlite.database import Database
+from certstore.sqlite.entries import (
+    describe,
+    find_mapping,
+    import_own,
+    import_trusted,
+    list_entries,
+    read_entry,
+    remove_mapping,
+)
+from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings
+from certstore.sqlite.schema import UNIT_CODES
+from certstore.sqlite.select import run_select
+from certstore.store import (
+    MAX_TIME_TO_LIVE,
+    CertificateStore,
+    Node,
+    StoreEntry,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from certstore.certificate import TrustedCertificate
+    from certstore.purposes import Purpose
+    from certstore.store import BadRow, Changes
+
+
+class SqliteStore(CertificateStore):
+    """A `CertificateStore` in one SQLite file, on a local disk. Several processes may have it open."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Opens the file, or makes it with mode 0600 where `create` says so. Raises `StoreUnavailable`."""
+        self._database = Database(path, create=create)
+
+    def __repr__(self) -> str:
+        return f"SqliteStore({str(self._database.path)!r})"
+
+    # -- for the cache
+
+    def trusted(self, on_bad_row: Callable[[BadRow], None] | None = None) -> Iterator[TrustedCertificate]:
+        """Every certificate with its roles, on a connection of its own: nobody waits for a long read."""
+        with self._database.reader() as connection:
+            yield from read_all(connection, on_bad_row)
+
+    def changes_since(self, number: int, on_bad_row: Callable[[BadRow], None] | None = None) -> Changes | None:
+        """What the log has after `number`, as of one moment; None where it does not reach back so far."""
+        with self._database.snapshot() as connection:
+            return read_changes(connection, number, on_bad_row)
+
+    def change_number(self) -> int:
+        """The number of the last row that the change log ever had; 0 in a new store."""
+        with self._database.access() as connection:
+            return change_number(connection)
+
+    def changed(self) -> bool:
+        """See `Database.changed`."""
+        return self._database.changed()
+
+    # -- certificates
+
+    def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
+        """The entries of the units that fit both conditions."""
+        codes = [code for purpose, code in UNIT_CODES.items() if unit in (None, purpose) and own in (None, purpose.own)]
+        if not codes:
+            return []
+        with self._database.access() as connection:
+            return list(list_entries(connection, min(codes), max(codes)))
+
+    def entry(self, unit: Purpose, name: str) -> StoreEntry:
+        """The entry of that name, with or without ``.pem``."""
+        with self._database.snapshot() as connection:
+            return read_entry(connection, find_mapping(connection, unit, name))
+
+    def import_certificate(
+        self,
+        der: bytes,
+        unit: Purpose,
+        *,
+        node: str | None = None,
+        description: str = "",
+        time_to_live: int | None = None,
+        replace: bool = False,
+    ) -> StoreEntry:
+        """Puts a certificate into a unit, in one transaction."""
+        certificate = Certificate.from_der(der)
+        if time_to_live is not None and not 0 <= time_to_live <= MAX_TIME_TO_LIVE:
+            raise StoreError(f"a time to live is 0 to {MAX_TIME_TO_LIVE} seconds, not {time_to_live}")
+        if node is not None and not unit.own:
+            raise StoreError(f"{unit} is for the whole cluster; only own certificates belong to a node")
+        with self._database.transaction() as connection:
+            if unit.own:
+                mapping = import_own(connection, certificate, unit, node, replace=replace)
+            else:
+                mapping = import_trusted(connection, certificate, unit)
+            describe(connection, mapping, description, time_to_live)
+            return read_entry(connection, mapping)
+
+    def delete(self, unit: Purpose, name: str) -> StoreEntry:
+        """Takes a certificate out of a unit, in one transaction."""
+        with self._database.transaction() as connection:
+            mapping = find_mapping(connection, unit, name)
+            entry = read_entry(connection, mapping)
+            remove_mapping(connection, mapping)
+        return entry
+
+    # -- the cluster
+
+    def nodes(self) -> list[Node]:
+        """The publisher first, the others by name."""
+        with self._database.access() as connection:
+            return list_nodes(connection)
+
+    def add_node(self, node: Node) -> None:
+        """Adds a node. Also raises `StoreError` for a name or address that cannot be one."""
+        check_node(node)
+        with self._database.transaction() as connection:
+            insert_node(connection, node)
+
+    def delete_node(self, name: str) -> None:
+        """Removes a node with its own certificates, in one transaction."""
+        with self._database.transaction() as connection:
+            pkid, mappings = own_mappings(connection, name)
+            for mapping in mappings:
+                remove_mapping(connection, mapping)
+            connection.execute("DELETE FROM processnode WHERE pkid = ?", (pkid,))
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a row of `processconfig`."""
+        with self._database.access() as connection:
+            row = connection.execute(
+                "SELECT paramvalue FROM processconfig WHERE paramname = ?", (storable(name),)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_parameter(self, name: str, value: str) -> None:
+        """Sets a row of `processconfig`."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO processconfig VALUES (?, ?)", (storable(name), storable(value)))
+
+    # -- the rest
+
+    def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """One SELECT on a connection of its own, which cannot write."""
+        with self._database.reader() as connection:
+            return run_select(connection, sql)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Makes the changes inside the with-block one; others that write wait for its end."""
+        with self._database.transaction():
+            yield
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._database.close()

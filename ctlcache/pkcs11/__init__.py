@@ -1,0 +1,1 @@
+"""Hardware tokens that sign the CTL file, over PKCS#11."""

@@ -1,0 +1,32 @@
+"""Text on the wire and text for people: bytes to text and back, control characters escaped."""
+
+from __future__ import annotations
+
+from proto.errors import LocalProtocolError
+
+
+def text_from_bytes(value: bytes) -> str:
+    """A text value without the NUL that may end it; bytes that are not UTF-8 become surrogate escapes."""
+    return value.removesuffix(b"\0").decode("utf-8", "surrogateescape")
+
+
+def text_to_bytes(text: str) -> bytes:
+    """The reverse of `text_from_bytes`, NUL-terminated. `LocalProtocolError` for what no name holds."""
+    if "\0" in text:
+        raise LocalProtocolError(f"a name cannot hold a NUL: {text!r}")
+    try:
+        return text.encode("utf-8", "surrogateescape") + b"\0"
+    except UnicodeEncodeError:
+        raise LocalProtocolError(f"a name is Unicode text: {text!r}") from None
+
+
+def printable(text: str) -> str:
+    """The text with control characters and undecodable bytes escaped (``\\x07``, ``\\xff``)."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate escape
+        return f"\\x{code - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,1 @@
+"""The monitoring port: metrics, health and readiness over HTTP."""

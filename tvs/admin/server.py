@@ -1,0 +1,99 @@
+"""The monitoring port's HTTP server: metrics and probes, served by threads."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from typing import TYPE_CHECKING, Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterable, Mapping
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    Probe = Callable[[], tuple[bool, Mapping[str, object]]]
+
+
+READ_TIMEOUT = 5.0
+"""Seconds that a client of the admin port has for its request."""
+MAX_THREADS = 32
+"""Requests that are served at a time; more wait in the listen queue."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._places = threading.BoundedSemaphore(MAX_THREADS)
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = listener.getsockname()[:2]
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._places.acquire()
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client of the admin port that fails is its own problem."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = READ_TIMEOUT
+
+    def log_message(self, *_arguments: object) -> None:
+        """Scrapes are not logged."""
+
+
+class AdminServer:
+    """The admin port.
+
+    Args:
+        listener: a listening socket.
+        registry: what /metrics shows.
+        health, readiness: asked for each request; give a verdict and its details.
+    """
+
+    def __init__(
+        self, listener: socket.socket, *, registry: CollectorRegistry, health: Probe, readiness: Probe
+    ) -> None:
+        self._metrics = make_wsgi_app(registry)
+        self._probes = {"/healthz": health, "/readyz": readiness}
+        self._server = _Server(listener)
+        self._server.set_app(self._serve)
+
+    def serve(self) -> None:
+        """Serves until the thread is ended by an exception."""
+        self._server.serve_forever()
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _answer(start_response, HTTPStatus.METHOD_NOT_ALLOWED, {"error": "GET only"})
+        if path == "/metrics":
+            metrics: Iterable[bytes] = self._metrics(environ, start_response)
+            return metrics
+        if path in self._probes:
+            good, details = self._probes[path]()
+            return _answer(start_response, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, details)
+        return _answer(start_response, HTTPStatus.NOT_FOUND, {"error": "see /metrics, /healthz and /readyz"})
+
+
+def _answer(start_response: StartResponse, status: HTTPStatus, body: Mapping[str, object]) -> list[bytes]:
+    data = json.dumps(body, default=str).encode() + b"\n"
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+    start_response(f"{status.value} {status.phrase}", headers)
+    return [data]

@@ -1,0 +1,27 @@
+"""Tables as the original's commands print them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proto.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
+
+    Values that are NULL are printed so; control characters are escaped, so that each row is one line.
+    """
+    texts = [tuple(_text(value) for value in row) for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(columns, *texts, strict=True)]
+    lines = [tuple(columns), tuple("=" * width for width in widths), *texts]
+    return "\n".join(
+        " ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _text(value: object) -> str:
+    return "NULL" if value is None else printable(str(value))

@@ -1,0 +1,1 @@
+"""Asking a TVS server, and whom to trust."""

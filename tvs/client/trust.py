@@ -1,0 +1,109 @@
+"""The client's trust in TVS servers: the certificates that a trust list vouches for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import crypto
+
+from certstore.certificate import CertificateError, read_certificate_file
+from ctlcache.signing import verify
+from ctlcache.trustlist import parse_trust_list
+from proto.errors import RemoteProtocolError
+from proto.roles import TrustRole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+MAX_TRUST_FILE = 1024 * 1024
+"""Bytes of a trust list or PEM file that are read."""
+
+
+class NoAnswer(Exception):  # noqa: N818 - what phones and operators call it
+    """No answer came: a sentence that says why."""
+
+
+class UntrustedServer(NoAnswer):
+    """The server's certificate is not one that was vouched for; nothing was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTrust:
+    """Which servers are asked.
+
+    Attributes:
+        certificates: X.509 DER of servers, compared byte for byte, as phones do with the ITL's TVS records.
+        authorities: certificates that may have issued a server's.
+        anyone: take every server; for tests.
+        source: where this comes from, for error sentences.
+    """
+
+    certificates: frozenset[bytes] = frozenset()
+    authorities: tuple[x509.Certificate, ...] = ()
+    anyone: bool = False
+    source: str = ""
+
+    @classmethod
+    def from_file(cls, path: Path) -> ServerTrust:
+        """From an ITL, a CTL, or certificates in PEM or DER. Raises `ValueError` with a sentence."""
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_TRUST_FILE)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+        if data[:1] == b"\x01":  # a trust list starts with its version element
+            return cls(certificates=frozenset(_listed_servers(data, path)), source=str(path))
+        try:
+            certificates = read_certificate_file(path)
+        except CertificateError as error:
+            raise ValueError(f"{error}; --trust takes an ITL, a CTL, or certificates in PEM or DER") from None
+        authorities = tuple(x509.load_der_x509_certificate(der) for der in certificates)
+        return cls(certificates=frozenset(certificates), authorities=authorities, source=str(path))
+
+    def check(self, chain: list[x509.Certificate]) -> None:
+        """Raises `UntrustedServer` where the server's certificate, the first of `chain`, is not vouched for."""
+        if self.anyone:
+            return
+        if not chain:
+            raise UntrustedServer("the server showed no certificate")
+        if chain[0].public_bytes(Encoding.DER) in self.certificates or self._issued(chain):
+            return
+        subject = chain[0].subject.rfc4514_string()
+        raise UntrustedServer(f"the server's certificate ({subject}) is not in {self.source or 'the trust list'}")
+
+    def _issued(self, chain: list[x509.Certificate]) -> bool:
+        if not self.authorities:
+            return False
+        store = crypto.X509Store()
+        for authority in self.authorities:
+            store.add_cert(crypto.X509.from_cryptography(authority))
+        leaf, *others = map(crypto.X509.from_cryptography, chain)
+        try:
+            crypto.X509StoreContext(store, leaf, others).verify_certificate()
+        except crypto.X509StoreContextError:
+            return False
+        return True
+
+
+def _listed_servers(data: bytes, path: Path) -> Iterable[bytes]:
+    """Certificates of TVS records; where a list has none (a CTL), those of its servers."""
+    try:
+        trust_list = parse_trust_list(data)
+    except RemoteProtocolError as error:
+        raise ValueError(f"{path}: is a damaged trust list: {error}") from None
+    verification = verify(trust_list)
+    if not verification.ok:
+        raise ValueError(f"{path}: {verification.sentence}")
+    found: dict[int, set[bytes]] = {}
+    for record in trust_list.records:
+        if record.certificate is not None:
+            found.setdefault(record.function, set()).add(record.certificate)
+    servers = found.get(TrustRole.TVS) or found.get(TrustRole.CCM_TFTP, set()) | found.get(TrustRole.CCM, set())
+    if not servers:
+        raise ValueError(f"{path}: holds no server's certificate")
+    return servers

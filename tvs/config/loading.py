@@ -1,0 +1,147 @@
+"""Settings loaded from a TOML file, the environment and the command line.
+
+The command line wins over the environment, the environment over the file. Every problem is reported at once, with
+the key and where it stands; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tvs.config.settings import SETTINGS, Config
+from tvs.tls.profiles import ClientCertificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tvs.config.endpoint import Endpoint
+
+
+ENVIRONMENT_PREFIX = "TVS_"
+MAX_CONFIG_FILE = 1024 * 1024
+"""Bytes of a configuration file that are read."""
+
+
+class ConfigError(Exception):
+    """The settings cannot be used.
+
+    Attributes:
+        problems: one sentence each: the key, where it stands, what is wrong, what would be right.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+_READERS: dict[str, Callable[[object], Any]] = {setting.name: setting.metadata["read"] for setting in fields(Config)}
+OTHER_VARIABLES = frozenset({"TVS_CONFIG"})
+"""Variables with our prefix that are no settings."""
+
+
+def load_config(
+    options: Mapping[str, object], *, file: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Config:
+    """Puts the settings together. Raises `ConfigError` with every problem.
+
+    Args:
+        options: values from the command line by name; None is not given.
+        file: TOML file. None: ``tvs.toml`` in the state directory, where there is one.
+        environment: environment variables.
+    """
+    problems: list[str] = []
+    values = _read_values(_from_environment(environment, problems), "environment variable TVS_{upper}", problems)
+    given = {name: value for name, value in options.items() if value is not None}
+    values |= _read_values(given, "option --{hyphen}", problems)
+    path = file or _state_config(values.get("state"))
+    if path is not None:
+        values = _read_values(_from_file(path, problems), f"{path}: key {{name}}", problems) | values
+    _check_together(values, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Config(**values)
+
+
+def _state_config(state: Path | None) -> Path | None:
+    path = state / "tvs.toml" if state is not None else None
+    return path if path is not None and path.exists() else None
+
+
+def _from_environment(environment: Mapping[str, str], problems: list[str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    ours = (v for v in environment if v.startswith(ENVIRONMENT_PREFIX) and v not in OTHER_VARIABLES)
+    for variable in ours:
+        name = variable.removeprefix(ENVIRONMENT_PREFIX).lower()
+        if name in _READERS:
+            found[name] = environment[variable]
+        else:
+            problems.append(f"environment variable {variable} is no setting{_suggestion(name)}")
+    return found
+
+
+def _from_file(path: Path, problems: list[str]) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            data = tomllib.loads(file.read(MAX_CONFIG_FILE).decode())
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+        return {}
+    except ValueError as error:  # TOML's and UTF-8's errors
+        problems.append(f"{path}: is no TOML: {error}")
+        return {}
+    problems.extend(f"{path}: key {name} is no setting{_suggestion(name)}" for name in data if name not in _READERS)
+    return {name: value for name, value in data.items() if name in _READERS}
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only when something is wrong
+
+    close = get_close_matches(name.replace("-", "_"), SETTINGS, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _read_values(found: Mapping[str, object], where: str, problems: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in found.items():
+        try:
+            values[name] = _READERS[name](value)
+        except ValueError as error:
+            place = where.format(name=name, upper=name.upper(), hyphen=name.replace("_", "-"))
+            problems.append(f"{place}: {error}")
+    return values
+
+
+def _check_together(values: Mapping[str, Any], problems: list[str]) -> None:
+    """What only shows when all values are known."""
+    if values.get("state") is None:
+        problems.append("option --state: no state directory is given; write --state DIR or set TVS_STATE")
+    required = values.get("client_certificates") is ClientCertificates.REQUIRE
+    if required and values.get("client_ca") is None:
+        problems.append("option --client-ca: client_certificates = require needs a PEM file of CAs")
+    endpoints = {name: _unusable(values[name]) for name in ("listen", "admin") if name in values}
+    problems.extend(f"option --{name}: {problem}" for name, problem in endpoints.items() if problem)
+
+
+def _unusable(endpoint: Endpoint) -> str | None:
+    try:
+        socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return f"{endpoint.host} is no address of this machine: {error.strerror}"
+    return None
+
+
+def default_state(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where commands look for the state directory: TVS_STATE, the systemd unit's, the system's, the user's."""
+    for variable in ("TVS_STATE", "STATE_DIRECTORY"):  # the second is set by systemd for StateDirectory=
+        if value := environment.get(variable):
+            return Path(value.split(":")[0]).expanduser()
+    system = Path("/var/lib/tvs")
+    if system.is_dir() or os.geteuid() == 0:
+        return system
+    home = environment.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(home).expanduser() / "tvs"

@@ -1,0 +1,148 @@
+"""The service's settings: one frozen dataclass from a TOML file, the environment and the command line.
+
+The command line wins over the environment, the environment over the file. Every problem is reported at once, with
+the key and where it stands; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from proto.messages import DEFAULT_TIME_TO_LIVE
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.config.values import read_choice, read_endpoint, read_level, read_number, read_path, read_seconds
+from tvs.log.forms import LogFormat
+from tvs.log.logger import LEVELS
+from tvs.tls.profiles import ClientCertificates, TLSProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+MAX_WORKERS = 256
+
+
+# -- readers of one value: from TOML, an environment variable or an option, which are text --------------------------
+
+
+def _setting(read: Callable[[object], Any], default: Any, text: str, **extra: Any) -> Any:
+    """A field with its reader and the sentence that help texts show."""
+    return field(default=default, metadata={"read": read, "help": text, **extra})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings. Names are those of the TOML keys, of `--options` (with hyphens) and of ``TVS_…`` variables."""
+
+    state: Path = _setting(read_path, None, "the state directory", metavar="DIR")
+    listen: Endpoint = _setting(
+        read_endpoint,
+        Endpoint("0.0.0.0", DEFAULT_PORT),  # noqa: S104 - phones are everywhere
+        "where phones connect",
+        metavar="HOST:PORT",
+    )
+    admin: Endpoint = _setting(
+        read_endpoint,
+        Endpoint("127.0.0.1", 9445),
+        "where /metrics, /healthz and /readyz are served",
+        metavar="HOST:PORT",
+    )
+    workers: int | None = _setting(
+        read_number(1, MAX_WORKERS), None, "worker processes (default: one for each processor)", metavar="N"
+    )
+    worker_timeout: float = _setting(
+        read_seconds(1, 600),
+        10.0,
+        "seconds without a sign of life after which a worker is replaced",
+        metavar="SECONDS",
+    )
+    tls_profile: TLSProfile = _setting(
+        read_choice(TLSProfile), TLSProfile.COMPATIBLE, "which phones are served", choices=list(TLSProfile)
+    )
+    client_certificates: ClientCertificates = _setting(
+        read_choice(ClientCertificates),
+        ClientCertificates.REQUEST,
+        "what is asked of a phone's own certificate",
+        choices=list(ClientCertificates),
+    )
+    client_ca: Path | None = _setting(
+        read_path, None, "PEM file of the CAPF and manufacturing CAs, for 'require'", metavar="FILE"
+    )
+    tls_keylog: Path | None = _setting(
+        read_path,
+        None,
+        "append the TLS secrets of every connection to this file, for Wireshark; never in production",
+        metavar="FILE",
+    )
+    ctl_file: Path | None = _setting(
+        read_path,
+        None,
+        "the CTL file to watch, when it is not tftp/CTLFile.tlv in the state directory",
+        metavar="FILE",
+    )
+    time_to_live: int = _setting(
+        read_number(1, 0xFFFF_FFFF),
+        DEFAULT_TIME_TO_LIVE,
+        "seconds for which phones keep an answer, where a certificate has no time of its own",
+        metavar="SECONDS",
+    )
+    log_level: str = _setting(read_level, "info", "lowest level that is logged", choices=list(LEVELS))
+    log_format: LogFormat = _setting(
+        read_choice(LogFormat), LogFormat.TRACE, "form of the log", choices=list(LogFormat)
+    )
+    log_file: Path | None = _setting(read_path, None, "log to this file, not to standard error", metavar="FILE")
+    max_connections: int = _setting(read_number(1, 1_000_000), 10_000, "open connections at the most", metavar="N")
+    max_half_open: int = _setting(
+        read_number(1, 1_000_000),
+        2_000,
+        "connections still in the handshake at the most (49 KiB each)",
+        metavar="N",
+    )
+    max_per_address: int = _setting(
+        read_number(0, 1_000_000),
+        0,
+        "connections from one address at the most in each worker, 0: no limit (a site can be one NAT address)",
+        metavar="N",
+    )
+    handshake_timeout: float = _setting(read_seconds(0.1, 600), 5.0, "seconds for the TLS handshake", metavar="SECONDS")
+    request_timeout: float = _setting(read_seconds(0.1, 600), 5.0, "seconds to wait for a request", metavar="SECONDS")
+    write_timeout: float = _setting(read_seconds(0.1, 600), 5.0, "seconds for an answer to be taken", metavar="SECONDS")
+    connection_timeout: float = _setting(
+        read_seconds(0.1, 86_400), 10.0, "seconds for a whole connection", metavar="SECONDS"
+    )
+    linger_timeout: float = _setting(
+        read_seconds(0, 60), 1.0, "seconds to wait for the phone's end after our own", metavar="SECONDS"
+    )
+    drain_timeout: float = _setting(
+        read_seconds(0, 600),
+        10.0,
+        "seconds for open connections to end when the service stops",
+        metavar="SECONDS",
+    )
+
+    @property
+    def ctl_path(self) -> Path:
+        """The CTL file that is watched."""
+        return self.ctl_file or self.state / "tftp" / "CTLFile.tlv"
+
+    @property
+    def worker_count(self) -> int:
+        """The number of worker processes: as set, else one for each processor that this process may use."""
+        return self.workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+
+    def share(self, limit: int) -> int:
+        """One worker's part of a limit that is meant for the whole service, at least 1."""
+        return -(-limit // self.worker_count)
+
+
+def setting_help(name: str) -> Mapping[str, Any]:
+    """Help text, choices, metavar and default of a setting, for an option of the same name."""
+    for setting in fields(Config):
+        if setting.name == name:
+            return {**setting.metadata, "default": setting.default}
+    raise KeyError(name)
+
+
+SETTINGS = tuple(setting.name for setting in fields(Config))

@@ -1,0 +1,1 @@
+"""The log: lines that never hold up an answer."""

@@ -1,0 +1,163 @@
+"""Logs that never hold up an answer: a bounded buffer, written by a thread of its own.
+
+Everything is put into the buffer as a small tuple, formatted many at a time, and written by the thread. Where nobody
+reads the other end of the pipe, the buffer fills, further lines are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import threading
+import time
+from collections import deque
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+from tvs.log.forms import LogFormat, Record, form_of
+from tvs.log.logger import LEVEL_NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CAPACITY = 32_768
+"""Lines that wait for the writer at the most: about 1,000 traced queries."""
+_LOOK = 0.1
+"""Seconds after which the writer looks whether anybody flushes."""
+_UNATTENDED = 0.5
+"""Seconds without a flush after which it takes the lines itself: a busy loop is late with its tick."""
+_RETRY = 0.02
+"""Seconds until a full pipe is tried again."""
+
+
+# -- forms -----------------------------------------------------------------------------------------------------------
+
+
+# -- pipeline --------------------------------------------------------------------------------------------------------
+
+
+class Dropped(Protocol):
+    """A counter of dropped lines; prometheus-client's fits."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Counts `amount` more."""
+
+
+class LogPipeline:
+    """The buffer and its writer thread.
+
+    Whoever runs an event loop calls `flush` with each tick: the lines are formatted there, many at once, and the thread
+    only writes. A thread that formats would take the interpreter's lock from the phones again and again. Where nobody
+    flushes, the thread formats after all.
+
+    Args:
+        descriptor: file descriptor that lines are written to; it is not closed.
+        log_format: the form of a line.
+        level: lowest level that is written.
+        colors: for the console form.
+        dropped: counts lines that found the buffer full.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        *,
+        log_format: LogFormat = LogFormat.TRACE,
+        level: str = "info",
+        colors: bool = False,
+        dropped: Dropped | None = None,
+    ) -> None:
+        self._descriptor = descriptor
+        self._form = form_of(log_format, colors=colors)
+        self._whole_lines = _needs_whole_lines(descriptor)
+        self.threshold = LEVEL_NUMBERS[level]
+        self._dropped = dropped
+        self._records: deque[Record] = deque()
+        self._formatting = threading.Lock()
+        self._batches: SimpleQueue[bytes | None] = SimpleQueue()  # None: the end
+        self._writing = False  # a batch is on its way; the next one waits in the buffer, which is bounded
+        self._flushed = 0.0
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+        self._thread.start()
+
+    def reconfigure(self, descriptor: int, *, log_format: LogFormat, level: str, colors: bool) -> None:
+        """Goes on with another file, form and level. `descriptor` takes the place of the one in use and is closed.
+
+        Lines that wait are written to the new file. Loggers made before keep their level.
+        """
+        os.dup2(descriptor, self._descriptor, inheritable=False)
+        os.close(descriptor)
+        self._form = form_of(log_format, colors=colors)
+        self._whole_lines = _needs_whole_lines(self._descriptor)
+        self.threshold = LEVEL_NUMBERS[level]
+
+    def enabled(self, level: str) -> bool:
+        """Whether lines of this level are written."""
+        return LEVEL_NUMBERS[level] >= self.threshold
+
+    def emit(self, record: Record) -> None:
+        """Puts a record into the buffer, or drops it. Never blocks. The caller has checked `enabled`."""
+        if len(self._records) < CAPACITY:
+            self._records.append(record)
+        elif self._dropped is not None:
+            self._dropped.inc()
+
+    def flush(self) -> None:
+        """Formats what waits and gives it to the writer, unless that is still writing. Never blocks."""
+        self._flushed = time.monotonic()
+        if self._records and not self._writing:
+            self._writing = True
+            self._batches.put(self._formatted())
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Writes what is left, for `timeout` seconds at the most."""
+        self._batches.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        data: bytes | None = b""
+        while data is not None:
+            try:
+                data = self._batches.get(timeout=_LOOK)
+            except Empty:
+                data = b"" if time.monotonic() - self._flushed < _UNATTENDED else self._formatted()
+            self._write_whole(self._formatted() if data is None else data)
+            self._writing = False
+
+    def _formatted(self) -> bytes:
+        with self._formatting:
+            records = [self._records.popleft() for _ in range(len(self._records))]
+            return "".join(map(self._form, records)).encode("utf-8", "backslashreplace")
+
+    def _write_whole(self, data: bytes) -> None:
+        for piece in whole_lines(data) if self._whole_lines else (data,):
+            self._write(piece)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                time.sleep(_RETRY)
+            except OSError:  # the reader is gone: the lines with it
+                if self._dropped is not None:
+                    self._dropped.inc(bytes(view).count(b"\n"))
+                return
+
+
+def _needs_whole_lines(descriptor: int) -> bool:
+    """Whether large writes of several processes can mix: into a pipe or a socket, not into a file."""
+    return not stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def whole_lines(data: bytes) -> Iterator[bytes]:
+    """Pieces of whole lines that the system writes in one go (PIPE_BUF bytes); a longer line is a piece of its own."""
+    start = 0
+    while len(data) - start > select.PIPE_BUF:
+        end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1 or data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
+    if start < len(data):
+        yield data[start:]

@@ -1,0 +1,1 @@
+"""An administrator's procedures: changes, planned before they are made."""

@@ -1,0 +1,91 @@
+"""The lists that phones hold: from files, or from what they could fetch lately."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ctlcache.signing import verify
+from ctlcache.trustlist import parse_trust_list
+from proto.errors import RemoteProtocolError
+from proto.roles import TrustRole
+from tvs.cluster.situation import read_list
+from tvs.errors import StateError
+from tvs.plan.phones import Held
+from tvs.system.files import KEPT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from tvs.state import StateDirectory
+
+RECENT = 24 * 3600.0
+"""Seconds after the replacement of a list in which phones may still hold the one before: they fetch when they boot."""
+
+
+def held_from_files(paths: Iterable[Path]) -> tuple[Held, ...]:
+    """Phones that hold each combination of these CTL and ITL files. Raises `StateError` for one that is none."""
+    ctls: list[tuple[str, bytes | None]] = []
+    itls: list[tuple[str, bytes | None]] = []
+    for path in paths:
+        data = read_list(path)
+        if data is None:
+            raise StateError(f"{path}: there is no such file")
+        (itls if is_itl(path, data) else ctls).append((path.name, data))
+    return _combined(ctls, itls)
+
+
+def is_itl(path: Path, data: bytes) -> bool:
+    """Whether a list is an ITL: by the name it says it has, else its records of TVS. Raises `StateError`."""
+    try:
+        trust_list = parse_trust_list(data)
+    except RemoteProtocolError as error:
+        raise StateError(f"{path}: is no trust list: {error}") from None
+    name = trust_list.header.file_name.upper() or path.name.upper()
+    if name.startswith(("CTL", "ITL")):
+        return name.startswith("ITL")
+    return any(record.function == TrustRole.TVS for record in trust_list.records)
+
+
+def held_now(state: StateDirectory) -> tuple[Held, ...]:
+    """Phones that hold the current files."""
+    return _combined(_generations(state.ctl_file, float("inf")), _generations(state.itl_file, float("inf")))
+
+
+def held_recently(state: StateDirectory, now: float) -> tuple[Held, ...]:
+    """Phones that hold the current files, or those that were replaced within a day.
+
+    Args:
+        state: where the files are.
+        now: seconds since 1970.
+    """
+    since = now - RECENT
+    return _combined(_generations(state.ctl_file, since), _generations(state.itl_file, since))
+
+
+def _generations(path: Path, since: float) -> list[tuple[str, bytes | None]]:
+    """The list and those before it which phones may hold; where it was deleted, phones keep the one before."""
+    found: list[tuple[str, bytes | None]] = []
+    for number, file in enumerate([path, *(path.with_name(f"{path.name}.{number}") for number in range(1, KEPT + 1))]):
+        data = read_list(file)
+        if data is None and number == 0:
+            found.append((f"no {path.name}", None))
+            continue
+        if data is None:
+            break
+        if verify(data).ok and all(data != known for _, known in found):
+            found.append((file.name, data))
+        if file.stat().st_mtime < since:
+            break
+    return found
+
+
+def _combined(ctls: Sequence[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]) -> tuple[Held, ...]:
+    return tuple(_pairs(ctls or [("", None)], itls or [("", None)]))
+
+
+def _pairs(ctls: Iterable[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]) -> Iterator[Held]:
+    for ctl_name, ctl in ctls:
+        for itl_name, itl in itls:
+            if ctl is not None or itl is not None:
+                yield Held(ctl=ctl, itl=itl, ctl_name=ctl_name, itl_name=itl_name)

@@ -1,0 +1,69 @@
+"""Changes by the words of ``tvs ctl plan``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose, find_purpose
+from tvs.cluster.certificates import propose_regeneration
+from tvs.cluster.change import Change
+from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
+from tvs.cluster.situation import read_list
+from tvs.errors import StateError
+from tvs.manage.held import is_itl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ctlcache.signing import Digest
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+
+    Propose = Callable[[StateDirectory, Situation], Change]
+
+
+def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propose:
+    """A function that proposes the change that the words name. Raises `ValueError` for others."""
+    propose: Propose
+    match list(words):
+        case []:
+            propose = _no_change
+        case ["update"] | ["update", "CTLFile"]:
+            propose = partial(propose_ctl, digest=digest)
+        case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
+            propose = partial(propose_mode, mixed_mode=mode == "mixed-mode", digest=digest)
+        case ["regen", unit]:
+            propose = partial(propose_regeneration, unit=find_purpose(unit))
+        case ["file", *names] if names:
+            propose = partial(_propose_files, paths=[Path(name) for name in names])
+        case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:
+            propose = partial(_propose_deletion, name=name)
+        case ["reset", "ctl"]:
+            propose = partial(propose_recovery_ctl, digest=digest)
+        case ["reset", "itl"]:
+            propose = partial(propose_itl, signer=Purpose.ITLRecovery, digest=digest)
+        case _:
+            raise ValueError(f"{' '.join(words)!r} is no change that can be planned")
+    return propose
+
+
+def _no_change(_: StateDirectory, situation: Situation) -> Change:
+    return Change(title="nothing", before=situation, after=situation)
+
+
+def _propose_deletion(_: StateDirectory, situation: Situation, name: str) -> Change:
+    return propose_deletion(situation, name)
+
+
+def _propose_files(_: StateDirectory, situation: Situation, paths: Sequence[Path]) -> Change:
+    after = situation
+    for path in paths:
+        data = read_list(path)
+        if data is None:
+            raise StateError(f"{path}: there is no such file")
+        after = replace(after, itl=data) if is_itl(path, data) else replace(after, ctl=data)
+    title = f"phones find {', '.join(path.name for path in paths)}"
+    return Change(title=title, before=situation, after=after)

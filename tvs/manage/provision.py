@@ -1,0 +1,133 @@
+"""Makes a state directory: database, own certificates with their keys, signed trust lists."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certstore.names import name_from_text
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import CertificateStore, Node
+from tvs.cluster.keys import list_signer, write_keys
+from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
+from tvs.cluster.situation import SECURITY_MODE, Situation
+from tvs.errors import StateError
+from tvs.identity import SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
+from tvs.state import StateDirectory
+from tvs.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `tvs init` makes.
+
+    Attributes:
+        name: the node's host name.
+        address: its IP address; None where it is not known.
+        organisation: the rest of the certificates' subjects, CTL text form without CN, such as ``OU=TAC;O=Cisco``.
+        tvs_key: the TVS certificate's key; the others are RSA-2048, because they sign trust lists.
+    """
+
+    name: str
+    address: str | None = None
+    organisation: str = "OU=TVS;O=Local"
+    tvs_key: KeyType = KeyType.RSA2048
+
+    def __post_init__(self) -> None:
+        _check_host_name(self.name)
+        if self.address is not None:
+            try:
+                ipaddress.ip_address(self.address)
+            except ValueError:
+                raise StateError(f"--address {self.address} is no IPv4 or IPv6 address") from None
+        try:
+            name_from_text(self.subject(self.name))
+        except ValueError as error:
+            raise StateError(f"--subject {self.organisation}: {error}") from None
+
+    def subject(self, common_name: str) -> str:
+        """A subject with this common name."""
+        return ";".join(part for part in (f"CN={common_name}", self.organisation) if part)
+
+
+def _check_host_name(name: str) -> None:
+    labels = name.split(".")
+    good = all(label and len(label) <= 63 and label.replace("-", "").isalnum() and label.isascii() for label in labels)
+    if not good or len(name) > 64:  # ub-common-name, RFC 5280 appendix A
+        raise StateError(f"--name {name!r} is no host name: letters, digits, '-' and '.', at most 64 characters")
+
+
+def initialise(path: Path, plan: Plan, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
+    """Makes the state directory `path`, all of it or nothing. Raises `StateError` where it exists.
+
+    Args:
+        path: must not exist, or be an empty directory.
+        plan: names and keys.
+        progress: told of each step.
+    """
+    path = path.absolute()
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise StateError(f"{path} exists and is not empty; nothing was changed. Choose another --state")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise StateError(f"{path.parent}: no directory can be made here: {error.strerror}") from None
+    try:
+        _fill(StateDirectory(building), plan, progress)
+        building.chmod(0o755)  # the TFTP server reads tftp/; keys/ and the database are closed to it
+        building.rename(path)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be made: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(building)
+    return StateDirectory(path)
+
+
+def _fill(state: StateDirectory, plan: Plan, progress: Callable[[str], None]) -> None:
+    state.keys.mkdir(mode=0o700)
+    state.tftp.mkdir(mode=0o755)
+    store = open_store(str(state.database), create=True)
+    try:
+        store.add_node(Node(name=plan.name, address=plan.address or "", publisher=True))
+        store.set_parameter(SECURITY_MODE, "1")
+        for unit, subject, kind in (
+            (Purpose.CallManager, plan.subject(plan.name), KeyType.RSA2048),
+            (Purpose.TVS, plan.subject(plan.name), plan.tvs_key),
+            (Purpose.CAPF, plan.subject(capf_common_name()), KeyType.RSA2048),
+            (Purpose.ITLRecovery, plan.subject(f"ITLRECOVERY_{plan.name}"), KeyType.RSA2048),
+        ):
+            progress(f"{unit} certificate ({kind})")
+            _own_certificate(state, store, plan, unit, subject, kind)
+        progress("trust lists")
+        _trust_lists(state, store)
+    finally:
+        store.close()
+
+
+def _own_certificate(
+    state: StateDirectory, store: CertificateStore, plan: Plan, unit: Purpose, subject: str, kind: KeyType
+) -> None:
+    key = make_key(kind)
+    certificate = self_signed(key, subject, host=plan.name, address=plan.address, validity=validity_of(unit))
+    write_keys(state, [(unit, key)])
+    store.import_certificate(certificate.public_bytes(Encoding.DER), unit, node=plan.name, description=SELF_SIGNED)
+
+
+def _trust_lists(state: StateDirectory, store: CertificateStore) -> None:
+    situation = Situation(nodes=tuple(store.nodes()), entries=tuple(store.entries()), mixed_mode=True)
+    signer = list_signer(state, situation)
+    write_atomically(state.ctl_file, build_ctl(situation, tokenless_source(situation, signer)))
+    write_atomically(state.itl_file, build_itl(situation, signer))

@@ -1,0 +1,1 @@
+"""Files as phones fetch them: from a directory, over TFTP or over HTTP."""

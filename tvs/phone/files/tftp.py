@@ -1,0 +1,98 @@
+"""Files by TFTP, with tftpy.
+
+The library blocks, so each transfer runs in a thread of a small pool. What it does not guard against is guarded
+here: the size, the time of a whole transfer, and errors of any kind that hostile packets provoke in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import tftpy  # type: ignore[import-untyped] # it has no types
+
+from tvs.log.forms import printable
+from tvs.phone.files.source import FetchError, Unreachable, check_name, too_large
+
+if TYPE_CHECKING:
+    from tvs.config.endpoint import Endpoint
+
+TRANSFERS = 64
+"""Most transfers at once; more wait their turn."""
+ATTEMPTS = 3
+"""How often a packet is sent before the server counts as unreachable."""
+LONGEST = 12
+"""Most time of a transfer, in timeouts of one packet: a server that sends nonsense for ever is left."""
+
+logging.getLogger("tftpy").addHandler(logging.NullHandler())  # errors come as exceptions; nobody reads its warnings
+
+
+class _Buffer:
+    """Takes what tftpy writes, up to a limit."""
+
+    def __init__(self, name: str, most: int) -> None:
+        self._name = name
+        self._most = most
+        self.data = bytearray()
+
+    def write(self, data: bytes) -> int:
+        """The next block."""
+        if len(self.data) + len(data) > self._most:
+            raise too_large(self._name, self._most)
+        self.data += data
+        return len(data)
+
+
+class TFTPSource:
+    """Files of a TFTP server, in octet mode, as RFC 1350 has it.
+
+    Args:
+        server: host and UDP port; the library knows IPv4 only.
+        timeout: seconds to wait for a packet.
+    """
+
+    def __init__(self, server: Endpoint, timeout: float) -> None:
+        self.server = server
+        self._timeout = timeout
+        self._threads = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="tftp")
+
+    async def fetch(self, name: str, most: int) -> bytes | None:
+        """See `FileSource.fetch`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._transfer, check_name(name), most)
+
+    def _transfer(self, name: str, most: int) -> bytes | None:
+        buffer = _Buffer(name, most)
+        ends = time.monotonic() + LONGEST * self._timeout
+        place = f"{name} from TFTP server {self.server}"
+
+        def watch(_packet: object) -> None:
+            if time.monotonic() > ends:
+                raise Unreachable(f"{place}: not fetched within {LONGEST * self._timeout:g} s")
+
+        try:
+            client = tftpy.TftpClient(self._address(), self.server.port, {})
+            client.download(name, buffer, watch, timeout=self._timeout, retries=ATTEMPTS)
+        except FetchError:
+            raise
+        except tftpy.TftpFileNotFoundError:
+            return None
+        except tftpy.TftpTimeout:
+            raise Unreachable(f"{place}: no answer, asked {ATTEMPTS} times") from None
+        except Exception as error:  # noqa: BLE001 - the library meets hostile packets with errors of many kinds
+            raise FetchError(f"{place}: {printable(str(error) or type(error).__name__)}") from None
+        return bytes(buffer.data)
+
+    def _address(self) -> str:
+        try:
+            return str(socket.getaddrinfo(self.server.host, None, socket.AF_INET, socket.SOCK_DGRAM)[0][4][0])
+        except OSError as error:
+            raise Unreachable(f"TFTP server {self.server.host}: {error.strerror}") from None
+
+    async def close(self) -> None:
+        """Waits for transfers that run."""
+        await asyncio.to_thread(self._threads.shutdown)

@@ -1,0 +1,109 @@
+"""Secure service URLs: the connection, and who vouches for the server's certificate."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Self
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certstore.certificate import Certificate, CertificateError
+from proto.errors import LocalProtocolError
+from tvs.client.connection import TVSClient
+from tvs.client.trust import NoAnswer, ServerTrust
+from tvs.phone.proxy import TVSUnavailable
+from tvs.phone.reports import HTTPSReport
+from tvs.phone.trust import ListKind, Refusal, Refused, Voucher, lists_certificate
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from OpenSSL import SSL
+
+    from tvs.config.endpoint import Endpoint
+    from tvs.phone.phone import Phone
+
+_ANYONE = ServerTrust(anyone=True)
+"""The phone judges the certificate itself, once it has it."""
+
+
+class SecureService:
+    """A TLS connection to an HTTPS server; use it in an ``async with``.
+
+    Args:
+        server: host and port.
+        context: TLS of the model.
+        timeout: seconds for each step.
+        local_address: source IP address; None for the system's choice.
+    """
+
+    __slots__ = ("_client",)
+
+    def __init__(self, server: Endpoint, context: SSL.Context, timeout: float, local_address: str | None) -> None:
+        self._client = TVSClient(server, _ANYONE, context=context, timeout=timeout, local_address=local_address)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._client.connect()
+        except ValueError as error:  # its certificate cannot be parsed
+            raise NoAnswer(f"{self._client.server} showed an unreadable certificate: {error}") from None
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    @property
+    def certificate(self) -> bytes:
+        """The server's, X.509 DER. Raises `NoAnswer` where it showed none."""
+        certificate = self._client.tls.peer_certificate
+        if certificate is None:
+            raise NoAnswer(f"{self._client.server} showed no certificate")
+        return certificate.public_bytes(Encoding.DER)
+
+    @property
+    def description(self) -> str:
+        """Version and suite, such as ``TLSv1.2 AES256-SHA``."""
+        return f"{self._client.tls.version} {self._client.tls.cipher}"
+
+
+async def connect_service(phone: Phone, server: Endpoint) -> HTTPSReport:
+    """Connects, and asks who vouches for the certificate: the installed lists, the cache, TVS."""
+    service = SecureService(server, phone.tls_context(), phone.timeout, phone.local_address)
+    try:
+        async with service:
+            return await _authenticated(phone, server, service)
+    except NoAnswer as error:
+        return HTTPSReport(server=server, reached=False, sentence=str(error))
+
+
+async def _authenticated(phone: Phone, server: Endpoint, service: SecureService) -> HTTPSReport:
+    certificate = service.certificate
+    report = functools.partial(HTTPSReport, server=server, certificate=certificate, tls=service.description)
+    for kind in ListKind:
+        if lists_certificate(phone.flash.installed(kind), certificate):
+            return report(voucher=Voucher[kind.name])
+    try:
+        cached = await _authenticated_by_tvs(phone, server, certificate)
+    except Refused as refused:
+        return report(refusal=refused.refusal, sentence=refused.sentence)
+    return report(voucher=Voucher.TVS, cached=cached)
+
+
+async def _authenticated_by_tvs(phone: Phone, server: Endpoint, certificate: bytes) -> bool:
+    """Whether the answer came from the cache. Raises `Refused`."""
+    phone.require_tvs("certificate")
+    phone.console.https_unknown(server)
+    try:
+        async with phone.tvs() as proxy:
+            answer = await proxy.verify(Certificate.from_der(certificate))
+    except TVSUnavailable as error:
+        refusal = Refusal.TVS_UNTRUSTED if error.untrusted else Refusal.TVS_UNREACHABLE
+        raise Refused(refusal, f"no TVS server vouches for its certificate: {error}") from None
+    except (CertificateError, LocalProtocolError) as error:
+        raise Refused(Refusal.DAMAGED, f"its certificate cannot be asked for: {error}") from None
+    if not answer.trusted:
+        raise Refused(Refusal.UNKNOWN_SIGNER, f"TVS server {answer.server} does not trust its certificate")
+    phone.console.https_authenticated()
+    return answer.cached

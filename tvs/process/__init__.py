@@ -1,0 +1,1 @@
+"""Supervisor, workers and reload: which processes exist, and on what settings."""

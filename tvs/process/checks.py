@@ -1,0 +1,50 @@
+"""Looks at everything that the settings name, before they are used: for a reload and for --check-config."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from certstore.store import StoreError
+from ctlcache.look import State, look
+from tvs.errors import StateError
+from tvs.log.target import open_log_file
+from tvs.server.credentials import Credentials, read_credentials
+from tvs.tls.keylog import open_keylog
+
+if TYPE_CHECKING:
+    from tvs.config.settings import Config
+
+
+def examine(config: Config) -> tuple[Credentials | None, list[str]]:
+    """Gives what TLS contexts are made of, None where that is wrong, and a sentence for each problem.
+
+    A CTL file that is not there is no problem: clusters in non-secure mode have none. Files that are written to
+    are opened, and thereby made.
+    """
+    problems: list[str] = []
+    credentials = None
+    try:
+        credentials = read_credentials(config)
+    except (StateError, StoreError) as error:
+        problems.append(str(error))
+    finding = look(config.ctl_path, config.time_to_live)
+    if finding is not None and finding.state not in (State.OK, State.MISSING):
+        problems.append(f"{config.ctl_path}: the CTL file is {finding.state}: {finding.reason}")
+    problems += _files_to_write(config)
+    return credentials, problems
+
+
+def _files_to_write(config: Config) -> list[str]:
+    problems = []
+    try:
+        if config.log_file is not None:
+            os.close(open_log_file(config.log_file))
+    except OSError as error:
+        problems.append(f"{config.log_file}: the log cannot be written: {error.strerror}")
+    try:
+        if config.tls_keylog is not None:
+            open_keylog(config.tls_keylog)
+    except OSError as error:
+        problems.append(f"{config.tls_keylog}: the TLS key log cannot be written: {error.strerror}")
+    return problems

@@ -1,0 +1,1 @@
+"""Questions to replay: from captures, trace logs, device lists and recordings."""

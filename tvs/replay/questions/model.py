@@ -1,0 +1,268 @@
+"""What is replayed: phones, their questions and the answers that are expected."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from proto.codec import encode
+from proto.errors import LocalProtocolError
+from proto.messages import (
+    CertVerificationRequest,
+    MessageType,
+    QueryCertRequest,
+    QueryCertResponse,
+    TrustStatus,
+)
+from tvs.log.forms import printable
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from proto.messages import Response
+
+QUERY = MessageType.QUERY_CERT_REQ
+VERIFICATION = MessageType.CERT_VERIFICATION_REQ
+DEFAULT_DEVICE = "CP-8861-SEP000000000000"
+"""The name of a phone whose own is not known."""
+
+
+class SourceError(Exception):
+    """A source of queries cannot be used: a sentence that says what, where and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a phone asks, whoever it is.
+
+    Attributes:
+        request: `QUERY` ('who is this signer?') or `VERIFICATION` ('is exactly this certificate trusted?').
+        subject, issuer: names in CTL text form.
+        serial: raw bytes of the serial number.
+        certificate: X.509 DER, for a verification; None where a log names the certificate but does not hold it.
+    """
+
+    request: MessageType = QUERY
+    subject: str = ""
+    issuer: str = ""
+    serial: bytes = b""
+    certificate: bytes | None = None
+
+    def encoded(self, device: str, session_id: int) -> bytes:
+        """The whole request. Raises `LocalProtocolError` for what the format cannot carry."""
+        if self.request is QUERY:
+            return encode(
+                QueryCertRequest(
+                    session_id=session_id,
+                    device_name=device,
+                    subject_name=self.subject,
+                    issuer_name=self.issuer,
+                    serial_number=self.serial,
+                )
+            )
+        return encode(
+            CertVerificationRequest(session_id=session_id, device_name=device, certificate=self.certificate or b"")
+        )
+
+    def problem(self) -> str | None:
+        """Why this cannot be asked; None where it can."""
+        if self.request is VERIFICATION and self.certificate is None:
+            return "the log names the certificate but does not hold it; give it with --expect FILE"
+        try:
+            self.encoded(DEFAULT_DEVICE, 0)
+        except LocalProtocolError as error:
+            return str(error)
+        return None
+
+
+def digest(der: bytes) -> bytes:
+    """What a certificate is compared by: SHA-256, 32 bytes."""
+    return sha256(der).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the answer must be. None: that part is not known, so any is right.
+
+    Attributes:
+        status: trusted or not.
+        roles: role codes, ascending.
+        more_roles: whether further roles beside `roles` are right too: a trust list does not know them all.
+        time_to_live: seconds.
+        certificates: SHA-256 of the DER of each certificate in the answer to a query.
+    """
+
+    status: TrustStatus
+    roles: tuple[int, ...] | None = None
+    more_roles: bool = False
+    time_to_live: int | None = None
+    certificates: tuple[bytes, ...] | None = None
+
+    @classmethod
+    def of(cls, answer: Response) -> Expected:
+        """Exactly this answer."""
+        certificates = answer.certificates if isinstance(answer, QueryCertResponse) else None
+        return cls(
+            status=answer.status,
+            roles=answer.roles,
+            time_to_live=answer.time_to_live,
+            certificates=None if certificates is None else tuple(map(digest, certificates)),
+        )
+
+    def wrong_part(self, answer: Response) -> str | None:
+        """The first part of the answer that is wrong: status, certificate, roles or time_to_live; None: it is right."""
+        if answer.status is not self.status:
+            return "status"
+        if self.status is TrustStatus.NOT_TRUSTED:
+            return None
+        if isinstance(answer, QueryCertResponse) and not self._certificates_fit(answer.certificates):
+            return "certificate"
+        if not self._roles_fit(answer.roles):
+            return "roles"
+        return "time_to_live" if self.time_to_live not in (None, answer.time_to_live) else None
+
+    def _certificates_fit(self, certificates: tuple[bytes, ...]) -> bool:
+        return self.certificates is None or tuple(map(digest, certificates)) == self.certificates
+
+    def _roles_fit(self, roles: tuple[int, ...]) -> bool:
+        if self.roles is None:
+            return True
+        return set(roles) >= set(self.roles) if self.more_roles else tuple(sorted(roles)) == self.roles
+
+    def __str__(self) -> str:
+        if self.status is TrustStatus.NOT_TRUSTED:
+            return "not trusted"
+        more = " and perhaps more" if self.more_roles else ""
+        parts = ["trusted"]
+        parts += [] if self.roles is None else [f"roles {_numbers(self.roles)}{more}"]
+        parts += [] if self.time_to_live is None else [f"{self.time_to_live} s"]
+        parts += [f"certificate SHA-256 {value.hex()[:16]}…" for value in self.certificates or ()]
+        return ", ".join(parts)
+
+
+def _numbers(roles: tuple[int, ...]) -> str:
+    return "/".join(map(str, roles)) or "none"
+
+
+class Asked(NamedTuple):
+    """A question and what is expected; None: any answer that is one."""
+
+    question: Question
+    expected: Expected | None
+
+    def describe(self) -> str:
+        """The question in a few words, for error sentences."""
+        kind = "query" if self.question.request is QUERY else "verification"
+        return f"{kind} of {self.question.serial.hex().upper()} by {printable(self.question.issuer)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone.
+
+    Attributes:
+        device: name such as ``CP-8861-SEPB000B4BA0AEE``, printable ASCII.
+        address: IP address; empty where it is not known.
+    """
+
+    device: str
+    address: str = ""
+
+
+class Ask(NamedTuple):
+    """One query of a recording.
+
+    Attributes:
+        at: seconds since the recording's first one; 0 where the source has no times.
+        phone, asked: numbers in the recording's tables.
+        connection: queries with the same number were asked on one connection; None: on one of its own.
+    """
+
+    at: float
+    phone: int
+    asked: int
+    connection: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Recording:
+    """Queries from whatever source.
+
+    Attributes:
+        source: where they come from, for reports.
+        timed: whether `Ask.at` means something.
+        phones, asked, asks: the tables, and the queries in the order of time.
+        left_out: how many queries could not be taken, by reason.
+    """
+
+    source: str
+    timed: bool
+    phones: list[Phone]
+    asked: list[Asked]
+    asks: list[Ask]
+    left_out: Counter[str]
+
+
+@dataclass(slots=True)
+class RecordingBuilder:
+    """Collects queries as they come.
+
+    Args:
+        source: where they come from.
+        timed: whether the source has times.
+    """
+
+    source: str
+    timed: bool = True
+    _phones: dict[object, int] = field(default_factory=dict)
+    _names: list[Phone] = field(default_factory=list)
+    _asked: dict[Asked, int] = field(default_factory=dict)
+    _asks: list[Ask] = field(default_factory=list)
+    _connections: dict[object, int] = field(default_factory=dict)
+
+    def phone(self, key: object, phone: Phone) -> int:
+        """The number of the phone with this key; a new one is entered."""
+        number = self._phones.setdefault(key, len(self._names))
+        if number == len(self._names):
+            self._names.append(phone)
+        return number
+
+    def asked(self, asked: Asked) -> int:
+        """The number of a question and its expected answer."""
+        return self._asked.setdefault(asked, len(self._asked))
+
+    def add(self, at: float, phone: int, asked: Asked, connection: object = None) -> None:
+        """Adds one query; `at` in seconds from any beginning, `connection` any key."""
+        number = None
+        if connection is not None:
+            number = self._connections.setdefault(connection, len(self._connections))
+        self._asks.append(Ask(at, phone, self.asked(asked), number))
+
+    def build(self, left_out: Counter[str]) -> Recording:
+        """The recording, its times from 0."""
+        asks = sorted(self._asks, key=lambda ask: ask.at)
+        start = asks[0].at if asks else 0.0
+        return Recording(
+            source=self.source,
+            timed=self.timed,
+            phones=self._names,
+            asked=list(self._asked),
+            asks=[ask._replace(at=ask.at - start) for ask in asks],
+            left_out=left_out,
+        )
+
+
+_MAC_NAME = re.compile(r"(?P<model>.*?)(?:SEP)?[0-9A-Fa-f]{12}")
+
+
+def pseudonym(device: str, number: int) -> str:
+    """The device name with its model, and with a number in place of its MAC address."""
+    match = _MAC_NAME.fullmatch(device)
+    return f"{match['model'] if match else ''}SEP{number:012X}"
+
+
+def printable_ascii(device: str) -> str:
+    """A device name as the wire can carry it: other characters become ``?``."""
+    return "".join(char if char.isascii() and char.isprintable() else "?" for char in device)

@@ -1,0 +1,96 @@
+"""Any file with queries: what it is shows in its first bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tvs.replay.questions import capture, recording
+from tvs.replay.questions.devices import COLUMNS, read_devices
+from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Phone, Recording, RecordingBuilder, SourceError
+from tvs.replay.questions.tracelog import LogParser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tvs.replay.questions.expect import KnownCertificates
+    from tvs.replay.questions.tracelines import Logged
+
+MAX_LINE = 64 * 1024
+"""Characters of a log's line that are looked at."""
+INCOMPLETE = "the log does not show serial number and issuer"
+
+
+def read_source(path: Path, *, keylog: Path | None, capture_port: int) -> Recording:
+    """A recording, a capture, a table, or a log in trace form or JSON. Raises `SourceError`."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    if start.startswith(recording.MAGIC):
+        return recording.read_recording(path)
+    if start.startswith(capture.MAGICS):
+        return capture.read_capture(path, keylog, capture_port)
+    heading = start.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode(errors="replace").strip()
+    if "device" in heading.split(",") and all(name.strip('"') in COLUMNS for name in heading.split(",")):
+        return read_devices(path)
+    return read_log(path)
+
+
+def read_log(path: Path) -> Recording:
+    """The queries of a log. Raises `SourceError`."""
+    builder = RecordingBuilder(str(path))
+    left_out: Counter[str] = Counter()
+    parser = LogParser()
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in _lines(file):
+                _enter(builder, parser.feed(line), left_out)
+            _enter(builder, parser.end(), left_out)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
+    found = builder.build(left_out)
+    if not found.asks:
+        raise SourceError(
+            f"{path}: holds no query: neither a recording, a capture, a table of devices, "
+            "nor a log with request lines or debug trace lines"
+        )
+    return found
+
+
+def _lines(file: object) -> Iterator[str]:
+    while line := file.readline(MAX_LINE):  # type: ignore[attr-defined] # a text file
+        yield line
+
+
+def _enter(builder: RecordingBuilder, queries: Iterator[Logged], left_out: Counter[str]) -> None:
+    for logged in queries:
+        question = logged.question
+        if question is None:
+            left_out[INCOMPLETE] += 1
+            continue
+        phone = builder.phone(phone_key(logged), Phone(logged.device or DEFAULT_DEVICE, logged.address))
+        connection = None if logged.connection is None else (logged.connection, phone)
+        builder.add(logged.at, phone, Asked(question, logged.expected), connection)
+
+
+def phone_key(logged: Logged) -> object:
+    """What tells a phone from another: its name, else its address, else its connection."""
+    return logged.device or logged.address or logged.connection
+
+
+def completed(source: Recording, known: KnownCertificates) -> Recording:
+    """The recording with what files know about its questions; what still cannot be asked is left out and counted."""
+    asked = [known.complete(entry) for entry in source.asked]
+    problems = [entry.question.problem() for entry in asked]
+    left_out = source.left_out + Counter(problem for ask in source.asks if (problem := problems[ask.asked]) is not None)
+    return Recording(
+        source=source.source,
+        timed=source.timed,
+        phones=source.phones,
+        asked=asked,
+        asks=sorted((ask for ask in source.asks if problems[ask.asked] is None), key=lambda ask: ask.at),
+        left_out=left_out,
+    )

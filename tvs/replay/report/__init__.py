@@ -1,0 +1,1 @@
+"""Results of a replay: text, chart, page, file, comparison and thresholds."""

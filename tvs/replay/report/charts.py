@@ -1,0 +1,182 @@
+"""What is plotted: lines and stacked bars as numbers, the same for the page and for the picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tvs.replay.report.axes import Unit
+from tvs.replay.report.text import PHASE_NAMES
+from tvs.replay.run.tally import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tvs.replay.report.result import Result, Row
+
+MAX_POINTS = 600
+"""Points of a line: a longer run has several seconds in one, of which the worst latency is shown."""
+_STEPS_PER_NINE = 10
+"""Points of the percentile spectrum between 90 % and 99 %, between 99 % and 99.9 %, and so on."""
+
+
+# Colours of the light and of the dark page. All stand out from their background (#ffffff, #14181f) and from each other
+# also for people who do not tell red from green; percentiles grow darker (in the dark: brighter) towards the worst.
+COLORS = {
+    "planned": ("#8a93a3", "#7d8796"),
+    "answered": ("#1f6fd6", "#5aa2ff"),
+    "failed": ("#c8321f", "#ff7a66"),
+    "p50": ("#7fb3ee", "#5179ad"),
+    "p90": ("#3f87d9", "#5f9ce8"),
+    "p99": ("#0f4fa3", "#a5d0ff"),
+    "max": ("#c8620a", "#ffad5c"),
+    "tcp": ("#8a93a3", "#7d8796"),
+    "tls": ("#0f8a6c", "#3ecfa6"),
+    "first_byte": ("#c8620a", "#ffad5c"),
+    "whole": ("#1f6fd6", "#5aa2ff"),
+    "error0": ("#c8321f", "#ff7a66"),
+    "error1": ("#c8620a", "#ffad5c"),
+    "error2": ("#7a4fc4", "#b79bff"),
+    "error3": ("#0f8a6c", "#3ecfa6"),
+    "error4": ("#1f6fd6", "#5aa2ff"),
+    "error5": ("#8a93a3", "#7d8796"),
+}
+ERROR_COLORS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line, or one layer of stacked bars.
+
+    Attributes:
+        name: for the reader.
+        color: a key of `COLORS`.
+        points: x and y in the units of the chart's axes.
+        dashed: for what was planned, not measured.
+    """
+
+    name: str
+    color: str
+    points: list[tuple[float, float]]
+    dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One plot.
+
+    Attributes:
+        title, note: what it shows, and how to read it.
+        x, y: units of the axes.
+        lines: what is drawn; where there is none, `nothing` is written instead.
+        stacked: bars on top of each other in place of lines.
+    """
+
+    title: str
+    note: str
+    x: Unit
+    y: Unit
+    lines: list[Line]
+    nothing: str = "No data"
+    stacked: bool = False
+
+
+def charts_of(result: Result) -> list[Chart]:
+    """The four plots of a run."""
+    spans = list(_spans(result.rows))
+    whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
+    charts = (_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans))
+    return [replace(chart, lines=[line for line in chart.lines if line.points]) for chart in charts]
+
+
+def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in pieces of one length, at most `MAX_POINTS`. Seconds in which nothing happened have no row."""
+    size = max(1, math.ceil(len(rows) / MAX_POINTS))
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _mean(span: Sequence[Row], name: str) -> float:
+    return sum(float(getattr(row, name)) for row in span) / len(span)
+
+
+def _rate(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    names = ["planned"] if result.open_model else ["started"]
+    names += ["answered", "failed"] if result.failed else ["answered"]
+    lines = [
+        Line(
+            name,
+            "planned" if name == "started" else name,
+            [(span[0].second, _mean(span, name)) for span in spans],
+            dashed=name in ("planned", "started"),
+        )
+        for name in names
+    ]
+    return Chart("Queries a second", "answered means: as expected", Unit.SECONDS, Unit.RATE, lines)
+
+
+def _latency(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    lines = [
+        Line(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
+        for name in ("max", "p99", "p90", "p50")
+    ]
+    since = "the planned time" if result.open_model else "the start of each call"
+    return Chart(
+        "Latency over time",
+        f"from {since} to the checked answer",
+        Unit.SECONDS,
+        Unit.TIME,
+        lines,
+        nothing="No query was answered",
+    )
+
+
+def _worst(span: Sequence[Row], name: str) -> tuple[float, float] | None:
+    values = [value for row in span if (value := getattr(row, name)) is not None]
+    return (float(span[0].second), max(values)) if values else None
+
+
+def _spectrum(result: Result) -> Chart:
+    count = result.histograms[Phase.WHOLE].count
+    steps = math.ceil(math.log10(max(10, count)) * _STEPS_PER_NINE)
+    lines = []
+    for phase in (Phase.WHOLE, Phase.TLS, Phase.FIRST_BYTE, Phase.TCP):
+        histogram = result.histograms[phase]
+        if histogram.count:
+            places = [step / _STEPS_PER_NINE for step in range(steps + 1)]
+            points = [(place, histogram.percentile(100 - 100 / 10**place)) for place in places]
+            lines.append(Line(PHASE_NAMES[phase], phase.value, points))
+    return Chart(
+        "Percentile spectrum",
+        "each step to the right is one more nine",
+        Unit.PERCENT,
+        Unit.TIME,
+        lines,
+        nothing="No query was answered",
+    )
+
+
+def _errors(result: Result, spans: list[Sequence[Row]]) -> Chart:
+    kinds = sorted(result.failures, key=lambda kind: -result.failures[kind])
+    lines = [
+        Line(kind.replace("_", " "), f"error{number}", _failures(spans, [kind]))
+        for number, kind in enumerate(kinds[: ERROR_COLORS - 1])
+    ]
+    if others := kinds[ERROR_COLORS - 1 :]:
+        lines.append(Line("others", f"error{ERROR_COLORS - 1}", _failures(spans, others)))
+    return Chart(
+        "Errors a second, by kind",
+        "wrong answers are errors too",
+        Unit.SECONDS,
+        Unit.RATE,
+        lines,
+        nothing="No errors",
+        stacked=True,
+    )
+
+
+def _failures(spans: list[Sequence[Row]], kinds: Sequence[str]) -> list[tuple[float, float]]:
+    return [
+        (span[0].second, sum(row.failures.get(kind, 0) for row in span for kind in kinds) / len(span)) for span in spans
+    ]

@@ -1,0 +1,86 @@
+"""Two results side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tvs.replay.report.text import PHASE_NAMES, aligned
+from tvs.replay.run.tally import Phase
+from tvs.replay.units import duration_text
+
+if TYPE_CHECKING:
+    from tvs.replay.report.result import Result
+
+PERCENTS = (50, 90, 99, 99.9)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One number of both runs.
+
+    Attributes:
+        name: what it is.
+        before, after: of the first and the second run.
+        time: whether they are seconds.
+    """
+
+    name: str
+    before: float
+    after: float
+    time: bool = False
+
+    @property
+    def change(self) -> float | None:
+        """The second's share above the first: 0.1 is 10 % more; None where the first is 0."""
+        return self.after / self.before - 1 if self.before else None
+
+    def cells(self) -> tuple[str, str, str, str]:
+        """The row of the table."""
+        shown = [duration_text(value) if self.time else f"{value:.6g}" for value in (self.before, self.after)]
+        same = self.before == self.after
+        change = "" if same else "new" if self.change is None else f"{self.change:+.1%}"
+        return self.name, shown[0], shown[1], change
+
+
+def differences(before: Result, after: Result) -> list[Difference]:
+    """Counts, rate, latencies and failures of two runs."""
+    found = [
+        Difference("answered", before.answered, after.answered),
+        Difference("answers/s", round(before.rate, 1), round(after.rate, 1)),
+        Difference("failed", before.failed, after.failed),
+        Difference("late", before.late, after.late),
+        Difference("dropped", before.dropped, after.dropped),
+    ]
+    for phase in Phase:
+        one, two = before.histograms[phase], after.histograms[phase]
+        found += [
+            Difference(
+                f"{PHASE_NAMES[phase]} p{percent:g}", one.percentile(percent), two.percentile(percent), time=True
+            )
+            for percent in PERCENTS
+        ]
+        found.append(Difference(f"{PHASE_NAMES[phase]} max", one.maximum, two.maximum, time=True))
+    kinds = dict.fromkeys([*before.failures, *after.failures])
+    found += [Difference(kind, before.failures.get(kind, 0), after.failures.get(kind, 0)) for kind in kinds]
+    return found
+
+
+def doubts(before: Result, after: Result) -> list[str]:
+    """Why the two cannot be compared just so."""
+    found = [
+        f"they differ in {name}: {getattr(before, name)} and {getattr(after, name)}"
+        for name in ("server", "mode", "source", "tls")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    found += [f"the {name} run is not valid" for name, run in (("first", before), ("second", after)) if run.doubts]
+    found += [
+        f"the {name} run was interrupted" for name, run in (("first", before), ("second", after)) if run.interrupted
+    ]
+    return found
+
+
+def table(before: Result, after: Result, names: tuple[str, str]) -> str:
+    """The comparison for people."""
+    rows = [("", *names, "change"), *(difference.cells() for difference in differences(before, after))]
+    return "\n".join([*aligned(rows), *(f"note: {doubt}" for doubt in doubts(before, after))])

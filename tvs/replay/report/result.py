@@ -1,0 +1,182 @@
+"""The result of a run: everything that reports show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tvs.replay.run.failures import WRONG_ANSWERS, Failure
+from tvs.replay.run.histograms import Histogram
+from tvs.replay.run.process import histograms_of
+from tvs.replay.run.tally import MAX_EXAMPLES, Phase
+
+if TYPE_CHECKING:
+    from tvs.replay.run.process import Outcome
+    from tvs.replay.run.schedule import Plan
+    from tvs.replay.run.setup import Setup
+    from tvs.replay.run.timeline import Second
+
+MAX_LATE = 0.01
+"""The share of late queries above which the run says more about the generator than about the server."""
+ROW_PERCENTS = (50, 90, 99, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One second of the run.
+
+    Attributes:
+        second: from the start; 0 is the first.
+        planned, started, answered, late, dropped: queries.
+        failures: by name.
+        p50, p90, p99, max: of the whole time, in seconds, of the queries planned for this second; None: there are none.
+    """
+
+    second: int
+    planned: int
+    started: int
+    answered: int
+    late: int
+    dropped: int
+    failures: dict[str, int]
+    p50: float | None
+    p90: float | None
+    p99: float | None
+    max: float | None
+
+    @property
+    def failed(self) -> int:
+        """Queries that failed in this second."""
+        return sum(self.failures.values())
+
+    @classmethod
+    def of(cls, number: int, second: Second) -> Row:
+        """The row of a second of the timeline."""
+        p50, p90, p99, highest = second.percentiles(ROW_PERCENTS)
+        counts = second.counts
+        return cls(
+            second=number,
+            planned=second.planned,
+            started=counts["started"],
+            answered=counts["answered"],
+            late=counts["late"],
+            dropped=counts["dropped"],
+            failures={str(failure): counts[failure] for failure in Failure if counts[failure]},
+            p50=p50,
+            p90=p90,
+            p99=p99,
+            max=highest,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Result:
+    """A run.
+
+    Attributes:
+        server, source, mode, tls: what was asked for, in words.
+        open_model: whether the schedule was fixed beforehand.
+        processes: generator processes; `lost` of them ended before their time.
+        started_at: UTC, ISO 8601.
+        seconds: from the start to the last answer.
+        planned: queries of the schedule; None in a closed loop.
+        started, answered, late, dropped, unfinished: queries.
+        failures: by name.
+        histograms: by phase.
+        rows: one for each second.
+        suites: handshakes by TLS version and suite; `resumed` of them resumed a session.
+        examples: sentences about the first failures.
+        left_out: queries of the source that were not replayed, by reason.
+        interrupted: whether the run was stopped before its end.
+        failed_thresholds: the ``--fail-if`` expressions that came true.
+    """
+
+    server: str
+    source: str
+    mode: str
+    tls: str
+    open_model: bool
+    processes: int
+    started_at: str
+    seconds: float
+    planned: int | None
+    started: int
+    answered: int
+    late: int
+    dropped: int
+    unfinished: int
+    lost: int
+    failures: dict[str, int]
+    histograms: dict[Phase, Histogram]
+    rows: list[Row]
+    suites: dict[str, int]
+    resumed: int
+    examples: list[str]
+    left_out: dict[str, int]
+    interrupted: bool
+    late_after: float
+    failed_thresholds: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Queries that failed."""
+        return sum(self.failures.values())
+
+    @property
+    def wrong(self) -> int:
+        """Queries with a wrong answer."""
+        return sum(self.failures.get(failure, 0) for failure in WRONG_ANSWERS)
+
+    @property
+    def rate(self) -> float:
+        """Right answers a second."""
+        return self.answered / self.seconds if self.seconds else 0.0
+
+    @property
+    def doubts(self) -> list[str]:
+        """Why the run is not valid: what the generator itself did not manage. Empty where it is."""
+        found = []
+        if self.started and self.late / self.started > MAX_LATE:
+            share = f"{self.late / self.started:.1%}"
+            found.append(f"{share} of the queries began more than {self.late_after * 1000:g} ms after their time")
+        if self.dropped:
+            found.append(f"{self.dropped} queries were not sent: no descriptor or source port was left, or no time")
+        if self.lost:
+            found.append(f"{self.lost} of {self.processes} generator processes ended before their time")
+        return found
+
+
+def result_of(outcome: Outcome, plan: Plan, setup: Setup, *, processes: int, source: str, tls: str) -> Result:
+    """The result of a run that has ended."""
+    total, finals = outcome.timeline.total, outcome.finals
+    suites: dict[str, int] = {}
+    for final in finals:
+        for suite, number in final.suites.items():
+            suites[suite] = suites.get(suite, 0) + number
+    return Result(
+        server=str(setup.server),
+        source=source,
+        mode=plan.mode,
+        tls=tls,
+        open_model=plan.open,
+        processes=processes,
+        started_at=datetime.fromtimestamp(outcome.started_at, UTC).isoformat(timespec="milliseconds"),
+        seconds=outcome.seconds,
+        planned=plan.queries if plan.open else None,
+        started=total["started"],
+        answered=total["answered"],
+        late=total["late"],
+        dropped=total["dropped"],
+        unfinished=sum(final.unfinished for final in finals),
+        lost=outcome.lost,
+        failures={str(failure): total[failure] for failure in Failure if total[failure]},
+        histograms={phase: Histogram(encoded) for phase, encoded in histograms_of(outcome).items()},
+        rows=[Row.of(number, second) for number, second in sorted(outcome.timeline.seconds.items())],
+        suites=suites,
+        resumed=sum(final.resumed for final in finals),
+        examples=[example for final in finals for example in final.examples][:MAX_EXAMPLES],
+        left_out={},
+        interrupted=outcome.interrupted,
+        late_after=setup.late_after,
+    )

@@ -1,0 +1,89 @@
+"""Results to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tvs import __version__
+from tvs.replay.report.result import Result, Row
+from tvs.replay.run.histograms import Histogram
+from tvs.replay.run.tally import Phase
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT = "tvs-replay-result"
+VERSION = 1
+SUMMARY_PERCENTS = (50, 90, 95, 99, 99.9)
+_PLAIN = (
+    "server",
+    "source",
+    "mode",
+    "tls",
+    "open_model",
+    "processes",
+    "started_at",
+    "seconds",
+    "planned",
+    "started",
+    "answered",
+    "late",
+    "dropped",
+    "unfinished",
+    "lost",
+    "failures",
+    "suites",
+    "resumed",
+    "examples",
+    "left_out",
+    "interrupted",
+    "late_after",
+    "failed_thresholds",
+)
+_ROW = ("second", "planned", "started", "answered", "late", "dropped", "failures", "p50", "p90", "p99", "max")
+
+
+def to_json(result: Result) -> str:
+    """The result as JSON; times in seconds."""
+    entry: dict[str, object] = {"format": FORMAT, "version": VERSION, "program": f"tvs {__version__}"}
+    entry |= {name: getattr(result, name) for name in _PLAIN}
+    entry |= {"valid": not result.doubts, "doubts": result.doubts, "failed": result.failed, "rate": result.rate}
+    entry["phases"] = {phase.value: _phase_json(histogram) for phase, histogram in result.histograms.items()}
+    entry["rows"] = [{name: getattr(row, name) for name in _ROW} for row in result.rows]
+    return json.dumps(entry, indent=1, ensure_ascii=False) + "\n"
+
+
+def _phase_json(histogram: Histogram) -> dict[str, object]:
+    return {
+        "count": histogram.count,
+        "min": histogram.minimum,
+        "mean": histogram.mean,
+        "max": histogram.maximum,
+        **{f"p{percent:g}": histogram.percentile(percent) for percent in SUMMARY_PERCENTS},
+        "hdr": histogram.encode().decode(),
+    }
+
+
+def read_result(path: Path) -> Result:
+    """Reads what `to_json` made. Raises `ValueError` with a sentence."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: is no JSON: {error}") from None
+    if not isinstance(entry, dict) or entry.get("format") != FORMAT or entry.get("version") != VERSION:
+        raise ValueError(f"{path}: is no result that tvs replay --json has written")
+    try:
+        return _from_json(entry)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: is a damaged result: {error}") from None
+
+
+def _from_json(entry: dict[str, Any]) -> Result:
+    return Result(
+        histograms={phase: Histogram(entry["phases"][phase.value]["hdr"].encode()) for phase in Phase},
+        rows=[Row(**{name: row[name] for name in _ROW}) for row in entry["rows"]],
+        **{name: entry[name] for name in _PLAIN},
+    )

@@ -1,0 +1,118 @@
+"""`--fail-if` expressions: what makes a run a failure."""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tvs.replay.run.failures import Failure
+from tvs.replay.run.tally import Phase
+from tvs.replay.units import duration_text, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tvs.replay.report.result import Result
+
+_OPERATORS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_EXPRESSION = re.compile(r"\s*([a-z0-9_.]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
+_STATISTIC = re.compile(r"(?:(tcp|tls|first_byte|whole|delay)\.)?(min|mean|max|p(\d+(?:\.\d+)?))")
+COUNTS = ("errors", "wrong", "late", "dropped", *Failure)
+"""What can be compared with a number, or with a share of the started queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """One expression.
+
+    Attributes:
+        text: as it was written.
+        metric: ``p99``, ``tls.p99.9``, ``whole.max``, ``rate``, or one of `COUNTS`.
+        comparison: one of ``< <= > >=``.
+        limit: seconds, answers a second, a number, or with `share` a part of 1.
+        share: whether a count is compared with the number of started queries.
+    """
+
+    text: str
+    metric: str
+    comparison: str
+    limit: float
+    share: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Threshold:
+        """Raises `ValueError` with a sentence."""
+        match = _EXPRESSION.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no threshold; write 'p99>250ms', 'errors>0.1%' or 'rate<400/s'")
+        metric, comparison, value = match.groups()
+        try:
+            limit, share = _limit(metric, value)
+        except ValueError as error:
+            raise ValueError(f"{text!r}: {error}") from None
+        return cls(text.strip(), metric, comparison, limit, share)
+
+    @property
+    def about_errors(self) -> bool:
+        """Whether it says how many errors are too many."""
+        return self.metric in ("errors", "wrong", *Failure)
+
+    def value(self, result: Result) -> float:
+        """What the run has."""
+        if self.metric == "rate":
+            return result.rate
+        if self.metric in COUNTS:
+            number = _count(self.metric, result)
+            return number / max(1, result.started) if self.share else number
+        return _statistic(self.metric, result)
+
+    def failed(self, result: Result) -> bool:
+        """Whether the expression is true."""
+        return _OPERATORS[self.comparison](self.value(result), self.limit)
+
+    def sentence(self, result: Result) -> str:
+        """The expression, and what the run has."""
+        value = self.value(result)
+        if self.metric == "rate":
+            shown = f"{value:.1f}/s"
+        elif self.metric in COUNTS:
+            shown = f"{value:.3%}" if self.share else f"{value:.0f}"
+        else:
+            shown = duration_text(value)
+        return f"{self.text} ({shown})"
+
+
+def _limit(metric: str, value: str) -> tuple[float, bool]:
+    if metric == "rate":
+        return float(value.removesuffix("/s")), False
+    if metric in COUNTS:
+        return (float(value[:-1]) / 100, True) if value.endswith("%") else (float(value), False)
+    match = _STATISTIC.fullmatch(metric)
+    if match is None or float(match[3] or 0) > 100:
+        raise ValueError(f"{metric!r} is none of p50, p99.9, min, mean, max (or tls.p99), rate, {', '.join(COUNTS)}")
+    return parse_duration(value), False
+
+
+def _count(metric: str, result: Result) -> int:
+    if metric == "errors":
+        return result.failed
+    if metric in ("wrong", "late", "dropped"):
+        return int(getattr(result, metric))
+    return result.failures.get(metric, 0)
+
+
+def _statistic(metric: str, result: Result) -> float:
+    match = _STATISTIC.fullmatch(metric)
+    if match is None:
+        raise ValueError(metric)
+    histogram = result.histograms[Phase(match[1] or Phase.WHOLE)]
+    if match[3] is not None:
+        return histogram.percentile(float(match[3]))
+    return {"min": histogram.minimum, "mean": histogram.mean, "max": histogram.maximum}[match[2]]

@@ -1,0 +1,1 @@
+"""The running load test: schedule, processes, calls and counters."""

@@ -1,0 +1,116 @@
+"""What the service shows phones: its TVS certificate with the private key, and what else a TLS context is made of.
+
+The supervisor reads it, at the start and for a reload, and hands it to the workers: so all of them, also those
+that replace one that died, show phones the same certificate until the administrator says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from certstore.purposes import Purpose
+from tvs.errors import StateError
+from tvs.state import StateDirectory
+from tvs.tls.contexts import server_context
+from tvs.tls.profiles import ClientCertificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from OpenSSL import SSL
+
+    from certstore.store import CertificateStore
+    from tvs.config.settings import Config
+
+    Keylog = Callable[[SSL.Connection, bytes], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What TLS contexts are made of, as bytes, so that it can be handed to other processes.
+
+    Attributes:
+        certificate: the TVS certificate, X.509 DER.
+        key: its private key, PKCS #8 DER; never shown.
+        authorities: certificates that vouch for phones' own, X.509 DER.
+        expiry: unit, name and end of validity (seconds since 1970) of each of the service's own certificates.
+    """
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    authorities: tuple[bytes, ...] = ()
+    expiry: tuple[tuple[str, str, float], ...] = ()
+
+    def context(self, config: Config, keylog: Keylog | None = None) -> SSL.Context:
+        """A TLS context for phones. Raises `ValueError` where the key does not belong to the certificate."""
+        return server_context(
+            profile=config.tls_profile,
+            certificate=x509.load_der_x509_certificate(self.certificate),
+            key=load_der_private_key(  # type: ignore[arg-type] # its kind was checked when it was read
+                self.key,
+                None,
+                unsafe_skip_rsa_key_validation=True,  # validated then too: that takes 65 ms
+            ),
+            client_certificates=config.client_certificates,
+            client_authorities=[x509.load_der_x509_certificate(der) for der in self.authorities],
+            keylog=keylog,
+        )
+
+
+def read_credentials(config: Config) -> Credentials:
+    """Reads the certificate, its key and the client CAs, and checks that they fit. Opens and closes the store.
+
+    Raises `StateError` and `StoreError`, with what to do.
+    """
+    state = StateDirectory(config.state)
+    store = state.store()
+    try:
+        certificate, expiry = _own_certificates(state, store)
+        key = state.private_key(Purpose.TVS, certificate)
+    finally:
+        store.close()
+    credentials = Credentials(
+        certificate=certificate,
+        key=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        authorities=_authorities(config),
+        expiry=expiry,
+    )
+    try:
+        credentials.context(config)
+    except ValueError as error:
+        raise StateError(f"{state.keys}: the key of the TVS certificate: {error}") from error
+    return credentials
+
+
+def _own_certificates(
+    state: StateDirectory, store: CertificateStore
+) -> tuple[bytes, tuple[tuple[str, str, float], ...]]:
+    entries = store.entries(own=True, unit=Purpose.TVS)
+    own = [entry for entry in entries if entry.name == "TVS.pem"]
+    if not own:
+        raise StateError(
+            f"{state.database} holds no TVS certificate of this node; make one with: tvs init (a new state directory)"
+        )
+    expiry = tuple((entry.unit.value, entry.name, entry.certificate.not_after.timestamp()) for entry in entries)
+    return own[0].certificate.der, expiry
+
+
+def _authorities(config: Config) -> tuple[bytes, ...]:
+    if config.client_ca is None or config.client_certificates is not ClientCertificates.REQUIRE:
+        return ()
+    try:
+        found = x509.load_pem_x509_certificates(config.client_ca.read_bytes())
+    except OSError as error:
+        raise StateError(f"{config.client_ca}: the client CA file cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise StateError(f"{config.client_ca}: the client CA file holds no PEM certificates: {error}") from None
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in found)

@@ -1,0 +1,132 @@
+"""The trace lines of connections and handlers, in the words of the original.
+
+Operators and their scripts search for these texts, so they are exact to the character: spaces, missing spaces and
+misspellings are the original's. The caches write the lines of their look-ups themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from proto.codec import PROTOCOL_DISCRIMINATOR
+from proto.messages import MessageType
+from tvs.log.forms import MAX_LINE, printable
+
+if TYPE_CHECKING:
+    from certstore.trace import Trace
+    from tvs.log.pipeline import LogPipeline
+
+DUMP_BYTES = 50
+"""A hex dump stops after so many bytes."""
+DUMP_WIDTH = 8
+"""Bytes in a line of a hex dump."""
+_SENDING = {
+    MessageType.CERT_VERIFICATION_REQ: "CERT_VERIF_RES",
+    MessageType.QUERY_CERT_REQ: "QUERY_CERT_RES",
+}
+
+
+def trace_to(pipeline: LogPipeline) -> Trace | None:
+    """A `Trace` that writes to the pipeline, or None where debug lines are not written."""
+    if not pipeline.enabled("debug"):
+        return None
+    emit = pipeline.emit
+
+    def trace(event: str, text: str, /, **fields: object) -> None:
+        if len(text) > MAX_LINE or not text.isprintable():
+            text = "\n".join(map(printable, text.split("\n"))) if event in _TWO_LINES else printable(text)
+        emit(("debug", time.time(), event, text, fields))
+
+    return trace
+
+
+_TWO_LINES = {"incoming_message", "decoded_message", "sending_message"}
+"""Events whose text has a line break of its own, as in the original."""
+
+
+class ConnectionTrace:
+    """The lines around a request, for one connection.
+
+    Args:
+        trace: where the lines go.
+        number: the connection's number; it stands before ``:UNKNOWN:``.
+        address: the phone's IP address.
+    """
+
+    __slots__ = ("_address", "_number", "trace")
+
+    def __init__(self, trace: Trace, number: int, address: str) -> None:
+        self.trace = trace
+        self._number = number
+        self._address = address
+
+    def accepted(self, listener: int, descriptor: int, attempted: int, accepted: int) -> None:
+        """A TCP connection came in; `attempted` and `accepted` count them since the start."""
+        self.trace(
+            "connection_accepted",
+            f"Accepted TCP connection from socket 0x{listener:08x}, fd = {descriptor}",
+            socket=listener,
+            fd=descriptor,
+        )
+        self.trace(
+            "sessions",
+            f"Total Session attempted = {attempted} accepted = {accepted}",
+            attempted=attempted,
+            accepted=accepted,
+        )
+        self.trace(
+            "new_phone_connection",
+            f"{self._number}:UNKNOWN:Got a new ph conn {self._address} on {descriptor}, Total Acc = {accepted}..",
+            connection=self._number,
+            address=self._address,
+        )
+
+    def handshake_done(self, cipher: str) -> None:
+        """The TLS handshake succeeded."""
+        self.trace(
+            "handshake_cipher",
+            f"{self._address}: tvsSSLHandShake Session ciphers - {cipher}",
+            address=self._address,
+            cipher=cipher,
+        )
+        self.trace("handshake_done", "TLS HS Done for ph_conn", connection=self._number)
+
+    def incoming(self, frame: bytes, message_type: MessageType, session_id: int, state: str) -> None:
+        """A whole request came in and was decoded; `state` is the session's."""
+        self.trace(
+            "incoming_message",
+            f"{self._number}:UNKNOWN:Incoming Phone Msg:\nHEX_DUMP: Len = {len(frame)}:",
+            connection=self._number,
+            size=len(frame),
+        )
+        self._dump(frame)
+        self.trace("decoded_message", "tvsPhoneDecodeMsg -\nDecoded Phone Msg:", connection=self._number)
+        self.trace("discriminator", f"Protocol Discriminator: {PROTOCOL_DISCRIMINATOR:x}")
+        self.trace("message_type", f"MsgType : TVS_MSG_{message_type.name}", type=message_type.name)
+        self.trace("session_id", f"Session Id : {session_id}", session_id=session_id)
+        length = int.from_bytes(frame[8:10])
+        self.trace("payload_length", f"Length : {length}", length=length)
+        self.trace(
+            "event_received",
+            f"{self._number}:UNKNOWN:TVS CORE: Rcvd Event: TVS_EV_{message_type.name} in State: {state}",
+            connection=self._number,
+            state=state,
+        )
+
+    def sending(self, frame: bytes, request_type: MessageType) -> None:
+        """The answer goes out."""
+        name = _SENDING[request_type]
+        self.trace(
+            "sending_answer",
+            f"{self._number}:UNKNOWN:Sending {name} msg",
+            connection=self._number,
+            type=name,
+        )
+        self.trace("sending_message", f"Sending TLS Msg ..\nHEX_DUMP: Len = {len(frame)}:", size=len(frame))
+        self._dump(frame)
+
+    def _dump(self, frame: bytes) -> None:
+        for start in range(0, min(len(frame), DUMP_BYTES), DUMP_WIDTH):
+            data = frame[start : min(start + DUMP_WIDTH, DUMP_BYTES)].hex(" ")
+            self.trace("hex_dump", data, bytes=data)

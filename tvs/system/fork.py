@@ -1,0 +1,70 @@
+"""Forking, the signals of parent and child, and what the system says of a process."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when its parent dies."""
+
+
+def fork(work: Callable[[], int], *, on_parents_death: signal.Signals = signal.SIGKILL) -> int:
+    """Runs `work` in a child process, which ends with the status that it returns. Gives the child's process id.
+
+    The child starts without the parent's signal handlers, ignores SIGINT and SIGHUP (a terminal sends them to
+    everybody; the parent alone acts on them), and gets `on_parents_death` when the parent dies, however it dies.
+    To be called where no thread, event loop or database handle exists. Raises `OSError`.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may reach half a child
+    try:
+        child = os.fork()
+        if child == 0:
+            _run_child(work, parent, on_parents_death, mask)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return child
+
+
+def _run_child(
+    work: Callable[[], int], parent: int, on_parents_death: signal.Signals, mask: set[int | signal.Signals]
+) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _die_with_parent(parent, on_parents_death)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        gc.enable()
+        status = work()
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _die_with_parent(parent: int, number: signal.Signals) -> None:
+    """Asks the system for a signal when the parent dies; it may have died before."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:
+        os._exit(1)

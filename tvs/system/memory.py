@@ -1,0 +1,16 @@
+"""Resident memory of a process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_memory(process: int) -> int | None:
+    """Bytes of a process that are in memory, shared ones included; None where it is gone (proc(5), statm)."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
+    except (OSError, IndexError, ValueError):
+        return None

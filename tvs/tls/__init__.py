@@ -1,0 +1,1 @@
+"""TLS profiles, contexts and connections."""

@@ -1,0 +1,116 @@
+"""TLS as phones need it: the profiles, and pyOpenSSL's contexts for servers and phones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL, crypto
+
+from tvs.tls.profiles import PROFILES, ClientCertificates, TLSProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
+
+
+def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, _ok: int) -> bool:
+    """Takes any certificate: it is recorded, not judged. Called several times for one certificate."""
+    return True
+
+
+def _keep_verdict(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, ok: int) -> bool:
+    """Leaves OpenSSL's verdict on the certificate as it is."""
+    return bool(ok)
+
+
+def _base_context(profile: TLSProfile) -> SSL.Context:
+    settings = PROFILES[profile]
+    context = SSL.Context(SSL.TLS_METHOD)
+    context.set_min_proto_version(settings.minimum)
+    context.set_cipher_list(settings.ciphers.encode())
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # halves the memory of an idle connection
+    return context
+
+
+def server_context(
+    *,
+    profile: TLSProfile,
+    certificate: x509.Certificate,
+    key: PrivateKey,
+    chain: Sequence[x509.Certificate] = (),
+    client_certificates: ClientCertificates = ClientCertificates.REQUEST,
+    client_authorities: Sequence[x509.Certificate] = (),
+    keylog: Callable[[SSL.Connection, bytes], None] | None = None,
+) -> SSL.Context:
+    """A context for the service.
+
+    `keylog` takes the lines of a key log (`tvs.tls.keylog.open_keylog`).
+
+    No session is kept and no ticket given: phones ask once and leave, a session cache with client certificates
+    costs 5 KiB a handshake, and ticket keys could not be rotated through this library.
+
+    Raises `ValueError` where the key does not belong to the certificate.
+    """
+    context = _base_context(profile)
+    context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(b"tvs")
+    if keylog is not None:
+        context.set_keylog_callback(keylog)
+    context.use_certificate(certificate)
+    for link in chain:
+        context.add_extra_chain_cert(link)
+    context.use_privatekey(key)
+    try:
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ValueError("the private key does not belong to the certificate") from error
+    if client_certificates is ClientCertificates.REQUEST:
+        context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    elif client_certificates is ClientCertificates.REQUIRE:
+        store = context.get_cert_store()
+        if store is None:
+            raise ValueError("OpenSSL gave no certificate store")
+        for authority in client_authorities:
+            store.add_cert(crypto.X509.from_cryptography(authority))
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _keep_verdict)
+    return context
+
+
+def client_context(
+    *,
+    profile: TLSProfile = TLSProfile.LEGACY,
+    certificate: x509.Certificate | None = None,
+    key: PrivateKey | None = None,
+    maximum: int | None = None,
+    ciphers: str | None = None,
+) -> SSL.Context:
+    """A context for a phone: it takes any server certificate, because the phone compares it byte for byte itself.
+
+    Args:
+        profile: as for the server; ``legacy`` takes every server.
+        certificate, key: the phone's own (LSC or MIC), shown when the server asks.
+        maximum: highest protocol version, an `SSL` constant: `SSL.TLS1_VERSION` is a 7900-series phone.
+        ciphers: cipher list instead of the profile's.
+    """
+    context = _base_context(profile)
+    if maximum is not None:
+        context.set_max_proto_version(maximum)
+    if ciphers is not None:
+        context.set_cipher_list(ciphers.encode())
+    if certificate is not None and key is not None:
+        context.use_certificate(certificate)
+        context.use_privatekey(key)
+    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    return context
+
+
+def accepted_suites(profile: TLSProfile) -> list[str]:
+    """OpenSSL's names of the suites that a profile accepts, in the server's order of preference."""
+    return SSL.Connection(_base_context(profile), None).get_cipher_list()
