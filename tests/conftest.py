@@ -1,20 +1,13 @@
 """What all tests share.
 
-A test that needs a program of the system asks for the fixture `require_program`:
-
-    if TYPE_CHECKING:
-
-    def test_openssl_agrees(require_program: RequireProgram) -> None:
-        openssl = require_program("openssl")
-
-Where the program is missing the test is skipped with a reason. With REQUIRE_SYSTEM_TESTS=1 in the environment
-nothing may be skipped: every skip, of a test or of a whole module, is a failure.
+A test whose program of the system is missing is skipped with a reason (`tests.fixtures.programs`). With
+REQUIRE_SYSTEM_TESTS=1 in the environment nothing may be skipped: every skip, of a test or of a whole module, is a
+failure.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -22,39 +15,20 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
-    RequireProgram = Callable[[str], str]
-
-pytest_plugins = ("tests.guide",)
+pytest_plugins = (
+    "tests.fixtures.guide",
+    "tests.fixtures.programs",
+)
 
 NO_SKIPS = os.environ.get("REQUIRE_SYSTEM_TESTS") == "1"
-SYSTEM_FOLDERS = "/usr/sbin:/sbin"
-"""Where daemons stand that a user's PATH leaves out."""
 
 settings.register_profile("unhurried", settings.default, deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script starts what it leaves in the background, and
     signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit it that tests interrupt
-
-
-def find_program(name: str) -> str | None:
-    """The path of a program, also of a daemon."""
-    return shutil.which(name) or shutil.which(name, path=SYSTEM_FOLDERS)
-
-
-@pytest.fixture(scope="session")
-def require_program() -> RequireProgram:
-    """A function that gives the path of a program of the system, or skips the test where it is missing."""
-
-    def require(name: str) -> str:
-        path = find_program(name)
-        if path is None:
-            pytest.skip(f"the program {name} is not installed")
-        return path
-
-    return require
 
 
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:

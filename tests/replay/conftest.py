@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.phone.conftest import Cluster, cluster, made_cluster, serve
-from tests.running import Running, run_tvs
+from tests.fixtures.cluster import Cluster, cluster, made_cluster, serve
+from tests.fixtures.running import Running, run_tvs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

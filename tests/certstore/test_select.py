@@ -1,0 +1,97 @@
+"""SELECT statements of administrators: what they may do, and where they are stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore import Purpose, StoreError
+from certstore.sqlite import select as sqlite_select
+from tests.fixtures.certificates import PUBLISHER, certificate
+
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+
+
+def test_columns_and_rows(store: CertificateStore) -> None:
+    """Column names as the statement has them, and the rows; a join that operators know works."""
+    store.import_certificate(certificate(), Purpose.Phone_SAST_trust)
+    assert store.select(
+        "SELECT c.subjectname, t.name AS role FROM certificate AS c, certificatetrustrolemap AS r, typetrustrole AS t "
+        "WHERE c.pkid=r.fkcertificate AND t.enum=r.tktrustrole ORDER BY t.enum;"
+    ) == (["subjectname", "role"], [(PUBLISHER, "SAST"), (PUBLISHER, "TFTP")])
+    assert store.select(" with n(x) as (values (1), (2)) select sum(x) from n") == (["sum(x)"], [(3,)])
+    assert store.select("select paramvalue from processconfig where paramname = 'nix'") == (["paramvalue"], [])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "delete from certificate",
+        "",
+        "pragma user_version = 7",
+        "attach 'x.db' as x",
+        "explain select 1",
+        "with a as (select 1) delete from certificate",
+        "with a as (select 1) insert into processconfig select 'a', 'b'",
+        "vacuum",
+    ],
+)
+def test_other_statements(store: CertificateStore, sql: str) -> None:
+    """Whatever is not a SELECT is refused with that sentence, and changes nothing."""
+    number = store.change_number()
+    with pytest.raises(StoreError, match="only SELECT statements can be run"):
+        store.select(sql)
+    assert store.change_number() == number
+    assert store.parameter("a") is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select 1; select 2", "one statement at a time"),
+        ("select 1; delete from certificate", "one statement at a time"),
+        ("select * from nix", "no such table: nix"),
+        ("select", "incomplete input|syntax error"),
+        ("select * from pragma_user_version", "not authorized|prohibited"),
+        ("select load_extension('x')", "cannot be run"),
+        ("select hex(randomblob(1000000000))", "more than 1000000 bytes"),
+        ("select 'a\0b'", "null character"),
+        ("select '\udcff'", "cannot be run"),
+    ],
+)
+def test_errors(store: CertificateStore, sql: str, message: str) -> None:
+    """An error in a statement is a sentence."""
+    with pytest.raises(StoreError, match=message):
+        store.select(sql)
+
+
+def test_a_text_that_is_not_utf8(store: CertificateStore) -> None:
+    """Bytes that are no text are shown escaped."""
+    assert store.select("select cast(x'41ff' as text)")[1] == [("A\\xff",)]
+
+
+def test_a_statement_without_end(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement that takes too long is stopped; the store goes on."""
+    monkeypatch.setattr(sqlite_select, "TIME_LIMIT", 0.05)
+    endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+    with pytest.raises(StoreError, match="was stopped after"):
+        store.select(endless)
+    assert store.select("select 1")[1] == [(1,)]
+
+
+def test_too_many_rows(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of rows is limited; as many as the limit are given."""
+    monkeypatch.setattr(sqlite_select, "MAX_ROWS", 3)
+    assert len(store.select("values (1), (2), (3)")[1]) == 3
+    with pytest.raises(StoreError, match="more than 3 rows"):
+        store.select("values (1), (2), (3), (4)")
+
+
+def test_inside_a_transaction(store: CertificateStore) -> None:
+    """A statement sees what was committed, also while this store is changing something."""
+    with store.transaction():
+        store.set_parameter("a", "b")
+        assert store.select("select * from processconfig where paramname = 'a'")[1] == []
+    assert store.select("select * from processconfig where paramname = 'a'")[1] == [("a", "b")]

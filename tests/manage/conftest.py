@@ -1,0 +1,5 @@
+"""A cluster and its administrator."""
+
+from tests.fixtures.administrator import admin, made, other, serve
+
+__all__ = ["admin", "made", "other", "serve"]

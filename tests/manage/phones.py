@@ -1,0 +1,67 @@
+"""Emulated phones beside a plan: they do what it says of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.phone import BootReport, DirectorySource, ListKind, Phone, Voucher
+from tvs.phone import ListOutcome as Emulated
+from tvs.plan import Decision, Held, ListOutcome, PhoneKind, boot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.administrator import Administrator
+    from tests.fixtures.running import Running
+    from tvs.phone.reports import ListReport
+
+
+def held_by_phones(admin: Administrator) -> Held:
+    """The present lists, as phones hold them from now on."""
+    return Held(
+        ctl=admin.state.ctl_file.read_bytes(),
+        itl=admin.state.itl_file.read_bytes(),
+        ctl_name="CTLFile.tlv",
+        itl_name="ITLFile.tlv",
+    )
+
+
+async def agree(admin: Administrator, service: Running, held: Held) -> dict[PhoneKind, tuple[ListOutcome, ListOutcome]]:
+    """Boots a phone of each kind against the running service; what each did is what the plan says, list by list."""
+    situation = admin.situation()
+    outcomes = {}
+    for kind in PhoneKind:
+        said = boot(held, situation, kind)
+        report = await emulated(held, kind, service, admin.state.tftp)
+        assert_same(said.ctl, report.ctl)
+        assert_same(said.itl, report.itl)
+        outcomes[kind] = (said.ctl, said.itl)
+    return outcomes
+
+
+async def emulated(held: Held, kind: PhoneKind, service: Running, directory: Path) -> BootReport:
+    """What an emulated phone that holds these lists does."""
+    phone = Phone("001DA23B4C5D", kind.model)
+    phone.flash.servers = (service.endpoint,)
+    if held.ctl is not None:
+        phone.flash.install(ListKind.CTL, held.ctl)
+    if held.itl is not None and kind.model.tvs:
+        phone.flash.install(ListKind.ITL, held.itl)
+    return await phone.boot(DirectorySource(directory))
+
+
+def assert_same(said: ListOutcome, report: ListReport) -> None:
+    """The emulated phone did what the plan says."""
+    if report.outcome is Emulated.UPDATED:
+        assert report.vouched is not None
+        expected = {Voucher.FIRST: Decision.FIRST, Voucher.TVS: Decision.TVS}
+        assert said.decision is expected.get(report.vouched.voucher, Decision.OWN_LIST)
+        return
+    others = {
+        Emulated.UNCHANGED: Decision.UNCHANGED,
+        Emulated.REFUSED: Decision.REFUSES,
+        Emulated.NOT_FOUND: Decision.NOT_FOUND,
+        Emulated.NOT_USED: Decision.NOT_USED,
+    }
+    assert said.decision is others[report.outcome], report
+    assert said.refusal is report.refusal, report.sentence

@@ -1,0 +1,117 @@
+"""Nodes of the cluster, with each node's certificates in the lists."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from ctlcache.trustlist import parse_trust_list
+from proto.roles import TrustRole
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.administrator import Administrator
+
+
+def certificate_file(of: Administrator, unit: str, path: Path) -> Path:
+    """A node's own certificate as a file, as its administrator hands it on."""
+    path.write_text(of.does("show", "cert", "own", unit, "--pem").out)
+    return path
+
+
+def add_node(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """The other machine as a node of the cluster."""
+    call_manager = certificate_file(other, "CallManager", tmp_path / "CallManager.pem")
+    tvs = certificate_file(other, "TVS", tmp_path / "TVS.pem")
+    done = admin.does(
+        "set", "node", "add", "cucm-1051-a-sub1", "--address", "127.0.0.2",
+        "--call-manager", call_manager, "--tvs", tvs,
+    )  # fmt: skip
+    assert done.lines == ["Successfully added node cucm-1051-a-sub1."]
+
+
+def test_a_node_in_the_lists(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """The ITL gets its TVS at once; the CTL its CallManager behind CAPF, with the update."""
+    add_node(admin, other, tmp_path)
+    their = other.situation()
+    itl = parse_trust_list(admin.state.itl_file.read_bytes())
+    servers = [record for record in itl.records if record.function == TrustRole.TVS]
+    assert [record.dns_name for record in servers] == ["cucm-1051-a-pub", "cucm-1051-a-sub1"]
+    assert servers[1].certificate == their.own(Purpose.TVS)
+    assert "list-outdated" in admin("ctl", "plan").out
+    admin.does("utils", "ctl", "update", "CTLFile", "-y")
+    ctl = parse_trust_list(admin.state.ctl_file.read_bytes())
+    assert [(record.function, record.dns_name) for record in ctl.records] == [
+        (TrustRole.SAST, "cucm-1051-a-pub"),
+        (TrustRole.CCM_TFTP, "cucm-1051-a-pub"),
+        (TrustRole.CAPF, "cucm-1051-a-pub"),
+        (TrustRole.CCM_TFTP, "cucm-1051-a-sub1"),
+    ]
+    assert ctl.records[3].certificate == their.own(Purpose.CallManager)
+    assert ctl.records[3].ip_address == "127.0.0.2"
+    assert "list-outdated" not in admin("ctl", "plan").out
+
+
+def test_show_nodes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """The table names publisher and subscribers; JSON has the same."""
+    add_node(admin, other, tmp_path)
+    lines = admin.does("show", "nodes").lines
+    assert lines[0].split() == ["Name", "Address", "Type", "CallManager", "TVS"]
+    assert [line.split()[:3] for line in lines[2:]] == [
+        ["cucm-1051-a-pub", "127.0.0.1", "Publisher"],
+        ["cucm-1051-a-sub1", "127.0.0.2", "Subscriber"],
+    ]
+    nodes = json.loads(admin.does("show", "nodes", "--json").out)
+    assert [node["type"] for node in nodes] == ["Publisher", "Subscriber"]
+
+
+def test_a_node_goes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """Its certificates leave the database and the ITL with it."""
+    before = parse_trust_list(admin.state.itl_file.read_bytes()).records
+    add_node(admin, other, tmp_path)
+    done = admin.does("set", "node", "delete", "CUCM-1051-A-SUB1", answer="y\n")
+    assert done.lines[-1] == "Successfully deleted node CUCM-1051-A-SUB1."
+    assert [r.elements for r in parse_trust_list(admin.state.itl_file.read_bytes()).records] == [
+        r.elements for r in before
+    ]
+    assert len(admin.does("show", "cert", "list", "own").lines) == 4
+
+
+def test_a_node_s_new_certificate(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """A node that made a new TVS certificate hands it on; the ITL has it then. Its key stays with the node."""
+    add_node(admin, other, tmp_path)
+    keys = sorted(path.name for path in admin.state.keys.iterdir())
+    other.does("set", "cert", "regen", "TVS", "-y")
+    new = certificate_file(other, "TVS", tmp_path / "new.pem")
+    admin.does("set", "cert", "import", "own", "TVS", new, "--node", "cucm-1051-a-sub1")
+    itl = parse_trust_list(admin.state.itl_file.read_bytes())
+    servers = [record.certificate for record in itl.records if record.function == TrustRole.TVS]
+    assert servers == [admin.situation().own(Purpose.TVS), other.situation().own(Purpose.TVS)]
+    assert sorted(path.name for path in admin.state.keys.iterdir()) == keys
+
+
+def test_what_cannot_be_done_with_nodes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
+    """A name that is taken, the publisher, a node that is not there, an odd address: a sentence, nothing changed."""
+    add_node(admin, other, tmp_path)
+    itl = admin.state.itl_file.read_bytes()
+    for words, sentence in (
+        (("add", "cucm-1051-a-sub1", "--address", "127.0.0.3"), "there is a node"),
+        (("add", "x", "--address", "nowhere"), "is not an IPv4 or IPv6 address"),
+        (("add", "not a name", "--address", "127.0.0.3"), "cannot be a node's name"),
+        (("delete", "cucm-1051-a-pub", "-y"), "is the publisher"),
+        (("delete", "cucm-1051-a-sub9", "-y"), "there is no node"),
+    ):
+        done = admin("set", "node", *words)
+        assert done.status == 1, words
+        assert sentence in done.err
+        assert admin.state.itl_file.read_bytes() == itl
+    assert admin("set", "node", "add", "no-address").status == 2
+
+
+def test_a_node_without_certificates(admin: Administrator) -> None:
+    """It may be added first and get its certificates later; until then the plan says what is missing."""
+    done = admin.does("set", "node", "add", "cucm-1051-a-sub1", "--address", "127.0.0.2")
+    assert done.err.count("node-without-certificate") == 2
+    assert "--node cucm-1051-a-sub1" in done.err

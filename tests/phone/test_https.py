@@ -1,0 +1,217 @@
+"""Secure service URLs: the certificate in a list, in the cache, vouched for by TVS, or 'Host Not Found'."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from ssl import DER_cert_to_PEM_cert
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import load_der_x509_certificate
+
+from certstore.purposes import Purpose
+from tests.fixtures.running import wait_until
+from tvs.config.endpoint import Endpoint
+from tvs.phone import DirectorySource, Refusal, Voucher
+from tvs.phone.phone import HOST_NOT_FOUND
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ctlcache.signing import KeyFileSigner
+    from tests.fixtures.cluster import Cluster
+    from tests.fixtures.programs import RequireProgram
+    from tests.fixtures.running import Running
+    from tvs.phone import Phone
+
+    MakePhone = Callable[..., Phone]
+    Serve = Callable[..., Running]
+    WebServer = Callable[..., Endpoint]
+
+
+@pytest.fixture
+def web_server(require_program: RequireProgram, free_port: Callable[[int], int], tmp_path: Path) -> Iterator[WebServer]:
+    """HTTPS servers that we did not write (openssl s_server), which speak TLS 1.0 too: (certificate, key in PEM)."""
+    openssl = require_program("openssl")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(certificate: bytes, key: bytes) -> Endpoint:
+        port = free_port(socket.SOCK_STREAM)
+        files = [tmp_path / f"web-{port}.crt", tmp_path / f"web-{port}.key"]
+        files[0].write_text(DER_cert_to_PEM_cert(certificate))
+        files[1].write_bytes(key)
+        command = [openssl, "s_server", "-quiet", "-www", "-accept", f"127.0.0.1:{port}", "-cert", str(files[0])]
+        started.append(
+            subprocess.Popen(
+                [*command, "-key", str(files[1]), "-cipher", "ALL:@SECLEVEL=0"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+        wait_until(lambda: listens(port), "openssl s_server")
+        return Endpoint("127.0.0.1", port)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def service(make_signer: Callable[..., KeyFileSigner], web_server: WebServer) -> tuple[bytes, Endpoint]:
+    """A secure service of the company: its certificate and where it is."""
+    signer = make_signer("CN=phonebook;O=Cisco", "5EC0DE", 2048)
+    key = signer._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return signer.certificate, web_server(signer.certificate, key)
+
+
+def listens(port: int) -> bool:
+    """Whether a connection is accepted."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def booted(phone: Phone, cluster: Cluster) -> Phone:
+    """The phone with the cluster's lists."""
+    await phone.boot(DirectorySource(cluster.state.tftp))
+    return phone
+
+
+def secd(lines: list[str]) -> list[str]:
+    """The texts of a 7900's console, numbers of sockets and bytes aside."""
+    texts = [line.partition("SECD: ")[2] for line in lines]
+    return [re.sub(r"c:\d+ s:\d+|bytes written : \d+", "…", text) for text in texts]
+
+
+async def test_tvs_vouches_and_the_console_shows_each_step(
+    cluster: Cluster, make_phone: MakePhone, serve: Serve, service: tuple[bytes, Endpoint]
+) -> None:
+    """A 7975 prints the published lines in their order; the second time the cache answers."""
+    certificate, server = service
+    cluster.import_trust(Purpose.tomcat_trust, certificate)
+    running = serve(cluster)
+    lines: list[str] = []
+    phone = await booted(make_phone("CP-7975", running.endpoint, lines=lines), cluster)
+    lines.clear()
+    report = await phone.https(server)
+    assert (report.connected, report.voucher, report.cached) == (True, Voucher.TVS, False)
+    assert report.certificate == certificate
+    assert report.tls == "TLSv1 AES256-SHA"
+    assert secd(lines) == [
+        f"-HTTPS cert not in CTL, {server}",
+        "-TVS service available, can attempt via TVS",
+        "-TVS Certificate Authentication request",
+        "-No matching entry found at cache",
+        f"clpSetupSsl: Trying to connect to IPV4, IP: 127.0.0.1, Port : {running.endpoint.port}",
+        "clpSetupSsl: TCP connected, <127.0.0.1> …",
+        "clpSetupSsl: start SSL/TLS handshake, <127.0.0.1> …",
+        "-Successfully obtained a TLS connection to the TVS server",
+        "-Successfully sent the certificate Authentication request to TVS server, …",
+        "-Done sending Certificate Validation request",
+        "-Authenticate Certificate : request sent to TVS server - waiting for response",
+        "-Authentication Response received, status : 0",
+        "-Authenticated the HTTPS conn via TVS",
+    ]
+    running.wait_for_new("CertificateDBCACHE::getCertificateInformation - Certificate found and equal")
+    lines.clear()
+    again = await phone.https(server)
+    assert (again.connected, again.voucher, again.cached) == (True, Voucher.TVS, True)
+    assert secd(lines) == [
+        f"-HTTPS cert not in CTL, {server}",
+        "-TVS service available, can attempt via TVS",
+        "-TVS Certificate Authentication request",
+        "-Authenticated the HTTPS conn via TVS",
+    ]
+
+
+async def test_a_certificate_of_the_installed_lists(
+    cluster: Cluster, make_phone: MakePhone, web_server: WebServer, dead_server: Endpoint
+) -> None:
+    """Nobody is asked: the CTL has CallManager, only the ITL has TVS."""
+    phone = await booted(make_phone("CP-8861", dead_server), cluster)
+    for unit, voucher in ((Purpose.CallManager, Voucher.CTL), (Purpose.TVS, Voucher.ITL)):
+        der = cluster.own(unit).der
+        key = cluster.state.key_file(unit, load_der_x509_certificate(der).public_key())
+        report = await phone.https(web_server(der, key.read_bytes()))
+        assert (report.connected, report.voucher) == (True, voucher), report.sentence
+
+
+@pytest.mark.parametrize("model", ["CP-8861", "CP-7960"])
+async def test_host_not_found(
+    cluster: Cluster, make_phone: MakePhone, serve: Serve, service: tuple[bytes, Endpoint], model: str
+) -> None:
+    """TVS does not know the certificate, or the model does not ask: the screen says 'Host Not Found'."""
+    phone = await booted(make_phone(model, serve(cluster).endpoint), cluster)
+    report = await phone.https(service[1])
+    assert not report.connected
+    assert report.reached
+    assert report.refusal is (Refusal.NO_TVS_SUPPORT if model == "CP-7960" else Refusal.UNKNOWN_SIGNER)
+    assert phone.flash.messages[-1][1] == HOST_NOT_FOUND == "Host Not Found"
+
+
+async def test_host_not_found_where_port_2445_is_blocked(
+    cluster: Cluster, make_phone: MakePhone, service: tuple[bytes, Endpoint], dead_server: Endpoint
+) -> None:
+    """The certificate may be good, but no server says so."""
+    phone = await booted(make_phone("CP-8861", dead_server), cluster)
+    report = await phone.https(service[1])
+    assert report.refusal is Refusal.TVS_UNREACHABLE
+    assert phone.flash.messages[-1][1] == HOST_NOT_FOUND
+
+
+async def test_the_same_identity_with_another_certificate(
+    cluster: Cluster,
+    make_phone: MakePhone,
+    serve: Serve,
+    service: tuple[bytes, Endpoint],
+    make_signer: Callable[..., KeyFileSigner],
+) -> None:
+    """TVS knows a certificate with this serial number and issuer, and it is another one: refused."""
+    namesake = make_signer("CN=phonebook;O=Cisco", "5EC0DE", 1024)
+    cluster.import_trust(Purpose.tomcat_trust, namesake.certificate)
+    phone = await booted(make_phone("CP-8861", serve(cluster).endpoint), cluster)
+    assert (await phone.https(service[1])).refusal is Refusal.UNKNOWN_SIGNER
+
+
+async def test_no_server_there(make_phone: MakePhone, dead_server: Endpoint) -> None:
+    """Where nobody listens, there is no certificate to ask about."""
+    report = await make_phone().https(dead_server)
+    assert (report.connected, report.reached) == (False, False)
+    assert "does not accept the connection" in report.sentence
+
+
+def test_the_command(
+    cluster: Cluster,
+    serve: Serve,
+    service: tuple[bytes, Endpoint],
+    dead_server: Endpoint,
+    run: Callable[..., subprocess.CompletedProcess[str]],
+    tmp_path: Path,
+) -> None:
+    """Exit 0 connected, 1 'Host Not Found', 3 where the server does not answer; the answer outlives the command."""
+    certificate, server = service
+    cluster.import_trust(Purpose.tomcat_trust, certificate)
+    running = serve(cluster)
+    state = ("--state", tmp_path / "phone")
+    device = ("--mac", "001122334455", "--model", "8861")
+    run("phone", "boot", *device, *state, "--from", cluster.state.tftp, "--tvs", running.endpoint)
+    connected = run("phone", "https", *state, f"https://{server}/directory")
+    assert (connected.returncode, connected.stdout.splitlines()[-1]) == (
+        0,
+        f"Connected to {server}, TLSv1.2 AES256-GCM-SHA384: TVS vouches for its certificate",
+    )
+    running.kill()
+    cached = run("phone", "https", *state, server)
+    assert (cached.returncode, cached.stdout.splitlines()[-1].rpartition(": ")[2]) == (
+        0,
+        "TVS vouched for its certificate, the answer is in the cache",
+    )
+    assert run("phone", "https", *state, dead_server).returncode == 3
+    (tmp_path / "phone" / "tvs-cache.json").unlink()
+    refused = run("phone", "https", *state, server)
+    assert refused.returncode == 1
+    assert "Host Not Found" in refused.stdout

@@ -1,0 +1,245 @@
+"""Where phones fetch files: servers that we did not write, and servers that mean harm."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fixtures.running import wait_until
+from tvs.phone.files.directory import DirectorySource
+from tvs.phone.files.opening import open_source
+from tvs.phone.files.source import FetchError, FileSource, FileTooLarge, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from tests.fixtures.programs import RequireProgram
+
+MOST = 65_536
+CONTENT = {"CTLFile.tlv": os.urandom(5000), "ITLFile.tlv": os.urandom(512 * 9), "large.tlv": os.urandom(MOST + 1)}
+"""One file ends on a full TFTP block, which needs an empty one behind it."""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A directory of files."""
+    directory = tmp_path / "files"
+    directory.mkdir()
+    for name, data in CONTENT.items():
+        (directory / name).write_bytes(data)
+    return directory
+
+
+@pytest.fixture
+def http_server(files: Path, free_port: Callable[[int], int]) -> Iterator[str]:
+    """Python's own HTTP server."""
+    port = free_port(socket.SOCK_STREAM)
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(files)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: listens(port), "HTTP server")
+        yield f"http://127.0.0.1:{port}"
+        process.kill()
+
+
+def listens(port: int) -> bool:
+    """Whether a connection is accepted."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def check(source: FileSource) -> None:
+    """Files whole, one that is not there, one that is too large, names that are none."""
+    try:
+        fetched = await asyncio.gather(*(source.fetch(name, MOST) for name in ("CTLFile.tlv", "ITLFile.tlv")))
+        assert fetched == [CONTENT["CTLFile.tlv"], CONTENT["ITLFile.tlv"]]
+        assert await source.fetch("CTLSEP001122334455.tlv", MOST) is None
+        with pytest.raises(FileTooLarge, match=r"large\.tlv has more than 65536 bytes"):
+            await source.fetch("large.tlv", MOST)
+        assert await source.fetch("large.tlv", MOST + 1) == CONTENT["large.tlv"]
+        for name in ("../secret", "/etc/passwd", "", "a b", "x" * 200, "a\r\nHost: b"):
+            with pytest.raises(FetchError, match="is no name of a phone's file"):
+                await source.fetch(name, MOST)
+    finally:
+        await source.close()
+
+
+async def test_a_directory(files: Path) -> None:
+    """A directory of this machine."""
+    await check(open_source(str(files)))
+
+
+async def test_tftpd_hpa(files: Path, tftp_server: Callable[[Path], str]) -> None:
+    """The TFTP server of the distribution."""
+    await check(open_source(tftp_server(files)))
+
+
+async def test_http(http_server: str) -> None:
+    """An HTTP server."""
+    await check(open_source(http_server))
+
+
+@pytest.fixture
+def dnsmasq(files: Path, require_program: RequireProgram) -> Iterator[str]:
+    """Another TFTP server of the distribution. Its port is fixed: it gets an address of its own."""
+    program = require_program("dnsmasq")
+    if os.geteuid() != 0:
+        pytest.skip("dnsmasq serves TFTP on port 69 only, which only root may open")
+    options = ["--port=0", "--enable-tftp", f"--tftp-root={files}", "--listen-address=127.0.0.69", "--bind-interfaces"]
+    command = [program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", *options]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: answers_tftp("127.0.0.69", 69), "dnsmasq")
+        yield "tftp://127.0.0.69"
+        process.kill()
+
+
+async def test_dnsmasq(dnsmasq: str) -> None:
+    """Another TFTP server of the distribution, on the usual port."""
+    await check(open_source(dnsmasq))
+
+
+def answers_tftp(host: str, port: int) -> bool:
+    """Whether a request for a file that is not there is answered."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.2)
+        try:
+            client.sendto(b"\0\x01is-it-up\0octet\0", (host, port))
+            return bool(client.recv(600))
+        except OSError:
+            return False
+
+
+async def test_servers_that_are_not_there(free_port: Callable[[int], int], tmp_path: Path) -> None:
+    """Each says so in its words, and in time."""
+    for address in (
+        f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}",
+        f"tftp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
+        "tftp://no-such-host.invalid",
+        "http://no-such-host.invalid",
+        str(tmp_path / "nowhere"),
+    ):
+        source = open_source(address, 0.2)
+        with pytest.raises(Unreachable):
+            await source.fetch("CTLFile.tlv", MOST)
+        await source.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://192.0.2.1", "tftp://", "tftp://192.0.2.1/CTLFile.tlv", "http://:80", "http://h:x"]
+)
+def test_addresses_that_are_none(address: str) -> None:
+    """The error says how to write them."""
+    with pytest.raises(ValueError, match=r"write (tftp://HOST|HOST:PORT)"):
+        open_source(address)
+
+
+async def test_a_file_that_nobody_may_read(tmp_path: Path) -> None:
+    """A directory in its place is no file: an error, not 'not found'."""
+    (tmp_path / "CTLFile.tlv").mkdir()
+    with pytest.raises(FetchError, match="cannot be read: Is a directory"):
+        await DirectorySource(tmp_path).fetch("CTLFile.tlv", MOST)
+
+
+# -- servers that mean harm ------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def tftp_that_says(*answers: bytes) -> Iterator[str]:
+    """Answers each packet with these, one after the other, and the last one for ever."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            left = list(answers)
+            with contextlib.suppress(OSError):
+                while packet := server.recvfrom(2000):
+                    if packet[0] == b"end":
+                        return
+                    server.sendto(left.pop(0) if len(left) > 1 else left[0], packet[1])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"tftp://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.sendto(b"end", server.getsockname())
+            thread.join()
+
+
+TFTP_HARM = {
+    "nothing in a packet": (b"",),
+    "one byte": (b"\0",),
+    "unknown opcode": (b"\0\x63hello",),
+    "no block number": (b"\0\x03\0",),
+    "block 0 for ever": (b"\0\x03\0\0" + bytes(512),),
+    "block 1 for ever": (b"\0\x03\0\x01" + bytes(512),),
+    "a block of the future": (b"\0\x03\x40\0" + bytes(512),),
+    "our own request": (b"\0\x01CTLFile.tlv\0octet\0",),
+    "an acknowledgement": (b"\0\x04\0\x01",),
+    "options that nobody asked for": (b"\0\x06blksize\0" + b"65464\0",),
+    "options that are none": (b"\0\x06\xff\xff\xff",),
+    "an error with odd text": (b"\0\x05\0\x02\x1b[2J\xff\xfe\0",),
+    "an error that is cut": (b"\0\x05\0",),
+}
+
+
+@pytest.mark.parametrize("answers", TFTP_HARM.values(), ids=TFTP_HARM.keys())
+async def test_a_tftp_server_that_means_harm(answers: tuple[bytes, ...]) -> None:
+    """Whatever it says, the fetch ends with an error of one line, in time."""
+    with tftp_that_says(*answers) as address:
+        source = open_source(address, 0.2)
+        with pytest.raises(FetchError) as caught:
+            await source.fetch("CTLFile.tlv", MOST)
+        await source.close()
+    assert str(caught.value).isprintable()
+
+
+@contextlib.asynccontextmanager
+async def http_that_says(answer: bytes, *, for_ever: bool = False) -> AsyncIterator[str]:
+    """Answers each connection with these bytes; `for_ever` repeats the last kilobyte."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            while for_ever:
+                writer.write(bytes(1024))
+                await writer.drain()
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+HTTP_HARM = {
+    "no HTTP": (b"hello\r\n\r\n", False),
+    "nothing": (b"", False),
+    "cut": (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\nabc", False),
+    "endless": (b"HTTP/1.1 200 OK\r\n\r\n", True),
+    "endless header": (b"HTTP/1.1 200 OK\r\nX: ", True),
+    "elsewhere": (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n", False),
+    "broken": (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", False),
+    "huge length": (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\nabc", False),
+}
+
+
+@pytest.mark.parametrize(("answer", "for_ever"), HTTP_HARM.values(), ids=HTTP_HARM.keys())
+async def test_an_http_server_that_means_harm(answer: bytes, for_ever: bool) -> None:
+    """Whatever it says, the fetch ends with an error of one line, and nothing grows."""
+    async with http_that_says(answer, for_ever=for_ever) as address:
+        source = open_source(address, 1)
+        with pytest.raises(FetchError) as caught:
+            await source.fetch("CTLFile.tlv", MOST)
+        await source.close()
+    assert str(caught.value).isprintable()

@@ -1,0 +1,324 @@
+"""Strangers, slow readers and storms: nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from OpenSSL import SSL
+
+from proto.codec import Decoder, encode
+from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
+from tests.fixtures.running import PATIENCE, wait_until
+from tvs.system.files import write_atomically
+from tvs.tls.contexts import client_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from certstore.certificate import Certificate
+    from tests.fixtures.running import Running
+    from tvs.state import StateDirectory
+
+DEVICE = "CP-8861-SEPB000B4BA0AEE"
+
+
+def connect(service: Running, *, receive_buffer: int = 0) -> socket.socket:
+    """A plain TCP connection to the service, with a receive buffer of so many bytes if that matters."""
+    connection = socket.socket()
+    if receive_buffer:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    connection.settimeout(PATIENCE)
+    connection.connect((service.endpoint.host, service.endpoint.port))
+    return connection
+
+
+def connect_tls(service: Running, *, receive_buffer: int = 0) -> SSL.Connection:
+    """A TLS connection to the service, blocking."""
+    connection = SSL.Connection(client_context(), connect(service, receive_buffer=receive_buffer))
+    connection.get_context()
+    connection.set_connect_state()
+    connection.setblocking(True)
+    connection.do_handshake()
+    return connection
+
+
+async def ask(service: Running) -> bool:
+    """One phone's whole query; whether it was answered."""
+    async with service.client() as phone:
+        answer = await phone.query(device=DEVICE, subject="CN=a", issuer="CN=a", serial=b"\1")
+    return answer.status is TrustStatus.NOT_TRUSTED
+
+
+def request(session_id: int = 1001) -> bytes:
+    """A query's bytes."""
+    return encode(
+        QueryCertRequest(
+            session_id=session_id, device_name=DEVICE, subject_name="CN=a", issuer_name="CN=a", serial_number=b"\1"
+        )
+    )
+
+
+@contextlib.contextmanager
+def half_open(service: Running, number: int) -> Iterator[list[socket.socket]]:
+    """TCP connections that have sent the start of a TLS record and nothing more."""
+    connections: list[socket.socket] = []
+    try:
+        for _ in range(number):
+            connections.append(connect(service))
+            connections[-1].sendall(b"\x16\x03\x01")
+        yield connections
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+async def test_idle_connection_delays_nobody(serve: Callable[..., Running]) -> None:
+    """A TCP connection that says nothing does not hold up a phone, and counts as a probe when its time is over."""
+    service = serve("--handshake-timeout", "60", "--connection-timeout", "60")
+    with connect(service):
+        assert await ask(service)
+        assert await ask(service)
+
+
+async def test_thousand_half_open_connections_delay_nobody(
+    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """While a thousand connections hang in the handshake, phones are answered."""
+    service = serve("--handshake-timeout", "60", "--connection-timeout", "60", "--log-level", "info")
+    with half_open(service, 1000):
+        wait_until(
+            lambda: scrape(service)['tvs_connections{state="handshake"}'] == 1000, "a thousand half-open connections"
+        )
+        assert all(await asyncio.gather(*(ask(service) for _ in range(20))))
+        assert scrape(service)['tvs_connections{state="handshake"}'] >= 1000
+
+
+async def test_limits_refuse_at_once(
+    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """Beyond the limits a connection is closed at once, so that the phone asks its next server."""
+    service = serve("--max-half-open", "3", "--handshake-timeout", "60", "--log-level", "info")
+    with half_open(service, 3), connect(service) as refused:
+        refused.settimeout(PATIENCE)
+        assert refused.recv(1) == b""
+    wait_until(lambda: scrape(service)['tvs_connections{state="handshake"}'] == 0, "the places are free again")
+    assert await ask(service)
+    assert scrape(service)['tvs_connections_rejected_total{reason="half_open"}'] == 1
+
+
+async def test_limit_for_one_address(
+    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """With --max-per-address one address cannot take all places; another one is served."""
+    service = serve("--max-per-address", "2", "--handshake-timeout", "60")
+    with half_open(service, 2), connect(service) as refused:
+        refused.settimeout(PATIENCE)
+        assert refused.recv(1) == b""
+        async with service.client(local_address="127.0.0.2") as phone:
+            await phone.query(device=DEVICE, subject="CN=a", issuer="CN=a", serial=b"\1")
+    assert scrape(service)['tvs_connections_rejected_total{reason="address"}'] == 1
+
+
+def test_every_connection_ends_in_one_outcome(
+    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """Each way in which a connection can end is counted once, under its own name."""
+    service = serve("--handshake-timeout", "0.4", "--request-timeout", "0.4", "--log-level", "info")
+    connect(service).close()  # probe
+    with connect(service) as speaker:
+        speaker.sendall(b"GET / HTTP/1.0\r\n\r\n")  # handshake_failed
+        while speaker.recv(1000):
+            pass
+    with connect(service) as slow:
+        slow.sendall(b"\x16")  # handshake_timeout
+        assert slow.recv(1) == b""
+    answered = connect_tls(service)
+    answered.send(request())
+    assert answered.recv(10)
+    answered.shutdown()
+    answered.close()
+    silent = connect_tls(service)  # no_request
+    silent.shutdown()
+    silent.close()
+    with contextlib.closing(connect_tls(service)) as waiting, contextlib.suppress(SSL.ZeroReturnError):
+        waiting.recv(1)  # request_timeout
+    with contextlib.closing(connect_tls(service)) as malformed, contextlib.suppress(SSL.ZeroReturnError):
+        malformed.send(b"GET / HTTP/1.0\r\n\r\n")  # protocol_error
+        malformed.recv(1)
+    wanted = {
+        "probe": 1,
+        "handshake_failed": 1,
+        "handshake_timeout": 1,
+        "answered": 1,
+        "no_request": 1,
+        "request_timeout": 1,
+        "protocol_error": 1,
+    }
+
+    def outcomes() -> dict[str, float]:
+        found = scrape(service)
+        names = {name: f'tvs_connections_closed_total{{outcome="{name}"}}' for name in (*wanted, "internal_error")}
+        return {name: found[metric] for name, metric in names.items() if found[metric]}
+
+    wait_until(lambda: sum(outcomes().values()) == len(wanted), "all connections have ended")
+    assert outcomes() == wanted
+    assert scrape(service)["tvs_connections_accepted_total"] == len(wanted)
+    assert scrape(service)['tvs_protocol_errors_total{kind="discriminator"}'] == 1
+
+
+def test_requests_in_a_row_and_in_pieces(serve: Callable[..., Running]) -> None:
+    """Several requests on one connection are answered in order, whether they come at once or byte by byte."""
+    connection = connect_tls(serve())
+    with contextlib.closing(connection):
+        connection.send(b"".join(map(request, range(1, 101))))
+        answers = b""
+        while len(answers) < 100 * 14:
+            answers += connection.recv(16384)
+        assert [int.from_bytes(answers[start + 4 : start + 8]) for start in range(0, 1400, 14)] == list(range(1, 101))
+        for byte in request(7):
+            connection.send(bytes([byte]))
+        assert connection.recv(14) == bytes.fromhex("57010400 00000007 0004 07000101")
+
+
+def test_client_that_never_reads_is_ended(
+    serve: Callable[..., Running], state: StateDirectory, scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """A client that asks on and on and reads nothing is stopped at a bound, then closed by the write deadline."""
+    service = serve("--write-timeout", "0.5", "--log-level", "error")
+    store = state.store()
+    known = next(iter(store.entries(own=True))).certificate
+    store.close()
+    query = query_for(known, 1)
+    with contextlib.closing(connect_tls(service)) as connection:
+        with contextlib.suppress(SSL.Error, OSError):
+            for _ in range(20_000):
+                connection.send(query)
+        ended = 'tvs_connections_closed_total{outcome="write_timeout"}'
+        wait_until(lambda: scrape(service)[ended] == 1, "the write deadline")
+
+
+def test_slow_reader_gets_every_answer(
+    serve: Callable[..., Running], state: StateDirectory, scrape: Callable[[Running], dict[str, float]]
+) -> None:
+    """A client that asks 8,000 times before it reads gets all answers in order; some had to wait in the service."""
+    service = serve("--log-level", "error", "--write-timeout", "60", "--connection-timeout", "60")
+    store = state.store()
+    known = next(iter(store.entries(own=True))).certificate
+    store.close()
+    decoder = Decoder()
+    answers: list[int] = []
+    with contextlib.closing(connect_tls(service, receive_buffer=4096)) as connection:
+        for number in range(8_000):
+            connection.sendall(query_for(known, number))
+        wait_until(lambda: scrape(service)['tvs_connections{state="sending"}'] == 1, "answers have to wait")
+        while len(answers) < 8_000:
+            decoder.receive_data(connection.recv(16384))
+            while isinstance(answer := decoder.next_message(), QueryCertResponse):
+                answers.append(answer.session_id)
+    assert answers == list(range(8_000))
+
+
+def query_for(known: Certificate, session_id: int) -> bytes:
+    """A query for a certificate, as bytes."""
+    return encode(
+        QueryCertRequest(
+            session_id=session_id,
+            device_name=DEVICE,
+            subject_name=known.subject_name,
+            issuer_name=known.issuer_name,
+            serial_number=known.serial_number,
+        )
+    )
+
+
+async def test_bad_client_beside_good_ones(serve: Callable[..., Running]) -> None:
+    """Clients that break TLS in every way do not disturb the phones beside them: OpenSSL's error queue is shared."""
+    service = serve("--log-level", "error")
+
+    def vandalise() -> None:
+        for number in range(60):
+            with connect(service) as connection, contextlib.suppress(OSError):
+                connection.sendall(os.urandom(200) if number % 2 else b"\x16\x03\x01\x00\x05" + os.urandom(5))
+            broken = connect_tls(service)
+            with contextlib.suppress(SSL.Error, OSError):
+                broken.sock_shutdown(socket.SHUT_RD)
+                os.write(broken.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))  # a record with a bad MAC
+            broken.close()
+
+    vandals = [threading.Thread(target=vandalise) for _ in range(2)]
+    for vandal in vandals:
+        vandal.start()
+    try:
+        for _ in range(20):
+            assert all(await asyncio.gather(*(ask(service) for _ in range(5))))
+    finally:
+        for vandal in vandals:
+            vandal.join()
+
+
+async def test_unread_log_pipe_stops_nobody(
+    state: StateDirectory, scrape: Callable[[Running], dict[str, float]], serve: Callable[..., Running]
+) -> None:
+    """A log pipe that nobody reads fills, lines are dropped and counted, phones are answered on."""
+    reader, writer = os.pipe()
+    service = serve("--log-file", f"/dev/fd/{writer}", inherit=(writer,))
+    try:
+        connection = connect_tls(service)
+        with contextlib.closing(connection):
+            for _ in range(150):  # some 130,000 lines: the buffer takes 32,768, and a batch on its way as many
+                connection.send(request() * 30)
+                answers = 0
+                while answers < 30 * 14:
+                    answers += len(connection.recv(16384))
+        wait_until(lambda: scrape(service)["tvs_log_dropped_total"] > 0, "dropped lines are counted")
+        assert await ask(service)
+    finally:
+        os.close(writer)
+        os.close(reader)
+
+
+async def test_thousand_replacements_of_the_ctl_file(
+    serve: Callable[..., Running],
+    state: StateDirectory,
+    tokenless: bytes,
+    regenerated: bytes,
+    with_tokens: bytes,
+    capf: bytes,
+    scrape: Callable[[Running], dict[str, float]],
+) -> None:
+    """1,000 replacements of CTLFile.tlv under steady queries: no wrong answer, no failed connection.
+
+    CAPF stands in all three lists, so each answer must be trusted and carry exactly its certificate.
+    """
+    write_atomically(state.ctl_file, tokenless)
+    service = serve("--log-level", "info")
+    name = "CN=CAPF-e41e7d87;OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
+    serial = bytes.fromhex("744B4999770496E799E91E81D3C8109B")
+    replaced = asyncio.Event()
+    asked = 0
+
+    async def phones() -> None:
+        nonlocal asked
+        while not replaced.is_set():
+            async with service.client() as phone:
+                answer = await phone.query(device=DEVICE, subject=name, issuer=name, serial=serial)
+            assert (answer.status, answer.certificates, answer.roles) == (TrustStatus.TRUSTED, (capf,), (4,))
+            asked += 1
+
+    async def administrator() -> None:
+        for number in range(1000):
+            write_atomically(state.ctl_file, (regenerated, with_tokens, tokenless)[number % 3])
+            await asyncio.sleep(0.004)
+        replaced.set()
+
+    await asyncio.gather(administrator(), *(phones() for _ in range(4)))
+    assert asked > 100
+    counted = scrape(service)
+    assert counted['tvs_ctl_reloads_total{result="reloaded"}'] > 1
+    assert sum(counted[f'tvs_ctl_reloads_total{{result="{bad}"}}'] for bad in ("damaged", "unverified")) == 0
+    assert counted['tvs_requests_total{result="trusted",source="ctl",type="query_cert_req"}'] == asked

@@ -1,0 +1,78 @@
+"""The systemd unit, and logs as a journal takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fixtures.processes import Load
+from tvs.client.trust import ServerTrust
+from tvs.config.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from tests.fixtures.programs import RequireProgram
+    from tvs.state import StateDirectory
+
+UNIT = Path(__file__).resolve().parents[2] / "deploy" / "tvs.service"
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with the path of a program that is there."""
+    path = tmp_path / "tvs.service"
+    path.write_text(UNIT.read_text().replace("/usr/bin/tvs", sys.executable))
+    return path
+
+
+def test_systemd_understands_the_unit(require_program: RequireProgram, unit: Path) -> None:
+    """systemd reads the unit without a complaint."""
+    done = subprocess.run(
+        [require_program("systemd-analyze"), "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_unit_exposes_little(require_program: RequireProgram, unit: Path) -> None:
+    """systemd rates the unit's exposure at 1.4 of 10 or less; the usual two lines get 9.2."""
+    done = subprocess.run(
+        [require_program("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=14", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"exposure level for tvs.service: 1\.[0-4]", done.stdout)
+
+
+def test_lines_of_several_workers_do_not_mix(state: StateDirectory) -> None:
+    """Four workers that trace into one pipe: each line is whole, and none is missing."""
+    command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path), "--workers", "4"]
+    options = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-level", "debug", "--log-format", "json"]
+    lines: list[str] = []
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        reader = threading.Thread(target=lines.extend, args=(process.stderr,))
+        reader.start()
+        try:
+            endpoint = Endpoint.parse(process.stdout.readline().split()[4])
+            asyncio.run(_ask(Load(endpoint, ServerTrust.from_file(state.itl_file))))
+        finally:
+            process.terminate()
+            reader.join()
+    events = [json.loads(line)["event"] for line in lines]
+    assert events.count("request") == events.count("handshake_done") == 200
+
+
+async def _ask(load: Load) -> None:
+    """Two hundred phones, twenty at a time."""
+    for _ in range(10):
+        await asyncio.gather(*(load.ask() for _ in range(20)))
