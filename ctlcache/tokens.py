@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from certstore.certificate import Certificate
-from certstore.names import parse_name, same_name
+from certstore.names import parse_name
 from ctlcache.entries import ListEntry, token_entry
 from proto.roles import TrustRole
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Record, TrustList
 
 ETOKEN_ISSUER: Final = "cn=Cisco Manufacturing CA;o=Cisco Systems"
-ETOKEN_PREFIX: Final = "SAST-"
-"""How the common name of an eToken's certificate starts; the eToken's serial number follows."""
+_ETOKEN_SUBJECT = re.compile('cn="?SAST-', re.IGNORECASE)
+"""The start of an eToken's subject name; the eToken's serial number follows, padded with spaces and so in quotes."""
 
 
 def token_record(certificate_der: bytes) -> ListEntry:
@@ -26,15 +27,15 @@ def token_record(certificate_der: bytes) -> ListEntry:
     the names of their certificates. Raises `CertificateError`.
     """
     certificate = Certificate.from_der(certificate_der)
-    if not is_etoken(certificate):
+    subject, issuer = etoken_name(certificate.subject_name), etoken_name(certificate.issuer_name)
+    if not is_etoken(subject, issuer):
         return token_entry(certificate_der)
-    subject, issuer = (etoken_name(text) for text in (certificate.subject_name, certificate.issuer_name))
     return token_entry(certificate_der, subject_name=subject, issuer_name=issuer)
 
 
-def is_etoken(certificate: Certificate) -> bool:
-    """Whether a certificate is that of one of Cisco's security tokens."""
-    return certificate.common_name.startswith(ETOKEN_PREFIX) and same_name(certificate.issuer_name, ETOKEN_ISSUER)
+def is_etoken(subject_name: str, issuer_name: str) -> bool:
+    """Whether two names, as the CTL Client writes them, are those of one of Cisco's security tokens."""
+    return _ETOKEN_SUBJECT.match(subject_name) is not None and issuer_name == ETOKEN_ISSUER
 
 
 def etoken_name(text: str) -> str:

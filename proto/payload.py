@@ -18,7 +18,7 @@ from proto.messages import (
     TrustStatus,
     is_serial,
 )
-from proto.text import text_from_bytes, text_to_bytes
+from proto.text import printable, text_from_bytes, text_to_bytes
 from proto.tlv import Element, Reader, Writer
 
 if TYPE_CHECKING:
@@ -66,12 +66,7 @@ def _name(element: Element) -> str:
 def _device_name(element: Element) -> str:
     """The name after its mark, printable ASCII. Only logs use it, so odd bytes or no mark refuse no phone."""
     value = element.value[1:] if element.value[:1] < b" " else element.value
-    text = value.removesuffix(b"\0").decode("ascii", "backslashreplace")
-    return text if text.isprintable() else _escape(text)
-
-
-def _escape(text: str) -> str:
-    return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
+    return printable(value.removesuffix(b"\0").decode("ascii", "backslashreplace"))
 
 
 _TEXT = re.compile(rb"[^\x00-\x1f\x7f]*\0?")

@@ -21,12 +21,16 @@ def text_to_bytes(text: str) -> bytes:
 
 
 def printable(text: str) -> str:
-    """The text with control characters and undecodable bytes escaped (``\\x07``, ``\\xff``)."""
+    """The text with control characters and undecodable bytes escaped: ``\\x0a``, ``\\xff``, ``\\u2028``."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
 def _escaped(char: str) -> str:
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept as a surrogate escape
-        return f"\\x{code - 0xDC00:02x}"
-    return char.encode("unicode_escape").decode("ascii")
+        code -= 0xDC00
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

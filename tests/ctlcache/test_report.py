@@ -235,7 +235,7 @@ def test_elements_beyond_the_guide(
     text = report(assemble(header, [parsed.records[0], record]), kind="CTL").text
     assert "28      SIGNERVERSION   2\n99      UNKNOWN         3\n" in text
     assert (
-        "2       DNSNAME         10      a\\x1b[31m\\xff\\tb\n"
+        "2       DNSNAME         10      a\\x1b[31m\\xff\\x09b\n"
         "4       FUNCTION        2       TVS\n"
         "11      CERTHASH        2       AB CD\n"
         "12      HASH ALGORITHM  1       SHA-512\n"

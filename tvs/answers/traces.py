@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from ctlcache.tokens import is_etoken
 
 if TYPE_CHECKING:
     from certstore.trace import Trace
-
-
-_ETOKEN_SUBJECT = re.compile(r'cn="SAST-', re.IGNORECASE)
-_ETOKEN_ISSUER = "cn=Cisco Manufacturing CA;o=Cisco Systems"
-
-
-def is_etoken(subject_name: str, issuer_name: str) -> bool:
-    """Whether these are the names of one of Cisco's hardware tokens."""
-    return _ETOKEN_SUBJECT.match(subject_name) is not None and issuer_name == _ETOKEN_ISSUER
 
 
 def query_received(trace: Trace, subject_name: str, issuer_name: str, serial: str) -> None:

@@ -6,8 +6,8 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
-from tvs.log.forms import printable
 from tvs.phone.models import MODELS
 from tvs.phone.phone import HOST_NOT_FOUND
 from tvs.phone.reports import BootOutcome, ListOutcome

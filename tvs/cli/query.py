@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from proto.errors import LocalProtocolError
 from proto.messages import QueryCertResponse, Response, TrustStatus
 from proto.roles import TrustRole, role_name
+from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
 from tvs.client.connection import DEFAULT_TIMEOUT, TVSClient
 from tvs.client.question import Question, QuestionError, certificate_question, signer_question, signs
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
-from tvs.log.forms import printable
 
 if TYPE_CHECKING:
     import argparse

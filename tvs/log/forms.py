@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from proto.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,20 +43,9 @@ class Line(Protocol):
 Record = tuple[str, float, str, str | None, "dict[str, object] | Line"]
 
 
-def printable(text: str) -> str:
-    """At most `MAX_LINE` characters, control characters and undecodable bytes escaped: no name can forge a line."""
-    if len(text) > MAX_LINE:
-        text = text[:MAX_LINE] + "…"
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
-
-
-def _escaped(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+def line_text(text: str) -> str:
+    """At most `MAX_LINE` characters of a text, printable: no name can forge a line."""
+    return printable(text if len(text) <= MAX_LINE else text[:MAX_LINE] + "…")
 
 
 @lru_cache(maxsize=4)
@@ -77,7 +68,7 @@ def value_text(value: object) -> str:
     """A value as it stands after ``key=``: printable, and in quotes where it has to be."""
     if type(value) is not str:
         value = _other_value(value)
-    return value if _PLAIN.fullmatch(value) else _quoted(printable(value))
+    return value if _PLAIN.fullmatch(value) else _quoted(line_text(value))
 
 
 def _other_value(value: object) -> str:
@@ -124,7 +115,7 @@ def _console_form(colors: bool) -> Callable[[Record], str]:
 
     def form(record: Record) -> str:
         level, when, event, text, fields = record
-        shown = {key: printable(value) if isinstance(value, str) else value for key, value in _named(fields).items()}
+        shown = {key: line_text(value) if isinstance(value, str) else value for key, value in _named(fields).items()}
         entry = {"timestamp": _clock(when), "level": level, "event": event if text is None else text}
         return renderer(None, level, entry | (shown if text is None else {})) + "\n"
 

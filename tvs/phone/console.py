@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from proto.messages import MessageType
-from tvs.log.forms import printable
+from tvs.log.forms import line_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ class _WrittenConsole(Console):
 
     def _line(self, level: str, text: str) -> None:
         self.number += 1
-        self._write(self._format(level, printable(text)))
+        self._write(self._format(level, line_text(text)))
 
     def _format(self, level: str, text: str) -> str:
         raise AssertionError(f"a console without a form of its lines: {level} {text}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.names import name_text, same_name
-from tvs.log.forms import printable
+from tvs.log.forms import line_text
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -21,6 +21,6 @@ def subject_and_issuer_class(certificate: x509.Certificate) -> tuple[str, str]:
     except Exception:  # noqa: BLE001 - whatever the parser finds in a stranger's names
         return "", "unreadable"
     if same_name(subject, issuer):
-        return printable(subject), "self_signed"
+        return line_text(subject), "self_signed"
     manufacturing = "Cisco" in issuer and "Manufacturing" in issuer
-    return printable(subject), "manufacturing" if manufacturing else "other"
+    return line_text(subject), "manufacturing" if manufacturing else "other"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from proto.messages import REQUESTS
-from tvs.log.forms import MAX_LINE, printable, value_text
+from tvs.log.forms import MAX_LINE, line_text, value_text
 
 if TYPE_CHECKING:
     from proto.messages import Request
@@ -96,12 +96,12 @@ class RequestLine(NamedTuple):
     def fields(self) -> dict[str, object]:
         """The fields by name, printable."""
         values = (
-            printable(self.device),
+            line_text(self.device),
             self.address,
             self.request,
-            printable(self.subject),
+            line_text(self.subject),
             self.serial,
-            printable(self.issuer),
+            line_text(self.issuer),
             str(self.result),
             str(self.source),
             self.roles,

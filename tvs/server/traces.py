@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from proto.codec import PROTOCOL_DISCRIMINATOR
 from proto.messages import MessageType
-from tvs.log.forms import MAX_LINE, printable
+from tvs.log.forms import MAX_LINE, line_text
 
 if TYPE_CHECKING:
     from certstore.trace import Trace
@@ -35,7 +35,7 @@ def trace_to(pipeline: LogPipeline) -> Trace | None:
 
     def trace(event: str, text: str, /, **fields: object) -> None:
         if len(text) > MAX_LINE or not text.isprintable():
-            text = "\n".join(map(printable, text.split("\n"))) if event in _TWO_LINES else printable(text)
+            text = "\n".join(map(line_text, text.split("\n"))) if event in _TWO_LINES else line_text(text)
         emit(("debug", time.time(), event, text, fields))
 
     return trace

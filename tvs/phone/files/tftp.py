@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import tftpy  # type: ignore[import-untyped] # it has no types
 
-from tvs.log.forms import printable
+from tvs.log.forms import line_text
 from tvs.phone.files.source import FetchError, Unreachable, check_name, too_large
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class TFTPSource:
         except tftpy.TftpTimeout:
             raise Unreachable(f"{place}: no answer, asked {ATTEMPTS} times") from None
         except Exception as error:  # noqa: BLE001 - the library meets hostile packets with errors of many kinds
-            raise FetchError(f"{place}: {printable(str(error) or type(error).__name__)}") from None
+            raise FetchError(f"{place}: {line_text(str(error) or type(error).__name__)}") from None
         return bytes(buffer.data)
 
     def _address(self) -> str:

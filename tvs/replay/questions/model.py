@@ -16,7 +16,7 @@ from proto.messages import (
     QueryCertResponse,
     TrustStatus,
 )
-from tvs.log.forms import printable
+from tvs.log.forms import line_text
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -155,7 +155,7 @@ class Asked(NamedTuple):
     def describe(self) -> str:
         """The question in a few words, for error sentences."""
         kind = "query" if self.question.request is QUERY else "verification"
-        return f"{kind} of {self.question.serial.hex().upper()} by {printable(self.question.issuer)}"
+        return f"{kind} of {self.question.serial.hex().upper()} by {line_text(self.question.issuer)}"
 
 
 @dataclass(frozen=True, slots=True)
