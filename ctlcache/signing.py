@@ -5,19 +5,18 @@ RSA PKCS#1 v1.5 is the only signature that the format knows.
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.serials import normal_serial
+from ctlcache.keyfile import KeyFileError, read_private_key
 from ctlcache.keys import certificate_key, element_key
 from ctlcache.trustlist import TrustList, parse_trust_list, signed_bytes
 from proto.errors import RemoteProtocolError
@@ -122,26 +121,11 @@ class KeyFileSigner(KeySigner):
 
     def __init__(self, certificate_der: bytes, key_path: Path | str) -> None:
         path = Path(key_path)
-        super().__init__(certificate_der, _load_private_key(path), str(path))
-
-
-def _load_private_key(path: Path) -> PrivateKeyTypes:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read()
-    except OSError as error:
-        raise SigningError(f"{path}: the private key cannot be read: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SigningError(f"{path}: others than the owner can read the private key: chmod 600 {path}")
-    load = serialization.load_pem_private_key if b"-----BEGIN" in data else serialization.load_der_private_key
-    try:
-        key = load(data, None)
-    except TypeError as error:
-        raise SigningError(f"{path}: the private key has a passphrase: remove it (openssl pkey)") from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise SigningError(f"{path}: the file holds no private key that can be read") from error
-    return key
+        try:
+            key = read_private_key(path)
+        except KeyFileError as error:
+            raise SigningError(str(error)) from error
+        super().__init__(certificate_der, key, str(path))
 
 
 # -- verifying -------------------------------------------------------------------------------------

@@ -6,27 +6,23 @@ import datetime
 import hashlib
 import ipaddress
 import os
-import stat
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
-    load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from certstore.names import name_from_text
 from certstore.purposes import Purpose
+from ctlcache.keyfile import KeyFileError, read_private_key
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
@@ -164,10 +160,6 @@ def validity_of(unit: Purpose) -> datetime.timedelta:
     return RECOVERY_VALIDITY if unit is Purpose.ITLRecovery else VALIDITY
 
 
-MAX_KEY_FILE = 64 * 1024
-"""Bytes of a key file that are read; an RSA-4096 key in PEM has about 3,300."""
-
-
 def key_id(public_key: CertificatePublicKeyTypes) -> str:
     """32 hex digits that name a key: the start of the SHA-256 of its SubjectPublicKeyInfo."""
     info = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -175,22 +167,8 @@ def key_id(public_key: CertificatePublicKeyTypes) -> str:
 
 
 def load_private_key(path: Path) -> PrivateKey:
-    """A private key in PEM without a passphrase, RSA or EC. Raises `StateError`.
-
-    A key that others than its owner can read or change is refused: whoever had it could pose as the service.
-    """
+    """The private key in a file, see `ctlcache.keyfile.read_private_key`. Raises `StateError`."""
     try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(MAX_KEY_FILE)
-    except OSError as error:
-        raise StateError(f"{path}: the private key cannot be read: {error.strerror}") from None
-    if mode & 0o077:
-        raise StateError(f"{path}: the private key is open to others (mode {mode:04o}); run: chmod 600 {path}")
-    try:
-        key = load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise StateError(f"{path}: is no PEM private key without a passphrase") from None
-    if not isinstance(key, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise StateError(f"{path}: is neither an RSA nor an EC key")
-    return key
+        return read_private_key(path)
+    except KeyFileError as error:
+        raise StateError(str(error)) from None

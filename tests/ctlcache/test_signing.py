@@ -279,7 +279,7 @@ def test_key_files_that_cannot_sign(publisher: KeyFileSigner, tmp_path: Path) ->
     garbage.chmod(0o600)
     cases = {
         tmp_path / "none.pem": "cannot be read",
-        garbage: "holds no private key",
+        garbage: "not a private key",
         write_key(tmp_path / "ec.der", form=serialization.Encoding.DER): "RSA keys",
         write_key(tmp_path / "locked.pem", passphrase=b"secret"): "passphrase",
         write_key(tmp_path / "odd.pem", bits=3072): "3072 bits cannot sign",

@@ -107,7 +107,7 @@ def test_phones_with_a_certificate(
     assert "client_certificate" in running.log.read_text() or requests_in(running.log)
     assert replay(*few).result.get("answered", 0) == 0
     key.write_text("no key")
-    assert "is no private key" in replay(*few, "--certificate", certificate, "--key", key).err
+    assert "not a private key" in replay(*few, "--certificate", certificate, "--key", key).err
 
 
 def test_wrong_answers_are_errors_of_their_own_kind(

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 
 from certstore.certificate import CertificateError, read_certificate_file
+from ctlcache.keyfile import KeyFileError, read_private_key
 from tvs.client.trust import ServerTrust
 from tvs.phone.models import SERIES, Series, find_model
 from tvs.tls.contexts import client_context
@@ -72,15 +71,9 @@ class Setup:
             return None
         try:
             der = read_certificate_file(self.certificate)[0]
-            key = load_pem_private_key(self.key.read_bytes(), password=None)
-        except CertificateError as error:
+            key = read_private_key(self.key)
+        except (CertificateError, KeyFileError) as error:
             raise ValueError(str(error)) from None
-        except OSError as error:
-            raise ValueError(f"{self.key}: cannot be read: {error.strerror}") from None
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{self.key}: is no private key in PEM without a password: {error}") from None
-        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise ValueError(f"{self.key}: is neither an RSA nor an EC key")  # noqa: TRY004 - a file's content
         return x509.load_der_x509_certificate(der), key
 
     def context(self, series: Series) -> SSL.Context:
