@@ -24,7 +24,7 @@ from ctlcache.signing import verify
 from tvs.cli.main import main
 from tvs.cluster import read_situation
 from tvs.identity import MADE_HERE
-from tvs.plan import Held, plan_change
+from tvs.plan import HeldLists, plan_change
 from tvs.state import StateDirectory
 
 EVENTS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.chmod", "os.chown", "sqlite3.connect"})
@@ -64,7 +64,7 @@ def _changes(event: str, arguments: tuple[object, ...]) -> bool:
     return bool(int(str(flags)) & (os.O_WRONLY | os.O_RDWR))
 
 
-def examine(work: Path, held: Held) -> None:
+def examine(work: Path, held: HeldLists) -> None:
     """What stands there after a kill is whole: lists, keys, and phones that hold the old lists are not lost."""
     state = StateDirectory(work)
     with closing(state.store()) as store:
@@ -82,7 +82,7 @@ def examine(work: Path, held: Held) -> None:
 
 def kill_each(source: Path, work: Path, words: list[str]) -> int:
     """How many steps the command has."""
-    held = Held(ctl=(source / "tftp/CTLFile.tlv").read_bytes(), itl=(source / "tftp/ITLFile.tlv").read_bytes())
+    held = HeldLists(ctl=(source / "tftp/CTLFile.tlv").read_bytes(), itl=(source / "tftp/ITLFile.tlv").read_bytes())
     step = 0
     while True:
         step += 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tvs.phone import BootReport, DirectorySource, ListKind, Phone, Voucher
 from tvs.phone import ListOutcome as Emulated
-from tvs.plan import Decision, Held, ListOutcome, PhoneKind, boot
+from tvs.plan import Decision, HeldLists, PhoneKind, PlannedList, boot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tvs.phone.reports import ListReport
 
 
-def held_by_phones(admin: Administrator) -> Held:
+def held_by_phones(admin: Administrator) -> HeldLists:
     """The present lists, as phones hold them from now on."""
-    return Held(
+    return HeldLists(
         ctl=admin.state.ctl_file.read_bytes(),
         itl=admin.state.itl_file.read_bytes(),
         ctl_name="CTLFile.tlv",
@@ -26,7 +26,9 @@ def held_by_phones(admin: Administrator) -> Held:
     )
 
 
-async def agree(admin: Administrator, service: Running, held: Held) -> dict[PhoneKind, tuple[ListOutcome, ListOutcome]]:
+async def agree(
+    admin: Administrator, service: Running, held: HeldLists
+) -> dict[PhoneKind, tuple[PlannedList, PlannedList]]:
     """Boots a phone of each kind against the running service; what each did is what the plan says, list by list."""
     situation = admin.situation()
     outcomes = {}
@@ -39,7 +41,7 @@ async def agree(admin: Administrator, service: Running, held: Held) -> dict[Phon
     return outcomes
 
 
-async def emulated(held: Held, kind: PhoneKind, service: Running, directory: Path) -> BootReport:
+async def emulated(held: HeldLists, kind: PhoneKind, service: Running, directory: Path) -> BootReport:
     """What an emulated phone that holds these lists does."""
     phone = Phone("001DA23B4C5D", kind.model)
     phone.flash.servers = (service.endpoint,)
@@ -50,7 +52,7 @@ async def emulated(held: Held, kind: PhoneKind, service: Running, directory: Pat
     return await phone.boot(DirectorySource(directory))
 
 
-def assert_same(said: ListOutcome, report: ListReport) -> None:
+def assert_same(said: PlannedList, report: ListReport) -> None:
     """The emulated phone did what the plan says."""
     if report.outcome is Emulated.UPDATED:
         assert report.vouched is not None

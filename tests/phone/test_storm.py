@@ -10,7 +10,7 @@ import pytest
 
 from certstore.purposes import Purpose
 from tests.fixtures.cluster import Cluster
-from tvs.manage.provision import Plan, initialise
+from tvs.manage.provision import NewCluster, initialise
 from tvs.phone import BootOutcome, DirectorySource, ListKind, Phone, Voucher, find_model
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ async def boot_later(fleet: list[Phone], source: DirectorySource, event: asyncio
 @pytest.fixture
 def subscriber(cluster: Cluster, tmp_path: Path) -> Cluster:
     """A second node: its TVS certificate is its own, and in the cluster's ITL."""
-    node = Cluster(initialise(tmp_path / "subscriber", Plan(name="cucm-1051-a-sub1", address="127.0.0.1")))
+    node = Cluster(initialise(tmp_path / "subscriber", NewCluster(name="cucm-1051-a-sub1", address="127.0.0.1")))
     path = tmp_path / "subscriber.der"
     path.write_bytes(node.own(Purpose.TVS).der)
     cluster.command("set", "node", "add", "cucm-1051-a-sub1", "--address", "127.0.0.1", "--tvs", path)

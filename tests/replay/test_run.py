@@ -176,9 +176,9 @@ def test_a_server_that_nobody_vouches_for(cluster: Cluster, serve: Serve, replay
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     """The ITL of a cluster that has nothing to do with the first."""
-    from tvs.manage.provision import Plan, initialise  # noqa: PLC0415 - only here
+    from tvs.manage.provision import NewCluster, initialise  # noqa: PLC0415 - only here
 
-    return initialise(tmp_path / "other", Plan(name="other-pub", address="127.0.0.1")).itl_file
+    return initialise(tmp_path / "other", NewCluster(name="other-pub", address="127.0.0.1")).itl_file
 
 
 def test_a_closed_port_is_said_once(cluster: Cluster, serve: Serve, replay: Replay) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctlcache.signing import Digest
 from tvs.cli.common import USAGE, CommandError, confirm, state_of, state_option
-from tvs.manage.procedure import CURRENT, Outlook, carry_out
+from tvs.manage.procedure import CURRENT, PlanOptions, carry_out
 from tvs.plan import PhoneKind, Severity, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
@@ -46,7 +46,7 @@ def change_options(parser: argparse.ArgumentParser, *, question: bool = True, di
     if question:
         yes_option(parser)
     parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
-    outlook_options(parser)
+    plan_options(parser)
     if digest:
         digest_option(parser)
 
@@ -61,7 +61,7 @@ def digest_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def outlook_options(parser: argparse.ArgumentParser) -> None:
+def plan_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what a plan is made from."""
     parser.add_argument(
         "--held",
@@ -90,14 +90,14 @@ def digest_of(arguments: argparse.Namespace) -> Digest | None:
     return DIGESTS[arguments.digest] if arguments.digest else None
 
 
-def outlook_of(arguments: argparse.Namespace) -> Outlook:
+def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
     """What the plan is made from. Raises `CommandError`."""
     only_current = arguments.held == [CURRENT]
     try:
         phones = parse_kinds(arguments.phones) if arguments.phones else None
     except ValueError as error:
         raise CommandError(f"--phones {error}", USAGE) from None
-    return Outlook(
+    return PlanOptions(
         held=() if only_current else tuple(Path(name) for name in arguments.held),
         only_current=only_current,
         phones=phones,
@@ -113,7 +113,7 @@ def ask(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = 
 
 def make_change(arguments: argparse.Namespace, propose: Propose) -> Change:
     """Plans and makes a change. Raises `PhonesLost` and others."""
-    return carry_out(state_of(arguments), propose, outlook_of(arguments), force=arguments.force, on_plan=_warn)
+    return carry_out(state_of(arguments), propose, plan_options_of(arguments), force=arguments.force, on_plan=_warn)
 
 
 def _warn(plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import digest_of, digest_option, outlook_of, outlook_options
+from tvs.cli.changes import digest_of, digest_option, plan_options, plan_options_of
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
     )
     plan.add_argument("change", nargs="*", metavar="CHANGE", help="see below")
     state_option(plan)
-    outlook_options(plan)
+    plan_options(plan)
     digest_option(plan)
     json_option(plan)
     handled_by(plan, _plan)
@@ -70,7 +70,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         propose = propose_planned(arguments.change, digest_of(arguments))
     except ValueError as error:
         raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
-    plan = plan_only(state_of(arguments), propose, outlook_of(arguments))
+    plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))
     if arguments.json:
         say_json(plan_json(plan))
     else:

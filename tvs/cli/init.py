@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
 from tvs.identity import KeyType
-from tvs.manage.provision import Plan, initialise
+from tvs.manage.provision import NewCluster, initialise
 
 if TYPE_CHECKING:
     import argparse
@@ -34,7 +34,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--address", metavar="IP", help="this node's IP address, for certificates and trust lists")
     parser.add_argument(
         "--subject",
-        default=Plan(name="x").organisation,
+        default=NewCluster(name="x").organisation,
         metavar="NAME",
         help="the rest of the certificates' names after CN (default: %(default)s)",
     )
@@ -51,14 +51,14 @@ def add_commands(commands: Commands) -> None:
 
 
 def _init(arguments: argparse.Namespace) -> int:
-    plan = Plan(
+    cluster = NewCluster(
         name=arguments.name or _host_name(),
         address=arguments.address,
         organisation=arguments.subject,
         tvs_key=arguments.tvs_key,
     )
-    state = initialise(state_of(arguments).path, plan, progress)
-    say(f"Made {state.path} for {plan.name}, in mixed mode.")
+    state = initialise(state_of(arguments).path, cluster, progress)
+    say(f"Made {state.path} for {cluster.name}, in mixed mode.")
     say(f"  database      {state.database}")
     say(f"  private keys  {state.keys}")
     say(f"  CTL file      {state.ctl_file}")

@@ -10,7 +10,7 @@ from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole
 from tvs.cluster.situation import read_list
 from tvs.errors import StateError
-from tvs.plan.phones import Held
+from tvs.plan.phones import HeldLists
 from tvs.system.files import KEPT
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ RECENT = 24 * 3600.0
 """Seconds after the replacement of a list in which phones may still hold the one before: they fetch when they boot."""
 
 
-def held_from_files(paths: Iterable[Path]) -> tuple[Held, ...]:
+def held_from_files(paths: Iterable[Path]) -> tuple[HeldLists, ...]:
     """Phones that hold each combination of these CTL and ITL files. Raises `StateError` for one that is none."""
     ctls: list[tuple[str, bytes | None]] = []
     itls: list[tuple[str, bytes | None]] = []
@@ -47,12 +47,12 @@ def is_itl(path: Path, data: bytes) -> bool:
     return any(record.function == TrustRole.TVS for record in trust_list.records)
 
 
-def held_now(state: StateDirectory) -> tuple[Held, ...]:
+def held_now(state: StateDirectory) -> tuple[HeldLists, ...]:
     """Phones that hold the current files."""
     return _combined(_generations(state.ctl_file, float("inf")), _generations(state.itl_file, float("inf")))
 
 
-def held_recently(state: StateDirectory, now: float) -> tuple[Held, ...]:
+def held_recently(state: StateDirectory, now: float) -> tuple[HeldLists, ...]:
     """Phones that hold the current files, or those that were replaced within a day.
 
     Args:
@@ -80,12 +80,14 @@ def _generations(path: Path, since: float) -> list[tuple[str, bytes | None]]:
     return found
 
 
-def _combined(ctls: Sequence[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]) -> tuple[Held, ...]:
+def _combined(
+    ctls: Sequence[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]
+) -> tuple[HeldLists, ...]:
     return tuple(_pairs(ctls or [("", None)], itls or [("", None)]))
 
 
-def _pairs(ctls: Iterable[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]) -> Iterator[Held]:
+def _pairs(ctls: Iterable[tuple[str, bytes | None]], itls: Sequence[tuple[str, bytes | None]]) -> Iterator[HeldLists]:
     for ctl_name, ctl in ctls:
         for itl_name, itl in itls:
             if ctl is not None or itl is not None:
-                yield Held(ctl=ctl, itl=itl, ctl_name=ctl_name, itl_name=itl_name)
+                yield HeldLists(ctl=ctl, itl=itl, ctl_name=ctl_name, itl_name=itl_name)

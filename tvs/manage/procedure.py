@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster import Change, Situation
     from tvs.identity import KeyType
-    from tvs.plan import Held, PhoneKind, Plan
+    from tvs.plan import HeldLists, PhoneKind, Plan
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
 
@@ -60,7 +60,7 @@ class PhonesLost(StateError):  # noqa: N818 - what it is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class PlanOptions:
     """What a plan is made from, beside the change.
 
     Attributes:
@@ -79,7 +79,7 @@ class Outlook:
 def carry_out(
     state: StateDirectory,
     propose: Propose,
-    outlook: Outlook,
+    options: PlanOptions,
     *,
     force: bool = False,
     on_plan: Callable[[Plan], None] = lambda _: None,
@@ -89,15 +89,15 @@ def carry_out(
     Args:
         state: the state directory.
         propose: makes the change from the situation.
-        outlook: for the plan.
+        options: for the plan.
         force: make it even if phones would be lost.
         on_plan: told of the plan before anything is written.
 
     Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was.
     """
     with state.lock(), closing(state.store()) as store:
-        change = propose(state, read_situation(state, store, outlook.profile))
-        plan = _plan(state, store, change, outlook)
+        change = propose(state, read_situation(state, store, options.profile))
+        plan = _plan(state, store, change, options)
         on_plan(plan)
         if not (plan.safe or force):
             raise PhonesLost(plan)
@@ -105,29 +105,29 @@ def carry_out(
     return change
 
 
-def plan_only(state: StateDirectory, propose: Propose, outlook: Outlook) -> Plan:
+def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:
     """What phones will do; nothing is written."""
     with closing(state.store()) as store:
-        change = propose(state, read_situation(state, store, outlook.profile))
-        return _plan(state, store, change, outlook)
+        change = propose(state, read_situation(state, store, options.profile))
+        return _plan(state, store, change, options)
 
 
-def _plan(state: StateDirectory, store: CertificateStore, change: Change, outlook: Outlook) -> Plan:
+def _plan(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> Plan:
     return plan_change(
-        _held(state, outlook),
+        _held(state, options),
         change.before,
         change.after,
         datetime.now(UTC),
         later=change.later,
-        phones=outlook.phones or phone_kinds(store),
+        phones=options.phones or phone_kinds(store),
         title=change.title,
     )
 
 
-def _held(state: StateDirectory, outlook: Outlook) -> tuple[Held, ...]:
-    if outlook.held:
-        return held_from_files(outlook.held)
-    return held_now(state) if outlook.only_current else held_recently(state, time.time())
+def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
+    if options.held:
+        return held_from_files(options.held)
+    return held_now(state) if options.only_current else held_recently(state, time.time())
 
 
 def phone_kinds(store: CertificateStore) -> frozenset[PhoneKind]:

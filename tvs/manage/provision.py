@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class NewCluster:
     """What `tvs init` makes.
 
     Attributes:
@@ -68,12 +68,12 @@ def _check_host_name(name: str) -> None:
         raise StateError(f"--name {name!r} is no host name: letters, digits, '-' and '.', at most 64 characters")
 
 
-def initialise(path: Path, plan: Plan, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
+def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
     """Makes the state directory `path`, all of it or nothing. Raises `StateError` where it exists.
 
     Args:
         path: must not exist, or be an empty directory.
-        plan: names and keys.
+        cluster: names and keys.
         progress: told of each step.
     """
     path = path.absolute()
@@ -85,7 +85,7 @@ def initialise(path: Path, plan: Plan, progress: Callable[[str], None] = lambda 
     except OSError as error:
         raise StateError(f"{path.parent}: no directory can be made here: {error.strerror}") from None
     try:
-        _fill(StateDirectory(building), plan, progress)
+        _fill(StateDirectory(building), cluster, progress)
         building.chmod(0o755)  # the TFTP server reads tftp/; keys/ and the database are closed to it
         building.rename(path)
     except OSError as error:
@@ -96,21 +96,21 @@ def initialise(path: Path, plan: Plan, progress: Callable[[str], None] = lambda 
     return StateDirectory(path)
 
 
-def _fill(state: StateDirectory, plan: Plan, progress: Callable[[str], None]) -> None:
+def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], None]) -> None:
     state.keys.mkdir(mode=0o700)
     state.tftp.mkdir(mode=0o755)
     store = open_store(str(state.database), create=True)
     try:
-        store.add_node(Node(name=plan.name, address=plan.address or "", publisher=True))
+        store.add_node(Node(name=cluster.name, address=cluster.address or "", publisher=True))
         store.set_parameter(SECURITY_MODE, "1")
         for unit, subject, kind in (
-            (Purpose.CallManager, plan.subject(plan.name), KeyType.RSA2048),
-            (Purpose.TVS, plan.subject(plan.name), plan.tvs_key),
-            (Purpose.CAPF, plan.subject(capf_common_name()), KeyType.RSA2048),
-            (Purpose.ITLRecovery, plan.subject(f"ITLRECOVERY_{plan.name}"), KeyType.RSA2048),
+            (Purpose.CallManager, cluster.subject(cluster.name), KeyType.RSA2048),
+            (Purpose.TVS, cluster.subject(cluster.name), cluster.tvs_key),
+            (Purpose.CAPF, cluster.subject(capf_common_name()), KeyType.RSA2048),
+            (Purpose.ITLRecovery, cluster.subject(f"ITLRECOVERY_{cluster.name}"), KeyType.RSA2048),
         ):
             progress(f"{unit} certificate ({kind})")
-            _own_certificate(state, store, plan, unit, subject, kind)
+            _own_certificate(state, store, cluster, unit, subject, kind)
         progress("trust lists")
         _trust_lists(state, store)
     finally:
@@ -118,12 +118,12 @@ def _fill(state: StateDirectory, plan: Plan, progress: Callable[[str], None]) ->
 
 
 def _own_certificate(
-    state: StateDirectory, store: CertificateStore, plan: Plan, unit: Purpose, subject: str, kind: KeyType
+    state: StateDirectory, store: CertificateStore, cluster: NewCluster, unit: Purpose, subject: str, kind: KeyType
 ) -> None:
     key = make_key(kind)
-    certificate = self_signed(key, subject, host=plan.name, address=plan.address, validity=validity_of(unit))
+    certificate = self_signed(key, subject, host=cluster.name, address=cluster.address, validity=validity_of(unit))
     write_keys(state, [(unit, key)])
-    store.import_certificate(certificate.public_bytes(Encoding.DER), unit, node=plan.name, description=SELF_SIGNED)
+    store.import_certificate(certificate.public_bytes(Encoding.DER), unit, node=cluster.name, description=SELF_SIGNED)
 
 
 def _trust_lists(state: StateDirectory, store: CertificateStore) -> None:

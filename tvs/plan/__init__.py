@@ -6,24 +6,24 @@
 Pure functions over values; `tvs.cluster` makes situations and changes, `tvs.manage.held` the lists that phones hold.
 """
 
-from tvs.plan.boot import BootOutcome, Decision, ListOutcome, boot
+from tvs.plan.boot import Decision, PlannedBoot, PlannedList, boot
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Code, Finding, PhoneOutcome, Plan, Severity
-from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, Held, PhoneKind, parse_kinds
+from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, HeldLists, PhoneKind, parse_kinds
 from tvs.plan.text import plan_json, plan_text
 
 __all__ = [
     "DEFAULT_KINDS",
     "PHONE_KINDS",
-    "BootOutcome",
     "Code",
     "Decision",
     "Finding",
-    "Held",
-    "ListOutcome",
+    "HeldLists",
     "PhoneKind",
     "PhoneOutcome",
     "Plan",
+    "PlannedBoot",
+    "PlannedList",
     "Severity",
     "boot",
     "parse_kinds",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SignerAnswer:
     """What TVS answers: trusted, and this certificate.
 
     Attributes:
@@ -44,7 +44,7 @@ class Answer:
         return f"{certificate.subject_name} {serial_text(certificate.serial_number)}"
 
 
-def tvs_answer(situation: Situation, header: Header) -> Answer | None:
+def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
     """The answer about the signer that a list's header names; None where it is 'not trusted'."""
     try:
         request = QueryCertRequest(
@@ -61,7 +61,9 @@ def tvs_answer(situation: Situation, header: Header) -> Answer | None:
     if verdict.result is not Result.TRUSTED:
         return None
     entry = caches[verdict.source].lookup(request.serial_number, request.issuer_name)
-    return None if entry is None else Answer(certificate=entry.certificate, roles=entry.roles, source=verdict.source)
+    return (
+        None if entry is None else SignerAnswer(certificate=entry.certificate, roles=entry.roles, source=verdict.source)
+    )
 
 
 def _database_cache(situation: Situation, serial_number: bytes) -> CertificateCache:

@@ -21,8 +21,8 @@ from tvs.tls.profiles import PROFILES, TLSProfile
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList
     from tvs.cluster.situation import Situation
-    from tvs.plan.answers import Answer
-    from tvs.plan.phones import Held, PhoneKind
+    from tvs.plan.answers import SignerAnswer
+    from tvs.plan.phones import HeldLists, PhoneKind
 
 
 class Decision(StrEnum):
@@ -42,7 +42,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListOutcome:
+class PlannedList:
     """What becomes of one fetched list.
 
     Attributes:
@@ -55,7 +55,7 @@ class ListOutcome:
     decision: Decision
     refusal: Refusal | None = None
     sentence: str = ""
-    answer: Answer | None = None
+    answer: SignerAnswer | None = None
 
     @property
     def text(self) -> str:
@@ -79,7 +79,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootOutcome:
+class PlannedBoot:
     """What becomes of a phone that boots.
 
     Attributes:
@@ -87,9 +87,9 @@ class BootOutcome:
         held: what it holds afterwards.
     """
 
-    ctl: ListOutcome
-    itl: ListOutcome
-    held: Held
+    ctl: PlannedList
+    itl: PlannedList
+    held: HeldLists
 
     @property
     def refused(self) -> bool:
@@ -97,7 +97,7 @@ class BootOutcome:
         return Decision.REFUSES in (self.ctl.decision, self.itl.decision)
 
 
-def boot(held: Held, situation: Situation, kind: PhoneKind) -> BootOutcome:
+def boot(held: HeldLists, situation: Situation, kind: PhoneKind) -> PlannedBoot:
     """What a phone of this kind does that holds these lists and finds this situation."""
     phone = _Phone(kind=kind, itl_at_boot=held.itl if kind.model.tvs else None, situation=situation)
     itl = held.itl if kind.model.tvs else None
@@ -106,12 +106,12 @@ def boot(held: Held, situation: Situation, kind: PhoneKind) -> BootOutcome:
     if kind.model.tvs:
         itl_outcome = phone.check(ListKind.ITL, situation.itl, itl, (ctl, itl))
     else:
-        itl_outcome = ListOutcome(decision=Decision.NOT_USED)
+        itl_outcome = PlannedList(decision=Decision.NOT_USED)
     itl = situation.itl if _accepted(itl_outcome) else itl
-    return BootOutcome(ctl=ctl_outcome, itl=itl_outcome, held=replace(held, ctl=ctl, itl=itl))
+    return PlannedBoot(ctl=ctl_outcome, itl=itl_outcome, held=replace(held, ctl=ctl, itl=itl))
 
 
-def _accepted(outcome: ListOutcome) -> bool:
+def _accepted(outcome: PlannedList) -> bool:
     return outcome.decision in (Decision.FIRST, Decision.OWN_LIST, Decision.TVS)
 
 
@@ -129,7 +129,7 @@ class _Phone:
         fetched: bytes | None,
         present: bytes | None,
         installed: tuple[bytes | None, bytes | None],
-    ) -> ListOutcome:
+    ) -> PlannedList:
         """What becomes of one list.
 
         Args:
@@ -139,22 +139,22 @@ class _Phone:
             installed: all that are, the CTL first.
         """
         if fetched is None:
-            return ListOutcome(decision=Decision.NOT_FOUND)
+            return PlannedList(decision=Decision.NOT_FOUND)
         if fetched == present:
-            return ListOutcome(decision=Decision.UNCHANGED)
+            return PlannedList(decision=Decision.UNCHANGED)
         try:
             held = [data for data in installed if data is not None]
             return self._vouched(list_kind, inspect(fetched, self.kind.model), held)
         except Refused as refused:
-            return ListOutcome(decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence)
+            return PlannedList(decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence)
 
-    def _vouched(self, list_kind: ListKind, fetched: TrustList, installed: list[bytes]) -> ListOutcome:
+    def _vouched(self, list_kind: ListKind, fetched: TrustList, installed: list[bytes]) -> PlannedList:
         if not installed:
-            return ListOutcome(decision=Decision.FIRST)
+            return PlannedList(decision=Decision.FIRST)
         for data in installed:
             trust_list = verified(data).trust_list
             if trust_list is not None and vouches(trust_list, fetched, list_kind):
-                return ListOutcome(decision=Decision.OWN_LIST)
+                return PlannedList(decision=Decision.OWN_LIST)
         self._require_tvs()
         answer = tvs_answer(self.situation, fetched.header)
         if answer is None:
@@ -162,10 +162,10 @@ class _Phone:
         try:
             check_answer(fetched, answer.certificate, answer.roles)
         except Refused as refused:
-            return ListOutcome(
+            return PlannedList(
                 decision=Decision.REFUSES, refusal=refused.refusal, sentence=refused.sentence, answer=answer
             )
-        return ListOutcome(decision=Decision.TVS, answer=answer)
+        return PlannedList(decision=Decision.TVS, answer=answer)
 
     def _require_tvs(self) -> None:
         """Raises `Refused` where this phone cannot ask a TVS server of the cluster."""

@@ -11,7 +11,7 @@ from tvs.plan.model import Code, Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tvs.plan.boot import ListOutcome
+    from tvs.plan.boot import PlannedList
     from tvs.plan.model import PhoneOutcome
     from tvs.plan.phones import PhoneKind
 
@@ -65,14 +65,14 @@ def refusals(outcomes: Iterable[PhoneOutcome], counted: frozenset[PhoneKind]) ->
                 yield _finding(outcome, name, fetched, counted)
 
 
-def _finding(outcome: PhoneOutcome, name: str, fetched: ListOutcome, counted: frozenset[PhoneKind]) -> Finding:
+def _finding(outcome: PhoneOutcome, name: str, fetched: PlannedList, counted: frozenset[PhoneKind]) -> Finding:
     code = _code(fetched)
     severity = Severity.ERROR if outcome.kind in counted else Severity.NOTE
     whose = f"{name}: refused by {outcome.kind.phones}"
     return Finding(code=code, severity=severity, sentence=f"{whose}: {fetched.sentence}", way_out=WAYS_OUT[code])
 
 
-def _code(fetched: ListOutcome) -> Code:
+def _code(fetched: PlannedList) -> Code:
     """The signer of a list may be no SAST in the list itself, or in TVS's answer."""
     if fetched.refusal is Refusal.NOT_SAST:
         return Code.SIGNER_NOT_SAST if fetched.answer is not None else Code.LIST_DAMAGED

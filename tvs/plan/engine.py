@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tvs.cluster.situation import Situation
-    from tvs.plan.phones import Held
+    from tvs.plan.phones import HeldLists
 
 NO_CHANGE = "nothing"
 
 
 def plan_change(
-    held: Sequence[Held],
+    held: Sequence[HeldLists],
     before: Situation,
     after: Situation,
     now: datetime,
@@ -70,7 +70,7 @@ def plan_change(
     )
 
 
-def _outcomes(held: Sequence[Held], steps: Sequence[Situation]) -> Iterator[PhoneOutcome]:
+def _outcomes(held: Sequence[HeldLists], steps: Sequence[Situation]) -> Iterator[PhoneOutcome]:
     for kind in PhoneKind:
         for lists in held:
             first = boot(lists, steps[0], kind)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Record, TrustList
     from tvs.cluster.situation import Situation
     from tvs.plan.model import PhoneOutcome
-    from tvs.plan.phones import Held
+    from tvs.plan.phones import HeldLists
 
 SOON_DAYS = 30
 """Days before the end of a certificate from which on it is said to expire soon."""
@@ -42,7 +42,7 @@ def parsed(data: bytes | None) -> TrustList | None:
 
 
 def changed_together(
-    held: Sequence[Held], after: Situation, outcomes: Sequence[PhoneOutcome], counted: frozenset[PhoneKind]
+    held: Sequence[HeldLists], after: Situation, outcomes: Sequence[PhoneOutcome], counted: frozenset[PhoneKind]
 ) -> Iterator[Finding]:
     """Two or three of CallManager, TVS and ITLRecovery are others than in an ITL that phones hold."""
     lost = {outcome.held for outcome in outcomes if outcome.kind in counted and outcome.boot.refused}
@@ -65,7 +65,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
-def _changed(held: Held, after: Situation) -> list[str]:
+def _changed(held: HeldLists, after: Situation) -> list[str]:
     itl = parsed(held.itl)
     if itl is None:
         return []
@@ -81,7 +81,7 @@ def _joined(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]])
 
 
-def tvs_not_in_itl(held: Sequence[Held], after: Situation) -> Iterator[Finding]:
+def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Finding]:
     """TVS's own certificate is not in an ITL that phones hold; whether they need it is another matter."""
     names = [
         lists.itl_name

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tvs.plan.boot import BootOutcome
+    from tvs.plan.boot import PlannedBoot
     from tvs.plan.phones import PhoneKind
 
 
@@ -74,7 +74,7 @@ class PhoneOutcome:
     kind: PhoneKind
     held: str
     step: int
-    boot: BootOutcome
+    boot: PlannedBoot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

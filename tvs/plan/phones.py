@@ -65,7 +65,7 @@ def parse_kinds(text: str) -> frozenset[PhoneKind]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldLists:
     """The trust lists of a phone.
 
     Attributes:

@@ -10,7 +10,7 @@ from certstore.serials import serial_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tvs.plan.boot import ListOutcome
+    from tvs.plan.boot import PlannedList
     from tvs.plan.model import Finding, PhoneOutcome, Plan
 
 
@@ -101,7 +101,7 @@ def _outcome_json(outcome: PhoneOutcome) -> dict[str, object]:
     }
 
 
-def _list_json(fetched: ListOutcome) -> dict[str, object]:
+def _list_json(fetched: PlannedList) -> dict[str, object]:
     found: dict[str, object] = {"decision": fetched.decision}
     if fetched.refusal is not None:
         found |= {"refusal": fetched.refusal, "sentence": fetched.sentence}

@@ -20,7 +20,7 @@ from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
 from tvs.errors import StateError
-from tvs.manage.provision import Plan, initialise
+from tvs.manage.provision import NewCluster, initialise
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SAST, CCM_TFTP, CAPF = TrustRole.SAST, TrustRole.CCM_TFTP, TrustRole.CAPF
 def made_state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
     """A cluster in mixed mode with a tokenless CTL file, as `tvs init` makes it."""
     path = tmp_path_factory.mktemp("made") / "state"
-    return initialise(path, Plan(name="cucm-1051-a-pub", address="127.0.0.1"))
+    return initialise(path, NewCluster(name="cucm-1051-a-pub", address="127.0.0.1"))
 
 
 @pytest.fixture
