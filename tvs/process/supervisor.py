@@ -24,7 +24,7 @@ from tvs.process.reload import Reloader
 from tvs.process.slots import Slots
 from tvs.process.worker import Post, run_worker
 from tvs.server.credentials import read_credentials
-from tvs.server.metrics import bury_metrics
+from tvs.server.metrics import drop_gauges
 from tvs.system.board import Board
 from tvs.system.fork import fork
 from tvs.system.limits import raise_descriptor_limit
@@ -124,7 +124,7 @@ class Supervisor:
     # -- children -------------------------------------------------------------------------------------------------
 
     def _fork_worker(self, slot: Slot, channel: Channel) -> int:
-        bury_metrics(self._metrics, slot.number)
+        drop_gauges(self._metrics, slot.number)
 
         def work() -> int:
             self._leave(keep=slot)

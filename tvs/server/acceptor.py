@@ -1,16 +1,19 @@
-"""Takes connections from the listening sockets, and refuses them before TLS is started where a limit is reached.
+"""Acceptor: takes connections from the listening sockets, up to the limits, and holds the sessions.
 
-A phone that is refused at once asks its next TVS server; one that is left waiting does not.
+Beyond a limit a connection is closed before TLS: a phone that is refused at once asks its next TVS server, one that
+is left waiting does not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from tvs.server.deadlines import TICK
 from tvs.server.session import PhoneSession
 from tvs.system.listening import BACKLOG
 
@@ -18,38 +21,44 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-    from tvs.server.service import Service
+    from tvs.server.shared import Shared
 
 ACCEPTS_PER_TURN = 64
 """Connections taken before other phones get their turn."""
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE = 0.2
-"""Seconds without accepting after the descriptors ran out."""
+"""Seconds without accepting after the process ran out of descriptors."""
 
 
 class Acceptor:
     """The listening sockets of one worker and the sessions that came from them.
 
     Args:
-        service: what all sessions share.
+        shared: what all sessions share.
         listeners: listening sockets, non-blocking; `stop` closes them.
+
+    Attributes:
+        sessions: open sessions.
     """
 
-    def __init__(self, service: Service, listeners: Sequence[socket.socket]) -> None:
-        self._service = service
+    def __init__(self, shared: Shared, listeners: Sequence[socket.socket]) -> None:
+        self._shared = shared
         self._listeners = tuple(listeners)
         self.sessions: set[PhoneSession] = set()
         self._addresses: Counter[str] = Counter()
         self._spare = _spare_descriptor()
+        self._on_closed = self._closed  # one bound method for all sessions
         self.limits_changed()
+
+    # -- life -------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begins to accept."""
         for listener in self._listeners:
-            self._service.loop.add_reader(listener.fileno(), self._accept, listener)
+            self._shared.loop.add_reader(listener.fileno(), self._accept, listener)
 
     def stop(self) -> None:
-        """Takes the phones that are waiting, then closes the port; sessions go on."""
+        """Takes the phones that wait in the backlog, then closes the port; sessions go on."""
         self._pause()
         for listener in self._listeners:
             for _ in range(BACKLOG // ACCEPTS_PER_TURN):
@@ -58,19 +67,18 @@ class Acceptor:
             listener.close()
         self._listeners = ()
 
-    def limits_changed(self) -> None:
-        """The settings are others than before."""
-        config = self._service.config
-        self._max_sessions = config.share(config.max_connections)
-        self._max_half_open = config.share(config.max_half_open)
-        self._addresses = Counter(session.address for session in self.sessions) if config.max_per_address else Counter()
-
-    def _pause(self) -> None:
-        for listener in self._listeners:
-            self._service.loop.remove_reader(listener.fileno())
+    async def drain(self) -> None:
+        """Stops accepting, lets phones go that have their answers, and gives the others `drain_timeout` seconds."""
+        self.stop()
+        clock = self._shared.clock
+        until = clock() + self._shared.config.drain_timeout
+        while self.sessions and clock() < until:
+            for session in tuple(self.sessions):
+                session.drain()
+            await asyncio.sleep(TICK / 2)
 
     def close(self) -> None:
-        """Ends what is left."""
+        """Stops accepting and closes the sessions that are left."""
         self.stop()
         for session in tuple(self.sessions):
             session.abort()
@@ -78,18 +86,21 @@ class Acceptor:
             os.close(self._spare)
             self._spare = -1
 
-    def closed(self, session: PhoneSession) -> None:
-        """A session has ended."""
-        self.sessions.discard(session)
-        if self._service.config.max_per_address:
-            left = self._addresses.get(session.address, 0) - 1
-            if left > 0:
-                self._addresses[session.address] = left
-            else:
-                self._addresses.pop(session.address, None)
+    def limits_changed(self) -> None:
+        """Takes the limits from the current settings."""
+        config = self._shared.config
+        self._max_sessions = config.share(config.max_connections)
+        self._max_half_open = config.share(config.max_half_open)
+        self._addresses = Counter(session.address for session in self.sessions) if config.max_per_address else Counter()
+
+    def _pause(self) -> None:
+        for listener in self._listeners:
+            self._shared.loop.remove_reader(listener.fileno())
+
+    # -- sessions ---------------------------------------------------------------------------------------------------
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Takes some of the waiting phones; True where none are left, or none can be taken."""
+        """Takes some of the waiting phones; True if none are left, or none can be taken."""
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, address = listener.accept()
@@ -104,36 +115,48 @@ class Acceptor:
         return False
 
     def _take(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
-        service = self._service
-        counts = service.counts
+        shared = self._shared
+        counts = shared.counts
         counts.attempted += 1
         reason = self._refusal(address)
         if reason is not None:
             connection.close()
             counts.rejected(reason)
-            service.stranger("connection_rejected", address, reason=reason)
+            shared.stranger("connection_rejected", address, reason=reason)
             return
         counts.connection_accepted()
-        session = PhoneSession(service, connection, address, service.context, counts.accepted)
+        session = PhoneSession(shared, connection, address, self._on_closed)
         self.sessions.add(session)
-        if service.config.max_per_address:
+        if shared.config.max_per_address:
             self._addresses[address] = self._addresses.get(address, 0) + 1
-        session.start(listener.fileno(), counts.attempted, counts.accepted)
+        session.start(listener.fileno())
 
     def _refusal(self, address: str) -> str | None:
-        config = self._service.config
+        """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
+        config = self._shared.config
         if len(self.sessions) >= self._max_sessions:
             return "connections"
-        if self._service.counts.open["handshake"] >= self._max_half_open:
+        if self._shared.counts.open["handshake"] >= self._max_half_open:
             return "half_open"
         if config.max_per_address and self._addresses.get(address, 0) >= config.max_per_address:
             return "address"
         return None
 
+    def _closed(self, session: PhoneSession) -> None:
+        self.sessions.discard(session)
+        if self._shared.config.max_per_address:
+            left = self._addresses.get(session.address, 0) - 1
+            if left > 0:
+                self._addresses[session.address] = left
+            else:
+                self._addresses.pop(session.address, None)
+
+    # -- descriptors ------------------------------------------------------------------------------------------------
+
     def _out_of_descriptors(self, listener: socket.socket) -> None:
-        """Refuses one waiting phone by way of the spare descriptor, then pauses."""
-        self._service.counts.rejected("descriptors")
-        self._service.stranger("connection_rejected", "", reason="descriptors")
+        """Refuses one waiting phone with the help of the spare descriptor, then pauses."""
+        self._shared.counts.rejected("descriptors")
+        self._shared.stranger("connection_rejected", "", reason="descriptors")
         if self._spare >= 0:
             os.close(self._spare)
             with contextlib.suppress(OSError):
@@ -143,25 +166,25 @@ class Acceptor:
         except OSError:
             self._spare = -1
         self._pause()
-        self._service.loop.call_later(_PAUSE, self._resume)
+        self._shared.loop.call_later(_PAUSE, self._resume)
 
     def _resume(self) -> None:
-        if self._service.stopping:
+        if not self._listeners:
             return
         if self._spare < 0:
             try:
                 self._spare = _spare_descriptor()
             except OSError:
-                self._service.loop.call_later(_PAUSE, self._resume)
+                self._shared.loop.call_later(_PAUSE, self._resume)
                 return
         self.start()
 
 
 def _spare_descriptor() -> int:
-    """A descriptor kept in reserve for the moment when there are none left."""
+    """A descriptor to be closed when there are none left, so that one more connection can be accepted."""
     return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _plain_address(address: str) -> str:
-    """An IPv4 phone's address as such, also where it came in on an IPv6 socket."""
+    """The address of a phone; an IPv4 phone's without the prefix that an IPv6 socket adds."""
     return address.removeprefix("::ffff:") if "." in address else address

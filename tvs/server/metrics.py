@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from prometheus_client import CollectorRegistry
 
+    from certstore.cache import CertificateDBCache
+    from ctlcache.cache import CertificateCTLCache
+
     Merge = Literal["livesum", "livemin", "livemax"]
 
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
@@ -63,7 +66,7 @@ def share_metrics(directory: Path, slot: int) -> None:
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]
 
 
-def bury_metrics(directory: Path, slot: int) -> None:
+def drop_gauges(directory: Path, slot: int) -> None:
     """Takes the gauges of a dead worker away, before its successor starts; what it counted stays."""
     mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call] # prometheus-client has no types here
 
@@ -159,6 +162,15 @@ class Metrics:
         self.ctl_signature_valid = self._gauge(
             "ctl_signature_valid", "1 where the CTL file on disk is complete and its signature verifies.", "livemin"
         )
+
+    def publish_caches(self, db: CertificateDBCache, ctl: CertificateCTLCache) -> None:
+        """Sets the gauges of the two caches."""
+        for name, cache in (("db", db), ("ctl", ctl)):
+            self.cache_certificates.labels(name).set(len(cache))
+            self.cache_generation.labels(name).set(cache.generation)
+        self.db_up.set(db.db_up)
+        self.ctl_signature_valid.set(ctl.signature_valid is True)
+        self.ctl_last_success.set(ctl.last_success or 0)
 
     def _process(self) -> None:
         self.not_after = Gauge(

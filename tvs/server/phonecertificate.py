@@ -1,4 +1,4 @@
-"""What a phone's certificate says of it: its subject, and whose kind of certificate it is."""
+"""A phone's own certificate: recorded at the handshake, not verified here."""
 
 from __future__ import annotations
 
@@ -10,15 +10,40 @@ from tvs.log.forms import line_text
 if TYPE_CHECKING:
     from cryptography import x509
 
+    from tvs.server.shared import Shared
+    from tvs.tls.connection import TLSConnection
+
+
+def record_certificate(tls: TLSConnection, shared: Shared, address: str) -> None:
+    """Counts the phone's certificate by its issuer's class, and logs it at debug. Call after the handshake.
+
+    Args:
+        tls: the phone's TLS connection.
+        shared: counts and log.
+        address: the phone's IP address, for the log.
+    """
+    try:
+        certificate = tls.peer_certificate
+    except ValueError:
+        shared.counts.client_certificate("unreadable")
+        return
+    if certificate is None:
+        shared.counts.client_certificate("none")
+        return
+    subject, issuer_class = subject_and_issuer_class(certificate)
+    shared.counts.client_certificate(issuer_class)
+    if shared.log_client_certificates:
+        shared.log.debug("client_certificate", address=address, subject=subject, issuer_class=issuer_class)
+
 
 def subject_and_issuer_class(certificate: x509.Certificate) -> tuple[str, str]:
-    """The printable subject, and the class of the issuer: a closed set, fit for a metric's label.
+    """The printable subject and the issuer's class, one of `tvs.server.metrics.ISSUER_CLASSES`.
 
-    A manufacturer-installed certificate (MIC) is of one of Cisco's manufacturing CAs. Nothing is verified here.
+    A manufacturer-installed certificate (MIC) is issued by one of Cisco's manufacturing CAs.
     """
     try:
         subject, issuer = name_text(certificate.subject), name_text(certificate.issuer)
-    except Exception:  # noqa: BLE001 - whatever the parser finds in a stranger's names
+    except Exception:  # noqa: BLE001 - a stranger's names can raise anything that the parser knows
         return "", "unreadable"
     if same_name(subject, issuer):
         return line_text(subject), "self_signed"

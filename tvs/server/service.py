@@ -1,39 +1,34 @@
-"""The running service of one worker: what all its sessions share, from the caches to the counters."""
+"""Service of one worker: its sources, its acceptor and its timer, from load to close."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Any
 
 from tvs.answers.sources import Sources
-from tvs.log.logger import RateLimit, logger_for
 from tvs.log.target import log_colors, open_log
 from tvs.server.acceptor import Acceptor
 from tvs.server.counts import Counts
-from tvs.server.deadlines import TICK, Deadline, Deadlines
-from tvs.server.metrics import CTL_RESULTS
+from tvs.server.deadlines import TICK
+from tvs.server.events import CacheEvents
 from tvs.server.poller import Poller
-from tvs.server.requestline import RequestLine
-from tvs.server.traces import trace_to
+from tvs.server.shared import Shared
 from tvs.tls.keylog import open_keylog
-from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Sequence
 
     from OpenSSL import SSL
+    from structlog.typing import FilteringBoundLogger
 
-    from proto.messages import Request
+    from certstore.trace import Trace
     from tvs.answers.seed import Seed
-    from tvs.answers.verifier import Verdict
     from tvs.config.settings import Config
     from tvs.log.pipeline import LogPipeline
     from tvs.server.credentials import Credentials
     from tvs.server.metrics import Metrics
-    from tvs.server.session import PhoneSession
 
 
 class Service:
@@ -41,14 +36,20 @@ class Service:
 
     Args:
         config: all settings.
-        credentials: what TLS contexts are made of.
-        pipeline: where lines go.
-        metrics: what is counted.
+        credentials: certificate, key and client CAs of TLS contexts.
+        pipeline: takes log lines.
+        metrics: the worker's metrics.
         slot: the worker's number.
         seed: certificates that were read before the worker was forked.
 
     Life: `load` (blocking, before phones are let in), `start`, `reload` any number of times, `drain`, `close`.
+
+    Attributes:
+        sources: the caches and the verifier; there after `load`.
+        stopping: whether the service drains or is closed.
     """
+
+    sources: Sources
 
     def __init__(
         self,
@@ -60,57 +61,58 @@ class Service:
         slot: int = 0,
         seed: Seed | None = None,
     ) -> None:
-        self.metrics = metrics
-        self.counts = Counts(metrics)
-        self.deadlines = Deadlines(_durations(config))
         self.stopping = False
-        self._slot = slot
-        self._seed = seed
         self._credentials = credentials
         self._pipeline = pipeline
-        self._limit = RateLimit()
+        self._metrics = metrics
+        self._slot = slot
+        self._seed = seed
+        self._counts = Counts(metrics)
+        self._shared = Shared(config, pipeline=pipeline, counts=self._counts)
+        self._events = CacheEvents(self._shared, metrics, slot)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._last_tick = time.monotonic()
-        self._configure(config)
+        self._last_tick = self._shared.clock()
 
-    def _configure(self, config: Config) -> None:
-        """What follows from the settings and the log's level."""
-        self.config = config
-        self.log = logger_for(self._pipeline)
-        self.trace = trace_to(self._pipeline)
-        self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
-        self.log_client_certificates = self._pipeline.enabled("debug")
-        self.log_requests = self._pipeline.enabled("info")
+    @property
+    def config(self) -> Config:
+        """The current settings."""
+        return self._shared.config
+
+    @property
+    def log(self) -> FilteringBoundLogger:
+        """The worker's log."""
+        return self._shared.log
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     def load(self) -> None:
         """Reads certificates and lists. Blocking. Raises `StateError`, `StoreError` and `OSError`."""
-        lost = self.counts.settle()
+        lost = self._counts.settle()
         if lost:
             self.log.warning("connections_lost", worker=self._slot, connections=lost)
-        self.context = self._context(self.config, self._credentials)
+        self._shared.context = self._context(self.config, self._credentials)
         self.sources = self._make_sources(self.config, self._seed)
         self._seed = None
         self.sources.load()
-        self.verifier = self.sources.verifier
+        self._shared.verifier = self.sources.verifier
         self._publish()
 
     def start(self, listeners: Sequence[socket.socket]) -> None:
         """Begins to watch the sources and to accept phones. Called on the loop."""
-        self.loop = asyncio.get_running_loop()
-        self.poller = Poller(self.loop)
-        self._acceptor = Acceptor(self, listeners)
+        shared = self._shared
+        shared.loop = asyncio.get_running_loop()
+        shared.poller = Poller(shared.loop)
+        self._acceptor = Acceptor(shared, listeners)
         self._watch()
-        self._last_tick = time.monotonic()
-        self.loop.call_later(TICK, self._tick)
+        self._last_tick = shared.clock()
+        shared.loop.call_later(TICK, self._tick)
         self._acceptor.start()
 
     async def reload(self, config: Config, credentials: Credentials) -> None:
-        """Goes on with other settings and another certificate; connections keep the TLS context they began with.
+        """Continues with other settings and another certificate; open connections keep their TLS context.
 
-        Everything that can fail comes first, so that nothing is changed where it does. Raises `StateError`,
-        `StoreError`, `ValueError` and `OSError`.
+        Everything that can fail comes first, so that a failure changes nothing. Raises `StateError`, `StoreError`,
+        `ValueError` and `OSError`.
         """
         context = self._context(config, credentials)
         before, sources = self.config, self.sources
@@ -123,16 +125,15 @@ class Service:
             level=config.log_level,
             colors=log_colors(config.log_file),
         )
-        self._configure(config)
-        self.context = context
+        self._shared.reconfigure(config)
+        self._shared.context = context
         self._credentials = credentials
         self._acceptor.limits_changed()
-        self.deadlines.change(_durations(config), time.monotonic())
         await self._switch(sources)
 
     async def _switch(self, sources: Sources) -> None:
         """Puts other sources in use; for the same ones, only the trace changes."""
-        before, self.sources, self.verifier = self.sources, sources, sources.verifier
+        before, self.sources, self._shared.verifier = self.sources, sources, sources.verifier
         sources.ctl.trace = self._monitor_trace()
         if before is not sources:
             await self._cancel_tasks()
@@ -141,22 +142,17 @@ class Service:
         self._publish()
 
     async def drain(self) -> None:
-        """Accepts no more, lets phones go that have their answer, and gives the others `drain_timeout` seconds."""
+        """Stops accepting and waits for the sessions to end, for `drain_timeout` seconds."""
         self.stopping = True
-        self._acceptor.stop()
-        until = time.monotonic() + self.config.drain_timeout
-        while self._acceptor.sessions and time.monotonic() < until:
-            for session in tuple(self._acceptor.sessions):
-                session.drain()
-            await asyncio.sleep(TICK / 2)
+        await self._acceptor.drain()
 
     async def close(self) -> None:
         """Ends everything in the reverse order of its beginning."""
         self.stopping = True
         self._acceptor.close()
-        self.poller.close()
+        self._shared.poller.close()
         await self._cancel_tasks()
-        self.counts.publish()
+        self._counts.publish()
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self.sources.close)
 
@@ -183,102 +179,51 @@ class Service:
             self.log.error("task_failed", task=task.get_name(), exc_info=error)
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        self.metrics.loop_lag.set(max(0.0, now - self._last_tick - TICK))
+        shared = self._shared
+        now = shared.clock()
+        self._metrics.loop_lag.set(max(0.0, now - self._last_tick - TICK))
         self._last_tick = now
-        self.deadlines.expire(now)
+        shared.deadlines.expire(now)
         self._publish()
         self._pipeline.flush()
         if not self.stopping or self._acceptor.sessions:
-            self.loop.call_later(TICK, self._tick)
+            shared.loop.call_later(TICK, self._tick)
 
-    # -- what it is made of -----------------------------------------------------------------------------------------
+    # -- parts ------------------------------------------------------------------------------------------------------
 
     def _make_sources(self, config: Config, seed: Seed | None) -> Sources:
         return Sources(
             config,
             seed=seed,
-            on_db_event=self._db_event,
-            on_ctl_event=self._ctl_event,
+            on_db_event=self._events.db,
+            on_ctl_event=self._events.ctl,
             trace=self._monitor_trace(),
         )
 
-    def _monitor_trace(self) -> Any:
-        """One worker's lines about the CTL file are enough: each has a cache of its own, all say the same."""
-        return self.trace if self._slot == 0 else None
+    def _monitor_trace(self) -> Trace | None:
+        """Trace of the CTL file's monitor, in one worker only: the others would repeat its lines."""
+        return self._shared.trace if self._slot == 0 else None
 
     def _context(self, config: Config, credentials: Credentials) -> SSL.Context:
         keylog = None if config.tls_keylog is None else open_keylog(config.tls_keylog)
         context = credentials.context(config, keylog)
-        self.metrics.keylog_enabled.set(keylog is not None)
+        self._metrics.keylog_enabled.set(keylog is not None)
         for use, name, expires in credentials.expiry:
-            self.metrics.not_after.labels(use, name).set(expires)
+            self._metrics.not_after.labels(use, name).set(expires)
         return context
 
-    # -- what sessions ask for --------------------------------------------------------------------------------------
-
-    def session_closed(self, session: PhoneSession) -> None:
-        """A session has ended."""
-        self._acceptor.closed(session)
-
-    def request_line(self, address: str, request: Request, verdict: Verdict, seconds: float) -> None:
-        """The canonical line of an answered request."""
-        self._pipeline.emit(("info", time.time(), "request", None, RequestLine.of(address, request, verdict, seconds)))
-
-    def stranger(self, event: str, address: str, **fields: object) -> None:
-        """Logs what anybody can provoke, a few lines a second at the most."""
-        held_back = self._limit.allow(event, time.monotonic())
-        if held_back is not None:
-            extra = {"held_back": held_back} if held_back else {}
-            self.log.warning(event, address=address, **fields, **extra)
-
-    # -- what the supervisor is told --------------------------------------------------------------------------------
+    # -- status -----------------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
-        """How this worker is: whether phones get complete answers, else why not, and from what they are answered."""
+        """Status of this worker: whether phones get complete answers, why not, and the state of its caches."""
         reasons = (["draining"] if self.stopping else []) + self.sources.problems()
         return {
             "ready": not reasons,
             "reasons": reasons,
             **self.sources.describe(),
-            "connections": sum(self.counts.open.values()),
+            "connections": sum(self._counts.open.values()),
         }
 
     def _publish(self) -> None:
-        self.counts.publish()
-        db, ctl, metrics = self.sources.db, self.sources.ctl, self.metrics
-        metrics.db_up.set(db.db_up)
-        for name, cache in (("db", db), ("ctl", ctl)):
-            metrics.cache_certificates.labels(name).set(len(cache))
-            metrics.cache_generation.labels(name).set(cache.generation)
-        metrics.ctl_signature_valid.set(ctl.signature_valid is True)
-        metrics.ctl_last_success.set(ctl.last_success or 0)
-
-    # -- events of the caches ---------------------------------------------------------------------------------------
-
-    def _db_event(self, event: str, fields: Mapping[str, object]) -> None:
-        if event == "reconnected":
-            self.metrics.db_reconnects.inc()
-        level = "warning" if event in ("refresh_failed", "bad_row") else "info"
-        self._cache_line(level, f"db_{event}", fields)
-
-    def _ctl_event(self, event: str, fields: Mapping[str, object]) -> None:
-        """A settled change of the CTL file, or a failure to look at it."""
-        result = str(fields.get("result", event))
-        if result in CTL_RESULTS:
-            self.metrics.ctl_reloads.labels(result).inc()
-        self._cache_line("info" if result == "reloaded" else "warning", f"ctl_{event}", fields)
-
-    def _cache_line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
-        extra = {"worker": self._slot} if self.config.worker_count > 1 else {}
-        getattr(self.log, level)(event, **fields, **extra)
-
-
-def _durations(config: Config) -> dict[Deadline, float]:
-    return {
-        Deadline.HANDSHAKE: config.handshake_timeout,
-        Deadline.REQUEST: config.request_timeout,
-        Deadline.WRITE: config.write_timeout,
-        Deadline.LINGER: config.linger_timeout,
-        Deadline.CONNECTION: config.connection_timeout,
-    }
+        self._counts.publish()
+        self._metrics.publish_caches(self.sources.db, self.sources.ctl)

@@ -1,48 +1,48 @@
-"""States, outcomes and deadlines of a phone's session: the closed sets that sessions and metrics share."""
+"""Session states, and the outcome of a session: a closed set, shared with the metrics.
+
+The decisions are pure functions: what a session knows about itself in, the outcome out.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
 
 from tvs.server.deadlines import Deadline
 
-if TYPE_CHECKING:
-    Merge = Literal["livesum", "livemin", "livemax"]
 
-
-class State(StrEnum):
-    """A session's states. Only ``TVS_STATE_AWAIT_REQ`` is a name of the original's traces."""
+class SessionState(StrEnum):
+    """State of a phone's session. The original's traces publish one name only: ``TVS_STATE_AWAIT_REQ``."""
 
     HANDSHAKE = "TVS_STATE_HANDSHAKE"
     AWAIT_REQUEST = "TVS_STATE_AWAIT_REQ"
     SENDING = "TVS_STATE_SENDING"
-    """An answer did not fit into the socket's buffer."""
+    """Part of an answer waits for room in the socket's buffer; no request is read."""
     LINGER = "TVS_STATE_LINGER"
-    """We have closed our side; what still arrives is thrown away, so that no reset destroys our last bytes."""
+    """The service has closed its side and discards what still arrives: a reset would destroy its last bytes."""
     CLOSED = "TVS_STATE_CLOSED"
 
 
 TRANSITIONS = {
-    State.HANDSHAKE: {State.AWAIT_REQUEST, State.LINGER, State.CLOSED},
-    State.AWAIT_REQUEST: {State.SENDING, State.LINGER, State.CLOSED},
-    State.SENDING: {State.AWAIT_REQUEST, State.LINGER, State.CLOSED},
-    State.LINGER: {State.CLOSED},
-    State.CLOSED: set(),
+    SessionState.HANDSHAKE: {SessionState.AWAIT_REQUEST, SessionState.LINGER, SessionState.CLOSED},
+    SessionState.AWAIT_REQUEST: {SessionState.SENDING, SessionState.LINGER, SessionState.CLOSED},
+    SessionState.SENDING: {SessionState.AWAIT_REQUEST, SessionState.LINGER, SessionState.CLOSED},
+    SessionState.LINGER: {SessionState.CLOSED},
+    SessionState.CLOSED: set(),
 }
 METRIC_STATES = {
-    State.HANDSHAKE: "handshake",
-    State.AWAIT_REQUEST: "await_request",
-    State.SENDING: "sending",
-    State.LINGER: "linger",
+    SessionState.HANDSHAKE: "handshake",
+    SessionState.AWAIT_REQUEST: "await_request",
+    SessionState.SENDING: "sending",
+    SessionState.LINGER: "linger",
 }
+"""Label of each state in ``tvs_connections``; a closed session is not counted there."""
+STATES = tuple(METRIC_STATES.values())
 TIMEOUT_OUTCOMES = {
     Deadline.HANDSHAKE: "handshake_timeout",
     Deadline.REQUEST: "request_timeout",
     Deadline.WRITE: "write_timeout",
     Deadline.CONNECTION: "connection_timeout",
 }
-STATES = ("handshake", "await_request", "sending", "linger")
 OUTCOMES = (
     "answered",
     "no_request",
@@ -61,5 +61,49 @@ OUTCOMES = (
 )
 """How a connection ended: exactly one for each accepted connection."""
 REJECTIONS = ("connections", "half_open", "address", "descriptors", "draining")
+"""Why a connection was refused before TLS."""
 PHASES = ("handshake", "answer", "connection")
 """``handshake``: accepted to TLS up. ``answer``: request decoded to answer encoded. ``connection``: its whole life."""
+
+
+def outcome_of_deadline(
+    deadline: Deadline, state: SessionState, *, heard: bool, answered: int, unfinished: bool
+) -> tuple[str, bool]:
+    """The outcome of a session that has none yet and whose deadline has passed.
+
+    Args:
+        deadline: the deadline; not `Deadline.LINGER`, which is set only after the outcome.
+        state: the session's state; neither `SessionState.LINGER` nor `SessionState.CLOSED`.
+        heard: whether the phone sent any byte.
+        answered: how many requests were answered.
+        unfinished: whether decrypted bytes wait that are not answered yet.
+
+    Returns:
+        The outcome, and whether TLS is closed in order; otherwise TCP is closed at once.
+    """
+    if state is SessionState.HANDSHAKE:
+        return "handshake_timeout" if heard else "probe", False
+    if state is SessionState.SENDING or deadline is Deadline.WRITE:
+        return TIMEOUT_OUTCOMES[deadline], False  # the phone reads nothing, a close notification included
+    if answered and not unfinished:
+        return "answered", True  # the phone has what it asked for and did not hang up
+    return TIMEOUT_OUTCOMES[deadline], True
+
+
+def outcome_of_end(state: SessionState, *, reset: bool, heard: bool, answered: int, unfinished: bool) -> str:
+    """The outcome of a session that has none yet and whose phone ended TLS or TCP.
+
+    Args:
+        state: the session's state; neither `SessionState.LINGER` nor `SessionState.CLOSED`.
+        reset: whether TCP was reset.
+        heard: whether the phone sent any byte.
+        answered: how many requests were answered.
+        unfinished: whether decrypted bytes wait that are not answered yet.
+    """
+    if state is SessionState.HANDSHAKE:
+        return "handshake_failed" if heard else "probe"
+    if unfinished and not reset:
+        return "protocol_error"
+    if answered:
+        return "answered"  # phones reset or just leave once they have their answer
+    return "reset" if reset else "no_request"

@@ -1,0 +1,124 @@
+"""A phone's conversation without socket or TLS: decrypted bytes in, answers out.
+
+From a decoded request to its encoded answer nothing waits. Each request is counted here, in exactly one result.
+"""
+
+from __future__ import annotations
+
+import time
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from proto.codec import MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
+from proto.errors import RemoteProtocolError
+from proto.messages import REQUESTS
+from proto.payload import HEADER_SIZE
+from tvs.server.states import SessionState
+
+if TYPE_CHECKING:
+    from proto.messages import Request
+    from tvs.server.shared import Shared
+    from tvs.server.traces import ConnectionTrace
+
+MAX_ANSWERS_PER_TURN = 32
+"""Requests of one connection that are answered before other phones get their turn."""
+MAX_UNSENT = 64 * 1024
+"""Answer bytes after which a turn ends: a slow reader's requests are not answered on and on."""
+MAX_BUFFERED = HEADER_SIZE + MAX_REQUEST_PAYLOAD
+"""Waiting decrypted bytes from which no more are read: so many always hold a whole request, or an error."""
+
+
+class Turn(Enum):
+    """How a turn of answers ended."""
+
+    DONE = "every whole request is answered"
+    MORE = "the turn's limit was reached; more requests may wait"
+    MALFORMED = "the bytes after the last answer are not a request; nothing can follow"
+
+
+class Conversation:
+    """The requests and answers of one connection.
+
+    Args:
+        shared: verifier, counts and log of the worker.
+        address: the phone's IP address, for the log.
+        trace: the connection's trace; None unless the level is debug.
+
+    Attributes:
+        answered: requests that were answered.
+    """
+
+    __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered")
+
+    def __init__(self, shared: Shared, address: str, trace: ConnectionTrace | None) -> None:
+        self._shared = shared
+        self._address = address
+        self._trace = trace
+        self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
+        self.answered = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether bytes wait that are not answered: the start of a request, or whole ones after a turn's limit."""
+        return self._decoder.buffered > 0
+
+    @property
+    def full(self) -> bool:
+        """Whether so many bytes wait that no more should be received before the next turn."""
+        return self._decoder.buffered >= MAX_BUFFERED
+
+    def receive(self, data: bytes) -> None:
+        """Takes decrypted bytes, in any pieces."""
+        self._decoder.receive_data(data)
+
+    def answer(self) -> tuple[bytes, Turn]:
+        """The answers to the whole requests that wait, in their order, and how the turn ended.
+
+        A malformed request is counted and logged; those before it are answered.
+        """
+        answers: list[bytes] = []
+        try:
+            turn = self._answer_into(answers)
+        except RemoteProtocolError as error:
+            self._shared.counts.protocol_error(error.kind)
+            self._shared.stranger("malformed_request", self._address, kind=error.kind.value, detail=str(error))
+            turn = Turn.MALFORMED
+        return b"".join(answers), turn
+
+    def _answer_into(self, answers: list[bytes]) -> Turn:
+        """Appends an answer for each whole request. Raises `RemoteProtocolError` after those before a bad one."""
+        decoder = self._decoder
+        size = 0
+        while decoder.buffered and (request := decoder.next_message()) is not NEED_DATA:
+            answer = self._answer_one(request)  # type: ignore[arg-type] # only requests are accepted
+            answers.append(answer)
+            size += len(answer)
+            if len(answers) == MAX_ANSWERS_PER_TURN or size > MAX_UNSENT:
+                return Turn.MORE
+        return Turn.DONE
+
+    def _answer_one(self, request: Request) -> bytes:
+        """The answer to one request, which is counted, logged and traced."""
+        started = time.perf_counter()
+        shared = self._shared
+        trace = self._trace
+        if trace is not None:
+            trace.incoming(self._decoder.frame, request.message_type, request.session_id, SessionState.AWAIT_REQUEST)
+        verdict = shared.verifier.answer(request, shared.trace)
+        answer = frame(verdict.answer_type, request.session_id, verdict.payload)
+        if trace is not None:
+            trace.sending(answer, request.message_type)
+        self.answered += 1
+        seconds = time.perf_counter() - started
+        shared.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
+        if shared.log_requests:
+            shared.request_line(self._address, request, verdict, seconds)
+        return answer
+
+    def end(self) -> None:
+        """The phone sends no more: a request that it left unfinished is counted as a protocol error."""
+        try:
+            self._decoder.receive_end()
+            self._decoder.next_message()
+        except RemoteProtocolError as error:
+            self._shared.counts.protocol_error(error.kind)

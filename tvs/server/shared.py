@@ -1,0 +1,134 @@
+"""State that the acceptor and all sessions of one worker share: settings, clock, log, counts, sources."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tvs.log.logger import RateLimit, logger_for
+from tvs.server.deadlines import Deadline, Deadlines
+from tvs.server.requestline import RequestLine
+from tvs.server.traces import trace_to
+from tvs.tls.profiles import ClientCertificates
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from OpenSSL import SSL
+    from structlog.typing import FilteringBoundLogger
+
+    from certstore.trace import Trace
+    from proto.messages import Request
+    from tvs.answers.verifier import TrustVerifier, Verdict
+    from tvs.config.settings import Config
+    from tvs.log.pipeline import LogPipeline
+    from tvs.server.counts import Counts
+    from tvs.server.poller import Poller
+
+
+class Shared:
+    """Settings and services that one worker's acceptor and sessions use.
+
+    Args:
+        config: all settings.
+        pipeline: takes log lines; its level decides which lines are made at all.
+        counts: counts connections and requests.
+        clock: monotonic clock, seconds.
+
+    Attributes:
+        config: the current settings.
+        counts: counts connections and requests.
+        clock: monotonic clock, seconds.
+        deadlines: the deadlines of all sessions.
+        log: the log.
+        trace: takes trace lines; None unless the level is debug.
+        asks_certificates: whether phones are asked for their own certificate.
+        log_client_certificates: whether phones' certificates are logged.
+        log_requests: whether each answered request is logged.
+        verifier: answers requests. Set before the first session, replaced by a reload.
+        context: TLS context of new sessions. Set before the first session, replaced by a reload.
+        loop: the event loop. Set before the first session.
+        poller: watches the phones' sockets. Set before the first session.
+    """
+
+    __slots__ = (
+        "_limit",
+        "_pipeline",
+        "asks_certificates",
+        "clock",
+        "config",
+        "context",
+        "counts",
+        "deadlines",
+        "log",
+        "log_client_certificates",
+        "log_requests",
+        "loop",
+        "poller",
+        "trace",
+        "verifier",
+    )
+    config: Config
+    log: FilteringBoundLogger
+    trace: Trace | None
+    asks_certificates: bool
+    log_client_certificates: bool
+    log_requests: bool
+    verifier: TrustVerifier
+    context: SSL.Context
+    loop: asyncio.AbstractEventLoop
+    poller: Poller
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        pipeline: LogPipeline,
+        counts: Counts,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counts = counts
+        self.clock = clock
+        self.deadlines = Deadlines(_durations(config))
+        self._pipeline = pipeline
+        self._limit = RateLimit()
+        self._configure(config)
+
+    def reconfigure(self, config: Config) -> None:
+        """Uses other settings and the pipeline's current level; running deadlines are shortened, never extended."""
+        self._configure(config)
+        self.deadlines.change(_durations(config), self.clock())
+
+    def _configure(self, config: Config) -> None:
+        self.config = config
+        self.log = logger_for(self._pipeline)
+        self.trace = trace_to(self._pipeline)
+        self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
+        self.log_client_certificates = self._pipeline.enabled("debug")
+        self.log_requests = self._pipeline.enabled("info")
+
+    def request_line(self, address: str, request: Request, verdict: Verdict, seconds: float) -> None:
+        """Logs the canonical line of an answered request, which took `seconds`."""
+        self._pipeline.emit(("info", time.time(), "request", None, RequestLine.of(address, request, verdict, seconds)))
+
+    def stranger(self, event: str, address: str, **fields: object) -> None:
+        """Logs an event that any stranger can provoke, at most 10 times a second for each event.
+
+        The next line says how many were ``held_back``.
+        """
+        held_back = self._limit.allow(event, self.clock())
+        if held_back is not None:
+            extra = {"held_back": held_back} if held_back else {}
+            self.log.warning(event, address=address, **fields, **extra)
+
+
+def _durations(config: Config) -> dict[Deadline, float]:
+    """Seconds of each deadline, as set."""
+    return {
+        Deadline.HANDSHAKE: config.handshake_timeout,
+        Deadline.REQUEST: config.request_timeout,
+        Deadline.WRITE: config.write_timeout,
+        Deadline.LINGER: config.linger_timeout,
+        Deadline.CONNECTION: config.connection_timeout,
+    }
