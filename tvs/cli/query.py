@@ -7,13 +7,19 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from proto.errors import LocalProtocolError
-from proto.messages import QueryCertResponse, Response, TrustStatus
-from proto.roles import TrustRole, role_name
+from proto.roles import role_name
 from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
 from tvs.client.connection import DEFAULT_TIMEOUT, TVSClient
-from tvs.client.question import Question, QuestionError, certificate_question, signer_question, signs
+from tvs.client.question import (
+    JudgedAnswer,
+    QuestionError,
+    TVSQuestion,
+    ask,
+    certificate_question,
+    identity_question,
+    signer_question,
+)
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 
@@ -74,34 +80,31 @@ def add_commands(commands: Commands) -> None:
 
 
 def _query(arguments: argparse.Namespace) -> int:
-    question = _question(arguments)
     try:
+        question = _question(arguments)
         server = Endpoint.parse(arguments.server, DEFAULT_PORT)
         trust = ServerTrust(anyone=True) if arguments.insecure else ServerTrust.from_file(arguments.trust)
-    except ValueError as error:
+    except (QuestionError, ValueError) as error:
         raise CommandError(str(error), USAGE) from None
     try:
-        answer = asyncio.run(_ask(server, trust, question, arguments))
+        answer = asyncio.run(_ask(TVSClient(server, trust, timeout=arguments.timeout), question, arguments.device))
+    except QuestionError as error:
+        raise CommandError(str(error), USAGE) from None
     except NoAnswer as error:
         raise CommandError(str(error), NO_ANSWER) from None
-    except LocalProtocolError as error:
-        raise CommandError(str(error), USAGE) from None
-    return _report(question, answer, as_json=arguments.json)
+    if arguments.json:
+        say_json(_as_json(answer))
+    else:
+        _say_answer(answer)
+    return OK if answer.confirmed else FAILED
 
 
-async def _ask(server: Endpoint, trust: ServerTrust, question: Question, arguments: argparse.Namespace) -> Response:
-    async with TVSClient(server, trust, timeout=arguments.timeout) as client:
-        if question.certificate is not None:
-            return await client.verify(device=arguments.device, certificate=question.certificate)
-        return await client.query(
-            device=arguments.device, subject=question.subject, issuer=question.issuer, serial=question.serial
-        )
+async def _ask(client: TVSClient, question: TVSQuestion, device: str) -> JudgedAnswer:
+    async with client:
+        return await ask(client, question, device=device)
 
 
-# -- the question ----------------------------------------------------------------------------------------------------
-
-
-def _question(arguments: argparse.Namespace) -> Question:
+def _question(arguments: argparse.Namespace) -> TVSQuestion:
     names = [arguments.subject, arguments.issuer, arguments.serial]
     ways = [
         arguments.ctl is not None,
@@ -112,71 +115,46 @@ def _question(arguments: argparse.Namespace) -> Question:
         raise CommandError("say what to ask for: --ctl, --certificate, or --subject with --issuer and --serial", USAGE)
     if arguments.verify and arguments.certificate is None:
         raise CommandError("--verify goes with --certificate", USAGE)
-    try:
-        if arguments.ctl is not None:
-            return signer_question(arguments.ctl)
-        if arguments.certificate is not None:
-            return certificate_question(arguments.certificate, verify=arguments.verify)
-    except QuestionError as error:
-        raise CommandError(str(error), USAGE) from None
+    if arguments.ctl is not None:
+        return signer_question(arguments.ctl)
+    if arguments.certificate is not None:
+        return certificate_question(arguments.certificate, verify=arguments.verify)
     if None in names:
         raise CommandError("--subject, --issuer and --serial go together", USAGE)
-    return Question(subject=names[0], issuer=names[1], serial=_serial(names[2]))
+    return identity_question(*names)
 
 
-def _serial(text: str) -> bytes:
-    digits = text.removeprefix("0x").replace(":", "").replace(" ", "")
-    try:
-        return bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}")
-    except ValueError:
-        raise CommandError(f"--serial {text!r} is no hexadecimal number", USAGE) from None
-
-
-# -- the answer ------------------------------------------------------------------------------------------------------
-
-
-def _report(question: Question, answer: Response, *, as_json: bool) -> int:
-    trusted = answer.status is TrustStatus.TRUSTED
-    certificates = answer.certificates if isinstance(answer, QueryCertResponse) else ()
-    signed = signs(question, certificates)
-    if as_json:
-        say_json(_as_json(question, answer, certificates, signed))
-    else:
-        _say_answer(question, answer, certificates, signed)
-    return OK if trusted and signed is not False else FAILED
-
-
-def _as_json(
-    question: Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None
-) -> dict[str, object]:
+def _as_json(answer: JudgedAnswer) -> dict[str, object]:
+    question, response = answer.question, answer.response
     return {
-        "trusted": answer.status is TrustStatus.TRUSTED,
+        "trusted": answer.trusted,
         "subject": printable(question.subject),
         "issuer": printable(question.issuer),
         "serial": question.serial.hex().upper(),
-        "roles": [{"code": role, "name": role_name(role)} for role in answer.roles],
-        "time_to_live": answer.time_to_live,
-        "certificates": [{"bytes": len(der), "sha1": _sha1(der), "der": der.hex()} for der in certificates],
-        "signs_the_list": signed,
+        "roles": [{"code": role, "name": role_name(role)} for role in response.roles],
+        "time_to_live": response.time_to_live,
+        "certificates": [{"bytes": len(der), "sha1": _sha1(der), "der": der.hex()} for der in answer.certificates],
+        "signs_the_list": answer.signs_the_list,
     }
 
 
-def _say_answer(question: Question, answer: Response, certificates: tuple[bytes, ...], signed: bool | None) -> None:
-    trusted = answer.status is TrustStatus.TRUSTED
-    say("Trusted" if trusted else "Not trusted")
+def _say_answer(answer: JudgedAnswer) -> None:
+    question, response = answer.question, answer.response
+    say("Trusted" if answer.trusted else "Not trusted")
     say(f"  Subject       {printable(question.subject)}")
     say(f"  Issuer        {printable(question.issuer)}")
     say(f"  Serial        {question.serial.hex().upper()}")
-    if not trusted:
+    if not answer.trusted:
         return
-    say(f"  Roles         {', '.join(f'{role} {role_name(role)}' for role in answer.roles)}")
-    if answer.time_to_live is not None:
-        say(f"  Time to live  {answer.time_to_live} s")
-    for der in certificates:
+    say(f"  Roles         {', '.join(f'{role} {role_name(role)}' for role in response.roles)}")
+    if response.time_to_live is not None:
+        say(f"  Time to live  {response.time_to_live} s")
+    for der in answer.certificates:
         say(f"  Certificate   {len(der)} bytes, SHA-1 {_sha1(der)}")
-    if signed is not None:
-        say(f"  Signature     the file {'is signed' if signed else 'is NOT signed'} with this certificate's key")
-    if question.trust_list is not None and TrustRole.SAST not in answer.roles:
+    if answer.signs_the_list is not None:
+        signed = "is signed" if answer.signs_the_list else "is NOT signed"
+        say(f"  Signature     the file {signed} with this certificate's key")
+    if answer.lacks_signer_role:
         say("  Warning       without role 0 (SAST) a phone does not take a file from this signer")
 
 

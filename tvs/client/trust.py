@@ -10,18 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import crypto
 
 from certstore.certificate import CertificateError, read_certificate_file
-from ctlcache.signing import verify
-from ctlcache.trustlist import parse_trust_list
-from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole
+from tvs.client.lists import read_signed_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-
-MAX_TRUST_FILE = 1024 * 1024
-"""Bytes of a trust list or PEM file that are read."""
+    from ctlcache.trustlist import TrustList
 
 
 class NoAnswer(Exception):  # noqa: N818 - what phones and operators call it
@@ -51,13 +46,9 @@ class ServerTrust:
     @classmethod
     def from_file(cls, path: Path) -> ServerTrust:
         """From an ITL, a CTL, or certificates in PEM or DER. Raises `ValueError` with a sentence."""
-        try:
-            with path.open("rb") as file:
-                data = file.read(MAX_TRUST_FILE)
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-        if data[:1] == b"\x01":  # a trust list starts with its version element
-            return cls(certificates=frozenset(_listed_servers(data, path)), source=str(path))
+        trust_list = read_signed_list(path)
+        if trust_list is not None:
+            return cls(certificates=_listed_servers(trust_list, path), source=str(path))
         try:
             certificates = read_certificate_file(path)
         except CertificateError as error:
@@ -90,15 +81,8 @@ class ServerTrust:
         return True
 
 
-def _listed_servers(data: bytes, path: Path) -> Iterable[bytes]:
-    """Certificates of TVS records; where a list has none (a CTL), those of its servers."""
-    try:
-        trust_list = parse_trust_list(data)
-    except RemoteProtocolError as error:
-        raise ValueError(f"{path}: is a damaged trust list: {error}") from None
-    verification = verify(trust_list)
-    if not verification.ok:
-        raise ValueError(f"{path}: {verification.sentence}")
+def _listed_servers(trust_list: TrustList, path: Path) -> frozenset[bytes]:
+    """Certificates of TVS records; if a list has none (a CTL), those of its servers."""
     found: dict[int, set[bytes]] = {}
     for record in trust_list.records:
         if record.certificate is not None:
@@ -106,4 +90,4 @@ def _listed_servers(data: bytes, path: Path) -> Iterable[bytes]:
     servers = found.get(TrustRole.TVS) or found.get(TrustRole.CCM_TFTP, set()) | found.get(TrustRole.CCM, set())
     if not servers:
         raise ValueError(f"{path}: holds no server's certificate")
-    return servers
+    return frozenset(servers)

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 from certstore.certificate import Certificate, CertificateError, read_certificate_file
 from certstore.names import name_key
 from certstore.serials import normal_serial
-from ctlcache.signing import verify
-from ctlcache.trustlist import MAX_SIZE, TrustList, parse_trust_list
-from proto.errors import RemoteProtocolError
 from proto.messages import TrustStatus
+from tvs.client.lists import TrustListError, read_signed_list
 from tvs.replay.questions.model import QUERY, VERIFICATION, Asked, Expected, Question, SourceError, digest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from certstore.certificate import TrustedCertificate
+    from ctlcache.trustlist import TrustList
     from proto.messages import MessageType
 
 _Identity = tuple[bytes, frozenset[tuple[str, str]]]
@@ -98,22 +97,11 @@ def _completed(expected: Expected | None, known: _Known, *, query: bool) -> Expe
 
 
 def read_trust_list(path: Path) -> TrustList | None:
-    """The CTL or ITL in a file; None where it is something else. Raises `SourceError` for a damaged one."""
+    """The CTL or ITL in a file; None if the file holds something else. Raises `SourceError` for a damaged one."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_SIZE + 1)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
-    if data[:1] != b"\x01":  # a trust list starts with its version element
-        return None
-    try:
-        trust_list = parse_trust_list(data)
-    except RemoteProtocolError as error:
-        raise SourceError(f"{path}: is a damaged trust list: {error}") from None
-    verification = verify(trust_list)
-    if not verification.ok:
-        raise SourceError(f"{path}: {verification.sentence}")
-    return trust_list
+        return read_signed_list(path)
+    except TrustListError as error:
+        raise SourceError(str(error)) from None
 
 
 def read_certificates(path: Path) -> list[Certificate]:
