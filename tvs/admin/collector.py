@@ -10,7 +10,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from tvs import __version__
-from tvs.status.health import RESTART_REASONS, WORKER_STATES, out_of_sync
+from tvs.status.health import out_of_sync
+from tvs.status.model import RestartReason, SlotState
 from tvs.system.memory import resident_memory
 
 if TYPE_CHECKING:
@@ -18,44 +19,42 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
-    from tvs.system.board import Board
-
-    Probe = Callable[[], tuple[bool, Mapping[str, object]]]
+    from tvs.status.model import ServiceStatus
 
 
-class BoardCollector(Collector):
-    """The metrics that only the supervisor can tell.
+class ServiceCollector(Collector):
+    """The metrics that only the supervisor knows.
 
     Args:
-        board: where it tells them.
+        status: gives the status that it published last.
     """
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, status: Callable[[], ServiceStatus]) -> None:
+        self._status = status
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as of now."""
-        document = self._board.read()
-        states = [worker["state"] for worker in document.get("workers", ())]
+        """The current metrics."""
+        status = self._status()
+        states = [slot.state for slot in status.slots]
         workers = GaugeMetricFamily("tvs_workers", "Worker slots by state.", labels=["state"])
-        for state in WORKER_STATES:
+        for state in SlotState:
             workers.add_metric([state], states.count(state))
         yield workers
         restarts = CounterMetricFamily("tvs_worker_restarts", "Workers that ended, by reason.", labels=["reason"])
-        for reason in RESTART_REASONS:
-            restarts.add_metric([reason], document.get("restarts", {}).get(reason, 0))
+        for reason in RestartReason:
+            restarts.add_metric([reason], status.restarts.get(reason, 0))
         yield restarts
         yield GaugeMetricFamily(
             "tvs_cache_workers_out_of_sync",
             "Workers that do not answer from what the others answer from.",
-            value=out_of_sync(document),
+            value=out_of_sync(status),
         )
         yield GaugeMetricFamily(
             "tvs_config_last_reload_successful",
             "1 while the settings in use are those of the last reload, or of the start.",
-            value=document.get("reload_successful", 0),
+            value=status.reload_successful,
         )
-        yield self._memory(document.get("processes", {}))
+        yield self._memory(status.processes)
         yield _build_info()
 
     @staticmethod

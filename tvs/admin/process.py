@@ -1,12 +1,11 @@
-"""Metrics and health over HTTP, for monitoring; phones never come here.
+"""The admin process: metrics and health over HTTP, for monitoring; phones never come here.
 
     /metrics   Prometheus text
-    /healthz   200 while the event loop turns, else 503
+    /healthz   200 while supervisor and workers give signs of life, else 503
     /readyz    200 while phones are answered from complete data, else 503; the body says why
 
-A process of its own, which the supervisor forks: it reads the files in which the workers count, and the
-supervisor's board. Requests are served by threads of the standard library's WSGI server, so that a stalled reader
-holds up nobody.
+The supervisor forks it. It reads the files in which the workers count, and the supervisor's board. Threads of the
+standard library's WSGI server serve the requests, so that a stalled reader delays no other.
 """
 
 from __future__ import annotations
@@ -20,18 +19,16 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tvs.admin.collector import BoardCollector
+from tvs.admin.collector import ServiceCollector
 from tvs.admin.server import AdminServer
 from tvs.status.health import health, readiness
+from tvs.status.model import ServiceStatus
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tvs.system.board import Board
-
-    Probe = Callable[[], tuple[bool, Mapping[str, object]]]
 
 
 def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: int) -> int:
@@ -39,19 +36,23 @@ def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: 
 
     Args:
         listener: a listening socket.
-        board: what the supervisor knows.
+        board: the status that the supervisor publishes.
         metrics: directory of the files in which the workers count.
-        supervisor: its process id. Where it died, there is nobody else left to remove `metrics`.
+        supervisor: its process id. If it died, this process is the last one, and removes `metrics`.
     """
+
+    def status() -> ServiceStatus:
+        return ServiceStatus.from_json(board.read())
+
     signal.signal(signal.SIGTERM, _end)
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(metrics))  # type: ignore[no-untyped-call] # prometheus-client has no types here
-    registry.register(BoardCollector(board))
+    registry.register(ServiceCollector(status))
     server = AdminServer(
         listener,
         registry=registry,
-        health=lambda: health(board.read(), time.monotonic()),
-        readiness=lambda: readiness(board.read()),
+        health=lambda: health(status(), time.monotonic()),
+        readiness=lambda: readiness(status()),
     )
     try:
         server.serve()

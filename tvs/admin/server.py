@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READ_TIMEOUT = 5.0
 """Seconds that a client of the admin port has for its request."""
 MAX_THREADS = 32
-"""Requests that are served at a time; more wait in the listen queue."""
+"""Requests served at the same time; more wait in the listen queue."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -48,14 +48,14 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client of the admin port that fails is its own problem."""
+        """Ignores the failure of a client."""
 
 
 class _Handler(WSGIRequestHandler):
     timeout = READ_TIMEOUT
 
     def log_message(self, *_arguments: object) -> None:
-        """Scrapes are not logged."""
+        """Logs nothing."""
 
 
 class AdminServer:
@@ -63,8 +63,8 @@ class AdminServer:
 
     Args:
         listener: a listening socket.
-        registry: what /metrics shows.
-        health, readiness: asked for each request; give a verdict and its details.
+        registry: the metrics of /metrics.
+        health, readiness: called for each request; return the verdict and the body.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class AdminServer:
         self._server.set_app(self._serve)
 
     def serve(self) -> None:
-        """Serves until the thread is ended by an exception."""
+        """Serves until an exception ends the thread."""
         self._server.serve_forever()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

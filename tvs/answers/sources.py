@@ -12,6 +12,7 @@ from ctlcache.look import State
 from tvs.answers.seed import Seed, identity_of
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
+from tvs.status.model import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -79,7 +80,7 @@ class Sources:
     def problems(self) -> list[str]:
         """Why answers would not be complete.
 
-        The last good index stays in use when a source fails later: that is no problem here, and `describe` says so.
+        The last good index stays in use when a source fails later: that is no problem here, and the status says so.
         A CTL file that never was good, beside an existing file, is one: what only it vouches for is refused.
         """
         found = []
@@ -89,21 +90,22 @@ class Sources:
             found.append(f"CTL file {self.ctl.state}, and no good one was seen since the start")
         return found
 
-    def describe(self) -> dict[str, dict[str, object]]:
-        """How the two caches are, for the status that workers report."""
+    def db_status(self) -> DatabaseStatus:
+        """Status of the index of the certificate store."""
+        return DatabaseStatus(
+            up=self.db.db_up,
+            certificates=len(self.db),
+            generation=self.db.generation,
+            change_number=self.db.change_number,
+        )
+
+    def ctl_status(self) -> CTLStatus:
+        """Status of the index of the CTL file."""
         content = self.ctl.content
-        return {
-            "db": {
-                "up": self.db.db_up,
-                "certificates": len(self.db),
-                "generation": self.db.generation,
-                "change_number": self.db.change_number,
-            },
-            "ctl": {
-                "state": str(self.ctl.state),
-                "certificates": len(self.ctl),
-                "generation": self.ctl.generation,
-                "content": None if content is None else content.hex()[:32],
-                "last_success": self.ctl.last_success,
-            },
-        }
+        return CTLStatus(
+            state=str(self.ctl.state),
+            certificates=len(self.ctl),
+            generation=self.ctl.generation,
+            content=None if content is None else content.hex()[:32],
+            last_success=self.ctl.last_success,
+        )

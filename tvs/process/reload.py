@@ -1,67 +1,97 @@
-"""SIGHUP: everything is checked, then all workers go on with the new settings and the new certificate, or none."""
+"""SIGHUP: checks everything, then hands new settings and credentials to all workers, or to none."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tvs.answers.seed import last_good_list
 from tvs.config.loading import ConfigError
 from tvs.process.checks import examine
-from tvs.process.worker import Reload
+from tvs.process.messages import ReloadOrder
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from tvs.config.settings import Config
-    from tvs.process.slots import Slot
-    from tvs.process.supervisor import Supervisor
+    from tvs.process.current import Current
+    from tvs.process.messages import Report
+    from tvs.process.publisher import Publisher
+    from tvs.process.slot import Slot
+    from tvs.process.slots import Slots
+    from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.credentials import Credentials
+    from tvs.system.notify import Notifier
 
 NEED_RESTART: Final = ("state", "listen", "admin", "workers")
 """Settings that stay as they are until the service is started again."""
 
 
 class Reloader:
-    """The reloads of a supervisor, one at a time.
+    """The reloads of a service, one at a time.
 
     Args:
-        supervisor: whose settings are replaced.
+        current: settings and credentials in use.
+        slots: workers that get the new ones.
+        notifier: tells the service manager of a reload's begin and end.
+        publisher: takes the results, for board and log.
+        log: is opened again by each reload.
         load_config: reads the settings again. Raises `ConfigError`.
+        listen: makes a listening socket for a slot that was given up. Raises `OSError`.
 
     Attributes:
         successful: whether the settings in use are those of the last reload, or of the start.
     """
 
-    def __init__(self, supervisor: Supervisor, load_config: Callable[[], Config]) -> None:
-        self._supervisor = supervisor
+    def __init__(
+        self,
+        current: Current,
+        slots: Slots,
+        notifier: Notifier,
+        *,
+        publisher: Publisher,
+        log: SupervisorLog,
+        load_config: Callable[[], Config],
+        listen: Callable[[], socket.socket],
+    ) -> None:
+        self._current = current
+        self._slots = slots
+        self._notifier = notifier
+        self._publisher = publisher
+        self._log = log
         self._load_config = load_config
-        self._waiting: dict[int, int] = {}  # process: slot number
+        self._listen = listen
+        self._waiting: set[int] = set()  # process ids
         self._problems: list[str] = []
         self._again = False
         self.successful = True
 
     def begin(self) -> None:
-        """Checks everything, and hands it to the workers where it is good."""
+        """Checks everything, and swaps it in if it is good. During a reload: after that one, once."""
         if self._waiting:
             self._again = True
             return
-        self._supervisor.notifier.reloading()
-        config, credentials, problems = self._examined()
-        if config is None or credentials is None:
-            self._failed(problems)
-        else:
+        self._notifier.reloading()
+        config, credentials, self._problems = self._examined()
+        if config is not None and credentials is not None:
             self._swap(config, credentials)
+        self._finish_if_done()
+
+    def abandon(self) -> None:
+        """Forgets the reload under way: the service stops."""
+        self._waiting.clear()
+        self._again = False
 
     def _examined(self) -> tuple[Config | None, Credentials | None, list[str]]:
-        """All problems at once: also those of the certificates where the settings are bad."""
+        """All problems at once: those of the certificates too if the settings are bad."""
         problems: list[str] = []
+        in_use = self._current.config
         try:
             config = self._load_config()
         except ConfigError as error:
             problems += error.problems
-            config = self._supervisor.config
-        kept = {name: getattr(self._supervisor.config, name) for name in NEED_RESTART}
+            config = in_use
+        kept = {name: getattr(in_use, name) for name in NEED_RESTART}
         changed = [name for name, value in kept.items() if getattr(config, name) != value]
         config = replace(config, **kept)
         credentials, more = examine(config)
@@ -69,64 +99,54 @@ class Reloader:
         if problems:
             return None, None, problems
         if changed:
-            self._supervisor.log.warning("restart_needed", settings=changed)
+            self._publisher.report("warning", "restart_needed", settings=changed)
         return config, credentials, []
 
     def _swap(self, config: Config, credentials: Credentials) -> None:
-        supervisor = self._supervisor
-        if config.ctl_path != supervisor.config.ctl_path:
-            supervisor.seed = replace(supervisor.seed, ctl=last_good_list(config, None))
-        supervisor.config, supervisor.credentials = config, credentials
-        supervisor.slots.timeout = config.worker_timeout
-        self._problems = []
+        self._publisher.publish()  # what happened before goes to the log that was in use then
+        self._current.swap(config, credentials)
+        self._slots.timeout = config.worker_timeout
         try:
-            supervisor.changed(log=True)
-            supervisor.slots.revive(supervisor.listen_again)
+            self._log.reopen(config)
+            self._slots.revive(self._listen)
         except OSError as error:
             self._problems.append(str(error))
-        order = Reload(config=config, credentials=credentials)
-        for slot in supervisor.slots:
+        self._send(ReloadOrder(config=config, credentials=credentials))
+
+    def _send(self, order: ReloadOrder) -> None:
+        for slot in self._slots:
             if slot.channel is None:
                 continue
             if slot.channel.send_order(order):
-                self._waiting[slot.process] = slot.number
+                self._waiting.add(slot.process)
             else:
-                supervisor.slots.hung(slot, 0.0)
-        self._finish_if_done()
+                self._slots.hung(slot, 0.0)
 
-    def acknowledged(self, slot: Slot, problem: str) -> None:
-        """A worker has changed over, or says why it could not."""
-        self._waiting.pop(slot.process, None)
-        if problem:
-            self._problems.append(f"worker {slot.number}: {problem}")
-        self._finish_if_done()
+    def acknowledged(self, slot: Slot, report: Report) -> None:
+        """A worker has carried out its order, or reports why it could not."""
+        if slot.process in self._waiting:
+            self._waiting.remove(slot.process)
+            if report.problem:
+                self._problems.append(f"worker {slot.number}: {report.problem}")
+            self._finish_if_done()
 
     def worker_ended(self, process: int) -> None:
-        """A worker is gone; the one that replaces it begins with the new settings."""
-        if self._waiting.pop(process, None) is not None:
+        """A worker has ended; the one that replaces it starts with the new settings."""
+        if process in self._waiting:
+            self._waiting.remove(process)
             self._finish_if_done()
 
     def _finish_if_done(self) -> None:
         if self._waiting:
             return
-        if self._problems:
-            self._failed(self._problems)
-        else:
-            self.successful = True
-            self._supervisor.publish()
-            self._supervisor.log.info("reloaded")
-            self._end()
-
-    def _failed(self, problems: list[str]) -> None:
-        self.successful = False
-        self._supervisor.publish()
-        for problem in problems:
-            self._supervisor.log.error("reload_refused", problem=problem)
-        self._end()
-
-    def _end(self) -> None:
+        self.successful = not self._problems
+        if self.successful:
+            self._publisher.report("info", "reloaded")
+        for problem in self._problems:
+            self._publisher.report("error", "reload_refused", problem=problem)
+        self._publisher.publish()
         status = "Answering phones" if self.successful else "Answering phones; the last reload failed, see the log"
-        self._supervisor.notifier.ready(status)
+        self._notifier.ready(status)
         if self._again:
             self._again = False
             self.begin()

@@ -1,91 +1,45 @@
-"""The places of the workers: who stands in each, how he is, and when he is replaced.
-
-A slot has one listening socket for the whole life of the service, and the supervisor keeps it open: the phones that
-wait in it when a worker dies are taken by the one that replaces it.
-"""
+"""All worker slots: starts, reports, hung workers, ends and the drain."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Protocol
 
-from tvs.process.restarts import RestartPolicy
+from tvs.process.messages import Report
+from tvs.process.slot import Slot
+from tvs.status.model import RestartReason, SlotState, StatusError
 from tvs.system.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
-    import structlog
-
-START_PATIENCE: Final = 120.0
-"""Seconds that a worker may take to read a large store by itself before it gives its first sign of life."""
+    from tvs.process.publisher import Level
 
 
-@dataclass(slots=True)
-class Slot:
-    """One place.
+class ReportEvent(Protocol):
+    """Takes an event for the log; it may write it later."""
 
-    Attributes:
-        number: from 0.
-        listener: its listening socket; None once it was given up.
-        state: one of `tvs.status.health.WORKER_STATES`.
-        process: process id of the worker; 0 where there is none.
-        channel: to the worker.
-        started, heard: when it was forked and last gave a sign of life, monotonic seconds.
-        answered: whether it got so far as to accept phones.
-        hung: whether it was killed for giving no sign of life.
-        due: when the next start is due, monotonic seconds.
-        status: what the worker last said of itself.
-    """
-
-    number: int
-    listener: socket.socket | None
-    state: str = "waiting"
-    process: int = 0
-    channel: Channel | None = None
-    started: float = 0.0
-    heard: float = 0.0
-    answered: bool = False
-    hung: bool = False
-    due: float = 0.0
-    status: dict[str, Any] = field(default_factory=dict)
-    policy: RestartPolicy = field(default_factory=RestartPolicy)
-
-    def kill(self, number: signal.Signals) -> None:
-        """Sends a signal to the worker, if there is one."""
-        if self.process:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process, number)
-
-    def close_listener(self) -> None:
-        """Closes the supervisor's hold on the listening socket."""
-        if self.listener is not None:
-            self.listener.close()
-            self.listener = None
-
-    def close_channel(self) -> None:
-        """Ends the conversation."""
-        if self.channel is not None:
-            self.channel.close()
-            self.channel = None
+    def __call__(self, level: Level, event: str, **fields: object) -> None:
+        """Takes the event and its fields."""
 
 
 class Slots:
-    """All slots.
+    """All slots. Every method that needs the time gets it, in monotonic seconds.
 
     Args:
-        listeners: a listening socket for each.
-        start: forks a worker for a slot, with the worker's end of a channel; gives its process id.
-        hear: told each message of a worker.
-        log: where events go.
+        listeners: a listening socket for each slot.
+        start: forks a worker for a slot, with the worker's end of a channel; returns its process id.
+        on_report: called with each report of a worker.
+        event: takes events for the log.
+        timeout: seconds without a sign of life after which a worker is replaced.
+        kill: sends a signal to a process.
 
     Attributes:
-        timeout: seconds without a sign of life after which a worker is replaced.
-        restarts: how many workers ended, by reason.
+        timeout: as above; a reload may change it.
+        restarts: number of workers that ended, by cause.
         stopping: whether workers that end are not replaced.
     """
 
@@ -94,23 +48,28 @@ class Slots:
         listeners: list[socket.socket],
         *,
         start: Callable[[Slot, Channel], int],
-        hear: Callable[[Slot, dict[str, Any]], None],
-        log: structlog.typing.FilteringBoundLogger,
+        on_report: Callable[[Slot, Report], None],
+        event: ReportEvent,
         timeout: float,
+        kill: Callable[[int, int], None] = os.kill,
     ) -> None:
         self._slots = [Slot(number, listener) for number, listener in enumerate(listeners)]
         self._start = start
-        self._hear = hear
-        self.log = log
+        self._on_report = on_report
+        self._event = event
+        self._kill = kill
         self.timeout = timeout
-        self.restarts: dict[str, int] = {}
+        self.restarts: dict[RestartReason, int] = {}
         self.stopping = False
 
     def __iter__(self) -> Iterator[Slot]:
         return iter(self._slots)
 
-    def count(self, *states: str) -> int:
-        """How many slots are in these states."""
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def count(self, *states: SlotState) -> int:
+        """Number of slots in these states."""
         return sum(slot.state in states for slot in self._slots)
 
     @property
@@ -118,115 +77,123 @@ class Slots:
         """Whether any worker is left."""
         return any(slot.process for slot in self._slots)
 
-    # -- starting -------------------------------------------------------------------------------------------------
+    @property
+    def connections(self) -> int:
+        """Open connections of all workers, as last reported."""
+        return sum(slot.worker.connections for slot in self._slots if slot.worker is not None)
+
+    # -- starts ---------------------------------------------------------------------------------------------------
 
     def start_due(self, now: float) -> None:
-        """Starts the workers whose time has come."""
+        """Starts the workers that are due."""
         for slot in self._slots:
-            if slot.state == "waiting" and slot.due <= now and not self.stopping:
+            if slot.state is SlotState.WAITING and slot.due <= now and not self.stopping:
                 self._start_one(slot, now)
 
     def _start_one(self, slot: Slot, now: float) -> None:
         try:
-            ours, theirs = Channel.pair()
-            slot.channel = ours
-            slot.process = self._start(slot, theirs)
-            theirs.close()
+            slot.channel, theirs = Channel.pair()
+            with contextlib.closing(theirs):
+                process = self._start(slot, theirs)
         except OSError as error:  # no processes or descriptors left for the moment
-            slot.close_channel()
-            self._ended(slot, "failed", str(error), now)
-            return
-        slot.state, slot.started, slot.heard = "starting", now, now
-        slot.answered = slot.hung = False
+            slot.started = now  # nothing has lived: the next attempt backs off
+            self._ended(slot, RestartReason.FAILED, str(error), now)
+        else:
+            slot.begin(process, now)
 
     def revive(self, listen: Callable[[], socket.socket]) -> None:
         """Opens the slots again that were given up. Raises `OSError`."""
         for slot in self._slots:
-            if slot.state == "closed":
-                slot.listener = listen()
-                slot.policy = RestartPolicy()
-                slot.state, slot.due = "waiting", 0.0
+            if slot.state is SlotState.CLOSED:
+                slot.revive(listen())
 
-    # -- hearing --------------------------------------------------------------------------------------------------
+    # -- reports --------------------------------------------------------------------------------------------------
 
-    def listen(self, now: float) -> None:
-        """Takes what the workers have said."""
+    def receive(self, now: float) -> None:
+        """Takes the reports that are waiting."""
         for slot in self._slots:
             if slot.channel is not None:
                 try:
                     for message in slot.channel.messages():
-                        self._heard(slot, message, now)
-                except ChannelClosed:  # its end is noticed by its exit status
+                        self._received(slot, message, now)
+                except ChannelClosed:  # the worker's exit status says the rest
                     slot.close_channel()
 
-    def _heard(self, slot: Slot, message: dict[str, Any], now: float) -> None:
-        slot.heard = now
-        slot.status = message.get("status", slot.status)
-        if message["kind"] == "ready" and slot.state == "starting":
-            slot.state, slot.answered = "running", True
-        self._hear(slot, message)
+    def _received(self, slot: Slot, message: object, now: float) -> None:
+        """Takes a report. Anything else is not a sign of life: a worker that sends nothing else is replaced."""
+        try:
+            report = Report.from_json(message)
+        except StatusError as error:
+            if not slot.unreadable:
+                self._event("error", "worker_report_unreadable", worker=slot.number, reason=str(error))
+            slot.unreadable = True
+            return
+        slot.report(report, now)
+        self._on_report(slot, report)
 
-    # -- ending ---------------------------------------------------------------------------------------------------
+    # -- ends -----------------------------------------------------------------------------------------------------
 
     def kill_hung(self, now: float) -> None:
-        """Ends workers that gave no sign of life for too long; one that hangs keeps phones waiting."""
+        """Kills workers that gave no sign of life for too long."""
         for slot in self._slots:
-            patience = START_PATIENCE if slot.state == "starting" else self.timeout
-            if slot.state in ("starting", "running") and now - slot.heard > patience and not slot.hung:
-                self.hung(slot, now - slot.heard)
+            if slot.silent(now, self.timeout):
+                self.hung(slot, now - slot.last_seen)
 
     def hung(self, slot: Slot, silence: float) -> None:
-        """Ends a worker that does not listen any more."""
+        """Kills a worker that does not react. `silence`: seconds since its last sign of life."""
         slot.hung = True
-        self.log.error("worker_hung", worker=slot.number, pid=slot.process, silent_seconds=round(silence, 1))
-        slot.kill(signal.SIGKILL)
+        fields = {"worker": slot.number, "pid": slot.process, "silent_seconds": round(silence, 1)}
+        self._event("error", "worker_hung", **fields)
+        self._signal(slot, signal.SIGKILL)
 
     def reaped(self, process: int, wait_status: int, now: float) -> bool:
-        """A child process has ended; whether it was a worker."""
+        """A child process has ended; whether it was a worker. `wait_status`: as waitpid(2) returns it."""
         for slot in self._slots:
             if slot.process == process:
-                reason, detail = _why(slot, wait_status)
-                self._ended(slot, reason, detail, now)
+                self._ended(slot, *_cause(slot, wait_status), now)
                 return True
         return False
 
-    def _ended(self, slot: Slot, reason: str, detail: str, now: float) -> None:
-        process, slot.process, slot.status = slot.process, 0, {}
-        slot.close_channel()
+    def _ended(self, slot: Slot, reason: RestartReason, detail: str, now: float) -> None:
+        fields = {"worker": slot.number, "pid": slot.process, "reason": str(reason), "detail": detail}
         if self.stopping:
-            slot.state = "closed"
+            slot.forget()
+            slot.state = SlotState.CLOSED
             return
         self.restarts[reason] = self.restarts.get(reason, 0) + 1
-        wait = slot.policy.ended(answered=slot.answered and not slot.hung, lived=now - slot.started)
-        fields = {"worker": slot.number, "pid": process, "reason": reason, "detail": detail}
+        wait = slot.end(now)
         if wait is None:
-            slot.state = "closed"
-            slot.close_listener()
-            self.log.error("worker_given_up", **fields, advice="phones go to the other workers; SIGHUP tries again")
+            self._event(
+                "error", "worker_given_up", **fields, advice="phones go to the other workers; SIGHUP tries again"
+            )
         else:
-            slot.state, slot.due = "waiting", now + wait
-            self.log.warning("worker_died", **fields, restart_in=round(wait, 1))
+            self._event("warning", "worker_died", **fields, restart_in=round(wait, 1))
 
-    # -- together -------------------------------------------------------------------------------------------------
+    # -- all together ---------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """No more phones: the ports are closed, the workers finish what they have."""
+        """Closes the ports; the workers finish with the phones that they have."""
         self.stopping = True
         for slot in self._slots:
             slot.close_listener()
-            slot.state = "stopping" if slot.process else "closed"
-            slot.kill(signal.SIGTERM)
+            slot.state = SlotState.STOPPING if slot.process else SlotState.CLOSED
+            self._signal(slot, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends all workers at once."""
+        """Kills all workers."""
         for slot in self._slots:
-            slot.kill(signal.SIGKILL)
+            self._signal(slot, signal.SIGKILL)
+
+    def _signal(self, slot: Slot, number: signal.Signals) -> None:
+        if slot.process:
+            with contextlib.suppress(ProcessLookupError):
+                self._kill(slot.process, number)
 
     def close(self, *, keep: Slot | None = None) -> None:
-        """Gives up the supervisor's hold on sockets and channels: at its end, and in the processes that it forks.
+        """Closes sockets and channels: at the supervisor's end, and in the processes that it forks.
 
         Args:
-            keep: whose listening socket stays.
+            keep: slot whose listening socket stays open.
         """
         for slot in self._slots:
             slot.close_channel()
@@ -234,17 +201,16 @@ class Slots:
                 slot.close_listener()
 
     def next_due(self, now: float) -> float:
-        """Seconds until there is something to do that nobody announces."""
-        times = [slot.due for slot in self._slots if slot.state == "waiting"]
-        times += [slot.heard + self.timeout for slot in self._slots if slot.state in ("starting", "running")]
-        return max(0.0, min(times, default=now + 1.0) - now)
+        """Seconds until there is something to do that no message announces, at most 1."""
+        times = [due for slot in self._slots if (due := slot.next_due(self.timeout)) is not None]
+        return max(0.0, min([*times, now + 1.0]) - now)
 
 
-def _why(slot: Slot, wait_status: int) -> tuple[str, str]:
-    """The reason of a worker's end, from a closed set, and a detail for the log."""
+def _cause(slot: Slot, wait_status: int) -> tuple[RestartReason, str]:
+    """The cause of a worker's end, and a detail for the log."""
     status = os.waitstatus_to_exitcode(wait_status)
     if slot.hung:
-        return "hung", "no sign of life"
+        return RestartReason.HUNG, "no sign of life"
     if status < 0:
-        return "killed", signal.Signals(-status).name
-    return ("failed", f"exit status {status}") if status else ("exited", "")
+        return RestartReason.KILLED, signal.Signals(-status).name
+    return (RestartReason.FAILED, f"exit status {status}") if status else (RestartReason.EXITED, "")

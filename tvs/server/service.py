@@ -14,6 +14,7 @@ from tvs.server.deadlines import TICK
 from tvs.server.events import CacheEvents
 from tvs.server.poller import Poller
 from tvs.server.shared import Shared
+from tvs.status.model import WorkerStatus
 from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
@@ -214,15 +215,15 @@ class Service:
 
     # -- status -----------------------------------------------------------------------------------------------------
 
-    def status(self) -> dict[str, object]:
-        """Status of this worker: whether phones get complete answers, why not, and the state of its caches."""
+    def status(self) -> WorkerStatus:
+        """The worker's status: why phones do not get complete answers, and the state of both caches."""
         reasons = (["draining"] if self.stopping else []) + self.sources.problems()
-        return {
-            "ready": not reasons,
-            "reasons": reasons,
-            **self.sources.describe(),
-            "connections": sum(self._counts.open.values()),
-        }
+        return WorkerStatus(
+            reasons=tuple(reasons),
+            db=self.sources.db_status(),
+            ctl=self.sources.ctl_status(),
+            connections=sum(self._counts.open.values()),
+        )
 
     def _publish(self) -> None:
         self._counts.publish()

@@ -1,1 +1,1 @@
-"""How the service is, as typed values, and health computed from them."""
+"""Status of the service as typed values, and health computed from them."""

@@ -1,97 +1,93 @@
-"""What monitoring is told, made from what the supervisor knows. Pure: the time is an argument.
-
-The document comes from `tvs.process.supervisor`: ``time``, ``state``, ``workers`` (``slot``, ``state``, ``pid``,
-``heard``, ``status``), ``restarts``, ``reload_successful``, ``processes``.
-"""
+"""Health and readiness, computed from the service's status. Pure: the time is an argument."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from tvs.status.model import ServiceState, SlotState
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from tvs.status.model import ServiceStatus, SlotStatus, WorkerStatus
+
+    Document = dict[str, Any]
 
 STALLED: Final = 5.0
 """Seconds without a sign of life after which a process is not healthy."""
-WORKER_STATES: Final = ("starting", "running", "waiting", "closed", "stopping")
-"""``waiting``: for its next start. ``closed``: given up, phones go to the other workers."""
-RESTART_REASONS: Final = ("exited", "failed", "killed", "hung")
-"""Why a worker was replaced: it ended by itself, with an error, by a signal, or gave no sign of life."""
-Document = dict[str, Any]
+_NOT_RUNNING: Final = {ServiceState.STARTING: "starting", ServiceState.STOPPING: "draining"}
 
 
-def _silence(document: Document, now: float) -> float:
-    """Seconds since the last sign of life of the process that was silent the longest."""
-    heard = [worker["heard"] for worker in document.get("workers", ()) if worker["state"] == "running"]
-    return max(0.0, now - float(min([document.get("time", 0.0), *heard])))
+def health(status: ServiceStatus, now: float) -> tuple[bool, Document]:
+    """Whether the supervisor and all running workers gave a sign of life lately, and the body of ``/healthz``.
+
+    Args:
+        status: what the supervisor published last.
+        now: monotonic seconds.
+    """
+    seen = [slot.last_seen for slot in status.slots if slot.state is SlotState.RUNNING]
+    silence = max(0.0, now - min([status.time, *seen]))
+    healthy = silence < STALLED
+    return healthy, {"status": "ok" if healthy else "stalled", "silent_seconds": round(silence, 3)}
 
 
-def health(document: Document, now: float) -> tuple[bool, Document]:
-    """Whether the supervisor and all workers that run have given a sign of life lately."""
-    silence = _silence(document, now)
-    good = silence < STALLED
-    return good, {"status": "ok" if good else "stalled", "silent_seconds": round(silence, 3)}
-
-
-def readiness(document: Document) -> tuple[bool, Document]:
-    """Whether phones get complete answers, whichever worker they come to; else why not."""
-    workers = document.get("workers", [])
-    serving = [worker for worker in workers if worker["state"] != "closed"]
-    reasons = list(_reasons(document, serving))
+def readiness(status: ServiceStatus) -> tuple[bool, Document]:
+    """Whether phones get complete answers from every worker, and the body of ``/readyz``."""
+    serving = [slot for slot in status.slots if slot.state is not SlotState.CLOSED]
+    reasons = list(_reasons(status, serving))
     return not reasons, {
         "status": "not ready" if reasons else "ready",
         "reasons": reasons,
-        **_caches([worker["status"] for worker in serving if worker["status"]]),
-        "connections": sum(worker["status"].get("connections", 0) for worker in workers),
-        "workers": [_short(worker) for worker in workers],
+        **_caches([slot.worker for slot in serving if slot.worker is not None]),
+        "connections": sum(slot.worker.connections for slot in status.slots if slot.worker is not None),
+        "workers": [{"slot": slot.slot, "state": slot.state, "pid": slot.pid} for slot in status.slots],
     }
 
 
-def _reasons(document: Document, serving: Iterable[Document]) -> Iterable[str]:
-    if document.get("state") != "running":
-        yield {"stopping": "draining"}.get(document.get("state", ""), "starting")
+def _reasons(status: ServiceStatus, serving: Iterable[SlotStatus]) -> Iterator[str]:
+    if status.state in _NOT_RUNNING:
+        yield _NOT_RUNNING[status.state]
     found: dict[str, list[int]] = {}
-    for worker in serving:
-        status = worker["status"]
-        reasons = status.get("reasons", ()) if worker["state"] == "running" else (f"worker is {worker['state']}",)
-        for reason in reasons:
-            found.setdefault(reason, []).append(worker["slot"])
-    for reason, slots in found.items():
-        yield f"{reason} (worker {', '.join(map(str, slots))})"
+    for slot in serving:
+        for reason in _reasons_of_slot(slot):
+            found.setdefault(reason, []).append(slot.slot)
+    for reason, numbers in found.items():
+        yield f"{reason} (worker {', '.join(map(str, numbers))})"
 
 
-def _caches(statuses: list[Document]) -> Document:
-    """The caches of all workers in one: what the one that is furthest behind has."""
-    if not statuses:
+def _reasons_of_slot(slot: SlotStatus) -> tuple[str, ...]:
+    if slot.state is not SlotState.RUNNING or slot.worker is None:
+        return (f"worker is {slot.state}",)
+    return slot.worker.reasons
+
+
+def _caches(workers: list[WorkerStatus]) -> Document:
+    """The caches of all workers in one: the smallest numbers, and the first state that is not good."""
+    if not workers:
         return {}
-    databases, lists = [status["db"] for status in statuses], [status["ctl"] for status in statuses]
-    states = [ctl["state"] for ctl in lists]
+    states = [worker.ctl.state for worker in workers]
     return {
         "db": {
-            "up": all(db["up"] for db in databases),
-            "certificates": min(db["certificates"] for db in databases),
-            "generation": min(db["generation"] for db in databases),
+            "up": all(worker.db.up for worker in workers),
+            "certificates": min(worker.db.certificates for worker in workers),
+            "generation": min(worker.db.generation for worker in workers),
         },
         "ctl": {
             "state": next((state for state in states if state != "ok"), states[0]),
-            "certificates": min(ctl["certificates"] for ctl in lists),
-            "generation": min(ctl["generation"] for ctl in lists),
+            "certificates": min(worker.ctl.certificates for worker in workers),
+            "generation": min(worker.ctl.generation for worker in workers),
         },
     }
 
 
-def _short(worker: Document) -> Document:
-    return {key: worker[key] for key in ("slot", "state", "pid")}
+def out_of_sync(status: ServiceStatus) -> int:
+    """Number of running workers that do not answer from the newest sources.
 
-
-def out_of_sync(document: Document) -> int:
-    """How many workers do not answer from what the others answer from.
-
-    The newest wins: the highest change number of the store, the CTL file that was put in use last.
+    Newest are the highest change number of the store, and the CTL file that was put in use last.
     """
-    running = [worker["status"] for worker in document.get("workers", ()) if worker["state"] == "running"]
+    running = [slot.worker for slot in status.slots if slot.state is SlotState.RUNNING and slot.worker is not None]
     if not running:
         return 0
-    number = max(status["db"]["change_number"] for status in running)
-    newest = max(running, key=lambda status: status["ctl"]["last_success"] or 0.0)["ctl"]["content"]
-    return sum(status["db"]["change_number"] != number or status["ctl"]["content"] != newest for status in running)
+    number = max(worker.db.change_number for worker in running)
+    content = max(running, key=lambda worker: worker.ctl.last_success or 0.0).ctl.content
+    return sum(worker.db.change_number != number or worker.ctl.content != content for worker in running)

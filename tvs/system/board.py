@@ -1,4 +1,4 @@
-"""What the supervisor knows of all processes, in memory that the admin process reads."""
+"""The board: one JSON document in memory that forked processes share."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ import mmap
 import struct
 import time
 import zlib
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SIZE: Final = 1024 * 1024
-"""Bytes; only what is written takes memory. A worker's part has about 600."""
+"""Bytes; only what is written takes memory. A worker slot's part has about 500, at most 4,000."""
 _HEADER: Final = struct.Struct("=II")
 _ATTEMPTS: Final = 50
 
 
 class Board:
-    """One JSON document: written by the process that made the board, read by those that it forked.
+    """One JSON document: written by the process that made the board, read by the processes that it forked.
 
-    Nobody waits for a lock that a dead process may hold: a checksum tells the reader that it read while the
-    document was being written, and it reads again.
+    There is no lock that a dead process could hold: by a checksum the reader notices that it read while the
+    document was being written, and reads again.
     """
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SIZE)
 
-    def write(self, document: dict[str, Any]) -> None:
-        """Puts a document in the place of the last one. Raises `ValueError` for one that is too large."""
-        data = json.dumps(document, default=str).encode()
+    def write(self, document: Mapping[str, object]) -> None:
+        """Replaces the document. Raises `ValueError` for one that is too large."""
+        data = json.dumps(document).encode()
         if len(data) > SIZE - _HEADER.size:
-            raise ValueError(f"a status of {len(data)} bytes does not fit on the board")
+            raise ValueError(f"a document of {len(data)} bytes does not fit on the board")
         self._memory[_HEADER.size : _HEADER.size + len(data)] = data
         self._memory[: _HEADER.size] = _HEADER.pack(len(data), zlib.crc32(data))
 
     def read(self) -> dict[str, Any]:
-        """The document; empty before the first one was written."""
+        """The document; empty before the first one is written."""
         for _ in range(_ATTEMPTS):
             size, checksum = _HEADER.unpack(self._memory[: _HEADER.size])
             data = self._memory[_HEADER.size : _HEADER.size + size]

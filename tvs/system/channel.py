@@ -1,8 +1,7 @@
-"""What the supervisor and a worker say to each other, over a pair of sockets that keep messages whole.
+"""A channel between supervisor and worker: a pair of sockets that keep messages whole.
 
-From the worker, each a JSON object: ``{"kind": "ready"}``, ``{"kind": "heartbeat", "status": {…}}`` and
-``{"kind": "reloaded", "problem": ""}``. To the worker: an order with a file descriptor of anonymous memory that
-holds what the order is about, because new settings with their certificates can be larger than a message may be.
+Messages to the supervisor are JSON objects. Orders to the worker are objects in anonymous memory, of which a message
+carries the file descriptor: new settings with their certificates can be larger than a message may be.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ import socket
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MAX_MESSAGE = 64 * 1024
-"""Bytes of a message; a heartbeat has a few hundred."""
+"""Bytes of a message; a worker's report has about 400."""
 MESSAGES_PER_TURN = 64
 """Messages taken from one worker before the others get their turn."""
 
 
-class ChannelClosed(Exception):  # noqa: N818 - how every conversation ends
+class ChannelClosed(Exception):  # noqa: N818 - every channel ends so
     """The other process is gone."""
 
 
 class Channel:
-    """One end. Nothing here ever waits: a message that does not fit is not sent.
+    """One end of a channel. It never blocks: a message that does not fit is not sent.
 
     Args:
         end: one of a pair of SOCK_SEQPACKET sockets.
@@ -51,16 +50,19 @@ class Channel:
         """Closes this end."""
         self._socket.close()
 
-    def send(self, kind: str, **fields: object) -> bool:
-        """Sends a message; False where the other end does not read or is gone."""
+    def send(self, message: Mapping[str, object]) -> bool:
+        """Sends a JSON object of at most `MAX_MESSAGE` bytes; False if the other end does not read or is gone."""
         try:
-            self._socket.send(json.dumps({"kind": kind, **fields}, default=str).encode())
+            self._socket.send(json.dumps(message).encode())
         except OSError:
             return False
         return True
 
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """The messages that are waiting. Raises `ChannelClosed` after the last one of a process that is gone."""
+    def messages(self) -> Iterator[object]:
+        """The messages that are waiting; None for one that is not JSON.
+
+        Raises `ChannelClosed` after the last message of a process that is gone.
+        """
         for _ in range(MESSAGES_PER_TURN):
             try:
                 data = self._socket.recv(MAX_MESSAGE)
@@ -70,10 +72,10 @@ class Channel:
                 data = b""
             if not data:
                 raise ChannelClosed
-            yield json.loads(data)
+            yield _parsed(data)
 
     def send_order(self, order: object) -> bool:
-        """Sends an object as an order; False where the other end does not read or is gone. Raises `OSError`."""
+        """Sends an object as an order; False if the other end does not read or is gone. Raises `OSError`."""
         memory = os.memfd_create("tvs-order", os.MFD_CLOEXEC)
         try:
             with os.fdopen(os.dup(memory), "wb") as file:
@@ -87,7 +89,7 @@ class Channel:
             os.close(memory)
 
     def orders(self) -> Iterator[Any]:
-        """The orders that are waiting. Raises `ChannelClosed` where the supervisor is gone."""
+        """The orders that are waiting. Raises `ChannelClosed` if the supervisor is gone."""
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, 1)
@@ -97,4 +99,11 @@ class Channel:
                 raise ChannelClosed
             with os.fdopen(descriptors[0], "rb") as file:
                 file.seek(0)
-                yield pickle.load(file)  # noqa: S301 - written by our own supervisor, over a socket nobody else has
+                yield pickle.load(file)  # noqa: S301 - written by our own supervisor, on a socket that no other process has
+
+
+def _parsed(data: bytes) -> object:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None

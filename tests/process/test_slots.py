@@ -1,0 +1,318 @@
+"""Worker slots: starts, reports, hung workers, ends, give-up and drain, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fixtures.statuses import worker
+from tvs.process.messages import Report
+from tvs.process.restarts import GIVE_UP
+from tvs.process.slot import START_PATIENCE
+from tvs.process.slots import Slots
+from tvs.status.model import RestartReason, SlotState
+from tvs.system.channel import Channel
+from tvs.system.listening import listen, listen_together
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tvs.process.slot import Slot
+
+TIMEOUT = 10.0
+FAILED = 256
+"""Wait status of exit status 1 (wait(2))."""
+
+
+class World:
+    """Slots with real sockets and channels, and processes that exist only here.
+
+    Attributes:
+        now: the clock, seconds.
+        ends: the workers' ends of the channels, by process id.
+        signals: what was sent to which process.
+        events: names of the events for the log, with their fields.
+        reports: slots and statuses of reports.
+        refusing: whether no process can be forked.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.listeners = listen_together("127.0.0.1", 0, number)
+        self.address = self.listeners[0].getsockname()
+        self.now = 1000.0
+        self.ends: dict[int, Channel] = {}
+        self.signals: list[tuple[int, int]] = []
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.reports: list[tuple[int, Report]] = []
+        self.refusing = False
+        self._processes = itertools.count(100)
+        self.slots = Slots(
+            self.listeners,
+            start=self._start,
+            on_report=lambda slot, report: self.reports.append((slot.number, report)),
+            event=self._event,
+            timeout=TIMEOUT,
+            kill=lambda process, number: self.signals.append((process, number)),
+        )
+
+    def _start(self, _slot: Slot, channel: Channel) -> int:
+        if self.refusing:
+            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+        process = next(self._processes)
+        self.ends[process] = Channel(socket.socket(fileno=_duplicate(channel)))
+        return process
+
+    def _event(self, level: str, event: str, **fields: object) -> None:
+        self.events.append((event, {"level": level, **fields}))
+
+    def slot(self, number: int = 0) -> Slot:
+        """A slot."""
+        return list(self.slots)[number]
+
+    def start(self) -> None:
+        """Starts what is due."""
+        self.slots.start_due(self.now)
+
+    def run(self) -> None:
+        """Starts what is due, and lets all workers report."""
+        self.start()
+        for slot in self.slots:
+            self.report(slot.number)
+
+    def report(self, number: int = 0, **fields: Any) -> None:
+        """The worker of a slot reports."""
+        if (slot := self.slot(number)).process:
+            self.ends[slot.process].send(Report(status=worker(**fields)).to_json())
+        self.slots.receive(self.now)
+
+    def end(self, number: int = 0, wait_status: int = FAILED) -> None:
+        """The worker of a slot ends."""
+        process = self.slot(number).process
+        self.ends.pop(process).close()
+        assert self.slots.reaped(process, wait_status, self.now)
+
+    def states(self) -> list[SlotState]:
+        """The states of all slots."""
+        return [slot.state for slot in self.slots]
+
+    def close(self) -> None:
+        """Closes all sockets."""
+        self.slots.close()
+        for end in self.ends.values():
+            end.close()
+
+
+def _duplicate(channel: Channel) -> int:
+    """The descriptor that a forked process would have."""
+    return socket.fromfd(channel.fileno(), socket.AF_UNIX, socket.SOCK_SEQPACKET).detach()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """Two slots."""
+    made = World(2)
+    yield made
+    made.close()
+
+
+def test_worker_runs_from_its_first_report_on(world: World) -> None:
+    """A forked worker is starting; with its status, and not before, it counts as running."""
+    world.start()
+    assert world.states() == [SlotState.STARTING] * 2
+    assert world.slot().status().worker is None
+    world.report(0)
+    assert world.states() == [SlotState.RUNNING, SlotState.STARTING]
+    assert world.slot().status().worker == worker()
+    assert world.reports == [(0, Report(status=worker()))]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"status": {}},
+        {"status": None, "reloaded": False, "problem": ""},
+        {"status": {"reasons": []}, "reloaded": False, "problem": ""},
+        {**Report(status=worker()).to_json(), "problem": 7},
+    ],
+)
+def test_unreadable_report_is_not_a_sign_of_life(world: World, message: dict[str, object]) -> None:
+    """What is not a report changes no state; a worker that sends nothing else is replaced. The log says so once."""
+    world.run()
+    before = world.slot().status()
+    world.now += 6
+    for _ in range(3):
+        world.ends[world.slot().process].send(message)
+        world.slots.receive(world.now)
+    assert world.slot().status() == before
+    assert [name for name, _ in world.events] == ["worker_report_unreadable"]
+    world.report(1)
+    world.now += 6
+    world.slots.kill_hung(world.now)
+    assert world.signals == [(world.slot().process, signal.SIGKILL)]
+
+
+def test_bytes_that_are_not_json_hurt_nobody(world: World) -> None:
+    """Bytes that are not JSON, or nested without end, are no report either; the next report is taken."""
+    world.start()
+    end = socket.socket(fileno=_duplicate(world.ends[world.slot().process]))
+    with end:
+        for data in (b"\xff", b"{", b"[" * 50_000, b"7", b"null"):
+            end.send(data)
+            world.slots.receive(world.now)
+    assert world.states()[0] is SlotState.STARTING
+    world.report(0)
+    assert world.states()[0] is SlotState.RUNNING
+
+
+def test_silent_worker_is_killed_once(world: World) -> None:
+    """A running worker that is silent for longer than the timeout is killed, once; its end is counted as hung."""
+    world.run()
+    victim = world.slot().process
+    world.now += TIMEOUT
+    world.report(1)
+    world.slots.kill_hung(world.now)
+    assert world.signals == []
+    world.now += 0.5
+    for _ in range(2):
+        world.slots.kill_hung(world.now)
+    assert world.signals == [(victim, signal.SIGKILL)]
+    assert world.events[-1] == (
+        "worker_hung",
+        {"level": "error", "worker": 0, "pid": victim, "silent_seconds": 10.5},
+    )
+    world.end(0, signal.SIGKILL)
+    assert world.slots.restarts == {RestartReason.HUNG: 1}
+
+
+def test_worker_that_starts_has_more_time(world: World) -> None:
+    """A worker that reads a large store is not silent yet; after two minutes it is."""
+    world.start()
+    world.now += START_PATIENCE
+    world.slots.kill_hung(world.now)
+    assert world.signals == []
+    world.now += 1
+    world.slots.kill_hung(world.now)
+    assert len(world.signals) == 2
+
+
+@pytest.mark.parametrize(
+    ("wait_status", "reason", "detail"),
+    [
+        (0, RestartReason.EXITED, ""),
+        (FAILED, RestartReason.FAILED, "exit status 1"),
+        (signal.SIGSEGV, RestartReason.KILLED, "SIGSEGV"),
+    ],
+)
+def test_end_of_a_worker(world: World, wait_status: int, reason: RestartReason, detail: str) -> None:
+    """The end of a worker is counted by its cause and logged; its slot waits, has no status and is started again."""
+    world.run()
+    process = world.slot().process
+    world.end(0, wait_status)
+    assert world.states() == [SlotState.WAITING, SlotState.RUNNING]
+    assert (world.slot().status().pid, world.slot().status().worker) == (0, None)
+    assert world.slots.restarts == {reason: 1}
+    fields = {"level": "warning", "worker": 0, "pid": process, "reason": str(reason), "detail": detail}
+    assert world.events == [("worker_died", {**fields, "restart_in": 0.0})]
+    world.start()
+    assert world.states() == [SlotState.STARTING, SlotState.RUNNING]
+    assert world.slot().process != process
+
+
+def test_process_that_is_not_a_worker(world: World) -> None:
+    """The end of another child process is not a worker's."""
+    world.run()
+    assert not world.slots.reaped(7, 0, world.now)
+    assert world.slots.restarts == {}
+
+
+def test_start_waits_until_it_is_due(world: World) -> None:
+    """A worker that failed to start is started again after its back-off, not earlier."""
+    world.start()
+    world.report(1)
+    world.end(0)
+    assert world.slots.next_due(world.now) == pytest.approx(0.1)
+    world.now += 0.09
+    world.start()
+    assert world.states()[0] is SlotState.WAITING
+    world.now += 0.02
+    world.start()
+    assert world.states()[0] is SlotState.STARTING
+
+
+def test_slot_whose_workers_fail_is_closed_and_can_be_opened_again(world: World) -> None:
+    """A slot that gets no worker to run keeps no phones waiting: its port is closed, until a reload."""
+    for _ in range(GIVE_UP):
+        world.start()
+        for number in (0, 1):
+            world.end(number)
+        world.now += 10
+    assert world.states() == [SlotState.CLOSED] * 2
+    assert (world.slots.restarts, world.slots.alive) == ({RestartReason.FAILED: 2 * GIVE_UP}, False)
+    assert [name for name, _ in world.events][-2:] == ["worker_given_up"] * 2
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(world.address)
+    world.start()
+    assert world.ends == {}
+    host, port = world.address
+    world.slots.revive(lambda: listen(host, port, shared=True))
+    socket.create_connection(world.address).close()
+    world.start()
+    assert world.states() == [SlotState.STARTING] * 2
+    world.end()
+    assert world.events[-1][0] == "worker_died"  # with a clean record
+
+
+def test_fork_that_fails_backs_off(world: World) -> None:
+    """If no process can be forked, the attempts back off, also after a worker that lived long; none is forgotten."""
+    world.run()
+    world.now += 100
+    world.report(0)
+    world.end(1)
+    world.refusing = True
+    waits = []
+    for _ in range(8):
+        world.now = max(world.now, world.slot(1).due)
+        world.start()
+        waits.append(round(world.slot(1).due - world.now, 3))
+    assert waits == [0.0, 0.0, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
+    assert world.events[-1][1]["detail"].endswith("Resource temporarily unavailable")
+    world.refusing = False
+    world.now += 1
+    world.run()
+    assert world.states() == [SlotState.RUNNING] * 2
+
+
+def test_drain(world: World) -> None:
+    """The ports are closed at once, each worker gets one SIGTERM, and those that end are not replaced."""
+    world.run()
+    processes = [slot.process for slot in world.slots]
+    world.slots.drain()
+    assert world.signals == [(process, signal.SIGTERM) for process in processes]
+    assert world.states() == [SlotState.STOPPING] * 2
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(world.address)
+    world.end(0, 0)
+    world.now += 100
+    world.start()
+    world.slots.kill_hung(world.now)
+    assert world.states() == [SlotState.CLOSED, SlotState.STOPPING]
+    assert (world.slots.alive, world.slots.restarts, len(world.signals)) == (True, {}, 2)
+    world.slots.kill()
+    assert world.signals[2:] == [(processes[1], signal.SIGKILL)]
+    world.end(1, signal.SIGKILL)
+    assert not world.slots.alive
+
+
+def test_worker_that_closed_its_channel_is_waited_for(world: World) -> None:
+    """A closed channel is not the worker's end: that is its exit status."""
+    world.run()
+    world.ends[world.slot().process].close()
+    world.slots.receive(world.now)
+    assert (world.slot().channel, world.states()[0]) == (None, SlotState.RUNNING)
+    assert world.slots.connections == 2

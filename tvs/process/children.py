@@ -1,0 +1,100 @@
+"""The processes that the supervisor forks: workers, and the admin process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from tvs.admin.process import run_admin
+from tvs.process.worker import WorkerSetup, run_worker
+from tvs.server.metrics import drop_gauges
+from tvs.system.fork import fork
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tvs.process.current import Current
+    from tvs.process.slot import Slot
+    from tvs.system.board import Board
+    from tvs.system.channel import Channel
+
+
+class Children:
+    """Forks workers and the admin process, and knows the latter.
+
+    Args:
+        current: what workers start with.
+        board: memory that the admin process reads.
+        metrics: directory of the files in which workers count.
+        admin_listener: listening socket of the admin port.
+        leave: called in a child: closes what belongs to the supervisor alone, except for a slot's listening socket.
+
+    Attributes:
+        admin: process id of the admin process; 0 without one.
+    """
+
+    def __init__(
+        self,
+        current: Current,
+        *,
+        board: Board,
+        metrics: Path,
+        admin_listener: socket.socket,
+        leave: Callable[[Slot | None], None],
+    ) -> None:
+        self._current = current
+        self._board = board
+        self._metrics = metrics
+        self._admin_listener = admin_listener
+        self._leave = leave
+        self.admin = 0
+
+    def fork_worker(self, slot: Slot, channel: Channel) -> int:
+        """Forks a worker for a slot; returns its process id. Raises `OSError`."""
+        drop_gauges(self._metrics, slot.number)
+
+        def work() -> int:
+            self._leave(slot)
+            if slot.listener is None:
+                raise RuntimeError("a worker without a listening socket")
+            return run_worker(
+                WorkerSetup(
+                    slot=slot.number,
+                    config=self._current.config,
+                    credentials=self._current.credentials,
+                    seed=self._current.seed,
+                    listener=slot.listener,
+                    channel=channel,
+                    metrics=self._metrics,
+                )
+            )
+
+        return fork(work)
+
+    def fork_admin(self) -> None:
+        """Forks the admin process. Raises `OSError`."""
+        supervisor = os.getpid()
+
+        def work() -> int:
+            listener = self._admin_listener.dup()
+            self._leave(None)
+            return run_admin(listener, self._board, self._metrics, supervisor)
+
+        self.admin = fork(work, on_parents_death=signal.SIGTERM)
+
+    def admin_ended(self, process: int) -> bool:
+        """A child process has ended; whether it was the admin process."""
+        if process != self.admin:
+            return False
+        self.admin = 0
+        return True
+
+    def end_admin(self) -> None:
+        """Ends the admin process."""
+        if self.admin:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.admin, signal.SIGTERM)

@@ -1,0 +1,53 @@
+"""Messages between the supervisor and its workers: reports to the supervisor, reload orders to a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from tvs.status.model import StatusError, WorkerStatus
+
+if TYPE_CHECKING:
+    from tvs.config.settings import Config
+    from tvs.server.credentials import Credentials
+
+MAX_PROBLEM: Final = 1000
+"""Characters of a problem that a report carries: a message must fit into the channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A worker's message to the supervisor. The first one says that the worker accepts phones.
+
+    Attributes:
+        status: the worker's status.
+        reloaded: whether it answers a reload order.
+        problem: why the order could not be carried out; empty if it was.
+    """
+
+    status: WorkerStatus
+    reloaded: bool = False
+    problem: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {"status": self.status.to_json(), "reloaded": self.reloaded, "problem": self.problem[:MAX_PROBLEM]}
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form. Raises `StatusError` for anything else."""
+        if not isinstance(document, dict):
+            raise StatusError("the message is not an object")
+        reloaded, problem = document.get("reloaded"), document.get("problem")
+        if not isinstance(reloaded, bool) or not isinstance(problem, str):
+            raise StatusError("the message is not a report")
+        status = WorkerStatus.from_json(document.get("status"))
+        return cls(status=status, reloaded=reloaded, problem=problem[:MAX_PROBLEM])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadOrder:
+    """The supervisor's order to go on with other settings and credentials."""
+
+    config: Config
+    credentials: Credentials

@@ -1,0 +1,85 @@
+"""A worker's link to the supervisor: it reports the worker's status, and carries out reload orders."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tvs.process.messages import ReloadOrder, Report
+from tvs.server.deadlines import TICK
+from tvs.system.channel import Channel, ChannelClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tvs.server.service import Service
+    from tvs.status.model import WorkerStatus
+
+HEARTBEAT: Final = 1.0
+"""Seconds between two reports, at most; a changed status is reported at the next tick."""
+
+
+class SupervisorLink:
+    """The worker's end of the channel. Called on the event loop.
+
+    Args:
+        service: the worker's service.
+        channel: to the supervisor.
+        slot: number of the worker's slot, for the log.
+        on_closed: called when the supervisor is gone.
+    """
+
+    def __init__(self, service: Service, channel: Channel, *, slot: int, on_closed: Callable[[], None]) -> None:
+        self._service = service
+        self._channel = channel
+        self._slot = slot
+        self._on_closed = on_closed
+        self._loop = asyncio.get_running_loop()
+        self._reload: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reported: WorkerStatus | None = None
+        self._reported_at = 0.0
+
+    def start(self) -> None:
+        """Reports the first time, which says that the worker accepts phones, and again and again from then on."""
+        self._loop.add_reader(self._channel.fileno(), self._receive)
+        self._report()
+
+    def close(self) -> None:
+        """Stops reporting."""
+        self._loop.remove_reader(self._channel.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _report(self) -> None:
+        """Reports if something but the number of connections changed, or if the last report is old."""
+        now = time.monotonic()
+        status = self._service.status()
+        news = replace(status, connections=0)
+        interval = min(HEARTBEAT, self._service.config.worker_timeout / 4)
+        if (news != self._reported or now - self._reported_at >= interval) and self._send(Report(status=status)):
+            self._reported, self._reported_at = news, now
+        self._timer = self._loop.call_later(TICK, self._report)
+
+    def _send(self, report: Report) -> bool:
+        return self._channel.send(report.to_json())
+
+    def _receive(self) -> None:
+        try:
+            for order in self._channel.orders():
+                if isinstance(order, ReloadOrder):
+                    self._reload = self._loop.create_task(self._carry_out(order), name="reload")
+        except ChannelClosed:  # nothing would replace this worker any more
+            self._loop.remove_reader(self._channel.fileno())
+            self._on_closed()
+
+    async def _carry_out(self, order: ReloadOrder) -> None:
+        problem = ""
+        try:
+            await self._service.reload(order.config, order.credentials)
+        except Exception as error:  # phones are answered as before
+            problem = str(error) or repr(error)
+            self._service.log.exception("reload_failed", worker=self._slot)
+        self._send(Report(status=self._service.status(), reloaded=True, problem=problem))

@@ -1,0 +1,45 @@
+"""The supervisor's log: one file at a time, opened again by a reload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.errors import StartError
+from tvs.log.direct import DirectLog
+from tvs.log.logger import logger_for
+
+if TYPE_CHECKING:
+    import structlog
+
+    from tvs.config.settings import Config
+
+
+class SupervisorLog:
+    """The log that the settings name. Raises `StartError` if it cannot be opened.
+
+    Attributes:
+        logger: writes lines to it; another one after `reopen`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        try:
+            self._open(config)
+        except OSError as error:
+            raise StartError(f"{config.log_file}: the log cannot be opened: {error.strerror}") from None
+
+    def reopen(self, config: Config) -> None:
+        """Closes the log and opens the one that these settings name. Raises `OSError`; the old one then stays open."""
+        before = self._direct
+        self._open(config)
+        before.close()
+
+    def close(self) -> None:
+        """Closes the log."""
+        self._direct.close()
+
+    def _open(self, config: Config) -> None:
+        self._direct = DirectLog(config.log_file, log_format=config.log_format, level=config.log_level)
+        self.logger: structlog.typing.FilteringBoundLogger = logger_for(self._direct)
+        if config.tls_keylog is not None:
+            warning = "who has this file can read the phones' traffic"
+            self.logger.warning("tls_keylog", file=str(config.tls_keylog), warning=warning)

@@ -1,0 +1,290 @@
+"""Status of the service as typed values, and their JSON forms for the channel and the board.
+
+A worker reports a `WorkerStatus`; the supervisor publishes a `ServiceStatus`. `from_json` takes nothing for granted:
+it raises `StatusError` for a document of another shape, and for texts and numbers that could make the whole too large
+for the board.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_REASONS: Final = 4
+"""Reasons of a worker that is not ready; there are three kinds."""
+MAX_TEXT: Final = 200
+"""Characters of a text, printable ASCII. With `MAX_REASONS`, 256 workers at their largest fit on the board."""
+_LARGEST: Final = 2**63 - 1
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+
+class StatusError(ValueError):
+    """A document is not a status."""
+
+
+class SlotState(StrEnum):
+    """States of a worker slot: the label values of ``tvs_workers``."""
+
+    STARTING = "starting"
+    """The worker was forked and has not reported its status yet."""
+    RUNNING = "running"
+    """The worker accepts phones and has reported its status."""
+    WAITING = "waiting"
+    """The slot waits for its next start."""
+    CLOSED = "closed"
+    """The slot was given up: the other workers get its phones."""
+    STOPPING = "stopping"
+    """The worker drains."""
+
+
+class RestartReason(StrEnum):
+    """Causes of a worker's end: the label values of ``tvs_worker_restarts_total``."""
+
+    EXITED = "exited"
+    """It ended by itself, with status 0."""
+    FAILED = "failed"
+    """It ended with an error, or could not be forked."""
+    KILLED = "killed"
+    """A signal ended it."""
+    HUNG = "hung"
+    """It gave no sign of life, and the supervisor killed it."""
+
+
+class ServiceState(StrEnum):
+    """States of the service as a whole."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseStatus:
+    """A worker's index of the certificate database.
+
+    Attributes:
+        up: whether the database answered last time.
+        certificates: number of certificates in the index.
+        generation: index swaps since the worker's start.
+        change_number: the store's number of the last change that the index has.
+    """
+
+    up: bool
+    certificates: int
+    generation: int
+    change_number: int
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "up": self.up,
+            "certificates": self.certificates,
+            "generation": self.generation,
+            "change_number": self.change_number,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form. Raises `StatusError`."""
+        return cls(
+            up=_member(document, "up", bool),
+            certificates=_member(document, "certificates", int),
+            generation=_member(document, "generation", int),
+            change_number=_member(document, "change_number", int),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CTLStatus:
+    """A worker's index of the CTL file.
+
+    Attributes:
+        state: state of the file, a value of `ctlcache.look.State`.
+        certificates: number of certificates in the index.
+        generation: index swaps since the worker's start.
+        content: digest of the file's content, hex; None before the first look.
+        last_success: when a list was last put in use, seconds since 1970; None before the first one.
+    """
+
+    state: str
+    certificates: int
+    generation: int
+    content: str | None
+    last_success: float | None
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "state": self.state,
+            "certificates": self.certificates,
+            "generation": self.generation,
+            "content": self.content,
+            "last_success": self.last_success,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form. Raises `StatusError`."""
+        content = _member(document, "content", str, type(None))
+        return cls(
+            state=_text(_member(document, "state", str)),
+            certificates=_member(document, "certificates", int),
+            generation=_member(document, "generation", int),
+            content=None if content is None else _text(content),
+            last_success=_member(document, "last_success", float, int, type(None)),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerStatus:
+    """Status of one worker, as the worker reports it.
+
+    Attributes:
+        reasons: why phones do not get complete answers; empty when they do.
+        db: its index of the certificate database.
+        ctl: its index of the CTL file.
+        connections: open connections with phones.
+    """
+
+    reasons: tuple[str, ...]
+    db: DatabaseStatus
+    ctl: CTLStatus
+    connections: int
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "reasons": list(self.reasons),
+            "db": self.db.to_json(),
+            "ctl": self.ctl.to_json(),
+            "connections": self.connections,
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form. Raises `StatusError`."""
+        reasons = _member(document, "reasons", list)
+        if len(reasons) > MAX_REASONS:
+            raise StatusError(f"{len(reasons)} reasons are more than {MAX_REASONS}")
+        return cls(
+            reasons=tuple(map(_text, reasons)),
+            db=DatabaseStatus.from_json(_member(document, "db", dict)),
+            ctl=CTLStatus.from_json(_member(document, "ctl", dict)),
+            connections=_member(document, "connections", int),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotStatus:
+    """Status of one worker slot.
+
+    Attributes:
+        slot: its number, from 0.
+        state: its state.
+        pid: process id of the worker; 0 without one.
+        last_seen: when the worker last gave a sign of life, monotonic seconds.
+        worker: what the worker last reported; None before its first report.
+    """
+
+    slot: int
+    state: SlotState
+    pid: int
+    last_seen: float
+    worker: WorkerStatus | None
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "slot": self.slot,
+            "state": self.state,
+            "pid": self.pid,
+            "last_seen": self.last_seen,
+            "worker": None if self.worker is None else self.worker.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form. Raises `StatusError`."""
+        worker = _member(document, "worker", dict, type(None))
+        return cls(
+            slot=_member(document, "slot", int),
+            state=_choice(SlotState, _member(document, "state", str)),
+            pid=_member(document, "pid", int),
+            last_seen=_member(document, "last_seen", float, int),
+            worker=None if worker is None else WorkerStatus.from_json(worker),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """Status of the whole service, as the supervisor publishes it. Without arguments: before the first publication.
+
+    Attributes:
+        time: when it was published, monotonic seconds.
+        state: state of the service.
+        reload_successful: whether the settings in use are those of the last reload, or of the start.
+        restarts: number of workers that ended, by cause.
+        processes: process ids by slot number, ``admin`` and ``supervisor``.
+        slots: the worker slots.
+    """
+
+    time: float = 0.0
+    state: ServiceState = ServiceState.STARTING
+    reload_successful: bool = False
+    restarts: Mapping[RestartReason, int] = field(default_factory=dict)
+    processes: Mapping[str, int] = field(default_factory=dict)
+    slots: tuple[SlotStatus, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "time": self.time,
+            "state": self.state,
+            "reload_successful": self.reload_successful,
+            "restarts": dict(self.restarts),
+            "processes": dict(self.processes),
+            "slots": [slot.to_json() for slot in self.slots],
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form; an empty object is a service that has not published yet. Raises `StatusError`."""
+        if document == {}:
+            return cls()
+        restarts = _member(document, "restarts", dict)
+        processes = _member(document, "processes", dict)
+        return cls(
+            time=_member(document, "time", float, int),
+            state=_choice(ServiceState, _member(document, "state", str)),
+            reload_successful=_member(document, "reload_successful", bool),
+            restarts={_choice(RestartReason, reason): _member(restarts, reason, int) for reason in restarts},
+            processes={name: _member(processes, name, int) for name in processes},
+            slots=tuple(map(SlotStatus.from_json, _member(document, "slots", list))),
+        )
+
+
+def _member(document: object, key: str, *kinds: type) -> Any:
+    """A member of a JSON object that has exactly one of these types: ``true`` is not a number."""
+    if not isinstance(document, dict) or key not in document:
+        raise StatusError(f"there is no {key}")
+    value = document[key]
+    if type(value) not in kinds or (isinstance(value, int) and abs(value) > _LARGEST):
+        raise StatusError(f"{key} is not usable: {type(value).__name__}")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > MAX_TEXT or not (value.isascii() and value.isprintable()):
+        raise StatusError(f"a text is not at most {MAX_TEXT} printable characters")
+    return value
+
+
+def _choice(kind: type[_Kind], value: str) -> _Kind:
+    try:
+        return kind(value)
+    except ValueError:
+        raise StatusError(f"{value[:MAX_TEXT]!r} is not a {kind.__name__}") from None
