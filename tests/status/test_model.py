@@ -84,7 +84,7 @@ def test_other_documents_are_refused(document: object) -> None:
             kind.from_json(document)
 
 
-MISSING = object()
+MISSING = "(there is no member)"
 
 
 def altered(document: dict[str, Any], path: str, value: object) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def altered(document: dict[str, Any], path: str, value: object) -> dict[str, Any
     inner = copied
     for parent in parents:
         inner = inner[parent]
-    if value is MISSING:
+    if value == MISSING:
         del inner[key]
     else:
         inner[key] = value
