@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from certstore.sqlite.store import SqliteStore
 from certstore.store import CertificateStore, StoreUnavailable
 
 
@@ -12,14 +13,12 @@ def open_store(url: str, *, create: bool = False) -> CertificateStore:
     """Opens the store at a URL (``sqlite:///absolute/path``) or a plain path.
 
     Args:
-        url: where the database is.
-        create: make it, with mode 0600, where there is none.
+        url: the database's URL or path.
+        create: make it, with mode 0600, if there is none.
 
     Raises:
-        StoreUnavailable: there is none, it cannot be opened, or nobody knows how.
+        StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.
     """
-    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - it stands on this module
-
     return SqliteStore(_sqlite_path(url), create=create)
 
 
@@ -32,5 +31,5 @@ def _sqlite_path(url: str) -> Path:
             f"the database URL starts with {parts.scheme}://, which is not known: use sqlite:///absolute/path"
         )
     if parts.netloc or parts.query or parts.fragment or parts.path in ("", "/"):
-        raise StoreUnavailable(f"the database URL {url!r} names no file: write sqlite:///absolute/path")
+        raise StoreUnavailable(f"the database URL {url!r} does not name a file: write sqlite:///absolute/path")
     return Path(unquote(parts.path))

@@ -1,4 +1,4 @@
-"""The store of the cluster's certificates: what it holds, what can be done with it, and how it is opened."""
+"""The certificate store: its interface, the values that it holds, its errors."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_TIME_TO_LIVE = 0xFFFF_FFFF
 
 
 class StoreError(Exception):
-    """The store could not do what it was asked: says what, where and what to do."""
+    """The store refuses or fails: a sentence with what, where and what to do."""
 
 
 class StoreUnavailable(StoreError):  # noqa: N818 - a state, as operators and metrics name it
-    """The database cannot be reached, is locked for too long, damaged or of an unknown kind."""
+    """The database cannot be reached, is locked for too long, is damaged, or is of an unknown kind."""
 
 
 class NotFound(StoreError):  # noqa: N818 - likewise
@@ -38,11 +38,11 @@ class StoreEntry:
     """One certificate in one unit.
 
     Attributes:
-        unit: where it stands.
-        name: its name there, such as ``CallManager.pem``; unique in the unit.
+        unit: the unit that it is in.
+        name: its name in the unit, such as ``CallManager.pem``; unique there.
         description: a line for people; may be empty.
         certificate: the certificate.
-        node: name of the node whose own certificate it is; None in trust units and before nodes are known.
+        node: name of the node whose own certificate it is; None in trust units, and while there is no node.
         own: whether it is a node's own certificate.
         time_to_live: seconds that phones keep an answer; None for the server's default.
     """
@@ -63,7 +63,7 @@ class Node:
     Attributes:
         name: host name, unique whatever its case.
         address: IPv4 or IPv6 address as text; may be empty.
-        publisher: whether it is the first node, which holds the cluster's own configuration. One is.
+        publisher: whether it is the first node, which holds the cluster's configuration. A cluster has one.
     """
 
     name: str
@@ -77,7 +77,7 @@ class BadRow:
 
     Attributes:
         identity: serial number and issuer as the row has them.
-        reason: what is wrong with it.
+        reason: why it cannot be used, for people.
     """
 
     identity: str
@@ -86,13 +86,13 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What became different between two change numbers.
+    """The difference between the store at an earlier change number and now.
 
     Attributes:
-        number: the change number up to which this goes.
+        number: the store's current change number.
         removed: serial number (without leading zeros) and issuer's exact text of each certificate that is no
             longer there, or that `changed` has in its new form. Remove these first.
-        changed: the certificates that are new or different, with their roles of now.
+        changed: the certificates that are new or different, with their current roles.
     """
 
     number: int
@@ -101,10 +101,10 @@ class Changes:
 
 
 class CertificateStore(ABC):
-    """Which certificates the cluster trusts, and as what.
+    """The certificates that the cluster trusts, their purposes, the cluster's nodes and parameters.
 
-    Every method raises `StoreUnavailable` where the database cannot be reached. One store may be used from
-    several threads, and not in a child process of the one that opened it.
+    Every method raises `StoreUnavailable` if the database cannot be reached. Several threads may use one store;
+    a child process of the one that opened it may not.
     """
 
     @abstractmethod
@@ -112,20 +112,31 @@ class CertificateStore(ABC):
         """Every certificate with the union of its roles, streamed, as of one moment.
 
         Args:
-            on_bad_row: is told of each row that cannot be decoded; such rows are skipped.
+            on_bad_row: called with each row that cannot be decoded; such rows are skipped.
         """
 
     @abstractmethod
     def changes_since(self, number: int, on_bad_row: Callable[[BadRow], None] | None = None) -> Changes | None:
-        """What changed after the change number `number`; None where that is unknown: read everything."""
+        """The changes after the change number `number`; None if they are not known: read everything then."""
 
     @abstractmethod
     def change_number(self) -> int:
-        """The number of the last change, by whomever."""
+        """The number of the last change, made by any program."""
 
     @abstractmethod
     def changed(self) -> bool:
-        """Whether anybody, this store included, committed since this was last asked. Costs microseconds."""
+        """Whether any program, this store included, committed since the last call. Costs microseconds."""
+
+    @abstractmethod
+    def identity(self) -> str | None:
+        """A text that every store of this database gives, and none of another one.
+
+        A database that took the place of this one under the same URL (a restored backup) is another one. A worker
+        that gets certificates and change number from its parent compares this text before it uses them.
+
+        Returns:
+            The text; None if the database that was opened is no longer the one under its URL.
+        """
 
     @abstractmethod
     def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
@@ -151,27 +162,28 @@ class CertificateStore(ABC):
     ) -> StoreEntry:
         """Puts a certificate into a unit, in one transaction. The same one again changes nothing.
 
-        An own certificate is named after its unit (``TVS.pem``; ``TVS_NODE.pem`` for another node than the
-        publisher), a trusted one after its CN, with the serial number behind it where that name is taken.
+        An own certificate is named after its unit (``TVS.pem``; ``TVS_NODE.pem`` for a subscriber), a trusted one
+        after its CN, with the serial number behind it if that name is taken.
 
         Args:
-            der: the certificate.
-            unit: where to.
-            node: whose own certificate it is; None for the publisher. Not for trust units.
-            description: a line for people.
-            time_to_live: seconds that phones keep an answer; None for the server's default.
-            replace: take the place of the own certificate that this node has in the unit.
+            der: the certificate, X.509 DER.
+            unit: the unit.
+            node: name of the node whose own certificate it is; None for the publisher, and for trust units.
+            description: a line for people; empty keeps the one that is there.
+            time_to_live: seconds that phones keep an answer, 0 to `MAX_TIME_TO_LIVE`; None for the server's default.
+            replace: replace the own certificate that this node has in the unit.
 
         Raises:
             CertificateError: the bytes are not a certificate.
             NotFound: there is no such node.
+            StoreError: the time to live is out of range, or a node is given for a trust unit.
             Conflict: another certificate with this serial number and issuer is in the store, or the node has
                 another own certificate in the unit and `replace` is not set.
         """
 
     @abstractmethod
     def delete(self, unit: Purpose, name: str) -> StoreEntry:
-        """Takes a certificate out of a unit; with its last unit it leaves the store. Raises `NotFound`."""
+        """Removes a certificate from a unit, and from the store with its last unit. Raises `NotFound`."""
 
     @abstractmethod
     def nodes(self) -> list[Node]:
@@ -179,7 +191,12 @@ class CertificateStore(ABC):
 
     @abstractmethod
     def add_node(self, node: Node) -> None:
-        """Adds a node. Raises `Conflict` where the name is taken or the cluster has a publisher already."""
+        """Adds a node.
+
+        Raises:
+            StoreError: the name or address is not that of a node.
+            Conflict: the name is taken, or the cluster has a publisher already.
+        """
 
     @abstractmethod
     def delete_node(self, name: str) -> None:
@@ -187,7 +204,7 @@ class CertificateStore(ABC):
 
     @abstractmethod
     def parameter(self, name: str) -> str | None:
-        """The value of a cluster parameter (``ClusterSecurityMode``: 0 or 1); None where it is not set."""
+        """The value of a cluster parameter (``ClusterSecurityMode``: 0 or 1); None if it is not set."""
 
     @abstractmethod
     def set_parameter(self, name: str, value: str) -> None:
@@ -195,15 +212,18 @@ class CertificateStore(ABC):
 
     @abstractmethod
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Column names and rows of one SELECT, which can change nothing and is stopped when it takes long.
+        """Column names and rows of one SELECT, which cannot change the store, see `certstore.rules.queries`.
 
-        Raises `StoreError` for any other statement, an error in it, or too many rows.
+        Raises `StoreError` for any other statement, an error in it, too many rows or too much time.
         """
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[None]:
-        """Makes the changes inside the with-block one: all of them are committed, or none."""
+        """Commits all changes inside the with-block at its end, or none after an exception.
+
+        Readers see them when they are committed. A transaction inside another one can fail alone.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Gives the database back. May be called twice; all else afterwards raises `StoreUnavailable`."""
+        """Closes the database. May be called twice; every other method raises `StoreUnavailable` afterwards."""

@@ -165,13 +165,13 @@ class Database:
     # -- changes
 
     def changed(self) -> bool:
-        """Whether anybody committed since this was last asked.
+        """Whether a program, this one included, committed since the last call.
 
         ``data_version`` sees the commits of others and not our own; ``total_changes`` counts ours.
 
         Raises:
-            StoreUnavailable: among others where the file is no longer the one that was opened (a restored backup).
-                The next access opens the new one.
+            StoreUnavailable: among others if the file is no longer the one that was opened (a restored backup). The
+                next access opens the new one.
         """
         with self.access() as connection:
             if self._depth:
@@ -180,6 +180,15 @@ class Database:
             version = _version(connection)
             changed, self._seen = version != self._seen, version
             return changed
+
+    def identity(self) -> str | None:
+        """Device and inode of the open file as text; None if the path names another file by now, or none."""
+        with self.access():
+            try:
+                self._check_same_file()
+            except StoreUnavailable:
+                return None
+            return None if self._file is None else "{}:{}".format(*self._file)
 
     def _check_same_file(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Certificates in their units, in the SQLite store: find them, put them in, take them out.
+"""Statements on certificates in their units, in the SQLite store: find, put in, take out.
 
 The functions work on a connection; those that change something are called inside a transaction.
 """
@@ -10,24 +10,31 @@ import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from certstore.names import same_name
-from certstore.purposes import Purpose, roles_of
-from certstore.rules import names_there, own_names, storable, trust_names
+from certstore.rules.entries import Row, find_same, replaces_own, role_changes
+from certstore.rules.names import (
+    NAMES_COMPARED,
+    free_name,
+    no_such_certificate,
+    own_names,
+    spellings,
+    storable,
+    trust_names,
+)
+from certstore.rules.nodes import ipv4_text
 from certstore.serials import serial_text
-from certstore.sqlite.nodes import owner
-from certstore.sqlite.rows import COLUMNS, ROW_ERRORS, certificate_from_row, der_from_pem
+from certstore.sqlite.nodes import find_owner
+from certstore.sqlite.rows import COLUMNS, ROW_ERRORS, certificate_from_row
 from certstore.sqlite.schema import UNIT_CODES
-from certstore.store import Conflict, NotFound, StoreEntry, StoreError
+from certstore.store import StoreEntry, StoreError
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
     from certstore.certificate import Certificate
+    from certstore.purposes import Purpose
 
 _UNITS = {code: unit for unit, code in UNIT_CODES.items()}
-_NAMES_COMPARED = 1000
-"""Names of a unit that are looked at for one that is close to a misspelt name."""
 _ENTRIES = f"""
     SELECT {COLUMNS}, m.tkcertificateservice, m.name, m.description, n.name, m.fkcertificate
     FROM certificateservicecertificatemap AS m
@@ -54,19 +61,15 @@ def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Itera
 
 def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> int:
     """The mapping's row of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
-    plain = storable(name)
-    for candidate in (plain, f"{plain}.pem"):
-        found = _mapping_named(connection, unit, candidate)
+    for spelling in spellings(name):
+        found = _mapping_named(connection, unit, spelling)
         if found is not None:
             return found
-    names = [
-        found_name
-        for (found_name,) in connection.execute(
-            "SELECT name FROM certificateservicecertificatemap WHERE tkcertificateservice = ? ORDER BY name LIMIT ?",
-            (UNIT_CODES[unit], _NAMES_COMPARED),
-        )
-    ]
-    raise NotFound(f"there is no certificate {unit}/{plain}; {names_there(plain, names)}")
+    rows = connection.execute(
+        "SELECT name FROM certificateservicecertificatemap WHERE tkcertificateservice = ? ORDER BY name LIMIT ?",
+        (UNIT_CODES[unit], NAMES_COMPARED),
+    )
+    raise no_such_certificate(unit, name, [present for (present,) in rows])
 
 
 def _mapping_named(connection: sqlite3.Connection, unit: Purpose, name: str) -> int | None:
@@ -128,23 +131,21 @@ def import_own(
     replace: bool,
 ) -> int:
     """Puts a node's own certificate into its unit. Gives the mapping's row. Raises `Conflict`, `NotFound`."""
-    whose = owner(connection, node)
+    node_row, owner = find_owner(connection, node)
     present = connection.execute(
         "SELECT m.pkid, m.name, CAST(c.certificate AS BLOB) FROM certificateservicecertificatemap AS m "
         "JOIN certificate AS c ON c.pkid = m.fkcertificate "
         "WHERE m.tkcertificateservice = ? AND m.fkprocessnode IS ?",
-        (UNIT_CODES[unit], whose.pkid),
+        (UNIT_CODES[unit], node_row),
     ).fetchone()
     if present is not None:
         mapping, name, pem = present
-        if _same_certificate(pem, certificate):
+        if not replaces_own(certificate, unit, name, pem, replace=replace):
             return int(mapping)
-        if not replace:
-            raise Conflict(f"{unit}/{name} is another certificate: delete it first, or replace it")
         remove_mapping(connection, mapping)
     pkid = _put_certificate(connection, certificate)
-    connection.execute("UPDATE certificate SET ipv4address = ? WHERE pkid = ?", (whose.ipv4_address, pkid))
-    return _map(connection, pkid, unit, own_names(unit, whose.suffix), node=whose.pkid)
+    connection.execute("UPDATE certificate SET ipv4address = ? WHERE pkid = ?", (ipv4_text(owner), pkid))
+    return _map(connection, pkid, unit, own_names(unit, owner), node=node_row)
 
 
 def describe(connection: sqlite3.Connection, mapping: int, description: str, time_to_live: int | None) -> None:
@@ -162,30 +163,15 @@ def describe(connection: sqlite3.Connection, mapping: int, description: str, tim
         )
 
 
-def _same_certificate(pem: bytes, certificate: Certificate) -> bool:
-    try:
-        return der_from_pem(pem) == certificate.der
-    except ROW_ERRORS:
-        return False
-
-
 def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
     """The certificate's row, which may be there. Raises `Conflict` for another one with its identity."""
     serial = serial_text(certificate.serial_number)
-    present = connection.execute(
+    rows = connection.execute(
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
         (serial,),
     )
-    for pkid, issuer, pem in present:
-        if not same_name(issuer, certificate.issuer_name):
-            continue
-        if _same_certificate(pem, certificate):
-            return int(pkid)
-        raise Conflict(
-            f"another certificate with serial number {serial} of {issuer} is in the store: phones could not "
-            "tell them apart; delete that one first, or have the new one issued with another serial number"
-        )
-    return _insert_certificate(connection, certificate, serial)
+    present = find_same(certificate, (Row(pkid=pkid, issuer_name=issuer, pem=pem) for pkid, issuer, pem in rows))
+    return _insert_certificate(connection, certificate, serial) if present is None else present
 
 
 def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate, serial: str) -> int:
@@ -210,7 +196,7 @@ def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate
 
 
 def _map(connection: sqlite3.Connection, pkid: int, unit: Purpose, names: Iterator[str], *, node: int | None) -> int:
-    name = next(name for name in names if _mapping_named(connection, unit, name) is None)
+    name = free_name(names, lambda name: _mapping_named(connection, unit, name) is not None)
     cursor = connection.execute(
         "INSERT INTO certificateservicecertificatemap "
         "(fkcertificate, tkcertificateservice, name, fkprocessnode) VALUES (?, ?, ?, ?)",
@@ -232,25 +218,22 @@ def remove_mapping(connection: sqlite3.Connection, mapping: int) -> None:
 
 
 def _set_roles(connection: sqlite3.Connection, pkid: int) -> None:
-    """Gives a certificate the roles of its units, and removes it where it stands in none."""
+    """Gives a certificate the roles of its units, and removes it if it is not in any."""
     units = connection.execute(
         "SELECT tkcertificateservice FROM certificateservicecertificatemap WHERE fkcertificate = ?", (pkid,)
     ).fetchall()
-    if not units:
+    stored = connection.execute(
+        "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ?", (pkid,)
+    ).fetchall()
+    changes = role_changes([_UNITS[code] for (code,) in units], [role for (role,) in stored])
+    if changes is None:
         connection.execute("DELETE FROM certificate WHERE pkid = ?", (pkid,))
         return
-    wanted = set(roles_of(_UNITS[code] for (code,) in units))
-    present = {
-        role
-        for (role,) in connection.execute(
-            "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ?", (pkid,)
-        )
-    }
     connection.executemany(
         "DELETE FROM certificatetrustrolemap WHERE fkcertificate = ? AND tktrustrole = ?",
-        [(pkid, role) for role in present - wanted],
+        [(pkid, role) for role in changes.removed],
     )
     connection.executemany(
         "INSERT INTO certificatetrustrolemap VALUES (?, ?)",
-        [(pkid, role) for role in sorted(wanted - present)],
+        [(pkid, role) for role in changes.added],
     )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import time
 from typing import Any
 
+from certstore.rules import queries
 from certstore.store import StoreError
 
-MAX_ROWS = 100_000
-"""Rows of one answer: more is no reading for people, and a mistake in a join makes billions."""
-TIME_LIMIT = 10.0
-"""Seconds for one statement."""
 MAX_VALUE = 1_000_000
 """Bytes of one value or of the statement: no certificate is larger."""
 _STEPS_BETWEEN_CHECKS = 10_000
 """Virtual machine instructions between looks at the clock: about a tenth of a millisecond."""
-_SELECT = re.compile(r"\s*(select|with|values)\b", re.IGNORECASE)
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 
 
@@ -27,16 +22,15 @@ def run_select(connection: sqlite3.Connection, sql: str) -> tuple[list[str], lis
     Raises:
         StoreError: not one SELECT, an error in it, more than `MAX_ROWS` rows or `TIME_LIMIT` seconds.
     """
-    if not _SELECT.match(sql):
-        raise StoreError("only SELECT statements can be run; change the store with the tvs commands")
+    queries.check_statement(sql)
     _restrict(connection)
     try:
         cursor = connection.execute(sql)
-        rows = cursor.fetchmany(MAX_ROWS + 1)
+        rows = cursor.fetchmany(queries.MAX_ROWS + 1)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        raise StoreError(_sentence(error)) from error
-    if len(rows) > MAX_ROWS:
-        raise StoreError(f"the statement gives more than {MAX_ROWS} rows; add a condition or a LIMIT")
+        raise _refusal(error) from error
+    if len(rows) > queries.MAX_ROWS:
+        raise queries.too_many_rows()
     return [column[0] for column in cursor.description], rows
 
 
@@ -44,7 +38,7 @@ def _restrict(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
     connection.text_factory = _readable
-    deadline = time.monotonic() + TIME_LIMIT
+    deadline = time.monotonic() + queries.TIME_LIMIT
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_CHECKS)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
 
@@ -53,12 +47,12 @@ def _readable(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace")
 
 
-def _sentence(error: Exception) -> str:
+def _refusal(error: Exception) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_INTERRUPT:
-        return f"the statement was stopped after {TIME_LIMIT:.0f} s; add a condition or a LIMIT"
+        return queries.too_slow()
     if code == sqlite3.SQLITE_AUTH:
-        return f"only SELECT statements can be run; change the store with the tvs commands ({error})"
+        return queries.not_a_select(str(error))
     if code == sqlite3.SQLITE_TOOBIG:
-        return f"a value in the statement or its answer has more than {MAX_VALUE} bytes"
-    return f"the statement cannot be run: {error}"
+        return StoreError(f"a value in the statement or its answer has more than {MAX_VALUE} bytes")
+    return StoreError(f"the statement cannot be run: {error}")

@@ -1,7 +1,7 @@
-"""The store of certificates in an SQLite database.
+"""The certificate store in one SQLite file.
 
-`sqlite_database` has the connection, `sqlite_schema` the tables, `sqlite_changes`, `sqlite_entries`,
-`sqlite_nodes` and `sqlite_select` the statements.
+`database` has the connection, `schema` the tables, `changes`, `entries`, `nodes` and `select` the statements,
+`certstore.rules` what is refused and why.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import Certificate
-from certstore.rules import check_node, storable
+from certstore.rules.entries import check_import
+from certstore.rules.names import storable
 from certstore.sqlite.changes import change_number, read_all, read_changes
 from certstore.sqlite.database import Database
 from certstore.sqlite.entries import (
@@ -22,16 +23,10 @@ from certstore.sqlite.entries import (
     read_entry,
     remove_mapping,
 )
-from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings
+from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings, remove_node
 from certstore.sqlite.schema import UNIT_CODES
 from certstore.sqlite.select import run_select
-from certstore.store import (
-    MAX_TIME_TO_LIVE,
-    CertificateStore,
-    Node,
-    StoreEntry,
-    StoreError,
-)
+from certstore.store import CertificateStore, Node, StoreEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +41,7 @@ class SqliteStore(CertificateStore):
     """A `CertificateStore` in one SQLite file, on a local disk. Several processes may have it open."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Opens the file, or makes it with mode 0600 where `create` says so. Raises `StoreUnavailable`."""
+        """Opens the file; with `create`, makes it with mode 0600 if there is none. Raises `StoreUnavailable`."""
         self._database = Database(path, create=create)
 
     def __repr__(self) -> str:
@@ -55,12 +50,12 @@ class SqliteStore(CertificateStore):
     # -- for the cache
 
     def trusted(self, on_bad_row: Callable[[BadRow], None] | None = None) -> Iterator[TrustedCertificate]:
-        """Every certificate with its roles, on a connection of its own: nobody waits for a long read."""
+        """Every certificate with its roles, on a connection of its own: a long read keeps no thread waiting."""
         with self._database.reader() as connection:
             yield from read_all(connection, on_bad_row)
 
     def changes_since(self, number: int, on_bad_row: Callable[[BadRow], None] | None = None) -> Changes | None:
-        """What the log has after `number`, as of one moment; None where it does not reach back so far."""
+        """The changes that the log has after `number`, as of one moment; None if it does not reach back so far."""
         with self._database.snapshot() as connection:
             return read_changes(connection, number, on_bad_row)
 
@@ -73,10 +68,14 @@ class SqliteStore(CertificateStore):
         """See `Database.changed`."""
         return self._database.changed()
 
+    def identity(self) -> str | None:
+        """See `Database.identity`."""
+        return self._database.identity()
+
     # -- certificates
 
     def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
-        """The entries of the units that fit both conditions."""
+        """The entries of the units that meet both conditions."""
         codes = [code for purpose, code in UNIT_CODES.items() if unit in (None, purpose) and own in (None, purpose.own)]
         if not codes:
             return []
@@ -100,10 +99,7 @@ class SqliteStore(CertificateStore):
     ) -> StoreEntry:
         """Puts a certificate into a unit, in one transaction."""
         certificate = Certificate.from_der(der)
-        if time_to_live is not None and not 0 <= time_to_live <= MAX_TIME_TO_LIVE:
-            raise StoreError(f"a time to live is 0 to {MAX_TIME_TO_LIVE} seconds, not {time_to_live}")
-        if node is not None and not unit.own:
-            raise StoreError(f"{unit} is for the whole cluster; only own certificates belong to a node")
+        check_import(unit, node, time_to_live)
         with self._database.transaction() as connection:
             if unit.own:
                 mapping = import_own(connection, certificate, unit, node, replace=replace)
@@ -128,18 +124,16 @@ class SqliteStore(CertificateStore):
             return list_nodes(connection)
 
     def add_node(self, node: Node) -> None:
-        """Adds a node. Also raises `StoreError` for a name or address that cannot be one."""
-        check_node(node)
+        """Adds a node, in one transaction. Also raises `StoreError` for a name or address that a node cannot have."""
         with self._database.transaction() as connection:
             insert_node(connection, node)
 
     def delete_node(self, name: str) -> None:
         """Removes a node with its own certificates, in one transaction."""
         with self._database.transaction() as connection:
-            pkid, mappings = own_mappings(connection, name)
-            for mapping in mappings:
+            for mapping in own_mappings(connection, name):
                 remove_mapping(connection, mapping)
-            connection.execute("DELETE FROM processnode WHERE pkid = ?", (pkid,))
+            remove_node(connection, name)
 
     def parameter(self, name: str) -> str | None:
         """The value of a row of `processconfig`."""

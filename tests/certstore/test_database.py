@@ -45,8 +45,8 @@ def test_urls(tmp_path: Path) -> None:
     ("url", "message"),
     [
         ("postgresql://host/tvs", "starts with postgresql://, which is not known: use sqlite:///"),
-        ("sqlite://host/file", "names no file: write sqlite:///absolute/path"),
-        ("sqlite:///", "names no file"),
+        ("sqlite://host/file", "does not name a file: write sqlite:///absolute/path"),
+        ("sqlite:///", "does not name a file"),
         ("sqlite:///nix/nix.db", "/nix/nix.db: there is no database; make it with: tvs init"),
         ("/dev/null", "not a file, so not a database"),
         ("/etc/hostname/x", "cannot be opened: Not a directory"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore import Purpose, StoreError
-from certstore.sqlite import select as sqlite_select
+from certstore.rules import queries
 from tests.fixtures.certificates import PUBLISHER, certificate
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_a_text_that_is_not_utf8(store: CertificateStore) -> None:
 
 def test_a_statement_without_end(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement that takes too long is stopped; the store goes on."""
-    monkeypatch.setattr(sqlite_select, "TIME_LIMIT", 0.05)
+    monkeypatch.setattr(queries, "TIME_LIMIT", 0.05)
     endless = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
     with pytest.raises(StoreError, match="was stopped after"):
         store.select(endless)
@@ -83,7 +83,7 @@ def test_a_statement_without_end(store: CertificateStore, monkeypatch: pytest.Mo
 
 def test_too_many_rows(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of rows is limited; as many as the limit are given."""
-    monkeypatch.setattr(sqlite_select, "MAX_ROWS", 3)
+    monkeypatch.setattr(queries, "MAX_ROWS", 3)
     assert len(store.select("values (1), (2), (3)")[1]) == 3
     with pytest.raises(StoreError, match="more than 3 rows"):
         store.select("values (1), (2), (3), (4)")

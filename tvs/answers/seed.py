@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from certstore.index import CertificateIndex
     from ctlcache.look import Finding
@@ -28,31 +28,28 @@ class Seed:
         index: the certificates.
         change_number: the store's number of the last change that the index has.
         time_to_live: the default that its answers carry, seconds.
-        file: device and inode of the database it was read from.
+        database: `CertificateStore.identity` of the database that it was read from.
         ctl: the last good CTL file that was seen; a worker that starts while the file is damaged uses it.
     """
 
     index: CertificateIndex
     change_number: int
     time_to_live: int
-    file: tuple[int, int] | None
+    database: str | None
     ctl: Finding | None = None
 
 
 def read_seed(config: Config, on_event: OnEvent) -> Seed:
     """Reads the whole store and closes it again. Raises `StateError` and `StoreError`."""
-    state = StateDirectory(config.state)
-    store = state.store()
-    try:
+    with closing(StateDirectory(config.state).store()) as store:
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live, on_event=on_event)
         cache.load()
-    finally:
-        store.close()
+        database = store.identity()
     return Seed(
         index=cache.index,
         change_number=cache.change_number,
         time_to_live=config.time_to_live,
-        file=identity_of(state.database),
+        database=database,
         ctl=last_good_list(config, None),
     )
 
@@ -61,12 +58,3 @@ def last_good_list(config: Config, known: Finding | None) -> Finding | None:
     """The CTL file where it is good, else what was known."""
     finding = look(config.ctl_path, config.time_to_live)
     return finding if finding is not None and finding.state is State.OK else known
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode: tells a file from one that took its place."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

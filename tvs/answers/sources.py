@@ -9,7 +9,6 @@ from certstore.cache import CertificateDBCache
 from certstore.store import StoreError
 from ctlcache.cache import CertificateCTLCache
 from ctlcache.look import State
-from tvs.answers.seed import Seed, identity_of
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
 from tvs.status.model import CTLStatus, DatabaseStatus
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from certstore.trace import Trace
+    from tvs.answers.seed import Seed
     from tvs.config.settings import Config
 
     OnEvent = Callable[[str, Mapping[str, object]], None]
@@ -38,8 +38,7 @@ class Sources:
     ) -> None:
         self._config = config
         self._seed = seed
-        self._state = StateDirectory(config.state)
-        self._store = self._state.store()
+        self._store = StateDirectory(config.state).store()
         self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
         self.ctl = CertificateCTLCache(
             config.ctl_path, default_time_to_live=config.time_to_live, on_event=on_ctl_event, trace=trace
@@ -54,7 +53,7 @@ class Sources:
         """
         seed = self._seed
         self._seed = None
-        if seed is not None and seed.time_to_live == self._config.time_to_live and seed.file == self._database():
+        if seed is not None and self._is_ours(seed):
             self.db.adopt(seed.index, seed.change_number)
             with contextlib.suppress(StoreError):  # the monitor goes on trying
                 self.db.refresh()
@@ -66,8 +65,10 @@ class Sources:
         if seed is not None and seed.ctl is not None and not self.ctl.loaded:
             self.ctl.adopt(seed.ctl)
 
-    def _database(self) -> tuple[int, int] | None:
-        return identity_of(self._state.database)
+    def _is_ours(self, seed: Seed) -> bool:
+        """Whether a seed has the answers of our settings and was read from the database that our store has open."""
+        same = seed.database is not None and seed.database == self._store.identity()
+        return same and seed.time_to_live == self._config.time_to_live
 
     def monitors(self) -> dict[str, Coroutine[Any, Any, None]]:
         """What keeps the caches in step with their sources, by name, to be run as tasks."""

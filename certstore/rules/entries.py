@@ -1,0 +1,110 @@
+"""Imports into units: which are refused, what they replace, and which roles follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certstore.names import same_name
+from certstore.purposes import roles_of
+from certstore.rules.values import is_pem_of
+from certstore.serials import serial_text
+from certstore.store import MAX_TIME_TO_LIVE, Conflict, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from certstore.certificate import Certificate
+    from certstore.purposes import Purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A certificate's row, as far as conflicts depend on it.
+
+    Attributes:
+        pkid: its key.
+        issuer_name: CTL text form.
+        pem: the certificate in PEM; damaged if a foreign program made it so.
+    """
+
+    pkid: int
+    issuer_name: str
+    pem: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleChanges:
+    """The changes that make a certificate's stored roles those of its units.
+
+    Attributes:
+        removed: role codes that no unit gives any more, ascending.
+        added: role codes that are not stored yet, ascending.
+    """
+
+    removed: tuple[int, ...]
+    added: tuple[int, ...]
+
+
+def check_import(unit: Purpose, node: str | None, time_to_live: int | None) -> None:
+    """Raises `StoreError` for a time to live that an answer cannot carry, and for a trusted certificate of one node."""
+    if time_to_live is not None and not 0 <= time_to_live <= MAX_TIME_TO_LIVE:
+        raise StoreError(f"a time to live is 0 to {MAX_TIME_TO_LIVE} seconds, not {time_to_live}")
+    if node is not None and not unit.own:
+        raise StoreError(f"{unit} is for the whole cluster; only own certificates belong to a node")
+
+
+def find_same(certificate: Certificate, rows: Iterable[Row]) -> int | None:
+    """The key of the row that holds this very certificate; None if no row has its serial number and issuer.
+
+    Args:
+        certificate: the certificate to import.
+        rows: the rows with its serial number, whatever their issuers. Issuers are compared as the caches do.
+
+    Raises:
+        Conflict: another certificate has its serial number and issuer.
+    """
+    for row in rows:
+        if not same_name(row.issuer_name, certificate.issuer_name):
+            continue
+        if is_pem_of(row.pem, certificate):
+            return row.pkid
+        raise Conflict(
+            f"another certificate with serial number {serial_text(certificate.serial_number)} of {row.issuer_name} is "
+            "in the store: phones could not tell them apart; delete that one first, or have the new one issued with "
+            "another serial number"
+        )
+    return None
+
+
+def replaces_own(certificate: Certificate, unit: Purpose, name: str, pem: bytes, *, replace: bool) -> bool:
+    """Whether a node's new own certificate takes the place of the present one; False if both are the same.
+
+    Args:
+        certificate: the new one.
+        unit: the unit of both.
+        name: name of the present entry.
+        pem: the present certificate.
+        replace: whether the administrator allows it.
+
+    Raises:
+        Conflict: the present one is another, and `replace` is not set.
+    """
+    if is_pem_of(pem, certificate):
+        return False
+    if not replace:
+        raise Conflict(f"{unit}/{name} is another certificate: delete it first, or replace it")
+    return True
+
+
+def role_changes(units: Collection[Purpose], stored: Iterable[int]) -> RoleChanges | None:
+    """The changes to a certificate's stored roles; None for one without a unit, which leaves the store.
+
+    Args:
+        units: the units that the certificate is in.
+        stored: the role codes that the store has for it.
+    """
+    if not units:
+        return None
+    wanted, present = set(roles_of(units)), set(stored)
+    return RoleChanges(removed=tuple(sorted(present - wanted)), added=tuple(sorted(wanted - present)))

@@ -1,0 +1,35 @@
+"""Limits of an administrator's SELECT statement, and the sentences for those that are refused."""
+
+from __future__ import annotations
+
+import re
+
+from certstore.store import StoreError
+
+MAX_ROWS = 100_000
+"""Rows of one result: people do not read more, and a mistake in a join makes billions."""
+TIME_LIMIT = 10.0
+"""Seconds for one statement."""
+_SELECT = re.compile(r"\s*(select|with|values)\b", re.IGNORECASE)
+
+
+def check_statement(sql: str) -> None:
+    """Raises `StoreError` for a statement that does not start as a SELECT does; the database refuses the others."""
+    if not _SELECT.match(sql):
+        raise not_a_select()
+
+
+def not_a_select(detail: str = "") -> StoreError:
+    """The error for a statement that is not a SELECT; `detail` is what the database says of it."""
+    behind = f" ({detail})" if detail else ""
+    return StoreError(f"only SELECT statements can be run; change the store with the tvs commands{behind}")
+
+
+def too_many_rows() -> StoreError:
+    """The error for a result of more than `MAX_ROWS` rows."""
+    return StoreError(f"the statement gives more than {MAX_ROWS} rows; add a condition or a LIMIT")
+
+
+def too_slow() -> StoreError:
+    """The error for a statement that was stopped after `TIME_LIMIT`."""
+    return StoreError(f"the statement was stopped after {TIME_LIMIT:.0f} s; add a condition or a LIMIT")
