@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from certstore.names import name_key, same_name
 from certstore.serials import normal_serial
 from proto.codec import MAX_PAYLOAD
+from proto.elements import Tag
 from proto.errors import LocalProtocolError
 from proto.messages import (
     CertVerificationResponse,
     QueryCertResponse,
     TrustStatus,
 )
-from proto.payload import Tag, encode_payload
+from proto.payload import encode_payload
 from proto.tlv import Writer
 
 if TYPE_CHECKING:

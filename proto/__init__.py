@@ -1,9 +1,10 @@
-"""What travels between a phone and the Trust Verification Service: bytes in, values out.
+"""The protocol between a phone and the Trust Verification Service: bytes to messages and back.
 
-No I/O, no clock, no logging. `codec` has the wire protocol, `tlv` the elements that the trust lists share.
+No I/O, no clock, no logging. `codec` frames and decodes messages, `payload` their elements; `tlv` has the elements
+that the trust lists share.
 """
 
-from proto.codec import MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
+from proto.codec import HEADER_SIZE, MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
 from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
 from proto.messages import (
     DEFAULT_TIME_TO_LIVE,
@@ -19,7 +20,7 @@ from proto.messages import (
     Response,
     TrustStatus,
 )
-from proto.payload import HEADER_SIZE, encode_payload
+from proto.payload import encode_payload
 from proto.roles import TrustRole, function_text, role_name
 from proto.tlv import Element, Reader, Writer
 

@@ -1,6 +1,6 @@
-"""Messages to bytes and back, without I/O.
+"""Framing: messages to bytes and back, without I/O.
 
-Feed a `Decoder` whatever arrives, then ask for the next message until it says `NEED_DATA`.
+Feed a `Decoder` the bytes that arrive, then ask for the next message until it returns `NEED_DATA`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,23 @@ import struct
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from proto.elements import PayloadElements
 from proto.errors import ErrorKind, LocalProtocolError, RemoteProtocolError
-from proto.messages import (
-    Message,
-    MessageType,
-)
-from proto.payload import DECODERS, HEADER_SIZE, PayloadReader, encode_payload
+from proto.messages import Message, MessageType
+from proto.payload import DECODERS, encode_payload
+from proto.tlv import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+HEADER_SIZE = 10
+"""Discriminator, version, type, reserved (1 byte each), session id (4), payload length (2)."""
 PROTOCOL_DISCRIMINATOR = 0x57
 PROTOCOL_VERSION = 0x01
 MAX_PAYLOAD = 0xFFFF
-"""Most payload bytes that the header's length field can announce."""
+"""Maximum payload bytes: the header's length field has 16 bits."""
 MAX_REQUEST_PAYLOAD = 16 * 1024
-"""Most payload bytes of a request: two names and the largest certificate phones meet fit several times."""
+"""Maximum payload bytes of a request: two names and the largest certificates in use fit several times."""
 
 _HEADER = struct.Struct("!BBBBIH")
 
@@ -38,14 +39,11 @@ class NeedData(Enum):
 NEED_DATA: Final = NeedData.NEED_DATA
 
 
-# -- values of elements --------------------------------------------------------------------------------------
-
-
-# -- payloads ------------------------------------------------------------------------------------------------
-
-
 def frame(message_type: MessageType, session_id: int, payload: bytes) -> bytes:
-    """Header and payload: for an answer whose payload was encoded beforehand."""
+    """A whole message from a payload that was encoded before: answers are encoded once and sent many times.
+
+    Raises `LocalProtocolError` for a payload of more than `MAX_PAYLOAD` bytes.
+    """
     if len(payload) > MAX_PAYLOAD:
         raise LocalProtocolError(f"a payload has {len(payload)} bytes; {MAX_PAYLOAD} is the most")
     header = _HEADER.pack(PROTOCOL_DISCRIMINATOR, PROTOCOL_VERSION, message_type, 0, session_id, len(payload))
@@ -53,7 +51,7 @@ def frame(message_type: MessageType, session_id: int, payload: bytes) -> bytes:
 
 
 def encode(message: Message) -> bytes:
-    """A whole message. Raises `LocalProtocolError` for what the format cannot carry."""
+    """A whole message: header and payload. Raises `LocalProtocolError` for a value that the format cannot carry."""
     return frame(message.message_type, message.session_id, encode_payload(message))
 
 
@@ -61,13 +59,13 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Takes bytes in any pieces and gives messages.
+    """Decodes messages from bytes that arrive in pieces of any size.
 
     Args:
-        accept: the message types that this side takes; another one is refused as soon as its byte is in.
-        max_payload: most payload bytes; a header that announces more is refused before they are buffered.
+        accept: message types that this side accepts; another one is refused as soon as its byte is in.
+        max_payload: maximum payload bytes; a header that announces more is refused before they are buffered.
 
-    After an error the decoder gives that same error again: the stream has no place to go on from.
+    After an error the decoder raises the same error again: nothing says where the next message would start.
     """
 
     __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_start")
@@ -78,7 +76,7 @@ class Decoder:
         self._accept = accept
         self._max_payload = max_payload
         self._buffer = b""
-        self._start = 0  # where in it the next message begins
+        self._start = 0  # position in the buffer of the next message
         self._ended = False
         self._error: tuple[ErrorKind, str, int | None] | None = None  # its arguments: it would hold its frames
         self._frame = b""
@@ -94,7 +92,7 @@ class Decoder:
         return len(self._buffer) - self._start
 
     def receive_data(self, data: bytes) -> None:
-        """Bytes from the peer, as many as there are."""
+        """Takes bytes from the peer. Raises `LocalProtocolError` after `receive_end`."""
         if self._ended:
             raise LocalProtocolError("data after the end of the stream")
         if self._error is None:
@@ -102,11 +100,11 @@ class Decoder:
             self._start = 0
 
     def receive_end(self) -> None:
-        """The peer sends no more."""
+        """Takes the end of the stream: an incomplete message is an error from now on."""
         self._ended = True
 
     def next_message(self) -> Message | NeedData:
-        """The next whole message, or `NEED_DATA`. Raises `RemoteProtocolError` for anything else."""
+        """The next whole message, or `NEED_DATA`. Raises `RemoteProtocolError` for bytes that are not a message."""
         if self._error is not None:
             raise RemoteProtocolError(*self._error)
         try:
@@ -139,10 +137,10 @@ class Decoder:
             self._buffer, self._start = b"", 0
         else:
             self._start = start + size
-        return DECODERS[message_type](session_id, PayloadReader(data))
+        return DECODERS[message_type](session_id, PayloadElements(Reader(data, HEADER_SIZE).elements()))
 
     def _check_start(self, buffer: bytes) -> None:
-        """Refuses at the first byte that is wrong, so that a stranger is not waited for."""
+        """Refuses the first wrong byte at once, so that a stranger cannot make the service wait for a whole header."""
         if len(buffer) >= 1 and buffer[0] != PROTOCOL_DISCRIMINATOR:
             raise RemoteProtocolError(ErrorKind.DISCRIMINATOR, f"a message starts with 0x57, not 0x{buffer[0]:02x}", 0)
         if len(buffer) >= 2 and buffer[1] != PROTOCOL_VERSION:

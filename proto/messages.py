@@ -13,9 +13,9 @@ from proto.errors import LocalProtocolError
 
 MAX_SESSION_ID = 0xFFFF_FFFF
 MAX_SERIAL = 21
-"""Most bytes of a serial number: 20 in a certificate (RFC 5280, 4.1.2.2), a 00 may stand before them."""
+"""Maximum bytes of a serial number: 20 in a certificate (RFC 5280, 4.1.2.2), a 00 may precede them."""
 DEFAULT_TIME_TO_LIVE = 86_400
-"""Seconds for which a phone keeps an answer; the value seen on the wire ('expires in 24 hours')."""
+"""Seconds for which a phone caches an answer; the value seen on the wire ('expires in 24 hours')."""
 
 
 class MessageType(IntEnum):
@@ -64,7 +64,7 @@ def _check_answer(status: TrustStatus, roles: tuple[int, ...], time_to_live: int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertVerificationRequest:
-    """'Is exactly this certificate trusted?' A phone asks it for a secure service URL.
+    """Request: 'is exactly this certificate trusted?', which a phone asks for a secure service URL.
 
     Attributes:
         session_id: chosen by the phone, 32 bits; the answer repeats it.
@@ -114,7 +114,7 @@ class CertVerificationResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryCertRequest:
-    """'Who is this signer?' A phone asks it about the unknown signer of a trust list.
+    """Request: 'who is this signer?', which a phone asks about the unknown signer of a trust list.
 
     The three fields are the phone's copy of the list's own header, not a fresh rendering of a certificate.
 
@@ -123,7 +123,7 @@ class QueryCertRequest:
         device_name: model and name; printable ASCII, may be empty.
         subject_name: the signer's name in CTL text form, without the NUL that ends it on the wire.
         issuer_name: the issuer's name in the same form; it holds a ``=``.
-        serial_number: raw bytes as they stand in the list, 1 to 20, perhaps a 00 before them.
+        serial_number: raw bytes as they stand in the list, 1 to 20; a 00 may precede them.
     """
 
     session_id: int

@@ -1,4 +1,4 @@
-"""What a certificate is trusted as: the role codes that answers and trust lists carry."""
+"""Trust roles: the codes that answers and trust lists carry."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ def text_from_bytes(value: bytes) -> str:
 
 
 def text_to_bytes(text: str) -> bytes:
-    """The reverse of `text_from_bytes`, NUL-terminated. `LocalProtocolError` for what no name holds."""
+    """The reverse of `text_from_bytes`, NUL-terminated. Raises `LocalProtocolError` for what a name cannot hold."""
     if "\0" in text:
         raise LocalProtocolError(f"a name cannot hold a NUL: {text!r}")
     try:

@@ -1,6 +1,6 @@
 """Elements of tag, length and value: one byte, two bytes big endian, the value.
 
-The wire protocol and the trust lists are both made of them. All offset arithmetic of the project is here.
+The wire protocol and the trust lists consist of them. All offset arithmetic of the project is here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Element(NamedTuple):
     Attributes:
         tag: 0 to 255.
         value: 0 to 65,535 bytes.
-        offset: where the tag stood, in bytes from the start of the message or file.
+        offset: position of the tag, in bytes from the start of the message or file.
     """
 
     tag: int
@@ -38,13 +38,13 @@ class Element(NamedTuple):
 
 
 _new = tuple.__new__
-"""`Element(…)` without its Python constructor, which takes a third of the time of reading one."""
+"""`Element(…)` without its Python constructor, which would take a third of the time of reading an element."""
 
 
 class Reader:
     """Pulls numbers, byte strings and elements out of a byte string, and never past its end.
 
-    Each method raises `RemoteProtocolError` (kind ``truncated``) where too few bytes are left.
+    Each method raises `RemoteProtocolError` (kind ``truncated``) if too few bytes are left.
     """
 
     __slots__ = ("_data", "_end", "_position")
@@ -98,7 +98,7 @@ class Reader:
         return _new(Element, (tag, self._data[start:end], offset))
 
     def elements(self, what: str = "element") -> list[Element]:
-        """All elements up to the end. Takes half the time of as many calls of `element`."""
+        """All elements up to the end, in half the time of as many calls of `element`."""
         data, position, end, unpack = self._data, self._position, self._end, _HEAD.unpack_from
         found = []
         while position < end:
@@ -113,7 +113,7 @@ class Reader:
             position = stop
         self._position = position
         if position < end:
-            self.element(what)  # says what is missing
+            self.element(what)  # raises the error
         return found
 
     def _truncated(self, what: str, size: int, offset: int) -> RemoteProtocolError:
@@ -160,7 +160,7 @@ class Writer:
 
     @contextmanager
     def container(self, tag: int) -> Iterator[None]:
-        """An element whose value is what is written inside the with-block."""
+        """An element whose value is written inside the with-block."""
         self.uint(tag, 1)
         length_at = len(self._buffer)
         self._buffer += b"\0\0"

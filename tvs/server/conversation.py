@@ -9,10 +9,9 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from proto.codec import MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
+from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS
-from proto.payload import HEADER_SIZE
 from tvs.server.states import SessionState
 
 if TYPE_CHECKING:
