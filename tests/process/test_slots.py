@@ -2,114 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import itertools
 import signal
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fixtures.statuses import worker
+from tests.process.world import FAILED, TIMEOUT, World, duplicate
 from tvs.process.messages import Report
 from tvs.process.restarts import GIVE_UP
 from tvs.process.slot import START_PATIENCE
-from tvs.process.slots import Slots
 from tvs.status.model import RestartReason, SlotState
-from tvs.system.channel import Channel
-from tvs.system.listening import listen, listen_together
+from tvs.system.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tvs.process.slot import Slot
-
-TIMEOUT = 10.0
-FAILED = 256
-"""Wait status of exit status 1 (wait(2))."""
-
-
-class World:
-    """Slots with real sockets and channels, and processes that exist only here.
-
-    Attributes:
-        now: the clock, seconds.
-        ends: the workers' ends of the channels, by process id.
-        signals: what was sent to which process.
-        events: names of the events for the log, with their fields.
-        reports: slots and statuses of reports.
-        refusing: whether no process can be forked.
-    """
-
-    def __init__(self, number: int) -> None:
-        self.listeners = listen_together("127.0.0.1", 0, number)
-        self.address = self.listeners[0].getsockname()
-        self.now = 1000.0
-        self.ends: dict[int, Channel] = {}
-        self.signals: list[tuple[int, int]] = []
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self.reports: list[tuple[int, Report]] = []
-        self.refusing = False
-        self._processes = itertools.count(100)
-        self.slots = Slots(
-            self.listeners,
-            start=self._start,
-            on_report=lambda slot, report: self.reports.append((slot.number, report)),
-            event=self._event,
-            timeout=TIMEOUT,
-            kill=lambda process, number: self.signals.append((process, number)),
-        )
-
-    def _start(self, _slot: Slot, channel: Channel) -> int:
-        if self.refusing:
-            raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
-        process = next(self._processes)
-        self.ends[process] = Channel(socket.socket(fileno=_duplicate(channel)))
-        return process
-
-    def _event(self, level: str, event: str, **fields: object) -> None:
-        self.events.append((event, {"level": level, **fields}))
-
-    def slot(self, number: int = 0) -> Slot:
-        """A slot."""
-        return list(self.slots)[number]
-
-    def start(self) -> None:
-        """Starts what is due."""
-        self.slots.start_due(self.now)
-
-    def run(self) -> None:
-        """Starts what is due, and lets all workers report."""
-        self.start()
-        for slot in self.slots:
-            self.report(slot.number)
-
-    def report(self, number: int = 0, **fields: Any) -> None:
-        """The worker of a slot reports."""
-        if (slot := self.slot(number)).process:
-            self.ends[slot.process].send(Report(status=worker(**fields)).to_json())
-        self.slots.receive(self.now)
-
-    def end(self, number: int = 0, wait_status: int = FAILED) -> None:
-        """The worker of a slot ends."""
-        process = self.slot(number).process
-        self.ends.pop(process).close()
-        assert self.slots.reaped(process, wait_status, self.now)
-
-    def states(self) -> list[SlotState]:
-        """The states of all slots."""
-        return [slot.state for slot in self.slots]
-
-    def close(self) -> None:
-        """Closes all sockets."""
-        self.slots.close()
-        for end in self.ends.values():
-            end.close()
-
-
-def _duplicate(channel: Channel) -> int:
-    """The descriptor that a forked process would have."""
-    return socket.fromfd(channel.fileno(), socket.AF_UNIX, socket.SOCK_SEQPACKET).detach()
 
 
 @pytest.fixture
@@ -160,7 +68,7 @@ def test_unreadable_report_is_not_a_sign_of_life(world: World, message: dict[str
 def test_bytes_that_are_not_json_hurt_nobody(world: World) -> None:
     """Bytes that are not JSON, or nested without end, are no report either; the next report is taken."""
     world.start()
-    end = socket.socket(fileno=_duplicate(world.ends[world.slot().process]))
+    end = socket.socket(fileno=duplicate(world.ends[world.slot().process]))
     with end:
         for data in (b"\xff", b"{", b"[" * 50_000, b"7", b"null"):
             end.send(data)

@@ -1,0 +1,113 @@
+"""Settings, credentials and seed in use: the CTL file is verified once for each change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+import tvs.process.current
+from ctlcache.look import look
+from tvs.answers.seed import last_good_list, read_seed
+from tvs.config.loading import load_config
+from tvs.process.current import Current
+from tvs.server.credentials import read_credentials
+from tvs.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from ctlcache.look import Finding
+    from tvs.config.settings import Config
+    from tvs.state import StateDirectory
+
+
+@pytest.fixture
+def current(state: StateDirectory) -> Current:
+    """What a service of a fresh state directory starts with."""
+    config = load_config({"state": str(state.path)}, environment={})
+    return Current(config, read_credentials(config), read_seed(config, lambda *_: None))
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[Finding | None]:
+    """The results of all verifications of the CTL file."""
+    results: list[Finding | None] = []
+
+    def counting(config: Config, known: Finding | None) -> Finding | None:
+        results.append(last_good_list(config, known))
+        return results[-1]
+
+    monkeypatch.setattr(tvs.process.current, "last_good_list", counting)
+    return results
+
+
+def content(current: Current) -> str:
+    """The digest of the CTL file as workers report it."""
+    finding = look(current.config.ctl_path, 1)
+    assert finding is not None
+    return finding.content.hex()[:32]
+
+
+def seeded(current: Current) -> bytes:
+    """The content of the list that a new worker would start with."""
+    assert current.seed.ctl is not None
+    return current.seed.ctl.content
+
+
+def test_changed_file_is_verified_once(current: Current, state: StateDirectory, verified: list[Finding | None]) -> None:
+    """While two workers report different content, at every heartbeat, a changed file is verified once."""
+    old = content(current)
+    for slot in (0, 1):
+        current.list_reported(slot, old)
+    verified.clear()
+    write_atomically(state.ctl_file, state.itl_file.read_bytes())
+    new = content(current)
+    assert new != old
+    for _ in range(50):
+        current.list_reported(0, new)
+        current.list_reported(1, old)
+    assert len(verified) == 1
+    for _ in range(50):
+        current.list_reported(0, new)
+        current.list_reported(1, new)
+    assert len(verified) == 1
+    assert seeded(current).hex().startswith(new)
+
+
+def test_file_that_changes_back_is_verified_again(
+    current: Current, state: StateDirectory, verified: list[Finding | None]
+) -> None:
+    """A file that becomes again what it was is a change as well: the next worker gets it."""
+    first, second = state.ctl_file.read_bytes(), state.itl_file.read_bytes()
+    old = content(current)
+    for slot in (0, 1):
+        current.list_reported(slot, old)
+    write_atomically(state.ctl_file, second)
+    current.list_reported(0, content(current))
+    write_atomically(state.ctl_file, first)
+    current.list_reported(0, old)
+    current.list_reported(1, old)
+    assert seeded(current).hex().startswith(old)
+    assert len(verified) == 3
+
+
+def test_damaged_file_leaves_the_last_good_list(
+    current: Current, state: StateDirectory, verified: list[Finding | None]
+) -> None:
+    """While the file is damaged a new worker gets the last good list; a damaged file is verified once too."""
+    good = seeded(current)
+    write_atomically(state.ctl_file, b"\x01\x00\x02 nothing that was signed")
+    for _ in range(10):
+        current.list_reported(0, content(current))
+        current.list_reported(1, None)
+    assert len(verified) == 1
+    assert seeded(current) == good
+
+
+def test_settings_with_another_list(current: Current, state: StateDirectory) -> None:
+    """New settings that name another CTL file bring its list, and none if it is not there."""
+    listed = replace(current.config, ctl_file=state.itl_file)
+    current.swap(listed, current.credentials)
+    assert seeded(current).hex().startswith(content(current))
+    current.swap(replace(listed, ctl_file=state.path / "missing"), current.credentials)
+    assert current.seed.ctl is None

@@ -1,0 +1,308 @@
+"""Reloads: all-or-nothing, one at a time, whatever becomes of the workers meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fixtures.statuses import service, worker
+from tests.process.world import World
+from tvs.answers.seed import read_seed
+from tvs.config.loading import ConfigError, load_config
+from tvs.process.current import Current
+from tvs.process.messages import ReloadOrder, Report
+from tvs.process.publisher import Publisher
+from tvs.process.reload import Reloader
+from tvs.process.supervisorlog import SupervisorLog
+from tvs.server.credentials import read_credentials
+from tvs.status.health import readiness
+from tvs.status.model import ServiceStatus, SlotState
+from tvs.system.board import Board
+from tvs.system.listening import listen
+from tvs.system.notify import Notifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tvs.config.settings import Config
+    from tvs.state import StateDirectory
+
+
+class Manager(Notifier):
+    """A service manager that looks at the board in the moment in which it is told something.
+
+    Attributes:
+        told: what it was told, with the status on the board at that moment.
+    """
+
+    def __init__(self, board: Board) -> None:
+        super().__init__({})
+        self._board = board
+        self.told: list[tuple[str, ServiceStatus]] = []
+
+    def _send(self, *lines: str) -> None:
+        self.told.append((lines[0], ServiceStatus.from_json(self._board.read())))
+
+
+@dataclass
+class Site:
+    """A service's reloader with two workers that run.
+
+    Attributes:
+        options: what `load_config` gets beside the state directory.
+    """
+
+    state: StateDirectory
+    log_file: Path
+    options: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config = self.load()
+        self.world = World(2)
+        self.world.run()
+        self.board = Board()
+        self.log = SupervisorLog(config)
+        self.current = Current(config, read_credentials(config), read_seed(config, lambda *_: None))
+        self.publisher = Publisher(self.board, self.log, self._status)
+        self.manager = Manager(self.board)
+        host, port = self.world.address
+        self.reloader = Reloader(
+            self.current,
+            self.world.slots,
+            self.manager,
+            publisher=self.publisher,
+            log=self.log,
+            load_config=self.load,
+            listen=partial(listen, host, port, shared=True),
+        )
+
+    def _status(self, now: float) -> ServiceStatus:
+        published = service(*(slot.status() for slot in self.world.slots), time=now)
+        return ServiceStatus(
+            time=now, state=published.state, reload_successful=self.reloader.successful, slots=published.slots
+        )
+
+    def load(self) -> Config:
+        """Reads the settings."""
+        given = {"state": str(self.state.path), "log_file": str(self.log_file), **self.options}
+        return load_config(given, environment={})
+
+    def orders(self, number: int) -> list[ReloadOrder]:
+        """The orders that the worker of a slot has got."""
+        return list(self.world.ends[self.world.slot(number).process].orders())
+
+    def acknowledge(self, number: int, problem: str = "") -> None:
+        """The worker of a slot has carried out its order."""
+        slot = self.world.slot(number)
+        self.reloader.acknowledged(slot, Report(status=worker(), reloaded=True, problem=problem))
+
+    def end(self, number: int) -> None:
+        """The worker of a slot ends."""
+        process = self.world.slot(number).process
+        self.world.end(number)
+        self.reloader.worker_ended(process)
+
+    def lines(self) -> list[str]:
+        """The log, without times."""
+        return [line.split(" | ", 1)[1] for line in self.log_file.read_text().splitlines()]
+
+    def told(self) -> list[str]:
+        """What the service manager was told."""
+        return [line for line, _ in self.manager.told]
+
+    def close(self) -> None:
+        """Closes sockets and the log."""
+        self.world.close()
+        self.log.close()
+
+
+@pytest.fixture
+def site(state: StateDirectory, tmp_path: Path) -> Iterator[Site]:
+    """A service with two workers that run."""
+    made = Site(state, tmp_path / "log")
+    yield made
+    made.close()
+
+
+def test_good_reload(site: Site) -> None:
+    """Each worker gets the new settings; the reload ends when all have carried out the order, and not before."""
+    site.options = {"time_to_live": "60", "worker_timeout": "33"}
+    site.reloader.begin()
+    assert [order.config.time_to_live for number in (0, 1) for order in site.orders(number)] == [60, 60]
+    assert (site.current.config.time_to_live, site.world.slots.timeout) == (60, 33.0)
+    site.acknowledge(0)
+    assert (site.told(), site.lines()) == (["RELOADING=1"], [])
+    site.acknowledge(1)
+    assert (site.told(), site.lines()) == (["RELOADING=1", "READY=1"], ["info reloaded"])
+    assert site.reloader.successful
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"time_to_live": "long"}, "option --time-to-live: 'long' is"),
+        ({"log_file": "/nowhere/log"}, "/nowhere/log: the log cannot be written: No such file or directory"),
+    ],
+    ids=["setting", "log"],
+)
+def test_bad_reload_changes_nothing(site: Site, options: dict[str, object], problem: str) -> None:
+    """With one problem anywhere no worker gets an order, nothing in use changes, and the log names the problem."""
+    before = (site.current.config, site.current.credentials, site.current.seed)
+    site.options = options
+    site.reloader.begin()
+    assert [site.orders(number) for number in (0, 1)] == [[], []]
+    assert (site.current.config, site.current.credentials, site.current.seed) == before
+    assert problem in site.lines()[0]
+    assert site.lines()[0].startswith("error reload_refused problem=")
+    assert (site.told(), site.reloader.successful) == (["RELOADING=1", "READY=1"], False)
+    site.options = {}
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.reloader.successful
+
+
+def test_all_problems_at_once(site: Site) -> None:
+    """Bad settings, a missing key and a damaged CTL file are reported by one reload."""
+    site.options = {"time_to_live": "long", "max_half_open": "0"}
+    for key in site.state.keys.glob("TVS-*.key"):
+        key.unlink()
+    site.state.ctl_file.write_bytes(b"\x01")
+    site.reloader.begin()
+    assert len(site.lines()) == 4
+    assert all(line.startswith("error reload_refused ") for line in site.lines())
+
+
+def test_setting_that_needs_a_restart(site: Site) -> None:
+    """The number of workers stays, the other settings are taken, and the log says so before the reload's end."""
+    site.options = {"workers": "5", "time_to_live": "60"}
+    before = site.current.config.workers
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.lines() == ["warning restart_needed settings=workers", "info reloaded"]
+    assert (site.current.config.workers, site.current.config.time_to_live) == (before, 60)
+
+
+def test_worker_that_could_not_reload(site: Site) -> None:
+    """A worker that reports a problem makes the reload a failed one, with the worker's number; both are waited for."""
+    site.reloader.begin()
+    site.acknowledge(1, "no room")
+    assert site.lines() == []
+    site.acknowledge(0)
+    assert site.lines() == ['error reload_refused problem="worker 1: no room"']
+    assert not site.reloader.successful
+
+
+def test_worker_that_ends_while_a_reload_waits(site: Site) -> None:
+    """A worker that ends is not waited for: the one that replaces it starts with the new settings."""
+    site.options = {"time_to_live": "60"}
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.end(1)
+    assert site.lines()[-1] == "info reloaded"
+    assert site.told() == ["RELOADING=1", "READY=1"]
+    site.reloader.worker_ended(12345)
+    assert site.told() == ["RELOADING=1", "READY=1"]
+
+
+def test_worker_that_starts_is_waited_for(site: Site) -> None:
+    """A worker that was forked with the old settings, and is not ready yet, gets the order too."""
+    site.end(1)
+    site.world.start()
+    assert site.world.states() == [SlotState.RUNNING, SlotState.STARTING]
+    site.reloader.begin()
+    site.acknowledge(0)
+    assert site.told() == ["RELOADING=1"]
+    assert len(site.orders(1)) == 1
+    site.acknowledge(1)
+    assert site.told() == ["RELOADING=1", "READY=1"]
+
+
+def test_reload_again_while_one_is_under_way(site: Site) -> None:
+    """Signals during a reload lead to one more reload after it, with the settings of then."""
+    site.options = {"time_to_live": "60"}
+    site.reloader.begin()
+    site.options = {"time_to_live": "70"}
+    site.reloader.begin()
+    site.reloader.begin()
+    assert len(site.orders(0)) == len(site.orders(1)) == 1
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.told() == ["RELOADING=1", "READY=1", "RELOADING=1"]
+    assert [order.config.time_to_live for order in site.orders(0)] == [70]
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.told() == ["RELOADING=1", "READY=1"] * 2
+    assert site.lines() == ["info reloaded"] * 2
+
+
+def test_stop_during_a_reload(site: Site) -> None:
+    """A service that stops is not announced as ready when its workers end."""
+    site.reloader.begin()
+    site.reloader.begin()
+    site.reloader.abandon()
+    site.world.slots.drain()
+    site.acknowledge(0)
+    site.end(0)
+    site.end(1)
+    assert (site.told(), site.lines()) == (["RELOADING=1"], [])
+
+
+def test_worker_that_does_not_read_is_killed(site: Site) -> None:
+    """A worker that takes no order is killed, and the reload goes on without it."""
+    for _ in range(10_000):
+        if not site.world.slot(0).channel.send_order("filling"):  # type: ignore[union-attr] # it runs
+            break
+    site.reloader.begin()
+    assert site.world.signals == [(site.world.slot(0).process, 9)]
+    site.acknowledge(1)
+    assert site.told() == ["RELOADING=1", "READY=1"]
+
+
+def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:
+    """A reload opens closed slots; the board says so before the service manager and the log are told."""
+    site.end(0)
+    site.world.give_up(0)
+    site.reloader.begin()
+    site.acknowledge(1)
+    told: list[tuple[str, Any]] = [(line, readiness(status)[1]["workers"]) for line, status in site.manager.told]
+    assert [(line, found[0]["state"]) for line, found in told if found] == [("READY=1", "waiting")]
+
+
+def test_result_is_published_before_it_is_announced(site: Site) -> None:
+    """When the service manager is told READY the board has the reload's result, good or bad."""
+    site.options = {"time_to_live": "long"}
+    site.reloader.begin()
+    site.options = {}
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    results = [status.reload_successful for line, status in site.manager.told if line == "READY=1"]
+    assert results == [False, True]
+
+
+def test_log_is_opened_again(site: Site, tmp_path: Path) -> None:
+    """The log of the new settings gets the reload's end; what was reported before is in the old one."""
+    site.publisher.report("info", "earlier")
+    site.options = {"log_file": str(tmp_path / "other"), "log_format": "json"}
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.lines() == ["info earlier"]
+    assert '"event": "reloaded"' in (tmp_path / "other").read_text()
+
+
+def test_settings_that_cannot_be_read_raise_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ConfigError` ends in the log with each of its problems."""
+
+    def load() -> Config:
+        raise ConfigError(["one", "two"])
+
+    monkeypatch.setattr(site.reloader, "_load_config", load)
+    site.reloader.begin()
+    assert site.lines() == [f"error reload_refused problem={problem}" for problem in ("one", "two")]
