@@ -9,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proto.messages import CertVerificationRequest, MessageType, QueryCertRequest
-from tvs.answers.verifier import Result, Source, Verdict
+from tvs.answers.verifier import Source, TrustResult, Verdict
 from tvs.log.forms import MAX_LINE, LogFormat, form_of
 from tvs.server.requestline import MAX_DEVICE_NAME, RequestLine
 
 names = st.text(max_size=40)
 
 
-@given(device=names, subject=names, issuer=names, roles=st.lists(st.integers(0, 255)), result=st.sampled_from(Result))
-def test_text_and_fields_say_the_same(device: str, subject: str, issuer: str, roles: list[int], result: Result) -> None:
+@given(
+    device=names, subject=names, issuer=names, roles=st.lists(st.integers(0, 255)), result=st.sampled_from(TrustResult)
+)
+def test_text_and_fields_say_the_same(
+    device: str, subject: str, issuer: str, roles: list[int], result: TrustResult
+) -> None:
     """The line that is put together at once is the one that its fields make, whatever a stranger put into them."""
     request = QueryCertRequest(
         session_id=1, device_name=device, subject_name=subject, issuer_name="=" + issuer, serial_number=b"\x0a"
@@ -36,7 +40,9 @@ def test_long_names_are_cut() -> None:
     request = QueryCertRequest(
         session_id=1, device_name="d" * 500, subject_name="s" * 9000, issuer_name="CN=" + "i" * 9000, serial_number=b"1"
     )
-    verdict = Verdict(Result.NOT_FOUND, Source.NONE, b"", MessageType.QUERY_CERT_RES, "31", request.issuer_name, ())
+    verdict = Verdict(
+        TrustResult.NOT_FOUND, Source.NONE, b"", MessageType.QUERY_CERT_RES, "31", request.issuer_name, ()
+    )
     line = RequestLine.of("10.0.0.1", request, verdict, 0.0)
     assert sum(len(value) for value in line if isinstance(value, str)) < MAX_DEVICE_NAME + 2 * MAX_LINE + 100
     fields = cast("dict[str, str]", line.fields())
@@ -47,7 +53,7 @@ def test_long_names_are_cut() -> None:
 def test_unreadable_certificate() -> None:
     """A request without names and a verdict without a certificate leave empty values, in quotes."""
     request = CertVerificationRequest(session_id=1, device_name="SEP1", certificate=b"x")
-    verdict = Verdict(Result.UNREADABLE, Source.NONE, b"", MessageType.CERT_VERIFICATION_RES, "", "", ())
+    verdict = Verdict(TrustResult.UNREADABLE, Source.NONE, b"", MessageType.CERT_VERIFICATION_RES, "", "", ())
     assert RequestLine.of("10.0.0.1", request, verdict, 0.0).text() == (
         'request device=SEP1 address=10.0.0.1 request=CERT_VERIFICATION_REQ subject="" serial="" issuer="" '
         'result=unreadable source=none roles="" microseconds=0'

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proto.messages import Request
 
 
-class Result(StrEnum):
+class TrustResult(StrEnum):
     """What was found: a closed set. Only ``trusted`` is a positive answer; phones see the others as one."""
 
     TRUSTED = "trusted"
@@ -64,7 +64,7 @@ class Verdict(NamedTuple):
         roles: role codes, ascending; empty unless trusted.
     """
 
-    result: Result
+    result: TrustResult
     source: Source
     payload: bytes
     answer_type: MessageType
@@ -73,7 +73,7 @@ class Verdict(NamedTuple):
     roles: tuple[int, ...]
 
 
-_Found = tuple[Result, Source, CacheEntry | None]
+_Found = tuple[TrustResult, Source, CacheEntry | None]
 """What the caches say: the entry only where it is trusted."""
 _NOT_TRUSTED_QUERY = encode_payload(QueryCertResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
 _NOT_TRUSTED_VERIFICATION = encode_payload(CertVerificationResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
@@ -116,7 +116,7 @@ class TrustVerifier:
         for source, cache in self._caches:
             entry = cache.lookup(request.serial_number, request.issuer_name, trace)
             if entry is not None and entry.roles:
-                return Result.TRUSTED, source, entry
+                return TrustResult.TRUSTED, source, entry
             if entry is not None:
                 without_role = source
         return _nothing_found(without_role, trace)
@@ -128,7 +128,7 @@ class TrustVerifier:
         except CertificateError as error:
             if trace is not None:
                 lines.unreadable(trace, str(error))
-            return Verdict(Result.UNREADABLE, Source.NONE, _NOT_TRUSTED_VERIFICATION, kind, "", "", ())
+            return Verdict(TrustResult.UNREADABLE, Source.NONE, _NOT_TRUSTED_VERIFICATION, kind, "", "", ())
         serial, issuer = serial_text(certificate.serial_number), certificate.issuer_name
         if trace is not None:
             lines.verification_received(trace, issuer, serial)
@@ -145,9 +145,9 @@ class TrustVerifier:
             if entry is None:
                 continue
             if not equal:
-                return Result.DIFFERENT, source, None
+                return TrustResult.DIFFERENT, source, None
             if entry.roles:
-                return Result.TRUSTED, source, entry
+                return TrustResult.TRUSTED, source, entry
             without_role = source
         return _nothing_found(without_role, trace)
 
@@ -156,7 +156,7 @@ def _nothing_found(without_role: Source | None, trace: Trace | None) -> _Found:
     if without_role is not None:
         if trace is not None:
             lines.no_role(trace)
-        return Result.NO_ROLE, without_role, None
+        return TrustResult.NO_ROLE, without_role, None
     if trace is not None:
         lines.not_found(trace)
-    return Result.NOT_FOUND, Source.NONE, None
+    return TrustResult.NOT_FOUND, Source.NONE, None

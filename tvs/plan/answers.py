@@ -13,7 +13,7 @@ from ctlcache.listindex import index_of
 from ctlcache.signing import verify
 from proto.errors import LocalProtocolError
 from proto.messages import DEFAULT_TIME_TO_LIVE, QueryCertRequest
-from tvs.answers.verifier import Result, Source, TrustVerifier
+from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import Header
@@ -58,7 +58,7 @@ def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
         return None
     caches = {Source.DB: _database_cache(situation, header.serial_number), Source.CTL: _ctl_cache(situation)}
     verdict = TrustVerifier(caches[Source.DB], caches[Source.CTL]).answer(request)
-    if verdict.result is not Result.TRUSTED:
+    if verdict.result is not TrustResult.TRUSTED:
         return None
     entry = caches[verdict.source].lookup(request.serial_number, request.issuer_name)
     return (

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from proto.messages import REQUESTS
-from tvs.answers.verifier import Result, Source
+from tvs.answers.verifier import Source, TrustResult
 from tvs.server.metrics import ISSUER_CLASSES
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
 from tvs.tls.connection import TLSFailure
@@ -46,7 +46,7 @@ class Counts:
         self._requests = {
             (kind, result, source): metrics.requests.labels(kind.name.lower(), result, source)
             for kind in REQUESTS
-            for result in Result
+            for result in TrustResult
             for source in Source
         }
         self._handshakes: dict[str, Counter] = {}  # filled as versions appear: OpenSSL's names, four
@@ -124,7 +124,7 @@ class Counts:
         """What the phone showed when it was asked for its certificate."""
         self._new[self._certificates[issuer_class]] += 1
 
-    def answered(self, kind: MessageType, result: Result, source: Source, seconds: float) -> None:
+    def answered(self, kind: MessageType, result: TrustResult, source: Source, seconds: float) -> None:
         """A request was answered."""
         self._new[self._requests[kind, result, source]] += 1
         self._answer_seconds.append(seconds)

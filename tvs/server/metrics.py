@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from proto.errors import ErrorKind
 from proto.messages import REQUESTS
-from tvs.answers.verifier import Result, Source
+from tvs.answers.verifier import Source, TrustResult
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
 from tvs.tls.connection import TLSFailure
 
@@ -131,7 +131,7 @@ class Metrics:
     def _requests(self) -> None:
         types = tuple(kind.name.lower() for kind in REQUESTS)
         self.requests = self._counter(
-            "requests", "Answered requests.", type=types, result=tuple(Result), source=tuple(Source)
+            "requests", "Answered requests.", type=types, result=tuple(TrustResult), source=tuple(Source)
         )
         self.durations = Durations(
             "tvs_request_duration_seconds",
