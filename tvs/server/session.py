@@ -276,6 +276,7 @@ class PhoneSession:
             self._finish("protocol_error")
         elif self._socket.unsent:
             self._enter(SessionState.SENDING)
+            self._shared.deadlines.cancel(self, Deadline.REQUEST)
         elif turn is Turn.MORE or (self._tls.readable and not closed):
             self._shared.loop.call_soon(self._on_next_turn)
         elif closed:
