@@ -26,6 +26,8 @@ from certstore.store import (
 )
 from certstore.trace import Trace
 
+__distribution__ = "trust-verification-service"
+
 __all__ = [
     "BadRow",
     "CacheEntry",

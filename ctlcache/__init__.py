@@ -38,6 +38,8 @@ from ctlcache.trustlist import (
     signed_bytes,
 )
 
+__distribution__ = "trust-verification-service"
+
 __all__ = [
     "MAX_SIZE",
     "MODULUS_BITS",

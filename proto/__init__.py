@@ -24,6 +24,8 @@ from proto.payload import encode_payload
 from proto.roles import TrustRole, function_text, role_name
 from proto.tlv import Element, Reader, Writer
 
+__distribution__ = "trust-verification-service"
+
 __all__ = [
     "DEFAULT_TIME_TO_LIVE",
     "HEADER_SIZE",

@@ -1,82 +1,28 @@
-"""The entry point of the `tvs` command."""
+"""The entry point of the `tvs` command: checks the packages, then runs the command.
+
+This module imports nothing of the project before the check, not even for its types: one of the packages may have been
+replaced by another project's.
+"""
 
 from __future__ import annotations
 
-import os
 import sys
-import warnings
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cryptography.utils import CryptographyDeprecationWarning
-
-from certstore.certificate import CertificateError
-from certstore.store import StoreError
-from ctlcache.signing import SigningError
-from tvs import __version__
-from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
-from tvs.config.loading import ConfigError
-from tvs.errors import StartError, StateError
+from tvs.system.packages import foreign_package
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
-_DESCRIPTION = "A Trust Verification Service for Cisco IP phones, and the trust lists around it."
-_EPILOG = """\
-first steps:
-  tvs init --state DIR              make certificates, database and trust lists
-  tvs serve --state DIR             answer phones on TCP 2445
-  tvs query --server HOST --trust DIR/tftp/ITLFile.tlv --ctl DIR/tftp/CTLFile.tlv
-                                    ask for the signer of a CTL file, as a phone does
-
-exit statuses:
-  0 done, trusted or verified    1 not trusted, not verified or failed
-  2 wrong usage or settings      3 no answer from the server
-
-The documentation is in docs/ of the project.
-"""
-_COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
-"""The first words of all commands: the module of that name adds what follows it."""
-
-
-def parser(word: str = "") -> argparse.ArgumentParser:
-    """The command line: that of the command that begins with `word`, or the whole of it where there is none.
-
-    Each command's modules are imported with it, which takes longer than many commands do.
-    """
-    root = Parser(prog="tvs", description=_DESCRIPTION, epilog=_EPILOG)
-    root.add_argument("--version", action="version", version=f"tvs {__version__}")
-    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in [word] if word in _COMMANDS else _COMMANDS:
-        import_module(f"tvs.cli.{name}").add_commands(commands)
-    return root
+_WRONG_ENVIRONMENT = 2
+"""Exit status: starting again does not help, so the service manager does not."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
-    # Certificates of old tokens and phones are odd (negative serial numbers …): shown, not complained about.
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        given = parser(arguments[0] if arguments else "").parse_args(arguments)
-        status: int = given.handler(given)
-        sys.stdout.flush()
-    except ConfigError as error:
-        return _failed("\n".join(error.problems), USAGE)
-    except CommandError as error:
-        return _failed(str(error), error.status)
-    except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
-        return _failed(str(error), FAILED)
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as head(1) does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return status
+    if (problem := foreign_package()) is not None:
+        sys.stderr.write(f"tvs: {problem}\n")
+        return _WRONG_ENVIRONMENT
+    from tvs.cli.dispatch import run  # noqa: PLC0415 - after the check
 
-
-def _failed(sentences: str, status: int) -> int:
-    for sentence in sentences.splitlines():
-        sys.stderr.write(f"tvs: {sentence}\n")
-    return status
+    return run(sys.argv[1:] if arguments is None else arguments)

@@ -1,0 +1,81 @@
+"""The command line: parses it, imports the command's module and runs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cryptography.utils import CryptographyDeprecationWarning
+
+from certstore.certificate import CertificateError
+from certstore.store import StoreError
+from ctlcache.signing import SigningError
+from tvs import __version__
+from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
+from tvs.config.loading import ConfigError
+from tvs.errors import StartError, StateError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+_DESCRIPTION = "A Trust Verification Service for Cisco IP phones, and the trust lists around it."
+_EPILOG = """\
+first steps:
+  tvs init --state DIR              make certificates, database and trust lists
+  tvs serve --state DIR             answer phones on TCP 2445
+  tvs query --server HOST --trust DIR/tftp/ITLFile.tlv --ctl DIR/tftp/CTLFile.tlv
+                                    ask for the signer of a CTL file, as a phone does
+
+exit statuses:
+  0 done, trusted or verified    1 not trusted, not verified or failed
+  2 wrong usage or settings      3 no answer from the server
+
+The documentation is in docs/ of the project.
+"""
+_COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
+"""The first words of all commands; the module of that name adds the rest of the command."""
+
+
+def parser(word: str = "") -> argparse.ArgumentParser:
+    """The parser of the command that begins with `word`, or of all commands if there is none.
+
+    A command's modules are imported with its parser, which takes longer than many commands do.
+    """
+    root = Parser(prog="tvs", description=_DESCRIPTION, epilog=_EPILOG)
+    root.add_argument("--version", action="version", version=f"tvs {__version__}")
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in [word] if word in _COMMANDS else _COMMANDS:
+        import_module(f"tvs.cli.{name}").add_commands(commands)
+    return root
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit status."""
+    # Certificates of old tokens and phones are odd (negative serial numbers …): they are shown without a warning.
+    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    try:
+        given = parser(arguments[0] if arguments else "").parse_args(arguments)
+        status: int = given.handler(given)
+        sys.stdout.flush()
+    except ConfigError as error:
+        return _failed("\n".join(error.problems), USAGE)
+    except CommandError as error:
+        return _failed(str(error), error.status)
+    except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
+        return _failed(str(error), FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as head(1) does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    return status
+
+
+def _failed(sentences: str, status: int) -> int:
+    for sentence in sentences.splitlines():
+        sys.stderr.write(f"tvs: {sentence}\n")
+    return status
