@@ -1,69 +1,22 @@
-"""CertificateDBCache: loaded from a store, and kept in step with it whatever happens to the database."""
+"""CertificateDBCache: loaded from a store, and kept in step with it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
-import subprocess
-import sys
 import threading
-from contextlib import asynccontextmanager, closing
-from pathlib import Path
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certstore import CertificateDBCache, CertificateStore, Purpose, StoreError, open_store
+from certstore import CertificateDBCache, Purpose, StoreError
 from certstore.cache import Backoff
 from tests.fixtures.certificates import PUBLISHER, certificate
+from tests.fixtures.monitored import Events, monitored, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
-"""Seconds until a test gives up waiting; what is waited for takes a fraction of one."""
-
-
-class Events(list[tuple[str, dict[str, Any]]]):
-    """Collects what a cache reports."""
-
-    def __call__(self, event: str, fields: dict[str, Any]) -> None:
-        self.append((event, fields))
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self]
-
-
-def _import_elsewhere(database: Path, der: bytes) -> None:
-    """Another process imports a certificate."""
-    program = (
-        "import sys; from certstore import Purpose, open_store; "
-        "open_store(sys.argv[1]).import_certificate(bytes.fromhex(sys.argv[2]), Purpose.Phone_trust)"
-    )
-    subprocess.run([sys.executable, "-c", program, str(database), der.hex()], check=True, cwd=ROOT)
-
-
-@asynccontextmanager
-async def _monitored(cache: CertificateDBCache) -> AsyncIterator[None]:
-    task = asyncio.create_task(cache.monitor(interval=0.01))
-    try:
-        yield
-        assert not task.done()
-    finally:
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - threads and processes set no event
-            await asyncio.sleep(0.005)
-
-
-# -- loading and refreshing --------------------------------------------------------------------------------------------
+    from certstore import CertificateStore
+    from tests.fixtures.stores import Database
 
 
 def test_loading(store: CertificateStore) -> None:
@@ -173,13 +126,11 @@ def test_a_change_in_the_middle_of_loading(store: CertificateStore, monkeypatch:
     assert [entry.issuer_name for entry in cache.index] == ["CN=b"]
 
 
-def test_bad_rows(database: Path, store: CertificateStore) -> None:
+def test_bad_rows(database: Database, store: CertificateStore) -> None:
     """Each is reported, up to a limit; the number of all is in the event of the refresh."""
     for serial in range(1, 31):
         store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("update certificate set certificate = 'rubbish' where pkid > 1")
-        connection.commit()
+    database.execute("update certificate set certificate = 'rubbish' where pkid > 1")
     events = Events()
     cache = CertificateDBCache(store, on_event=events)
     cache.load()
@@ -214,7 +165,7 @@ def test_a_store_that_cannot_be_read(store: CertificateStore) -> None:
     assert (len(cache), cache.db_up, cache.generation) == (1, False, 1)
 
 
-def test_readers_while_threads_refresh(database: Path, store: CertificateStore) -> None:
+def test_readers_while_threads_refresh(database: Database, store: CertificateStore) -> None:
     """A certificate that never changes is found by every look-up while others come and go."""
     store.import_certificate(certificate("CN=stays", 1), Purpose.TVS)
     cache = CertificateDBCache(store)
@@ -241,7 +192,7 @@ def test_readers_while_threads_refresh(database: Path, store: CertificateStore) 
     threads = [threading.Thread(target=target) for target in (read, read, refresh, refresh)]
     for thread in threads:
         thread.start()
-    with closing(open_store(str(database))) as other:
+    with closing(database.open()) as other:
         for serial in range(2, 12):
             other.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
             if serial % 2:
@@ -254,71 +205,41 @@ def test_readers_while_threads_refresh(database: Path, store: CertificateStore) 
     assert sorted(entry.serial_number[0] for entry in cache.index) == [1, *range(2, 12, 2)]
 
 
-# -- the monitor -------------------------------------------------------------------------------------------------------
-
-
-async def test_a_change_by_another_process_is_noticed(database: Path, store: CertificateStore) -> None:
+async def test_a_change_by_another_process_is_noticed(database: Database, store: CertificateStore) -> None:
     """The monitor finds what another process commits, without being told."""
     cache = CertificateDBCache(store)
     cache.load()
-    async with _monitored(cache):
-        await asyncio.to_thread(_import_elsewhere, database, certificate(serial=9))
-        await _until(lambda: cache.lookup(b"\x09", PUBLISHER) is not None)
+    async with monitored(cache):
+        await asyncio.to_thread(database.import_elsewhere, certificate(serial=9))
+        await until(lambda: cache.lookup(b"\x09", PUBLISHER) is not None)
         store.delete(Purpose.Phone_trust, "cucm-1051-a-pub")
-        await _until(lambda: len(cache) == 0)
+        await until(lambda: len(cache) == 0)
 
 
 async def test_the_monitor_loads_what_was_not_loaded(store: CertificateStore) -> None:
     """A cache that was never loaded is loaded by its monitor."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     cache = CertificateDBCache(store)
-    async with _monitored(cache):
-        await _until(lambda: cache.loaded)
+    async with monitored(cache):
+        await until(lambda: cache.loaded)
     assert len(cache) == 1
 
 
-async def test_a_change_before_the_first_look(database: Path, store: CertificateStore) -> None:
+async def test_a_change_before_the_first_look(database: Database, store: CertificateStore) -> None:
     """A cache with another one's index reads what was committed after that, also before its own store was opened."""
     first = CertificateDBCache(store)
     first.load()
     store.import_certificate(certificate(), Purpose.Phone_trust)
-    with closing(open_store(str(database))) as opened_later:
+    with closing(database.open()) as opened_later:
         cache = CertificateDBCache(opened_later)
         cache.adopt(first.index, first.change_number)
         assert opened_later.changed() is False
-        async with _monitored(cache):
-            await _until(lambda: len(cache) == 1)
+        async with monitored(cache):
+            await until(lambda: len(cache) == 1)
     assert cache.index is not first.index
 
 
-async def test_a_database_that_goes_away_and_comes_back(
-    database: Path, store: CertificateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last index answers meanwhile; afterwards everything is compared, so that no change is missed."""
-    store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
-    store.import_certificate(certificate("CN=b", 2), Purpose.Phone_trust)
-    events = Events()
-    cache = CertificateDBCache(store, on_event=events)
-    cache.load()
-    away = database.with_suffix(".away")
-    async with _monitored(cache):
-        os.rename(database, away)  # noqa: PTH104 - ASYNC240 wants no Path here
-        await _until(lambda: not cache.db_up)
-        assert cache.lookup(b"\1", "CN=a") is not None
-        await _until(lambda: events.names().count("refresh_failed") >= 2)
-        with closing(open_store(str(database), create=True)) as new:
-            new.import_certificate(certificate("CN=b", 2), Purpose.Phone_SAST_trust)
-        await _until(lambda: cache.db_up)
-        await _until(lambda: len(cache) == 1)
-    assert [(entry.issuer_name, entry.roles) for entry in cache.index] == [("CN=b", (0, 3))]
-    assert cache.reconnects >= 1
-    failures = [fields for name, fields in events if name == "refresh_failed"]
-    assert [fields["retry_in"] for fields in failures[:2]] == [0.25, 0.5]
-    assert "is gone" in failures[0]["reason"]
-    assert ("reconnected", {"reconnects": 1}) in events
-
-
-async def test_the_monitor_survives_what_nobody_foresaw(
+async def test_the_monitor_survives_an_error_of_any_kind(
     store: CertificateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error that is no StoreError is reported and tried again like any other."""
@@ -327,10 +248,10 @@ async def test_the_monitor_survives_what_nobody_foresaw(
     cache.load()
     with monkeypatch.context() as patched:
         patched.setattr(type(store), "changed", lambda _self: 1 / 0)
-        async with _monitored(cache):
-            await _until(lambda: "refresh_failed" in events.names())
+        async with monitored(cache):
+            await until(lambda: "refresh_failed" in events.names())
             patched.undo()
-            await _until(lambda: cache.reconnects == 1)
+            await until(lambda: cache.reconnects == 1)
     assert "ZeroDivisionError" in next(fields["reason"] for name, fields in events if name == "refresh_failed")
 
 

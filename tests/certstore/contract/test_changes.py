@@ -1,45 +1,17 @@
-"""How changes of the store are noticed and named, whoever makes them."""
+"""Changes of the store: how they are noticed and named, whichever program makes them."""
 
 from __future__ import annotations
 
-import sqlite3
-import subprocess
-import sys
 from contextlib import closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from certstore import CertificateStore, Changes, Purpose, open_store
-from certstore.sqlite import schema as sqlite_schema
+from certstore import Changes, Purpose
 from tests.fixtures.certificates import PUBLISHER, certificate
+from tests.fixtures.stores import since
 
-ROOT = Path(__file__).parents[2]
-
-
-def _run(database: Path, *statements: str) -> None:
-    """Changes the database as a foreign program does."""
-    with closing(sqlite3.connect(database)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
-
-
-def _since(store: CertificateStore, number: int) -> tuple[set[bytes], dict[bytes, tuple[int, ...]]]:
-    """The serial numbers that are to be removed, and those of changed certificates with their roles."""
-    changes = store.changes_since(number)
-    assert changes is not None
-    assert changes.number == store.change_number()
-    changed = {trusted.certificate.serial_number: trusted.roles for trusted in changes.changed}
-    assert len(changed) == len(changes.changed)
-    return {serial for serial, _ in changes.removed}, changed
-
-
-def _import_elsewhere(database: Path, der: bytes) -> None:
-    """Another process imports a certificate."""
-    program = (
-        "import sys; from certstore import Purpose, open_store; "
-        "open_store(sys.argv[1]).import_certificate(bytes.fromhex(sys.argv[2]), Purpose.Phone_trust)"
-    )
-    subprocess.run([sys.executable, "-c", program, str(database), der.hex()], check=True, cwd=ROOT)
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+    from tests.fixtures.stores import Database
 
 
 def test_nothing_changed(store: CertificateStore) -> None:
@@ -59,17 +31,17 @@ def test_own_changes_are_noticed(store: CertificateStore) -> None:
     assert store.changed() is False
 
 
-def test_changes_of_another_process_are_noticed(database: Path, store: CertificateStore) -> None:
+def test_changes_of_another_process_are_noticed(database: Database, store: CertificateStore) -> None:
     """A commit by another process is noticed, and named."""
-    _import_elsewhere(database, certificate(serial=7))
+    database.import_elsewhere(certificate(serial=7))
     assert store.changed() is True
     assert store.changed() is False
-    assert _since(store, 0) == ({b"\x07"}, {b"\x07": (7,)})
+    assert since(store, 0) == ({b"\x07"}, {b"\x07": (7,)})
 
 
-def test_changes_by_two_stores(database: Path, store: CertificateStore) -> None:
+def test_changes_by_two_stores(database: Database, store: CertificateStore) -> None:
     """Each store of one database notices what the other one does."""
-    with closing(open_store(str(database))) as other:
+    with closing(database.open()) as other:
         store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
         assert other.changed() is True
         other.delete(Purpose.Phone_trust, "cucm-1051-a-pub")
@@ -85,15 +57,15 @@ def test_only_what_changed_is_read(store: CertificateStore) -> None:
     number = store.change_number()
     store.import_certificate(certificate("CN=c7", 7), Purpose.Phone_SAST_trust)
     store.import_certificate(certificate("CN=c50", 50), Purpose.TVS)
-    assert _since(store, number) == ({b"\x07", b"\x32"}, {b"\x07": (0, 3, 7), b"\x32": (21,)})
+    assert since(store, number) == ({b"\x07", b"\x32"}, {b"\x07": (0, 3, 7), b"\x32": (21,)})
     number = store.change_number()
     store.delete(Purpose.TVS, "TVS")
     store.delete(Purpose.Phone_trust, "c7")
-    assert _since(store, number) == ({b"\x07", b"\x32"}, {b"\x07": (0, 3)})
+    assert since(store, number) == ({b"\x07", b"\x32"}, {b"\x07": (0, 3)})
     number = store.change_number()
     store.import_certificate(certificate("CN=c51", 51), Purpose.TVS)
     store.delete(Purpose.TVS, "TVS")
-    assert _since(store, number) == ({b"\x33"}, {})
+    assert since(store, number) == ({b"\x33"}, {})
 
 
 _FOREIGN_CHANGES: list[tuple[str, set[int], dict[bytes, tuple[int, ...]]]] = [
@@ -107,55 +79,36 @@ _FOREIGN_CHANGES: list[tuple[str, set[int], dict[bytes, tuple[int, ...]]]] = [
         {b"\4": (7,), b"\5": ()},
     ),
     ("update certificate set issuername = 'CN=x' where serialnumber = '06'", {6}, {b"\6": (7,)}),
-    ("create table c as select * from certificate where pkid = 8", set(), {}),
-    ("update c set pkid = 7, issuername = 'CN=y'", set(), {}),
-    ("insert or replace into certificate select * from c", {7, 8}, {b"\x08": (7,)}),
 ]
 """Statements, and the serial numbers that are to be removed and to be taken in."""
 
 
-def test_changes_by_any_sql(database: Path, store: CertificateStore) -> None:
-    """Whatever a foreign program does to certificates and roles is in the log, also by way of REPLACE."""
+def test_changes_by_any_sql(database: Database, store: CertificateStore) -> None:
+    """Each change that a foreign program makes to certificates and roles is in the log."""
     for serial in range(1, 9):
         store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
     for statement, removed, changed in _FOREIGN_CHANGES:
         number = store.change_number()
-        _run(database, statement)
-        assert _since(store, number) == ({bytes([serial]) for serial in removed}, changed)
-    _run(database, "delete from certificate")
-    assert _since(store, 0)[1] == {}
+        database.execute(statement)
+        assert since(store, number) == ({bytes([serial]) for serial in removed}, changed)
+    database.execute("delete from certificate")
+    assert since(store, 0)[1] == {}
 
 
-def test_a_reader_that_is_too_far_behind(database: Path, store: CertificateStore) -> None:
-    """The log keeps a limited number of changes; who is further behind is told to read everything."""
-    store.import_certificate(certificate(), Purpose.Phone_trust)
-    kept = sqlite_schema.CHANGES_KEPT
-    with closing(sqlite3.connect(database)) as connection:
-        connection.executemany(
-            "insert into certificatechange (serialnumber, issuername) values ('01', ?)", [(PUBLISHER,)] * kept
-        )
-        connection.commit()
-    current = store.change_number()
-    assert store.select("select count(*) from certificatechange")[1] == [(kept,)]
-    assert store.changes_since(0) is None
-    assert store.changes_since(current - kept - 1) is None
-    assert _since(store, current - kept) == ({b"\x01"}, {b"\x01": (7,)})
-
-
-def test_numbers_that_cannot_be(database: Path, store: CertificateStore) -> None:
+def test_numbers_that_cannot_be(database: Database, store: CertificateStore) -> None:
     """A number that the store never gave (a restored backup) or a log that was cleared: read everything."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     assert store.changes_since(store.change_number() + 1) is None
-    _run(database, "delete from certificatechange")
+    database.execute("delete from certificatechange")
     assert store.changes_since(0) is None
     assert store.change_number() > 0
 
 
-def test_changes_with_a_damaged_row(database: Path, store: CertificateStore) -> None:
+def test_changes_with_a_damaged_row(database: Database, store: CertificateStore) -> None:
     """A row that was damaged is reported and to be removed: an answer from before would be wrong."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     number = store.change_number()
-    _run(database, "update certificate set certificate = 'rubbish'")
+    database.execute("update certificate set certificate = 'rubbish'")
     reported: list[str] = []
     changes = store.changes_since(number, lambda row: reported.append(row.identity))
     assert changes is not None

@@ -1,0 +1,123 @@
+"""Nodes, their own certificates, and parameters of the cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore import Conflict, Node, NotFound, Purpose, StoreError, TrustedCertificate
+from tests.fixtures.certificates import PUBLISHER, SUBSCRIBER, certificate, twin
+
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+
+
+PUB = Node(name="pub", address="192.0.2.1", publisher=True)
+
+
+SUB = Node(name="sub", address="2001:db8::1", publisher=False)
+
+
+def _only(store: CertificateStore) -> TrustedCertificate:
+    [trusted] = store.trusted()
+    return trusted
+
+
+def _names(store: CertificateStore) -> list[str]:
+    return [f"{entry.unit}/{entry.name}" for entry in store.entries()]
+
+
+def test_own_certificates_of_several_nodes(store: CertificateStore) -> None:
+    """The publisher's has the unit's name, a subscriber's its node's too; both may have the same certificate."""
+    store.add_node(SUB)
+    store.add_node(PUB)
+    store.import_certificate(certificate(PUBLISHER, 1), Purpose.CallManager)
+    store.import_certificate(certificate(SUBSCRIBER, 2), Purpose.CallManager, node="SUB")
+    store.import_certificate(certificate(PUBLISHER, 1), Purpose.tomcat, node="pub")
+    store.import_certificate(certificate(PUBLISHER, 1), Purpose.tomcat, node="sub")
+    assert [(entry.name, entry.node) for entry in store.entries(own=True)] == [
+        ("CallManager.pem", "pub"),
+        ("CallManager_sub.pem", "sub"),
+        ("tomcat.pem", "pub"),
+        ("tomcat_sub.pem", "sub"),
+    ]
+    with pytest.raises(NotFound, match="there is no node nix; nodes: pub, sub"):
+        store.import_certificate(certificate(SUBSCRIBER, 3), Purpose.TVS, node="nix")
+
+
+def test_replacing_an_own_certificate(store: CertificateStore) -> None:
+    """A node has one certificate in a unit; another one takes its place only where that is said."""
+    store.import_certificate(certificate(serial=1), Purpose.CallManager)
+    with pytest.raises(Conflict, match=r"CallManager/CallManager\.pem is another certificate"):
+        store.import_certificate(certificate(serial=2), Purpose.CallManager)
+    entry = store.import_certificate(certificate(serial=2), Purpose.CallManager, replace=True)
+    assert entry.name == "CallManager.pem"
+    assert _only(store).certificate.serial_number == b"\x02"
+    replaced = store.import_certificate(twin(certificate(serial=2)), Purpose.CallManager, replace=True)
+    assert _only(store).certificate.der == replaced.certificate.der == twin(certificate(serial=2))
+
+
+def test_replacing_that_fails_keeps_the_old_one(store: CertificateStore) -> None:
+    """One transaction: a new certificate that is refused leaves the old one in place."""
+    store.import_certificate(certificate(serial=1), Purpose.CallManager)
+    store.import_certificate(certificate(serial=2), Purpose.Phone_trust)
+    with pytest.raises(Conflict, match="serial number 02"):
+        store.import_certificate(twin(certificate(serial=2)), Purpose.CallManager, replace=True)
+    assert store.entry(Purpose.CallManager, "CallManager").certificate.der == certificate(serial=1)
+
+
+def test_a_publisher_takes_over(store: CertificateStore) -> None:
+    """Own certificates that were there before any node become the publisher's, and are replaced as its."""
+    store.import_certificate(certificate(serial=1), Purpose.TVS)
+    store.import_certificate(certificate(serial=2), Purpose.Phone_trust)
+    assert store.entry(Purpose.TVS, "TVS").node is None
+    store.add_node(PUB)
+    assert store.entry(Purpose.TVS, "TVS").node == "pub"
+    assert store.entries(own=False)[0].node is None
+    assert store.import_certificate(certificate(serial=3), Purpose.TVS, node="pub", replace=True).name == "TVS.pem"
+
+
+def test_nodes(store: CertificateStore) -> None:
+    """The publisher comes first; names are unique whatever their case; there is one publisher."""
+    for node in (SUB, PUB, Node(name="a.example.com", address="", publisher=False)):
+        store.add_node(node)
+    assert [node.name for node in store.nodes()] == ["pub", "a.example.com", "sub"]
+    assert store.nodes()[0] == PUB
+    with pytest.raises(Conflict, match="there is a node sub already"):
+        store.add_node(Node(name="SUB", address="", publisher=False))
+    with pytest.raises(Conflict, match="pub is the publisher already; add other as a subscriber"):
+        store.add_node(Node(name="other", address="", publisher=True))
+
+
+@pytest.mark.parametrize(("name", "address"), [("", ""), ("a b", ""), ("../x", ""), ("n", "1.2.3"), ("n", "x")])
+def test_nodes_that_cannot_be(store: CertificateStore, name: str, address: str) -> None:
+    """A name is a host name, an address is an IPv4 or IPv6 address."""
+    with pytest.raises(StoreError, match=r"cannot be a node's name|is not an IPv4 or IPv6 address"):
+        store.add_node(Node(name=name, address=address, publisher=False))
+
+
+def test_deleting_a_node(store: CertificateStore) -> None:
+    """Its own certificates go with it, trusted ones and those of others stay; the publisher cannot go."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    store.import_certificate(certificate(serial=1), Purpose.TVS, node="pub")
+    store.import_certificate(certificate(serial=1), Purpose.TVS, node="sub")
+    store.import_certificate(certificate(serial=2), Purpose.CallManager, node="sub")
+    store.import_certificate(certificate(serial=2), Purpose.Phone_SAST_trust)
+    store.delete_node("sub")
+    assert _names(store) == ["TVS/TVS.pem", "Phone-SAST-trust/cucm-1051-a-pub.pem"]
+    assert [trusted.roles for trusted in store.trusted()] == [(21,), (0, 3)]
+    with pytest.raises(NotFound, match="there is no node sub; nodes: pub"):
+        store.delete_node("sub")
+    with pytest.raises(Conflict, match="pub is the publisher"):
+        store.delete_node("PUB")
+    assert store.nodes() == [PUB]
+
+
+def test_parameters(store: CertificateStore) -> None:
+    """A new cluster is not in mixed mode; parameters can be set and asked for."""
+    assert store.parameter("ClusterSecurityMode") == "0"
+    store.set_parameter("ClusterSecurityMode", "1")
+    assert store.parameter("ClusterSecurityMode") == "1"
+    assert store.parameter("nix\udcff") is None

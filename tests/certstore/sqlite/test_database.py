@@ -1,0 +1,132 @@
+"""The database file: how it is made and opened, and files that are refused."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore import Purpose, StoreUnavailable, open_store
+from tests.fixtures.certificates import certificate
+from tests.fixtures.stores import SqliteDatabase
+
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+
+
+def test_the_file_is_its_owners_alone(path: Path, store: CertificateStore) -> None:
+    """The database and what SQLite puts beside it have mode 0600, whatever the umask."""
+    store.set_parameter("a", "b")
+    files = sorted(path.parent.iterdir())
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_the_file_belongs_to_the_directorys_owner(tmp_path: Path) -> None:
+    """A store that the system's administrator makes can be used by the service, whose directory it is."""
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 12345, 12346)
+    owner = tmp_path.stat()
+    with closing(open_store(str(tmp_path / "tvs.db"), create=True)) as store:
+        store.set_parameter("a", "b")
+        files = [path.stat() for path in tmp_path.iterdir()]
+    assert [(file.st_uid, file.st_gid) for file in files] == [(owner.st_uid, owner.st_gid)] * 3
+
+
+def test_creating_through_a_link_to_nothing(tmp_path: Path) -> None:
+    """A symbolic link does not make the store elsewhere."""
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "elsewhere.db")
+    with pytest.raises(StoreUnavailable, match="there is no database"):
+        open_store(str(link), create=True)
+    assert not (tmp_path / "elsewhere.db").exists()
+
+
+def test_creating_without_a_directory(tmp_path: Path) -> None:
+    """The error names the path."""
+    with pytest.raises(StoreUnavailable, match=r"nix/tvs\.db: the database cannot be made: No such file"):
+        open_store(str(tmp_path / "nix" / "tvs.db"), create=True)
+
+
+def test_a_file_that_others_may_write(path: Path, store: CertificateStore) -> None:
+    """Who can write the database decides whom phones trust: such a file is refused."""
+    store.close()
+    path.chmod(0o666)
+    with pytest.raises(StoreUnavailable, match="chmod o-rwx"):
+        open_store(str(path))
+
+
+def test_an_empty_file(path: Path) -> None:
+    """What an interrupted creation leaves is reported, and is a store after it is made again."""
+    path.touch(0o600)
+    with pytest.raises(StoreUnavailable, match="the database is empty; make it with: tvs init"):
+        open_store(str(path))
+    open_store(str(path), create=True).close()
+    open_store(str(path)).close()
+
+
+def test_a_foreign_database(path: Path) -> None:
+    """Another program's database is refused and left as it is."""
+    SqliteDatabase(path).execute("create table t (x)")
+    before = path.read_bytes()
+    for create in (False, True):
+        with pytest.raises(StoreUnavailable, match="not one of this service"):
+            open_store(str(path), create=create)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema(path: Path, store: CertificateStore) -> None:
+    """A database of a newer version is refused with both numbers."""
+    store.close()
+    SqliteDatabase(path).execute("pragma user_version = 2")
+    with pytest.raises(StoreUnavailable, match=r"has schema 2 and this program knows 1: .* update the program"):
+        open_store(str(path))
+
+
+def test_not_a_database(path: Path) -> None:
+    """A file of something else is named as such."""
+    path.write_bytes(b"something else, and long enough to be looked at " * 100)
+    with pytest.raises(StoreUnavailable, match="not an SQLite database"):
+        open_store(str(path))
+
+
+def test_a_locked_database(path: Path, store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that another program keeps waiting fails with a sentence; reading goes on, and so does writing later."""
+    monkeypatch.setattr("certstore.sqlite.database.BUSY_TIMEOUT", 0.05)
+    with closing(open_store(str(path))) as impatient, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="another program has held the database"):
+            impatient.set_parameter("a", "b")
+        assert impatient.parameter("ClusterSecurityMode") == "0"
+        other.rollback()
+        impatient.set_parameter("a", "b")
+
+
+_FULL = """
+import resource, signal, sys
+from certstore import Purpose, StoreUnavailable, open_store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+store = open_store(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))
+try:
+    with store.transaction():
+        store.import_certificate(bytes.fromhex(sys.argv[2]), Purpose.CallManager, replace=True)
+except StoreUnavailable as error:
+    print(error)
+"""
+
+
+def test_a_file_that_cannot_grow(path: Path, store: CertificateStore) -> None:
+    """A disk that takes no more is an error with a sentence, and leaves the database as it was."""
+    store.import_certificate(certificate(serial=1), Purpose.CallManager)
+    limit = Path(f"{path}-wal").stat().st_size
+    done = SqliteDatabase(path).run_program(_FULL, certificate(serial=2).hex(), str(limit))
+    assert done.returncode == 0
+    assert "the disk" in done.stdout
+    assert [entry.certificate.der for entry in store.entries()] == [certificate(serial=1)]
+    store.import_certificate(certificate(serial=2), Purpose.CallManager, replace=True)

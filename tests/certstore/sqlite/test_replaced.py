@@ -1,0 +1,93 @@
+"""A database file that is replaced or taken away while it is open."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore import CertificateDBCache, NotFound, Purpose, StoreUnavailable, open_store
+from tests.fixtures.certificates import certificate
+from tests.fixtures.monitored import Events, monitored, until
+
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+
+
+def test_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) -> None:
+    """A database that was put in the place of the old one is noticed, and used from then on."""
+    backup = tmp_path / "backup.db"
+    open_store(str(backup), create=True).close()
+    store.import_certificate(certificate(), Purpose.TVS)
+    backup.replace(path)
+    for side in ("-wal", "-shm"):
+        Path(f"{path}{side}").unlink()
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        store.changed()
+    assert store.entries() == []
+    assert store.changed() is True
+    assert store.changed() is False
+
+
+def test_identity_of_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) -> None:
+    """A store whose file was replaced has no identity at once, then that of the new file."""
+    old = store.identity()
+    backup = tmp_path / "backup.db"
+    open_store(str(backup), create=True).close()
+    backup.replace(path)
+    for side in ("-wal", "-shm"):
+        Path(f"{path}{side}").unlink()
+    assert store.identity() is None
+    with closing(open_store(str(path))) as opened:
+        assert opened.identity() == store.identity() != old
+
+
+def test_identity_of_a_file_that_is_gone(path: Path, store: CertificateStore) -> None:
+    """A store without its file has no identity; one that is put back is the same database."""
+    identity, away = store.identity(), path.with_suffix(".away")
+    path.rename(away)
+    assert store.identity() is None
+    away.rename(path)
+    assert store.identity() == identity
+
+
+def test_a_file_that_is_gone(path: Path, store: CertificateStore) -> None:
+    """Without its file the store says so, until there is one again."""
+    away = path.with_suffix(".away")
+    path.rename(away)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"is gone|there is no database"):
+            store.changed()
+    away.rename(path)
+    with pytest.raises(NotFound):
+        store.entry(Purpose.TVS, "TVS")
+
+
+async def test_a_database_that_goes_away_and_comes_back(
+    path: Path, store: CertificateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last index answers meanwhile; afterwards everything is compared, so that no change is missed."""
+    store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+    store.import_certificate(certificate("CN=b", 2), Purpose.Phone_trust)
+    events = Events()
+    cache = CertificateDBCache(store, on_event=events)
+    cache.load()
+    away = path.with_suffix(".away")
+    async with monitored(cache):
+        os.rename(path, away)  # noqa: PTH104 - ASYNC240 wants no Path here
+        await until(lambda: not cache.db_up)
+        assert cache.lookup(b"\1", "CN=a") is not None
+        await until(lambda: events.names().count("refresh_failed") >= 2)
+        with closing(open_store(str(path), create=True)) as new:
+            new.import_certificate(certificate("CN=b", 2), Purpose.Phone_SAST_trust)
+        await until(lambda: cache.db_up)
+        await until(lambda: len(cache) == 1)
+    assert [(entry.issuer_name, entry.roles) for entry in cache.index] == [("CN=b", (0, 3))]
+    assert cache.reconnects >= 1
+    failures = [fields for name, fields in events if name == "refresh_failed"]
+    assert [fields["retry_in"] for fields in failures[:2]] == [0.25, 0.5]
+    assert "is gone" in failures[0]["reason"]
+    assert ("reconnected", {"reconnects": 1}) in events
