@@ -1,1 +1,1 @@
-"""Where an answer comes from: the verifier, its two caches, and what they are made of."""
+"""Sources of answers: the verifier, its two caches, and the seed of new workers."""

@@ -1,4 +1,4 @@
-"""The seed of new workers: certificates and CTL file read once, before the fork."""
+"""Seed of new workers: certificates and CTL file, read once before the fork."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from tvs.config.settings import Config
 
     OnEvent = Callable[[str, Mapping[str, object]], None]
+    """Receives the name and the fields of a cache's event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """The store's certificates, read once before workers are forked, so that they share the memory.
+    """Certificates and CTL file of new workers. They are read before the fork, so that workers share the memory.
 
     Attributes:
         index: the certificates.
-        change_number: the store's number of the last change that the index has.
-        time_to_live: the default that its answers carry, seconds.
+        change_number: the store's number of the last change in the index.
+        time_to_live: seconds that answers carry by default.
         database: `CertificateStore.identity` of the database that it was read from.
-        ctl: the last good CTL file that was seen; a worker that starts while the file is damaged uses it.
+        ctl: the last good CTL file; a worker that starts while the file is damaged uses it.
     """
 
     index: CertificateIndex
@@ -40,7 +41,7 @@ class Seed:
 
 
 def read_seed(config: Config, on_event: OnEvent) -> Seed:
-    """Reads the whole store and closes it again. Raises `StateError` and `StoreError`."""
+    """Reads the whole store and the CTL file. Raises `StateError` and `StoreError`."""
     with closing(StateDirectory(config.state).store()) as store:
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live, on_event=on_event)
         cache.load()
@@ -55,6 +56,6 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
 
 
 def last_good_list(config: Config, known: Finding | None) -> Finding | None:
-    """The CTL file where it is good, else what was known."""
+    """The finding on the CTL file if it is good, otherwise `known`."""
     finding = look(config.ctl_path, config.time_to_live)
     return finding if finding is not None and finding.state is State.OK else known

@@ -1,4 +1,4 @@
-"""Where a worker's answers come from: the certificate store, the CTL file, and the verifier on both."""
+"""Sources of a worker's answers: the certificate store, the CTL file, and the verifier on both."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from tvs.state import StateDirectory
 from tvs.status.model import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Coroutine
 
     from certstore.trace import Trace
-    from tvs.answers.seed import Seed
+    from tvs.answers.seed import OnEvent, Seed
     from tvs.config.settings import Config
-
-    OnEvent = Callable[[str, Mapping[str, object]], None]
 
 
 class Sources:
     """The store, the two caches and the verifier.
 
     Args:
-        config: says where they are.
-        seed: what was read before; None: everything is read here.
-        on_db_event, on_ctl_event: told what happens to the caches.
-        trace: takes the lines of the CTL monitor; None where nobody reads them.
+        config: paths and the default time to live.
+        seed: certificates and CTL file that were read before; None to read everything in `load`.
+        on_db_event: called with the name and fields of each event of the certificate database's cache.
+        on_ctl_event: likewise of the CTL cache.
+        trace: takes the lines of the CTL monitor; None if they are not written.
+
+    Attributes:
+        db: cache of the certificate database.
+        ctl: cache of the CTL file.
+        verifier: answers requests from both.
     """
 
     def __init__(
@@ -46,10 +50,10 @@ class Sources:
         self.verifier = TrustVerifier(self.db, self.ctl)
 
     def load(self, *, paced: bool = False) -> None:
-        """Reads what is not there yet. Blocking. Raises `StoreError` where there is no index to begin with.
+        """Reads what the seed does not have. Blocking. Raises `StoreError` if there is no index to begin with.
 
         Args:
-            paced: leave phones their turns meanwhile, which the event loop of another thread answers.
+            paced: read slowly, for a thread beside the event loop that answers phones.
         """
         seed = self._seed
         self._seed = None
@@ -66,12 +70,12 @@ class Sources:
             self.ctl.adopt(seed.ctl)
 
     def _is_ours(self, seed: Seed) -> bool:
-        """Whether a seed has the answers of our settings and was read from the database that our store has open."""
+        """Whether the seed fits the settings and was read from the database that the store has open."""
         same = seed.database is not None and seed.database == self._store.identity()
         return same and seed.time_to_live == self._config.time_to_live
 
     def monitors(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """What keeps the caches in step with their sources, by name, to be run as tasks."""
+        """Monitors that keep the caches in step with their sources, by name; run them as tasks."""
         return {"db-cache-monitor": self.db.monitor(), "ctl-cache-monitor": self.ctl.monitor()}
 
     def close(self) -> None:
@@ -79,10 +83,10 @@ class Sources:
         self._store.close()
 
     def problems(self) -> list[str]:
-        """Why answers would not be complete.
+        """Reasons why answers are not complete; empty if they are.
 
-        The last good index stays in use when a source fails later: that is no problem here, and the status says so.
-        A CTL file that never was good, beside an existing file, is one: what only it vouches for is refused.
+        When a source fails later, its last good index stays in use: that is not a reason, and the status shows it. A
+        CTL file that exists and has not been good since the start is one: certificates in it alone are refused.
         """
         found = []
         if not self.db.loaded:

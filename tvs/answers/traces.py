@@ -1,4 +1,4 @@
-"""The trace lines of the two request handlers, in the words of the original."""
+"""Trace lines of the two request handlers, in the words of the original."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def query_received(trace: Trace, subject_name: str, issuer_name: str, serial: str) -> None:
-    """The handler's first lines for a query; an eToken's names add three."""
+    """First lines of the handler of a query; three more for the names of an eToken."""
     handler = "tvsHandleQueryCertReq"
     trace("query", handler)
     trace("subject_name", f"{handler} : Subject Name is: {subject_name}", subject=subject_name)
@@ -24,7 +24,7 @@ def query_received(trace: Trace, subject_name: str, issuer_name: str, serial: st
 
 
 def verification_received(trace: Trace, issuer_name: str, serial: str) -> None:
-    """The handler's first lines for a verification."""
+    """First lines of the handler of a verification."""
     trace(
         "certificate_issuer",
         f"tvsGetIssuerNameFromX509 - issuerName : {issuer_name} and Length: {len(issuer_name)}",
@@ -38,7 +38,7 @@ def verification_received(trace: Trace, issuer_name: str, serial: str) -> None:
 
 
 def converted(trace: Trace, certificate: object) -> None:
-    """The certificate goes into the answer; the original prints its address in memory, so do we."""
+    """The certificate goes into the answer. Like the original, the line has an address in memory."""
     trace("certificate_converted", f"convertX509ToDER -x509cert : 0x{id(certificate):x}")
 
 
@@ -53,7 +53,7 @@ def no_role(trace: Trace) -> None:
 
 
 def unreadable(trace: Trace, reason: str) -> None:
-    """A verification request carries bytes that are no certificate. Ours: the original's line is not known."""
+    """A verification request carries bytes that are not a certificate. Ours: the original's line is not known."""
     trace(
         "certificate_unreadable",
         f"ERROR:tvsHandleCertVerificationReq - not a certificate: {reason}",

@@ -1,7 +1,7 @@
-"""The only place that decides trust: a request in, an answer and where it came from out.
+"""Trust verifier: the only place that decides trust. A request in, a verdict with the encoded answer out.
 
-The certificate database's cache is asked first, then that of the CTL file, then the answer is 'not trusted'.
-No I/O, no await, no lock: one dictionary look-up a cache.
+The cache of the certificate database is asked first, then that of the CTL file; otherwise the answer is 'not
+trusted'. No I/O, no await, no lock: one dictionary look-up in each cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class TrustResult(StrEnum):
-    """What was found: a closed set. Only ``trusted`` is a positive answer; phones see the others as one."""
+    """Result of a request: a closed set. Phones are told ``trusted`` or not; they cannot tell the others apart."""
 
     TRUSTED = "trusted"
     NOT_FOUND = "not_found"
@@ -40,11 +40,11 @@ class TrustResult(StrEnum):
     DIFFERENT = "different"
     """A cache has another certificate of the same serial number and issuer."""
     UNREADABLE = "unreadable"
-    """The request carries bytes that are no certificate."""
+    """The request carries bytes that are not a certificate."""
 
 
 class Source(StrEnum):
-    """Which cache gave the answer."""
+    """The cache that gave the answer."""
 
     DB = "db"
     CTL = "ctl"
@@ -55,12 +55,12 @@ class Verdict(NamedTuple):
     """The answer to one request.
 
     Attributes:
-        result: what was found.
-        source: where it was found.
+        result: whether the certificate is trusted, or why not.
+        source: the cache that decided.
         payload: the answer's bytes after the header.
         answer_type: the answer's message type.
-        serial: of the certificate asked for, as the trace prints it; empty where that is unreadable.
-        issuer: likewise.
+        serial: serial number asked about, as the trace prints it; empty if the certificate is unreadable.
+        issuer: issuer name, likewise.
         roles: role codes, ascending; empty unless trusted.
     """
 
@@ -74,7 +74,7 @@ class Verdict(NamedTuple):
 
 
 _Found = tuple[TrustResult, Source, CacheEntry | None]
-"""What the caches say: the entry only where it is trusted."""
+"""Result and source of a look-up in both caches; the entry only if it is trusted."""
 _NOT_TRUSTED_QUERY = encode_payload(QueryCertResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
 _NOT_TRUSTED_VERIFICATION = encode_payload(CertVerificationResponse(session_id=0, status=TrustStatus.NOT_TRUSTED))
 
@@ -91,7 +91,7 @@ class TrustVerifier:
         self._caches = ((Source.DB, db), (Source.CTL, ctl))
 
     def answer(self, request: Request, trace: Trace | None = None) -> Verdict:
-        """The verdict on a request; `trace` takes the handler's lines."""
+        """Decides on a request; `trace` takes the handler's lines."""
         if isinstance(request, QueryCertRequest):
             return self._query(request, trace)
         return self._verification(request, trace)
@@ -111,7 +111,7 @@ class TrustVerifier:
         return Verdict(result, source, entry.query_payload, kind, serial, request.issuer_name, entry.roles)
 
     def _find(self, request: QueryCertRequest, trace: Trace | None) -> _Found:
-        """The first entry that has a role. One without is no refusal: the signed CTL may still vouch for it."""
+        """Finds the first entry that has a role. One without does not refuse: the signed CTL may still vouch for it."""
         without_role: Source | None = None
         for source, cache in self._caches:
             entry = cache.lookup(request.serial_number, request.issuer_name, trace)
@@ -138,7 +138,7 @@ class TrustVerifier:
         return Verdict(result, source, entry.verification_payload, kind, serial, issuer, entry.roles)
 
     def _compare(self, certificate: Certificate, trace: Trace | None) -> _Found:
-        """As `_find`; but the same identity with other bytes is a refusal at once: one of them is forged."""
+        """As `_find`, but the same identity with other bytes refuses at once: one of the certificates is forged."""
         without_role: Source | None = None
         for source, cache in self._caches:
             entry, equal = cache.compare(certificate.serial_number, certificate.issuer_name, certificate.der, trace)

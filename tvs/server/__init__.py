@@ -1,1 +1,1 @@
-"""The phones of one worker, from the accepted socket to the closed one."""
+"""Phones of one worker, from the accepted socket to the closed one."""

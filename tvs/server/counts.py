@@ -1,4 +1,4 @@
-"""What sessions count, bound to the metrics once so that counting on the hot path looks no label up."""
+"""Counters of connections and requests, bound to their metrics once: the hot path never looks up labels."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """The counters of one worker.
+    """Counters of one worker.
 
-    What sessions count is added up here and goes to the metrics at each `publish`: a metric that several processes
-    share costs as much as a look-up of a certificate, and a connection counts a dozen things.
+    Counts are added up here and go to the metrics at each `publish`: to increment a metric that several processes
+    share costs as much as a look-up of a certificate, and a connection increments a dozen.
+
+    Args:
+        metrics: the worker's metrics.
 
     Attributes:
         attempted: TCP connections since the start, refused ones included.
-        accepted: those that became a session.
-        open: sessions by state.
+        accepted: TCP connections that became a session.
+        open: sessions by state, keys are `tvs.server.states.STATES`.
     """
 
     def __init__(self, metrics: Metrics) -> None:
@@ -66,9 +69,9 @@ class Counts:
         )
 
     def settle(self) -> int:
-        """Counts the connections that this slot's last worker held when it died. Gives their number.
+        """Counts the connections that the slot's last worker held when it died, and returns their number.
 
-        Its counters are still there: what it accepted and did not see the end of, as of its last `publish`.
+        Its counters are still there: the difference of accepted and closed connections at its last `publish`.
         """
         registry = self._metrics.registry
         accepted = registry.get_sample_value("tvs_connections_accepted_total") or 0
@@ -76,7 +79,7 @@ class Counts:
             registry.get_sample_value("tvs_connections_closed_total", {"outcome": outcome}) or 0 for outcome in OUTCOMES
         )
         lost = round(accepted - closed)
-        if lost < 0:  # it died while it wrote the one, and had not yet written the other
+        if lost < 0:  # it died after it had written the closed ones, and before the accepted ones
             self._new[self._metrics.accepted] -= lost
             return 0
         self._new[self._closed["worker_died"]] += lost
@@ -88,7 +91,7 @@ class Counts:
         self._new[self._metrics.accepted] += 1
 
     def rejected(self, reason: str) -> None:
-        """A TCP connection was closed before TLS."""
+        """A TCP connection was closed before TLS; `reason` is one of `tvs.server.states.REJECTIONS`."""
         self._new[self._rejected[reason]] += 1
 
     def state_entered(self, state: str) -> None:
@@ -105,7 +108,7 @@ class Counts:
         self._connection_seconds.append(seconds)
 
     def handshake_done(self, version: str, cipher: str, seconds: float) -> None:
-        """A handshake succeeded."""
+        """A handshake succeeded after `seconds`."""
         done = self._handshakes.get(version)
         if done is None:
             done = self._handshakes[version] = self._metrics.handshakes.labels("ok", version)
@@ -117,15 +120,15 @@ class Counts:
         self._handshake_seconds.append(seconds)
 
     def handshake_failed(self, result: str) -> None:
-        """A handshake failed or timed out."""
+        """A handshake failed: `result` is ``timeout`` or a `TLSFailure`."""
         self._new[self._handshake_failures[result]] += 1
 
     def client_certificate(self, issuer_class: str) -> None:
-        """What the phone showed when it was asked for its certificate."""
+        """A phone was asked for its certificate; `issuer_class` is one of `tvs.server.metrics.ISSUER_CLASSES`."""
         self._new[self._certificates[issuer_class]] += 1
 
     def answered(self, kind: MessageType, result: TrustResult, source: Source, seconds: float) -> None:
-        """A request was answered."""
+        """A request was answered in `seconds`."""
         self._new[self._requests[kind, result, source]] += 1
         self._answer_seconds.append(seconds)
 
@@ -134,7 +137,7 @@ class Counts:
         self._new[self._metrics.protocol_errors.labels(kind)] += 1
 
     def publish(self) -> None:
-        """Hands on what was counted since the last time, and the states as they are."""
+        """Adds the counts since the last call to the metrics, and sets the gauges of open sessions."""
         for counter, number in self._new.items():
             counter.inc(number)
         self._new.clear()

@@ -1,7 +1,7 @@
-"""What the service shows phones: its TVS certificate with the private key, and what else a TLS context is made of.
+"""TLS credentials: the TVS certificate, its private key, the CAs of phones' certificates.
 
-The supervisor reads it, at the start and for a reload, and hands it to the workers: so all of them, also those
-that replace one that died, show phones the same certificate until the administrator says otherwise.
+The supervisor reads them at the start and for a reload, and hands them to the workers: all workers, replacements
+included, present the same certificate until the administrator reloads the service.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What TLS contexts are made of, as bytes, so that it can be handed to other processes.
+    """Credentials as bytes, which can be handed to other processes.
 
     Attributes:
         certificate: the TVS certificate, X.509 DER.
-        key: its private key, PKCS #8 DER; never shown.
+        key: its private key, PKCS #8 DER; left out of the repr.
         authorities: certificates that vouch for phones' own, X.509 DER.
         expiry: unit, name and end of validity (seconds since 1970) of each of the service's own certificates.
     """
@@ -51,7 +51,7 @@ class Credentials:
     expiry: tuple[tuple[str, str, float], ...] = ()
 
     def context(self, config: Config, keylog: Keylog | None = None) -> SSL.Context:
-        """A TLS context for phones. Raises `ValueError` where the key does not belong to the certificate."""
+        """A TLS context for phones. Raises `ValueError` if the key does not belong to the certificate."""
         return server_context(
             profile=config.tls_profile,
             certificate=x509.load_der_x509_certificate(self.certificate),
@@ -69,7 +69,7 @@ class Credentials:
 def read_credentials(config: Config) -> Credentials:
     """Reads the certificate, its key and the client CAs, and checks that they fit. Opens and closes the store.
 
-    Raises `StateError` and `StoreError`, with what to do.
+    Raises `StateError` and `StoreError`, whose sentences say what to do.
     """
     state = StateDirectory(config.state)
     store = state.store()

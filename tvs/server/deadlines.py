@@ -1,7 +1,7 @@
-"""One coarse timer for all deadlines of a worker.
+"""Deadlines of all connections of a worker, behind one coarse timer.
 
-Deadlines of one kind all last equally long, so they expire in the order in which they were set: setting, moving
-and cancelling one is a dictionary operation, and the loop keeps a single timer however many phones there are.
+Deadlines of one kind have the same duration, so they expire in the order in which they were set: to set, move or
+cancel one is a dictionary operation, and the loop has a single timer for any number of phones.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ TICK = 0.1
 
 
 class Deadline(StrEnum):
-    """What a connection can be waiting for."""
+    """Kinds of deadlines."""
 
     HANDSHAKE = "handshake"
     REQUEST = "request"
     WRITE = "write"
     LINGER = "linger"
     CONNECTION = "connection"
-    """The whole life of a connection, whatever it waits for."""
+    """The whole life of a connection."""
 
 
 class Expiring(Protocol):
-    """Something that has deadlines."""
+    """An object that has deadlines."""
 
     def expired(self, deadline: Deadline) -> None:
-        """The deadline has passed; it is set no longer."""
+        """Called when the deadline has passed; it is not set any more."""
 
 
 class Deadlines:
     """The deadlines of all connections.
 
     Args:
-        durations: seconds, for each kind.
+        durations: seconds of each kind.
     """
 
     def __init__(self, durations: Mapping[Deadline, float]) -> None:
@@ -46,10 +46,10 @@ class Deadlines:
         self._waiting: dict[Deadline, dict[Expiring, float]] = {kind: {} for kind in Deadline}
 
     def change(self, durations: Mapping[Deadline, float], now: float) -> None:
-        """New durations, for deadlines set from now on; those that are set are not extended, but may be shortened."""
+        """Uses other durations: for deadlines set from now on, and for those that are set if that shortens them."""
         self._durations = dict(durations)
         for kind, waiting in self._waiting.items():
-            latest = now + self._durations[kind]  # so that they still expire in the order in which they stand
+            latest = now + self._durations[kind]  # none is later: the dictionary stays in the order of expiry
             self._waiting[kind] = {item: min(when, latest) for item, when in waiting.items()}
 
     def set(self, item: Expiring, deadline: Deadline, now: float) -> None:
@@ -59,16 +59,16 @@ class Deadlines:
         waiting[item] = now + self._durations[deadline]
 
     def cancel(self, item: Expiring, deadline: Deadline) -> None:
-        """Takes a deadline of `item` away, if it is set."""
+        """Cancels a deadline of `item`, if it is set."""
         self._waiting[deadline].pop(item, None)
 
     def cancel_all(self, item: Expiring) -> None:
-        """Takes all deadlines of `item` away."""
+        """Cancels all deadlines of `item`."""
         for waiting in self._waiting.values():
             waiting.pop(item, None)
 
     def expire(self, now: float) -> None:
-        """Tells everyone whose deadline has passed."""
+        """Calls `expired` of each item whose deadline has passed."""
         for kind, waiting in self._waiting.items():
             late = []
             for item, when in waiting.items():

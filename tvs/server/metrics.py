@@ -1,4 +1,4 @@
-"""The service's metrics. The registry is an argument; every combination of labels exists from the start."""
+"""Metrics of a worker. The registry is an argument; every combination of labels exists from the start."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 
 
 def _every(metric: Counter | Gauge | Histogram, *values: Iterable[str]) -> None:
-    """Makes every combination of label values, so that a rate exists before the first event."""
+    """Makes every combination of label values: a rate then exists before the first event."""
     combinations: list[tuple[str, ...]] = [()]
     for column in values:
         combinations = [(*done, value) for done in combinations for value in column]
@@ -43,10 +43,10 @@ def _every(metric: Counter | Gauge | Histogram, *values: Iterable[str]) -> None:
 
 
 class Durations(Histogram):
-    """A histogram that takes many observations at once."""
+    """Histogram that takes many observations at once."""
 
     def observe_all(self, seconds: Sequence[float]) -> None:
-        """As `observe` for each, but each bucket is written once."""
+        """Observes each duration; writes each bucket once."""
         if not seconds:
             return
         buckets = Tally(bisect_left(self._upper_bounds, value) for value in seconds)
@@ -56,10 +56,10 @@ class Durations(Histogram):
 
 
 def share_metrics(directory: Path, slot: int) -> None:
-    """From here on, what this process counts is in files that the admin process reads.
+    """Keeps the metrics that this process makes from here on in files that the admin process reads.
 
-    The files belong to the worker's slot and not to the process: who replaces a worker goes on counting where it
-    stopped, and the number of files stays small.
+    The files belong to the worker's slot and not to the process: the replacement of a worker continues its counters,
+    and the number of files stays small.
     """
     disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has no types here
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
@@ -67,15 +67,15 @@ def share_metrics(directory: Path, slot: int) -> None:
 
 
 def drop_gauges(directory: Path, slot: int) -> None:
-    """Takes the gauges of a dead worker away, before its successor starts; what it counted stays."""
+    """Removes the gauges of a dead worker before its replacement starts; its counters stay."""
     mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call] # prometheus-client has no types here
 
 
 class Metrics:
-    """All metrics of one worker, in base units, without addresses or device names as labels.
+    """Metrics of one worker, in base units, without addresses or device names as labels.
 
     Args:
-        registry: where they are registered.
+        registry: the registry that they are added to.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -157,10 +157,10 @@ class Metrics:
             "ctl_reloads", "A worker's looks at a changed CTL file, by result.", result=CTL_RESULTS
         )
         self.ctl_last_success = self._gauge(
-            "ctl_last_success_timestamp_seconds", "When a good CTL file was last put in use.", "livemax"
+            "ctl_last_success_timestamp_seconds", "Time when a good CTL file was last put in use.", "livemax"
         )
         self.ctl_signature_valid = self._gauge(
-            "ctl_signature_valid", "1 where the CTL file on disk is complete and its signature verifies.", "livemin"
+            "ctl_signature_valid", "1 if the CTL file on disk is complete and its signature verifies.", "livemin"
         )
 
     def publish_caches(self, db: CertificateDBCache, ctl: CertificateCTLCache) -> None:
@@ -175,15 +175,15 @@ class Metrics:
     def _process(self) -> None:
         self.not_after = Gauge(
             "tvs_certificate_not_after_timestamp_seconds",
-            "When a certificate of the service expires.",
+            "Expiry of a certificate of the service.",
             ("use", "name"),
             registry=self.registry,
             multiprocess_mode="livemin",
         )
         self.loop_lag = self._gauge(
-            "event_loop_lag_seconds", "How late the last timer tick of a worker's loop was, the latest.", "livemax"
+            "event_loop_lag_seconds", "Delay of the last timer tick of a worker's loop, the longest.", "livemax"
         )
         self.keylog_enabled = self._gauge(
             "keylog_enabled", "1 while the secrets of TLS connections are written to a file.", "livemax"
         )
-        self.log_dropped = self._counter("log_dropped", "Log lines dropped because nobody read them.")
+        self.log_dropped = self._counter("log_dropped", "Log lines dropped because the log was not read.")

@@ -1,4 +1,4 @@
-"""A phone's TCP connection: never waited for, read and written as the poller says."""
+"""TCP socket of a phone: non-blocking, with the bytes that wait for room."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class PhoneSocket:
-    """An accepted socket. What it does not take at once is kept, and sent when there is room again.
+    """An accepted socket. Bytes that do not fit into its buffer are kept, and sent when there is room.
 
-    While something is kept, nothing is read: a phone that does not read its answers gets no further ones.
+    While bytes are kept, nothing is read: a phone that does not read its answers gets no further ones.
 
     Args:
-        connection: the accepted socket; it is closed by `close`.
+        connection: the accepted socket; `close` closes it.
         poller: watches it.
 
     Attributes:
         descriptor: the file descriptor's number.
-        unsent: bytes that are kept.
+        unsent: bytes that wait for room.
     """
 
     __slots__ = ("_poller", "_socket", "descriptor", "unsent")
@@ -33,21 +33,21 @@ class PhoneSocket:
         self.unsent = b""
 
     def watch(self, watcher: Watcher) -> None:
-        """Begins to wait for something to read. When there is room for what was kept, `watcher` calls `send`."""
+        """Begins to watch for incoming bytes. When `on_writable` is called, `watcher` calls `send` with nothing new."""
         self._poller.watch(self.descriptor, watcher)
 
     def receive(self, size: int) -> bytes | None:
-        """At most `size` bytes; empty at the end, None where there is nothing yet. Raises `OSError` after a reset."""
+        """At most `size` bytes; empty at the end, None if there are none yet. Raises `OSError` after a reset."""
         try:
             return self._socket.recv(size, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return None
 
     def send(self, data: bytes) -> bool:
-        """Sends what was kept, then `data`. Raises `OSError` where the connection is gone.
+        """Sends the kept bytes, then `data`. Raises `OSError` if the connection is gone.
 
         Returns:
-            Whether it began or ceased to keep something.
+            Whether the socket began or ceased to keep bytes.
         """
         kept = bool(self.unsent)
         data = self.unsent + data if kept else data
@@ -64,15 +64,15 @@ class PhoneSocket:
         return True
 
     def acknowledge_at_once(self) -> None:
-        """The next segment is acknowledged without delay: a client that leaves Nagle on stalls for 40 ms else."""
+        """Acknowledges the next segment without delay: otherwise a client with Nagle's algorithm stalls for 40 ms."""
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def send_end(self) -> None:
-        """We send no more; the phone may."""
+        """Ends our direction of TCP; the phone may still send."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the socket."""
         self._poller.forget(self.descriptor)
         self._socket.close()

@@ -1,6 +1,6 @@
-"""The canonical line of an answered request.
+"""Canonical log line of an answered request.
 
-There is one for each request, so it is put into words only when its line is written, many at a time.
+There is one for each request, so its text is made only when it is written, many at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MAX_DEVICE_NAME = 64
 """Characters of a device name that the line shows; real ones have about 24."""
 _CUT = MAX_LINE + 1
-"""Characters of a name that are kept until the line is made: one more than is shown, so that the cut shows."""
+"""Characters of a name that are kept: one more than the line shows, so that the cut is visible."""
 _FIELDS = (
     "device",
     "address",
@@ -36,19 +36,19 @@ _TEXT = " ".join(["request", *(f"{field}=%s" for field in _FIELDS)])
 
 
 class RequestLine(NamedTuple):
-    """What the line says, as it came from the request and its verdict.
+    """Fields of the line, as they came from the request and its verdict.
 
     Attributes:
         address: the phone's IP address.
         request: the request's type, by name.
         device: the phone's name, cut.
-        subject: the subject name asked about, cut; empty where the request has none.
-        serial: in hex; empty where a certificate is unreadable.
-        issuer: the issuer's name, cut; likewise.
-        result: what was found.
-        source: where.
+        subject: the subject name asked about, cut; empty if the request has none.
+        serial: serial number in hex; empty if the certificate is unreadable.
+        issuer: issuer name, cut; likewise.
+        result: one of `tvs.answers.verifier.TrustResult`.
+        source: one of `tvs.answers.verifier.Source`.
         roles: role codes.
-        seconds: from the whole request to its answer.
+        seconds: from the decoded request to its encoded answer.
     """
 
     address: str
@@ -64,7 +64,7 @@ class RequestLine(NamedTuple):
 
     @classmethod
     def of(cls, address: str, request: Request, verdict: Verdict, seconds: float) -> RequestLine:
-        """The line of one request. Names are cut, so that waiting lines have a size."""
+        """The line of one request. Names are cut: lines that wait have a bounded size."""
         return cls(
             address,
             _NAMES[request.message_type],
@@ -112,7 +112,7 @@ class RequestLine(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _name_text(name: str) -> str:
-    """The same few signers are asked about by all phones."""
+    """Text of a name, cached: all phones ask about the same few signers."""
     return value_text(name)
 
 

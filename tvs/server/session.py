@@ -143,7 +143,7 @@ class PhoneSession:
             counts.state_entered(METRIC_STATES[state])
         self.state = state
 
-    # -- socket -----------------------------------------------------------------------------------------------------
+    # -- socket and TLS ---------------------------------------------------------------------------------------------
 
     def _readable(self) -> None:
         try:
@@ -225,8 +225,6 @@ class PhoneSession:
         self._closed(self)
         shared.counts.closed(outcome, shared.clock() - self._accepted_at)
 
-    # -- TLS --------------------------------------------------------------------------------------------------------
-
     def _handshake(self) -> bool:
         """Continues the handshake; True when it is done and the session awaits a request."""
         try:
@@ -261,7 +259,7 @@ class PhoneSession:
     # -- requests ---------------------------------------------------------------------------------------------------
 
     def _requests(self) -> None:
-        """Reads what TLS has, answers the whole requests, sends all answers at once."""
+        """Reads decrypted bytes, answers the whole requests in them, sends all answers at once."""
         closed = self._read_plaintext()
         if not self._awaits_request():
             return
@@ -283,7 +281,7 @@ class PhoneSession:
             self._ended()
 
     def _awaits_request(self) -> bool:
-        """Whether the session is still open for requests; most steps can end that."""
+        """Whether the session is open for requests; most steps can end that."""
         return self.state is SessionState.AWAIT_REQUEST
 
     def _read_plaintext(self) -> bool:

@@ -1,7 +1,7 @@
-"""The trace lines of connections and handlers, in the words of the original.
+"""Trace lines of connections, in the words of the original.
 
 Operators and their scripts search for these texts, so they are exact to the character: spaces, missing spaces and
-misspellings are the original's. The caches write the lines of their look-ups themselves.
+misspellings are the original's. The caches write the lines of their look-ups, `tvs.answers.traces` has the handlers'.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from tvs.log.pipeline import LogPipeline
 
 DUMP_BYTES = 50
-"""A hex dump stops after so many bytes."""
+"""Bytes after which a hex dump stops."""
 DUMP_WIDTH = 8
-"""Bytes in a line of a hex dump."""
+"""Bytes on a line of a hex dump."""
 _SENDING = {
     MessageType.CERT_VERIFICATION_REQ: "CERT_VERIF_RES",
     MessageType.QUERY_CERT_REQ: "QUERY_CERT_RES",
@@ -28,7 +28,7 @@ _SENDING = {
 
 
 def trace_to(pipeline: LogPipeline) -> Trace | None:
-    """A `Trace` that writes to the pipeline, or None where debug lines are not written."""
+    """A `Trace` that writes to the pipeline, or None if debug lines are not written."""
     if not pipeline.enabled("debug"):
         return None
     emit = pipeline.emit
@@ -46,11 +46,11 @@ _TWO_LINES = {"incoming_message", "decoded_message", "sending_message"}
 
 
 class ConnectionTrace:
-    """The lines around a request, for one connection.
+    """Trace lines of one connection, around those of the handlers.
 
     Args:
-        trace: where the lines go.
-        number: the connection's number; it stands before ``:UNKNOWN:``.
+        trace: takes the lines.
+        number: the connection's number, printed before ``:UNKNOWN:``.
         address: the phone's IP address.
     """
 
