@@ -1,10 +1,8 @@
-"""`tvs show tls-profile`: what each profile accepts."""
+"""`tvs show tls-profile`: versions, suites and phones of each TLS profile."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-from OpenSSL import SSL
 
 from tvs.cli.common import OK, handled_by, json_option, say, say_json
 from tvs.tls.contexts import accepted_suites
@@ -15,14 +13,12 @@ if TYPE_CHECKING:
 
     from tvs.cli.common import Commands
 
-_VERSION_NAMES = {SSL.TLS1_VERSION: "TLS 1.0", SSL.TLS1_2_VERSION: "TLS 1.2"}
-
 
 def add_show_commands(show: Commands) -> None:
     """Adds `show tls-profile`."""
     parser = show.add_parser(
         "tls-profile",
-        help="what a TLS profile accepts",
+        help="versions, suites and phones of the TLS profiles",
         description="Prints what each TLS profile accepts: versions, suites, phones.",
     )
     parser.add_argument("profile", nargs="?", type=TLSProfile, choices=list(TLSProfile), metavar="PROFILE")
@@ -49,7 +45,7 @@ def _described(profile: TLSProfile) -> dict[str, object]:
     return {
         "profile": profile.value,
         "phones": settings.phones,
-        "minimum": _VERSION_NAMES[settings.minimum],
-        "security_level": int(settings.ciphers.rpartition("=")[2]),
+        "minimum": settings.minimum_name,
+        "security_level": settings.security_level,
         "suites": accepted_suites(profile),
     }

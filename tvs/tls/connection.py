@@ -1,7 +1,7 @@
-"""A TLS connection without a socket: bytes from the network in, bytes for the network out.
+"""TLS connections without a socket: bytes from the network in, bytes for the network out.
 
-pyOpenSSL over memory BIOs: whoever owns the socket does one receive and one send a flight. It accepts any phone
-certificate and records it, and speaks TLS 1.0 to old phones; the standard library's asyncio TLS does neither.
+pyOpenSSL over memory BIOs: the owner of the socket needs one receive and one send a flight. pyOpenSSL can accept and
+record any phone certificate and speaks TLS 1.0 to old phones; the standard library's asyncio TLS does neither.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 READ_SIZE = 16 * 1024
-"""Bytes asked of a BIO or a connection at once: the most plaintext one TLS record holds."""
+"""Bytes read from a BIO or a connection at once: the maximum plaintext of one TLS record."""
 
 
 class TLSFailure(StrEnum):
-    """Why a handshake or a connection failed: a closed set, fit for a metric's label."""
+    """Reason of a failed handshake or connection: a closed set, fit for a metric's label."""
 
     CLOSED = "closed"
-    """The peer ended the connection in the middle."""
+    """The peer closed the connection without a close notification."""
     NOT_TLS = "not_tls"
-    """The first bytes are no TLS record."""
+    """The first bytes are not a TLS record."""
     UNSUPPORTED_VERSION = "unsupported_version"
     """The peer offers only versions that the profile refuses."""
     NO_SHARED_CIPHER = "no_shared_cipher"
-    """No suite is on both lists."""
+    """The two sides have no suite, or no signature algorithm, in common."""
     CERTIFICATE_MISSING = "certificate_missing"
-    """The peer showed no certificate and had to."""
+    """The peer did not show the certificate that is required."""
     CERTIFICATE_REFUSED = "certificate_refused"
     """The peer's certificate does not verify."""
     ALERT = "alert"
     """The peer sent a fatal alert: it refused us."""
     BAD_RECORD = "bad_record"
-    """A record is damaged."""
+    """A record is damaged or out of place."""
     OTHER = "other"
+    """OpenSSL gives a reason that is not in this list, or none."""
 
 
 class TLSError(Exception):
@@ -46,7 +47,7 @@ class TLSError(Exception):
 
     Attributes:
         failure: the closed-set reason.
-        detail: OpenSSL's own words, for the log.
+        detail: OpenSSL's reason texts, for the log.
     """
 
     def __init__(self, failure: TLSFailure, detail: str) -> None:
@@ -62,7 +63,6 @@ class TLSClosed(Exception):  # noqa: N818 - a normal end, not an error
     """The peer closed the TLS connection properly."""
 
 
-# OpenSSL's reason texts (include/openssl/sslerr.h), searched for in this order.
 _FAILURES = (
     ("unexpected eof", TLSFailure.CLOSED),
     ("alert", TLSFailure.ALERT),
@@ -87,10 +87,11 @@ _FAILURES = (
     ("bad length", TLSFailure.BAD_RECORD),
     ("length mismatch", TLSFailure.BAD_RECORD),
 )
+"""Parts of OpenSSL's reason texts (include/openssl/sslerr.h); the first that occurs decides."""
 
 
 def _error(error: SSL.Error) -> TLSError:
-    """Any pyOpenSSL error as ours. The list inside an `SSL.Error` can be empty."""
+    """A pyOpenSSL error as a `TLSError`. The list inside an `SSL.Error` can be empty."""
     if isinstance(error, SSL.SysCallError):
         return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
     entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
@@ -106,14 +107,14 @@ _HANDSHAKE_RECORDS = b"\x14\x16"
 
 
 class TLSConnection:
-    """One TLS connection without a socket: bytes from the network in, bytes for the network out.
+    """One side of a TLS connection: bytes from the network in, bytes for the network out.
 
-    After every call that may have produced output, send what `outgoing` returns.
+    After every call that can produce output, send the bytes that `outgoing` returns.
 
     Args:
         context: the TLS context.
-        server_side: whether we are the server.
-        session: as a client, the session to offer again.
+        server_side: whether this side is the server.
+        session: for a client, the session to resume.
     """
 
     __slots__ = ("_aligned", "_connection", "_established", "_records", "_wrote")
@@ -122,8 +123,8 @@ class TLSConnection:
         self._connection = SSL.Connection(context, None)
         self._wrote = False  # whether OpenSSL may have something to send
         self._established = False
-        self._aligned = True  # whether all that came in so far ended with a whole record
-        self._records = 0  # whole records that were not read yet
+        self._aligned = True  # whether every receive so far ended at the end of a record
+        self._records = 0  # whole records that are not read yet
         if session is not None:
             self._connection.set_session(session)
         if server_side:
@@ -132,16 +133,16 @@ class TLSConnection:
             self._connection.set_connect_state()
 
     def receive(self, data: bytes) -> None:
-        """Bytes that came from the network."""
+        """Takes bytes from the network."""
         self._connection.bio_write(data)
         if self._aligned:
             self._count_records(data)
 
     def _count_records(self, data: bytes) -> None:
-        """Counts whole records, so that `readable` need not ask OpenSSL, whose 'no' costs as much as an answer.
+        """Counts whole records, so that `readable` need not ask OpenSSL, whose 'no' costs as much as a record.
 
-        A record is its type (1 byte), version (2), length (2) and so many bytes (RFC 5246, 6.2.1). Those of the
-        handshake (types 20 and 22) are not for `read` before it is done.
+        A record is its type (1 byte), version (2), length (2) and as many bytes (RFC 5246, 6.2.1). Records of types
+        20 and 22 belong to the handshake and are not for `read` before it is done.
         """
         position, size = 0, len(data)
         while position + 5 <= size:
@@ -152,15 +153,15 @@ class TLSConnection:
 
     @property
     def readable(self) -> bool:
-        """Whether `read` may give something. Where a record came in two pieces, it always may."""
+        """Whether `read` may return bytes. Always true once a record has arrived in two pieces."""
         return self._records > 0 or not self._aligned
 
     def receive_end(self) -> None:
-        """The network connection ended."""
+        """Takes the end of the network connection."""
         self._connection.bio_shutdown()
 
     def outgoing(self) -> bytes:
-        """All bytes that are to be sent; empty where there are none."""
+        """All bytes to send; empty if there are none."""
         if not self._wrote:
             return b""
         self._wrote = False
@@ -179,7 +180,7 @@ class TLSConnection:
             return b""
 
     def handshake(self) -> bool:
-        """Goes on with the handshake; True when it is done. Raises `TLSError`."""
+        """Continues the handshake; True when it is done. Raises `TLSError`."""
         self._wrote = True
         try:
             self._connection.do_handshake()
@@ -191,7 +192,7 @@ class TLSConnection:
         return True
 
     def read(self) -> bytes:
-        """The decrypted bytes of one record, empty where there are none. Raises `TLSClosed` and `TLSError`."""
+        """The decrypted bytes of one record; empty if there are none. Raises `TLSClosed` and `TLSError`."""
         try:
             data = self._connection.recv(READ_SIZE)
         except SSL.WantReadError:
@@ -207,7 +208,7 @@ class TLSConnection:
         return data
 
     def write(self, data: bytes) -> None:
-        """Encrypts `data`. A memory BIO takes all of it. Raises `TLSError`."""
+        """Encrypts `data`, all of it: a memory BIO is never full. Raises `TLSError`."""
         self._wrote = True
         try:
             self._connection.sendall(data)
@@ -232,12 +233,12 @@ class TLSConnection:
 
     @property
     def session(self) -> SSL.Session | None:
-        """The session, to be offered again by a later connection; None before the handshake."""
+        """The session, which a later connection can resume; None before the handshake."""
         return self._connection.get_session()
 
     @property
     def master_secret(self) -> bytes:
-        """The master secret, 48 bytes; up to TLS 1.2 a resumed session has that of the first. Never log it."""
+        """The master secret, 48 bytes; up to TLS 1.2 a resumed session has that of the first. Must not be logged."""
         return self._connection.master_key() or b""
 
     @property

@@ -1,4 +1,4 @@
-"""TLS as phones need it: the profiles, and pyOpenSSL's contexts for servers and phones."""
+"""TLS contexts for the service and for clients, made from a profile."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, _ok: int) -> bool:
-    """Takes any certificate: it is recorded, not judged. Called several times for one certificate."""
+    """Accepts any certificate: it is recorded, not judged. OpenSSL calls this several times for one certificate."""
     return True
 
 
 def _keep_verdict(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, ok: int) -> bool:
-    """Leaves OpenSSL's verdict on the certificate as it is."""
+    """Keeps OpenSSL's verdict on the certificate."""
     return bool(ok)
 
 
@@ -50,12 +50,19 @@ def server_context(
 ) -> SSL.Context:
     """A context for the service.
 
-    `keylog` takes the lines of a key log (`tvs.tls.keylog.open_keylog`).
+    Args:
+        profile: protocol versions and suites.
+        certificate: the service's own, which phones compare byte for byte.
+        key: its private key.
+        chain: certificates of its issuers, sent after it.
+        client_certificates: requirement for a phone's own certificate.
+        client_authorities: the CAs of phones' certificates, for ``require``.
+        keylog: callback for the lines of a key log (`tvs.tls.keylog.open_keylog`).
 
-    No session is kept and no ticket given: phones ask once and leave, a session cache with client certificates
-    costs 5 KiB a handshake, and ticket keys could not be rotated through this library.
+    The service caches no sessions and issues no tickets: phones ask once and leave, a session cache with client
+    certificates costs 5 KiB a handshake, and this library cannot rotate ticket keys.
 
-    Raises `ValueError` where the key does not belong to the certificate.
+    Raises `ValueError` if the key does not belong to the certificate.
     """
     context = _base_context(profile)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE | SSL.OP_NO_TICKET)
@@ -76,7 +83,7 @@ def server_context(
     elif client_certificates is ClientCertificates.REQUIRE:
         store = context.get_cert_store()
         if store is None:
-            raise ValueError("OpenSSL gave no certificate store")
+            raise ValueError("OpenSSL returned no certificate store")
         for authority in client_authorities:
             store.add_cert(crypto.X509.from_cryptography(authority))
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _keep_verdict)
@@ -91,10 +98,10 @@ def client_context(
     maximum: int | None = None,
     ciphers: str | None = None,
 ) -> SSL.Context:
-    """A context for a phone: it takes any server certificate, because the phone compares it byte for byte itself.
+    """A context for a client: it accepts any server certificate, because the client compares it byte for byte.
 
     Args:
-        profile: as for the server; ``legacy`` takes every server.
+        profile: protocol versions and suites; ``legacy`` connects to every server.
         certificate, key: the phone's own (LSC or MIC), shown when the server asks.
         maximum: highest protocol version, an `SSL` constant: `SSL.TLS1_VERSION` is a 7900-series phone.
         ciphers: cipher list instead of the profile's.

@@ -1,6 +1,6 @@
-"""The TLS key log: the secrets of each connection in a file, with which Wireshark and tshark read a capture.
+"""The TLS key log: a file with each connection's secrets, from which Wireshark and tshark decrypt a capture.
 
-Whoever has the file reads the phones' traffic: it is for the laboratory, mode 0600, and the log says so.
+The file gives away the phones' traffic: it is for the laboratory, has mode 0600, and the log warns of it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def open_keylog(path: Path) -> Callable[[SSL.Connection, bytes], None]:
-    """A key log callback that appends to `path` (mode 0600, also where the file was there before).
+    """A key log callback that appends to `path` and gives it mode 0600, also if the file exists.
 
-    The lines are those of NSS (SSLKEYLOGFILE). Each is one write, so several workers may share the file. The file
-    stays open for as long as the callback lives. Raises `OSError`; a symbolic link is refused.
+    The lines have the format of NSS (SSLKEYLOGFILE). Each is one write, so several workers can share the file. The
+    file stays open as long as the callback lives. Raises `OSError`, also for a symbolic link.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     os.fchmod(descriptor, 0o600)

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-
-    PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
-
 
 class TLSProfile(StrEnum):
-    """Which phones are served.
+    """Name of a set of protocol versions and suites, each for certain phones.
 
     ``modern``: TLS 1.2 and later with forward secrecy. ``compatible``: the suites of Cisco's own service from
     TLS 1.2 on (7800 and 8800 series). ``legacy``: those suites from TLS 1.0 on (7900 series too).
@@ -28,27 +21,25 @@ class TLSProfile(StrEnum):
 
 
 class ClientCertificates(StrEnum):
-    """What is asked of a phone's own certificate."""
+    """Requirement for a phone's own certificate."""
 
     OFF = "off"
-    """It is not asked for."""
+    """The service does not ask for it."""
     REQUEST = "request"
-    """It is asked for; any one, or none, is accepted, and recorded."""
+    """The service asks for it, accepts any certificate, or none, and records it."""
     REQUIRE = "require"
-    """One that the client CA file vouches for must be shown."""
+    """The phone must show one that a CA of the client CA file issued."""
 
 
-# The suites of Cisco's service, in its order.
 _CISCO_SUITES = (
     "AES256-GCM-SHA384:AES256-SHA256:AES256-SHA:AES128-GCM-SHA256:AES128-SHA256:AES128-SHA:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-SHA384:ECDHE-RSA-AES128-SHA256"
 )
-
-
-# The same with a P-256 server key, which Cisco's list leaves out.
+"""The suites of Cisco's service, in its order."""
 _ECDSA_SUITES = (
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA256"
 )
+"""The same for a server with a P-256 key, which Cisco's list lacks."""
 _MODERN_SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
@@ -57,35 +48,54 @@ _MODERN_SUITES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSettings:
-    """What a profile means to OpenSSL.
+    """A profile's settings for OpenSSL.
 
     Attributes:
         minimum: lowest protocol version, an `SSL.TLS1_VERSION` constant.
-        ciphers: cipher list for TLS 1.2 and earlier, with the security level. Level 1 refuses TLS 1.0 and 1.1 and
-            clients that offer only SHA-1 signatures, but takes the 1024-bit certificates of older phones; level 0
-            takes everything that the list names.
-        phones: who is served, a sentence.
+        suites: OpenSSL's names of the suites for TLS 1.2 and earlier, separated by colons. Those of TLS 1.3 are
+            always on.
+        security_level: OpenSSL's security level. Level 1 refuses TLS 1.0 and 1.1 and clients that offer only SHA-1
+            signatures, but accepts the 1024-bit certificates of older phones; level 0 accepts everything that
+            `suites` names.
+        phones: the phones that the profile serves, a sentence.
     """
 
     minimum: int
-    ciphers: str
+    suites: str
+    security_level: int
     phones: str
+
+    @property
+    def ciphers(self) -> str:
+        """OpenSSL's cipher list: suites and security level."""
+        return f"{self.suites}:@SECLEVEL={self.security_level}"
+
+    @property
+    def minimum_name(self) -> str:
+        """The lowest protocol version for people, such as ``TLS 1.2``."""
+        return _VERSION_NAMES[self.minimum]
+
+
+_VERSION_NAMES = {SSL.TLS1_VERSION: "TLS 1.0", SSL.TLS1_2_VERSION: "TLS 1.2"}
 
 
 PROFILES = {
     TLSProfile.MODERN: ProfileSettings(
         minimum=SSL.TLS1_2_VERSION,
-        ciphers=f"{_MODERN_SUITES}:@SECLEVEL=1",
+        suites=_MODERN_SUITES,
+        security_level=1,
         phones="8800 series with current firmware; forward secrecy only",
     ),
     TLSProfile.COMPATIBLE: ProfileSettings(
         minimum=SSL.TLS1_2_VERSION,
-        ciphers=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:@SECLEVEL=1",
+        suites=f"{_CISCO_SUITES}:{_ECDSA_SUITES}",
+        security_level=1,
         phones="7800 and 8800 series",
     ),
     TLSProfile.LEGACY: ProfileSettings(
         minimum=SSL.TLS1_VERSION,
-        ciphers=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0",
+        suites=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:ECDHE-ECDSA-AES128-SHA",
+        security_level=0,
         phones="all, the TLS 1.0 phones of the 7900 series among them",
     ),
 }
