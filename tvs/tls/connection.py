@@ -75,14 +75,15 @@ _FAILURES = (
     ("unsupported protocol", TLSFailure.UNSUPPORTED_VERSION),
     ("version too low", TLSFailure.UNSUPPORTED_VERSION),
     ("no protocols available", TLSFailure.UNSUPPORTED_VERSION),
+    ("bad record", TLSFailure.BAD_RECORD),  # before "record layer failure", which follows it in the same text
+    ("decryption failed", TLSFailure.BAD_RECORD),
+    ("encrypted length too long", TLSFailure.BAD_RECORD),
     ("wrong version number", TLSFailure.NOT_TLS),
     ("http request", TLSFailure.NOT_TLS),
     ("https proxy request", TLSFailure.NOT_TLS),
     ("record layer failure", TLSFailure.NOT_TLS),
     ("unknown protocol", TLSFailure.NOT_TLS),
     ("packet length too long", TLSFailure.NOT_TLS),
-    ("bad record", TLSFailure.BAD_RECORD),
-    ("decryption failed", TLSFailure.BAD_RECORD),
     ("unexpected message", TLSFailure.BAD_RECORD),
     ("bad length", TLSFailure.BAD_RECORD),
     ("length mismatch", TLSFailure.BAD_RECORD),
@@ -248,5 +249,8 @@ class TLSConnection:
 
     @property
     def peer_chain(self) -> list[x509.Certificate]:
-        """The certificates that the peer sent. Raises `ValueError` for one that cannot be parsed."""
+        """The certificates that the peer sent, for a server without the client's own.
+
+        Raises `ValueError` for one that cannot be parsed.
+        """
         return self._connection.get_peer_cert_chain(as_cryptography=True) or []

@@ -73,8 +73,8 @@ def server_context(
     context.use_certificate(certificate)
     for link in chain:
         context.add_extra_chain_cert(link)
-    context.use_privatekey(key)
     try:
+        context.use_privatekey(key)
         context.check_privatekey()
     except SSL.Error as error:
         raise ValueError("the private key does not belong to the certificate") from error

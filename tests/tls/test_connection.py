@@ -1,0 +1,389 @@
+"""TLS connections back to back in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from OpenSSL import SSL
+
+from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
+from tvs.identity import KeyType
+from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
+from tvs.tls.contexts import client_context
+from tvs.tls.profiles import ClientCertificates, TLSProfile
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+TLS_1_2, TLS_1_3 = SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION
+RSA, P256 = KeyType.RSA2048, KeyType.P256
+VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["TLS 1.2", "TLS 1.3"])
+
+
+# -- handshakes ------------------------------------------------------------------------------------------------------
+
+HANDSHAKES = {
+    (TLSProfile.MODERN, RSA, TLS_1_2): ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256"),
+    (TLSProfile.MODERN, P256, TLS_1_2): ("TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    (TLSProfile.MODERN, RSA, TLS_1_3): ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    (TLSProfile.MODERN, P256, TLS_1_3): ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    (TLSProfile.COMPATIBLE, RSA, TLS_1_2): ("TLSv1.2", "AES256-GCM-SHA384"),
+    (TLSProfile.COMPATIBLE, P256, TLS_1_2): ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    (TLSProfile.COMPATIBLE, RSA, TLS_1_3): ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+    (TLSProfile.LEGACY, RSA, SSL.TLS1_VERSION): ("TLSv1", "AES256-SHA"),
+    (TLSProfile.LEGACY, P256, SSL.TLS1_VERSION): ("TLSv1", "ECDHE-ECDSA-AES128-SHA"),
+    (TLSProfile.LEGACY, RSA, SSL.TLS1_1_VERSION): ("TLSv1.1", "AES256-SHA"),
+    (TLSProfile.LEGACY, RSA, TLS_1_2): ("TLSv1.2", "AES256-GCM-SHA384"),
+    (TLSProfile.LEGACY, P256, TLS_1_2): ("TLSv1.2", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+    (TLSProfile.LEGACY, RSA, TLS_1_3): ("TLSv1.3", "TLS_AES_256_GCM_SHA384"),
+}
+"""Highest version of the phone; the version and suite that profile and key give: the first suite of the profile."""
+
+
+@pytest.mark.parametrize(("case", "expected"), HANDSHAKES.items(), ids=lambda value: "-".join(map(str, value)))
+def test_handshake_takes_the_service_s_first_suite(
+    case: tuple[TLSProfile, KeyType, int], expected: tuple[str, str]
+) -> None:
+    """Both sides agree on the phone's highest version and the service's preferred suite, and exchange bytes."""
+    profile, kind, maximum = case
+    own = identity("tvs", kind)
+    phone, service = connected(service_context(profile, own), client_context(maximum=maximum))
+    assert (phone.version, phone.cipher) == (service.version, service.cipher) == expected
+    assert (phone.peer_certificate, phone.peer_chain) == (own.certificate, [own.certificate])
+    phone.write(b"question")
+    deliver(phone, service)
+    assert read_all(service) == b"question"
+    service.write(b"answer")
+    deliver(service, phone)
+    assert read_all(phone) == b"answer"
+
+
+@pytest.mark.parametrize("profile", [TLSProfile.MODERN, TLSProfile.COMPATIBLE])
+@pytest.mark.parametrize("maximum", [SSL.TLS1_VERSION, SSL.TLS1_1_VERSION])
+def test_old_version_is_refused(profile: TLSProfile, maximum: int) -> None:
+    """A phone of TLS 1.0 or 1.1 is refused by all profiles but legacy, and is told so by an alert."""
+    phone, service = pair(service_context(profile), client_context(maximum=maximum))
+    assert failure_of(phone, service) is TLSFailure.UNSUPPORTED_VERSION
+    deliver(service, phone)
+    with pytest.raises(TLSError) as caught:
+        phone.handshake()
+    assert (caught.value.failure, caught.value.detail) == (TLSFailure.ALERT, "tlsv1 alert protocol version")
+
+
+def test_no_shared_suite_is_refused() -> None:
+    """A phone whose suites the service lacks is refused, and is told so by an alert."""
+    phone, service = pair(service_context(TLSProfile.MODERN), client_context(maximum=TLS_1_2, ciphers="AES256-SHA"))
+    assert failure_of(phone, service) is TLSFailure.NO_SHARED_CIPHER
+    deliver(service, phone)
+    assert failure_of(phone, service) is TLSFailure.ALERT
+
+
+def test_suite_of_another_key_is_refused() -> None:
+    """A phone that takes ECDSA only shares no suite with a service that has an RSA key."""
+    phone = client_context(maximum=TLS_1_2, ciphers="ECDHE-ECDSA-AES256-GCM-SHA384")
+    assert failure_of(*pair(service_context(), phone)) is TLSFailure.NO_SHARED_CIPHER
+    connected(service_context(own=identity("tvs", P256)), phone)
+
+
+def failure_of(phone: TLSConnection, service: TLSConnection) -> TLSFailure:
+    """The failure with which a handshake ends."""
+    with pytest.raises(TLSError) as caught:
+        shake_hands(phone, service)
+    return caught.value.failure
+
+
+@VERSIONS
+def test_handshake_in_single_bytes(version: int) -> None:
+    """A handshake succeeds however its bytes are cut."""
+    phone, service = pair(phone=client_context(maximum=version))
+    done = [False, False]
+    for _ in range(6):
+        for number, (here, there) in enumerate(((phone, service), (service, phone))):
+            done[number] = done[number] or here.handshake()
+            for byte in here.outgoing():
+                there.receive(bytes([byte]))
+                done[1 - number] = done[1 - number] or there.handshake()
+    assert done == [True, True]
+    phone.write(b"question")
+    deliver(phone, service)
+    assert read_all(service) == b"question"
+
+
+def test_properties_before_the_handshake() -> None:
+    """Before the handshake a connection has no suite, session, secret or certificate."""
+    _, service = pair()
+    assert (service.cipher, service.session, service.master_secret) == ("", None, b"")
+    assert (service.peer_certificate, service.peer_chain) == (None, [])
+    assert service.outgoing() == b""
+    assert not service.handshake()
+    assert service.outgoing() == b""
+
+
+def test_session_is_resumed_if_the_server_keeps_it() -> None:
+    """A client offers its session again; a server that caches sessions resumes it, with the same master secret."""
+    server, client = service_context(), client_context(maximum=TLS_1_2)
+    server.set_session_cache_mode(SSL.SESS_CACHE_SERVER)
+    first, _ = connected(server, client)
+    assert len(first.master_secret) == 48
+    again, service = connected(server, client, session=first.session)
+    assert again.master_secret == service.master_secret == first.master_secret
+
+
+# -- certificates of phones ------------------------------------------------------------------------------------------
+
+MODES = {
+    (ClientCertificates.OFF, None): None,
+    (ClientCertificates.OFF, "phone"): None,
+    (ClientCertificates.REQUEST, None): None,
+    (ClientCertificates.REQUEST, "phone"): "phone",
+    (ClientCertificates.REQUEST, "stranger"): "stranger",
+    (ClientCertificates.REQUIRE, None): TLSFailure.CERTIFICATE_MISSING,
+    (ClientCertificates.REQUIRE, "phone"): "phone",
+    (ClientCertificates.REQUIRE, "stranger"): TLSFailure.CERTIFICATE_REFUSED,
+}
+"""Mode and the phone's certificate; the name that the service records, or the failure."""
+
+
+@VERSIONS
+@pytest.mark.parametrize(("case", "expected"), MODES.items(), ids=[f"{mode}-{name}" for mode, name in MODES])
+def test_client_certificate(
+    version: int, case: tuple[ClientCertificates, str | None], expected: str | TLSFailure | None
+) -> None:
+    """`off` asks for none, `request` records any, `require` wants one that the client CA issued."""
+    mode, name = case
+    authority = identity("CAPF")
+    own = None if name is None else identity(name, issuer=authority if name == "phone" else None)
+    phone, service = pair(
+        service_context(client_certificates=mode, client_authorities=[authority.certificate]),
+        client_context(maximum=version, certificate=own.certificate if own else None, key=own.key if own else None),
+    )
+    if isinstance(expected, TLSFailure):
+        assert failure_of(phone, service) is expected
+        deliver(service, phone)  # the alert; in TLS 1.3 it comes after the phone's own handshake
+        with pytest.raises(TLSError) as caught:
+            handshake_and_read(phone)
+        assert caught.value.failure is TLSFailure.ALERT
+    else:
+        shake_hands(phone, service)
+        assert common_name(service.peer_certificate) == expected
+
+
+def handshake_and_read(connection: TLSConnection) -> bytes:
+    """Ends the handshake and reads what follows it."""
+    assert connection.handshake()
+    return connection.read()
+
+
+def common_name(certificate: x509.Certificate | None) -> str | None:
+    """The common name of a certificate."""
+    return None if certificate is None else str(next(iter(certificate.subject)).value)
+
+
+# -- records ---------------------------------------------------------------------------------------------------------
+
+
+@VERSIONS
+def test_more_than_a_record_is_read_record_by_record(version: int) -> None:
+    """Bytes beyond one record arrive in order, at most one record's 16 KiB in each read."""
+    phone, service = connected(phone=client_context(maximum=version))
+    data = bytes(range(256)) * 200
+    service.write(data)
+    assert deliver(service, phone) > len(data)
+    assert service.outgoing() == b""
+    pieces = [phone.read() for _ in range(4)]
+    assert [len(piece) for piece in pieces] == [READ_SIZE, READ_SIZE, READ_SIZE, len(data) - 3 * READ_SIZE]
+    assert b"".join(pieces) == data
+    assert phone.read() == b""
+
+
+@VERSIONS
+def test_readable_counts_whole_records(version: int) -> None:
+    """Two records that arrive at once are readable until both are read."""
+    phone, service = connected(phone=client_context(maximum=version))
+    assert service.read() == b""
+    assert readable_records(service) == []
+    phone.write(b"first")
+    phone.write(b"second")
+    deliver(phone, service)
+    assert readable_records(service) == [b"first", b"second"]
+
+
+def readable_records(connection: TLSConnection) -> list[bytes]:
+    """The records that are read as long as `readable` says so."""
+    records = []
+    while connection.readable:
+        records.append(connection.read())
+    return records
+
+
+@VERSIONS
+def test_record_in_two_pieces(version: int) -> None:
+    """Wherever two records are cut, all bytes can be read after the second piece and `readable` says so."""
+    phone_context, context = client_context(maximum=version), service_context()
+    cut = size = 1
+    while cut <= size:
+        phone, service = connected(context, phone_context)
+        read_all(service)
+        phone.write(b"first")
+        phone.write(b"second")
+        data = phone.outgoing()
+        size = len(data) - 1
+        service.receive(data[:cut])
+        early = read_all(service)
+        assert b"firstsecond".startswith(early)
+        service.receive(data[cut:])
+        assert service.readable
+        assert early + read_all(service) == b"firstsecond"
+        cut += 1
+    assert size > 2 * len(b"second")
+
+
+# -- ends ------------------------------------------------------------------------------------------------------------
+
+
+@VERSIONS
+def test_close_notification_is_a_normal_end(version: int) -> None:
+    """Bytes before the close notification are read first, then the connection is closed, on either side."""
+    phone, service = connected(phone=client_context(maximum=version))
+    phone.write(b"last words")
+    phone.shutdown()
+    deliver(phone, service)
+    assert service.read() == b"last words"
+    assert service.readable
+    with pytest.raises(TLSClosed):
+        service.read()
+    service.shutdown()
+    assert deliver(service, phone)
+    with pytest.raises(TLSClosed):
+        read_all(phone)
+
+
+def test_write_after_the_close_notification_fails() -> None:
+    """Nothing can be written after this side's close notification; the error is in OpenSSL's words."""
+    _, service = connected()
+    service.shutdown()
+    with pytest.raises(TLSError) as caught:
+        service.write(b"too late")
+    assert (caught.value.failure, str(caught.value)) == (TLSFailure.OTHER, "other: protocol is shutdown")
+
+
+def test_shutdown_never_fails() -> None:
+    """A connection without a handshake, and one that failed, have no close notification and no error."""
+    _, service = pair()
+    service.shutdown()
+    assert service.outgoing() == b""
+    service.receive(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(TLSError):
+        service.handshake()
+    service.shutdown()
+    assert service.outgoing() == b""
+
+
+@pytest.mark.parametrize("arrived", [b"", b"\x17\x03\x03\x00\x20half a record"])
+def test_end_without_close_notification(arrived: bytes) -> None:
+    """A network connection that ends without notification, also within a record, is a failure of its own."""
+    _, service = connected(phone=client_context(maximum=TLS_1_2))
+    if arrived:
+        service.receive(arrived)
+    service.receive_end()
+    with pytest.raises(TLSError) as caught:
+        service.read()
+    assert caught.value.failure is TLSFailure.CLOSED
+    assert str(caught.value) == "closed: the connection ended without a close notification"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_end_within_the_handshake(share: float) -> None:
+    """A network connection that ends before, within or after the phone's first flight is a failure of its own."""
+    phone, service = pair()
+    phone.handshake()
+    hello = phone.outgoing()
+    if arrived := hello[: int(len(hello) * share)]:
+        service.receive(arrived)
+    service.receive_end()
+    with pytest.raises(TLSError) as caught:
+        service.handshake()
+    assert caught.value.failure is TLSFailure.CLOSED
+
+
+# -- damage ----------------------------------------------------------------------------------------------------------
+
+FIRST_BYTES = {
+    "HTTP": (b"GET / HTTP/1.1\r\n\r\n", TLSFailure.NOT_TLS),
+    "HTTP proxy": (b"CONNECT host:443 HTTP/1.1\r\n\r\n", TLSFailure.NOT_TLS),
+    "SSH": (b"SSH-2.0-OpenSSH_9.0\r\n", TLSFailure.NOT_TLS),
+    "TVS without TLS": (bytes.fromhex("57010300 000003e9 008f") + bytes(143), TLSFailure.NOT_TLS),
+    "zeros": (bytes(100), TLSFailure.NOT_TLS),
+    "record too long": (b"\x16\x03\x01\xff\xff" + bytes(300), TLSFailure.NOT_TLS),
+    "application data": (b"\x17\x03\x01\x00\x05hello", TLSFailure.BAD_RECORD),
+    "alert": (b"\x15\x03\x01\x00\x02\x02\x28", TLSFailure.BAD_RECORD),
+    "change cipher spec": (b"\x14\x03\x01\x00\x01\x01", TLSFailure.BAD_RECORD),
+    "server hello": (b"\x16\x03\x01\x00\x08\x02\x00\x00\x04\x03\x03\x00\x00", TLSFailure.BAD_RECORD),
+    "hello of wrong length": (b"\x16\x03\x01\x00\x08\x01\x00\x00\x04\x03\x03\x00\x00", TLSFailure.BAD_RECORD),
+}
+
+
+@pytest.mark.parametrize(("arrived", "failure"), FIRST_BYTES.values(), ids=FIRST_BYTES.keys())
+def test_first_bytes_that_are_not_a_client_hello(arrived: bytes, failure: TLSFailure) -> None:
+    """Other protocols are told from TLS records that are out of place; OpenSSL's words come with it."""
+    _, service = pair()
+    service.receive(arrived)
+    with pytest.raises(TLSError) as caught:
+        service.handshake()
+    assert caught.value.failure is failure
+    assert caught.value.detail
+
+
+@VERSIONS
+def test_altered_record_is_refused_with_an_alert(version: int) -> None:
+    """A record with one altered bit is a bad record; the sender is told so by an alert."""
+    phone, service = connected(phone=client_context(maximum=version))
+    phone.write(b"question")
+    data = bytearray(phone.outgoing())
+    data[-1] ^= 1
+    service.receive(bytes(data))
+    with pytest.raises(TLSError) as caught:
+        service.read()
+    assert caught.value.failure is TLSFailure.BAD_RECORD
+    assert deliver(service, phone)
+    with pytest.raises(TLSError) as caught:
+        read_all(phone)
+    assert caught.value.failure is TLSFailure.ALERT
+    assert "bad record mac" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("arrived", "failure"),
+    [
+        (b"\x17\x03\x03\xff\xff" + bytes(100), TLSFailure.BAD_RECORD),
+        (b"\x16\x03\x03\x00\x04\x00\x00\x00\x00", TLSFailure.BAD_RECORD),
+        (b"GET / HTTP/1.1\r\n\r\n", TLSFailure.NOT_TLS),
+    ],
+    ids=["too long", "unencrypted", "HTTP"],
+)
+def test_bytes_from_a_stranger_within_the_connection(arrived: bytes, failure: TLSFailure) -> None:
+    """Bytes that were not encrypted for this connection end it."""
+    _, service = connected(phone=client_context(maximum=TLS_1_2))
+    service.receive(arrived)
+    with pytest.raises(TLSError) as caught:
+        service.read()
+    assert caught.value.failure is failure
+
+
+def test_alert_in_the_handshake() -> None:
+    """A phone that refuses the service says so by an alert, which is told from damage."""
+    phone, service = pair(phone=client_context(maximum=TLS_1_2))
+    phone.handshake()
+    deliver(phone, service)
+    assert not service.handshake()
+    service.receive(b"\x15\x03\x03\x00\x02\x02\x2a")  # fatal, 42: bad certificate (RFC 5246, 7.2)
+    with pytest.raises(TLSError) as caught:
+        service.handshake()
+    assert str(caught.value) == "alert: tls alert bad certificate"
+
+
+def test_error_without_detail_is_its_reason() -> None:
+    """An error's text is its reason, and OpenSSL's words if there are any."""
+    assert str(TLSError(TLSFailure.BAD_RECORD, "")) == "bad_record"
+    assert str(TLSError(TLSFailure.BAD_RECORD, "bad length")) == "bad record: bad length"

@@ -1,0 +1,84 @@
+"""Contexts of the service and of clients."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+
+from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
+from tvs.identity import KeyType
+from tvs.tls.contexts import client_context, server_context
+from tvs.tls.profiles import TLSProfile
+
+
+def test_key_of_another_certificate_is_refused() -> None:
+    """A key that does not belong to the certificate is an error when the context is made, not at a phone's call."""
+    for kind in (KeyType.RSA2048, KeyType.P256):
+        with pytest.raises(ValueError, match="the private key does not belong to the certificate"):
+            server_context(
+                profile=TLSProfile.COMPATIBLE,
+                certificate=identity().certificate,
+                key=identity("other", kind).key,
+            )
+
+
+def test_chain_is_sent_after_the_certificate() -> None:
+    """A client gets the service's certificate first, then those of its issuers."""
+    authority = identity("CA")
+    own = identity("issued", issuer=authority)
+    phone, _ = connected(service_context(own=own, chain=[authority.certificate]))
+    assert phone.peer_chain == [own.certificate, authority.certificate]
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_service_keeps_no_session(version: int) -> None:
+    """Each contact is a full handshake: the service caches no session and issues no ticket."""
+    server, client = service_context(), client_context(maximum=version)
+    secrets: set[bytes] = set()
+    keylog: list[bytes] = []
+    client.set_keylog_callback(lambda _connection, line: keylog.append(line))
+    session = None
+    for _ in range(3):
+        phone, service = connected(server, client, session=session)
+        assert not deliver(service, phone)
+        assert read_all(phone) == b""
+        session = phone.session
+    secrets.update(line.split()[2] for line in keylog)
+    assert len(secrets) == len(keylog) >= 3
+
+
+def test_renegotiation_is_refused() -> None:
+    """A phone cannot make the service repeat the handshake on one connection, which costs a private-key operation."""
+    phone, service = connected(phone=client_context(maximum=SSL.TLS1_2_VERSION))
+    assert not phone._connection.renegotiate_pending()
+    with pytest.raises(SSL.Error, match="no renegotiation"):
+        phone._connection.renegotiate()
+    service.write(b"still there")
+    deliver(service, phone)
+    assert read_all(phone) == b"still there"
+
+
+def test_client_context_limits_version_and_suites() -> None:
+    """A client can be as old as a phone: its maximum version and its suites are those that are given."""
+    context = client_context(maximum=SSL.TLS1_2_VERSION, ciphers="ECDHE-RSA-AES128-GCM-SHA256:AES128-SHA")
+    phone, _ = connected(service_context(), context)
+    assert (phone.version, phone.cipher) == ("TLSv1.2", "AES128-SHA")
+    phone, _ = connected(service_context(TLSProfile.MODERN), context)
+    assert (phone.version, phone.cipher) == ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+
+
+def test_client_takes_every_server_certificate() -> None:
+    """TLS refuses no server: the client compares certificates itself. Each profile connects to a server of its own."""
+    for profile in TLSProfile:
+        phone, service = pair(service_context(profile), client_context(profile=profile))
+        shake_hands(phone, service)
+        assert phone.peer_certificate == identity().certificate
+
+
+def test_client_without_a_key_shows_no_certificate() -> None:
+    """A certificate is shown only with its key."""
+    own = identity("phone")
+    _, service = connected(phone=client_context(certificate=own.certificate))
+    assert service.peer_certificate is None
+    _, service = connected(phone=client_context(certificate=own.certificate, key=own.key))
+    assert service.peer_certificate == own.certificate
