@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 STATE  := .state
 ARGS   ?=
+MAX_LINES := 300
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench clean
@@ -19,11 +20,13 @@ run: $(VENV)/.run ## start the service; its state directory .state is made when 
 test: $(VENV)/.dev ## run the tests
 	$(VENV)/bin/python -m pytest $(ARGS)
 
-check: $(VENV)/.dev ## linter, formatter, types and import contracts; changes no file
+check: $(VENV)/.dev ## linter, formatter, types, import contracts and module sizes; changes no file
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	@find tvs certstore ctlcache proto -name '*.py' -exec wc -l {} + | awk '$$2 != "total" && $$1 > $(MAX_LINES) \
+	    { print $$2 ": " $$1 " lines; a module has at most $(MAX_LINES), split it by concern"; bad = 1 } END { exit bad }'
 
 format: $(VENV)/.dev ## put the code into the formatter's form
 	$(VENV)/bin/ruff check --fix
