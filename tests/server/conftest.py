@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 
 from proto.codec import Decoder, encode
 from proto.messages import RESPONSES, QueryCertRequest, QueryCertResponse
-from tests.fixtures.caches import ISSUER, SERIAL, SUBJECT, db_cache, empty_ctl_cache, verifier
+from tests.fixtures.caches import ISSUER, SERIAL, SUBJECT, db_cache, empty_ctl_cache, store, verifier
 from tests.fixtures.running import PATIENCE
 from tests.fixtures.service import published_query
 from tvs.config.settings import Config
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from tvs.answers.verifier import TrustVerifier
 
-__all__ = ["db_cache", "empty_ctl_cache", "published_query", "verifier"]
+__all__ = ["db_cache", "empty_ctl_cache", "published_query", "store", "verifier"]
 
 DEVICE = "CP-8861-SEPB000B4BA0AEE"
 ADDRESS = "192.0.2.77"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tvs.server.deadlines import Deadline, Deadlines
@@ -109,6 +109,7 @@ _STEPS = st.tuples(
 )
 
 
+@settings(max_examples=50)
 @given(steps=st.lists(_STEPS, max_size=30))
 def test_deadlines_pass_as_in_a_plain_table(steps: list[tuple[str, int, float]]) -> None:
     """After any steps, exactly those deadlines have passed that a table of moments says, with new durations too."""

@@ -1,0 +1,264 @@
+"""The acceptor: limits, descriptors, drain. Real listening sockets, and phones that connect to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from OpenSSL import SSL
+
+from tests.fixtures.running import PATIENCE
+from tests.server.conftest import Phone, not_trusted, query
+from tvs.server.acceptor import ACCEPTS_PER_TURN, Acceptor
+from tvs.server.states import SessionState
+from tvs.system.listening import listen_together
+from tvs.tls.connection import TLSConnection
+from tvs.tls.contexts import client_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.server.conftest import Worker
+
+UNKNOWN = b"\x01"
+"""Serial number of a certificate that is not trusted."""
+
+
+class Entrance:
+    """A worker's acceptor on a port of its own, and phones that come to it."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.listeners = listen_together("127.0.0.1", 0, 1)
+        self.address = self.listeners[0].getsockname()
+        self.acceptor = Acceptor(worker.shared, self.listeners)
+        self.acceptor.start()
+        self._phones: list[socket.socket] = []
+
+    def knock(self, source: str = "127.0.0.1") -> socket.socket:
+        """A TCP connection, which the acceptor has not seen yet."""
+        phone = socket.create_connection(self.address, PATIENCE, source_address=(source, 0))
+        phone.setblocking(False)
+        self._phones.append(phone)
+        return phone
+
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        """A TCP connection that the acceptor has taken or refused."""
+        phone = self.knock(source)
+        attempted = self.worker.shared.counts.attempted
+        self.worker.until(lambda: self.worker.shared.counts.attempted > attempted)
+        return phone
+
+    def phone(self) -> Phone:
+        """A phone after its handshake."""
+        phone = Phone(
+            self.worker,
+            self.connect(),
+            TLSConnection(client_context(maximum=SSL.TLS1_2_VERSION), server_side=False),
+        )
+        phone.handshake()
+        return phone
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.acceptor.close()
+        for phone in self._phones:
+            phone.close()
+
+
+@pytest.fixture
+def enter() -> Iterator[Callable[[Worker], Entrance]]:
+    """Opens a worker's entrance, which is closed with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(worker: Worker) -> Entrance:
+            entrance = Entrance(worker)
+            stack.callback(entrance.close)
+            return entrance
+
+        yield make
+
+
+@pytest.fixture
+def entrance(worker: Worker, enter: Callable[[Worker], Entrance]) -> Entrance:
+    """The entrance of a worker with the default settings."""
+    return enter(worker)
+
+
+def refused(phone: socket.socket) -> bool:
+    """Whether the connection was closed without a byte."""
+    with contextlib.suppress(BlockingIOError):
+        return phone.recv(1) == b""
+    return False
+
+
+# -- connections and limits ------------------------------------------------------------------------------------------
+
+
+def test_connection_becomes_a_session(entrance: Entrance) -> None:
+    """An accepted phone is a session until its connection ends, and is counted."""
+    phone = entrance.phone()
+    (session,) = entrance.acceptor.sessions
+    assert (session.address, session.state) == ("127.0.0.1", SessionState.AWAIT_REQUEST)
+    phone.hang_up()
+    entrance.worker.until(lambda: not entrance.acceptor.sessions)
+    counted = entrance.worker.counted()
+    assert (counted["tvs_connections_accepted_total"], entrance.worker.outcomes) == (1, {"no_request": 1})
+
+
+def test_many_phones_at_once(entrance: Entrance) -> None:
+    """More phones than are taken in one turn are all taken."""
+    for _ in range(ACCEPTS_PER_TURN + 5):
+        entrance.knock()
+    entrance.worker.until(lambda: len(entrance.acceptor.sessions) == ACCEPTS_PER_TURN + 5)
+
+
+@pytest.mark.parametrize(("limit", "reason"), [("max_connections", "connections"), ("max_half_open", "half_open")])
+def test_limit_of_connections(
+    make_worker: Callable[..., Worker], enter: Callable[[Worker], Entrance], limit: str, reason: str
+) -> None:
+    """Beyond a limit a connection is closed before TLS, counted and logged; one that ends makes room."""
+    worker = make_worker(**{limit: 2})
+    entrance = enter(worker)
+    first, second, third = (entrance.connect() for _ in range(3))
+    assert (refused(first), refused(second), refused(third)) == (False, False, True)
+    first.close()
+    worker.until(lambda: len(entrance.acceptor.sessions) == 1)
+    assert not refused(entrance.connect())
+    assert worker.counted()[f"tvs_connections_rejected_total{{{reason}}}"] == 1
+    assert worker.counted()["tvs_connections_accepted_total"] == 3
+    assert worker.shared.counts.attempted == 4
+    assert worker.events("connection_rejected") == [{"address": "127.0.0.1", "reason": reason}]
+
+
+def test_finished_handshake_makes_room(make_worker: Callable[..., Worker], enter: Callable[[Worker], Entrance]) -> None:
+    """Only connections in the handshake count as half open."""
+    entrance = enter(make_worker(max_half_open=1))
+    entrance.phone()
+    assert not refused(entrance.connect())
+    assert refused(entrance.connect())
+
+
+def test_limit_for_one_address(make_worker: Callable[..., Worker], enter: Callable[[Worker], Entrance]) -> None:
+    """One address gets its number of connections, another one its own; a connection that ends makes room."""
+    worker = make_worker(max_per_address=2)
+    entrance = enter(worker)
+    first, second, third = (entrance.connect() for _ in range(3))
+    assert (refused(first), refused(second), refused(third)) == (False, False, True)
+    assert not refused(entrance.connect("127.0.0.2"))
+    first.close()
+    worker.until(lambda: len(entrance.acceptor.sessions) == 2)
+    assert not refused(entrance.connect())
+    assert refused(entrance.connect())
+    assert worker.counted()["tvs_connections_rejected_total{address}"] == 2
+
+
+def test_limits_change_with_the_settings(
+    make_worker: Callable[..., Worker], enter: Callable[[Worker], Entrance]
+) -> None:
+    """New limits hold for the next connection, and count those that are open already."""
+    worker = make_worker()
+    entrance = enter(worker)
+    for _ in range(2):
+        entrance.connect()
+    worker.shared.reconfigure(make_worker(max_per_address=2).shared.config)
+    entrance.acceptor.limits_changed()
+    assert refused(entrance.connect())
+    worker.shared.reconfigure(make_worker(max_connections=3).shared.config)
+    entrance.acceptor.limits_changed()
+    assert not refused(entrance.connect())
+    assert refused(entrance.connect())
+
+
+def test_limits_are_shared_out(make_worker: Callable[..., Worker], enter: Callable[[Worker], Entrance]) -> None:
+    """A worker of several has its part of the service's limits."""
+    entrance = enter(make_worker(workers=4, max_connections=8))
+    assert [refused(entrance.connect()) for _ in range(3)] == [False, False, True]
+
+
+# -- descriptors -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_descriptors() -> Iterator[Callable[[], None]]:
+    """Leaves this process without a free descriptor until the test ends."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def exhaust() -> None:
+        free = os.open(os.devnull, os.O_RDONLY)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+
+    yield exhaust
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_out_of_descriptors(entrance: Entrance, no_descriptors: Callable[[], None]) -> None:
+    """Without free descriptors a waiting phone is refused at once, and the acceptor tries again a little later."""
+    worker = entrance.worker
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first, second = entrance.knock(), entrance.knock()
+    no_descriptors()
+    worker.until(lambda: refused(first))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not entrance.acceptor.sessions
+    worker.until(lambda: entrance.acceptor.sessions)
+    assert not refused(second)
+    assert worker.counted()["tvs_connections_rejected_total{descriptors}"] == 1
+    assert worker.events("connection_rejected") == [{"address": "", "reason": "descriptors"}]
+
+
+# -- stop, drain, close ----------------------------------------------------------------------------------------------
+
+
+def test_stop_takes_the_waiting_phones(entrance: Entrance) -> None:
+    """Phones in the backlog become sessions before the port is closed; a later phone is refused by the system."""
+    waiting = entrance.knock()
+    entrance.acceptor.stop()
+    assert len(entrance.acceptor.sessions) == 1
+    assert not refused(waiting)
+    with pytest.raises(ConnectionRefusedError):
+        entrance.knock()
+
+
+def test_drain(entrance: Entrance) -> None:
+    """Draining answers who is about to ask, closes answered connections in order, and ends with the last one."""
+    worker = entrance.worker
+    answered, asking = entrance.phone(), entrance.phone()
+    answered.send(query(1, serial=UNKNOWN))
+    worker.until(answered.read)
+    draining = worker.loop.create_task(entrance.acceptor.drain())
+    worker.until(lambda: answered.read() and answered.ended)
+    assert (answered.received, answered.ended) == (not_trusted(1), "tls")
+    assert not draining.done()
+    asking.send(query(2, serial=UNKNOWN))
+    worker.until(lambda: asking.read() and asking.ended)
+    assert (asking.received, asking.ended) == (not_trusted(2), "tls")
+    answered.hang_up()
+    asking.hang_up()
+    worker.until(draining.done)
+    assert worker.outcomes == {"answered": 2}
+
+
+def test_drain_has_an_end(entrance: Entrance) -> None:
+    """Phones that never ask are waited for as long as the settings say; closing ends them as drained."""
+    worker = entrance.worker
+    silent = entrance.phone()
+    draining = worker.loop.create_task(entrance.acceptor.drain())
+    worker.until(lambda: not entrance.listeners[0].fileno() >= 0)
+    worker.clock.now += worker.shared.config.drain_timeout - 0.1
+    worker.loop.run_until_complete(asyncio.sleep(0.1))
+    assert not draining.done()
+    worker.clock.now += 0.2
+    worker.until(draining.done)
+    assert len(entrance.acceptor.sessions) == 1
+    entrance.acceptor.close()
+    assert not entrance.acceptor.sessions
+    worker.until(silent.pump)
+    assert silent.ended == "tcp"
+    assert worker.outcomes == {"drained": 1}

@@ -1,0 +1,138 @@
+"""The poller: many sockets behind one descriptor of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tvs.server.poller import EVENTS_PER_TURN, Poller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass
+class Owner:
+    """A socket and what its owner was told; reads, and does something more if told to."""
+
+    socket: socket.socket
+    told: list[str] = field(default_factory=list)
+    then: Callable[[], None] = lambda: None
+
+    def on_readable(self) -> None:
+        """Reads everything."""
+        with contextlib.suppress(BlockingIOError):
+            self.socket.recv(1000)
+        self.told.append("readable")
+        self.then()
+
+    def on_writable(self) -> None:
+        """Remembers it."""
+        self.told.append("writable")
+        self.then()
+
+
+@dataclass
+class Table:
+    """A poller on a loop of its own."""
+
+    loop: asyncio.AbstractEventLoop
+    poller: Poller
+    stack: contextlib.ExitStack
+
+    def owner(self) -> tuple[Owner, socket.socket]:
+        """A watched socket, and its other end."""
+        ours, theirs = map(self.stack.enter_context, socket.socketpair())
+        ours.setblocking(False)
+        owner = Owner(ours)
+        self.poller.watch(ours.fileno(), owner)
+        return owner, theirs
+
+    def turn(self) -> None:
+        """One turn of the loop."""
+        self.loop.call_soon(self.loop.stop)
+        self.loop.run_forever()
+
+
+@pytest.fixture
+def table() -> Iterator[Table]:
+    """A poller, closed with the test."""
+    with contextlib.ExitStack() as stack:
+        loop = asyncio.new_event_loop()
+        stack.callback(loop.close)
+        poller = Poller(loop)
+        stack.callback(poller.close)
+        yield Table(loop, poller, stack)
+
+
+def test_only_ready_sockets_are_reported(table: Table) -> None:
+    """A socket with bytes is reported, one without is not; its end is reported as something to read."""
+    (first, to_first), (second, to_second) = table.owner(), table.owner()
+    table.turn()
+    to_first.send(b"x")
+    table.turn()
+    table.turn()
+    assert (first.told, second.told) == (["readable"], [])
+    to_second.close()
+    table.turn()
+    assert (first.told, second.told[:1]) == (["readable"], ["readable"])
+
+
+def test_turned_socket_waits_for_room(table: Table) -> None:
+    """A socket that waits for room is not reported as readable, and the reverse."""
+    owner, other = table.owner()
+    table.poller.turn(owner.socket.fileno(), writing=True)
+    other.send(b"x")
+    table.turn()
+    assert set(owner.told) == {"writable"}
+    table.poller.turn(owner.socket.fileno(), writing=False)
+    owner.told.clear()
+    table.turn()
+    table.turn()
+    assert owner.told == ["readable"]
+
+
+def test_socket_that_another_one_closes(table: Table) -> None:
+    """An owner that was forgotten by the callback of another one in the same turn is not called any more."""
+    (first, to_first), (second, to_second) = table.owner(), table.owner()
+
+    def close(other: Owner) -> Callable[[], None]:
+        def forget() -> None:
+            table.poller.forget(other.socket.fileno())
+            other.socket.close()
+
+        return forget
+
+    first.then, second.then = close(second), close(first)
+    to_first.send(b"x")
+    to_second.send(b"x")
+    table.turn()
+    assert sorted([first.told, second.told]) == [[], ["readable"]]
+
+
+def test_turn_is_bounded(table: Table) -> None:
+    """Of very many ready sockets some are served, then the rest of the loop has its turn, then the others."""
+    owners = [table.owner() for _ in range(EVENTS_PER_TURN + 10)]
+    for _, other in owners:
+        other.send(b"x")
+    table.turn()
+    assert sum(len(owner.told) for owner, _ in owners) == EVENTS_PER_TURN
+    table.turn()
+    assert [owner.told for owner, _ in owners] == [["readable"]] * len(owners)
+
+
+def test_closed_poller_reports_nothing(table: Table) -> None:
+    """After its end the loop does not watch the sockets."""
+    owner, other = table.owner()
+    poller = Poller(table.loop)
+    poller.watch(owner.socket.fileno(), owner)
+    poller.close()
+    table.poller.forget(owner.socket.fileno())
+    other.send(b"x")
+    table.turn()
+    assert owner.told == []
