@@ -170,7 +170,12 @@ async def test_bad_reload_changes_nothing(
     reload(service)
     problems = [line for line in service.lines() if "reload_refused" in line]
     assert len(problems) == 4, problems
-    for part in ("time_to_live", "workerz is no setting; did you mean workers?", "private key", "CTL file is damaged"):
+    for part in (
+        "time_to_live",
+        "workerz is not a setting; did you mean workers?",
+        "private key",
+        "CTL file is damaged",
+    ):
         assert sum(part in line for line in problems) == 1, part
     assert scrape(service)["tvs_config_last_reload_successful"] == 0
     checked = tvs("serve", "--state", str(state.path), "--config", str(config), "--check-config")

@@ -15,7 +15,7 @@ class Endpoint:
 
     Attributes:
         host: name or IP address, without brackets.
-        port: 0 to 65,535; 0 is any free one.
+        port: 0 to 65,535; 0: any free one.
     """
 
     host: str
@@ -26,10 +26,10 @@ class Endpoint:
 
     @classmethod
     def parse(cls, text: str, default_port: int | None = None) -> Endpoint:
-        """``HOST:PORT``, ``[IPv6]:PORT``, and where there is a default port also without one. Raises `ValueError`."""
+        """Reads ``HOST:PORT`` or ``[IPv6]:PORT``, with a default port also without one. Raises `ValueError`."""
         host, port = _split_endpoint(text.strip())
         if not host or any(char.isspace() for char in host):
-            raise ValueError(f"{text!r} names no host; write HOST:PORT or [IPv6]:PORT")
+            raise ValueError(f"{text!r} does not name a host; write HOST:PORT or [IPv6]:PORT")
         if not port and default_port is not None:
             return cls(host, default_port)
         if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:

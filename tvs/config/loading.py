@@ -1,4 +1,4 @@
-"""Settings loaded from a TOML file, the environment and the command line.
+"""Loading of settings from a TOML file, the environment and the command line.
 
 The command line wins over the environment, the environment over the file. Every problem is reported at once, with
 the key and where it stands; unknown keys are errors.
@@ -31,7 +31,7 @@ class ConfigError(Exception):
     """The settings cannot be used.
 
     Attributes:
-        problems: one sentence each: the key, where it stands, what is wrong, what would be right.
+        problems: one sentence each: key, place, what is wrong, what would be right.
     """
 
     def __init__(self, problems: list[str]) -> None:
@@ -41,17 +41,17 @@ class ConfigError(Exception):
 
 _READERS: dict[str, Callable[[object], Any]] = {setting.name: setting.metadata["read"] for setting in fields(Config)}
 OTHER_VARIABLES = frozenset({"TVS_CONFIG"})
-"""Variables with our prefix that are no settings."""
+"""Variables with the prefix that are not settings."""
 
 
 def load_config(
     options: Mapping[str, object], *, file: Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> Config:
-    """Puts the settings together. Raises `ConfigError` with every problem.
+    """Loads the settings. Raises `ConfigError` with every problem.
 
     Args:
-        options: values from the command line by name; None is not given.
-        file: TOML file. None: ``tvs.toml`` in the state directory, where there is one.
+        options: values from the command line by name; None: not given.
+        file: TOML file. None: ``tvs.toml`` in the state directory, if it exists.
         environment: environment variables.
     """
     problems: list[str] = []
@@ -80,7 +80,7 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
         if name in _READERS:
             found[name] = environment[variable]
         else:
-            problems.append(f"environment variable {variable} is no setting{_suggestion(name)}")
+            problems.append(f"environment variable {variable} is not a setting{_suggestion(name)}")
     return found
 
 
@@ -92,9 +92,9 @@ def _from_file(path: Path, problems: list[str]) -> dict[str, object]:
         problems.append(f"{path}: cannot be read: {error.strerror}")
         return {}
     except ValueError as error:  # TOML's and UTF-8's errors
-        problems.append(f"{path}: is no TOML: {error}")
+        problems.append(f"{path}: is not TOML: {error}")
         return {}
-    problems.extend(f"{path}: key {name} is no setting{_suggestion(name)}" for name in data if name not in _READERS)
+    problems.extend(f"{path}: key {name} is not a setting{_suggestion(name)}" for name in data if name not in _READERS)
     return {name: value for name, value in data.items() if name in _READERS}
 
 
@@ -117,7 +117,7 @@ def _read_values(found: Mapping[str, object], where: str, problems: list[str]) -
 
 
 def _check_together(values: Mapping[str, Any], problems: list[str]) -> None:
-    """What only shows when all values are known."""
+    """Checks values that depend on each other, and those that only this machine can use."""
     if values.get("state") is None:
         problems.append("option --state: no state directory is given; write --state DIR or set TVS_STATE")
     required = values.get("client_certificates") is ClientCertificates.REQUIRE
@@ -131,12 +131,12 @@ def _unusable(endpoint: Endpoint) -> str | None:
     try:
         socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return f"{endpoint.host} is no address of this machine: {error.strerror}"
+        return f"{endpoint.host} is not an address of this machine: {error.strerror}"
     return None
 
 
 def default_state(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where commands look for the state directory: TVS_STATE, the systemd unit's, the system's, the user's."""
+    """The state directory without an option: TVS_STATE, the systemd unit's, the system's, the user's, in this order."""
     for variable in ("TVS_STATE", "STATE_DIRECTORY"):  # the second is set by systemd for StateDirectory=
         if value := environment.get(variable):
             return Path(value.split(":")[0]).expanduser()

@@ -1,8 +1,4 @@
-"""The service's settings: one frozen dataclass from a TOML file, the environment and the command line.
-
-The command line wins over the environment, the environment over the file. Every problem is reported at once, with
-the key and where it stands; unknown keys are errors.
-"""
+"""The service's settings: one frozen dataclass, each field with its reader and its help text."""
 
 from __future__ import annotations
 
@@ -22,19 +18,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_WORKERS = 256
-
-
-# -- readers of one value: from TOML, an environment variable or an option, which are text --------------------------
+"""Worker processes, at most: the board has room for the status of so many."""
 
 
 def _setting(read: Callable[[object], Any], default: Any, text: str, **extra: Any) -> Any:
-    """A field with its reader and the sentence that help texts show."""
+    """A field with its reader and its help text."""
     return field(default=default, metadata={"read": read, "help": text, **extra})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All settings. Names are those of the TOML keys, of `--options` (with hyphens) and of ``TVS_…`` variables."""
+    """All settings. Field names are those of TOML keys, options (with hyphens) and ``TVS_…`` variables."""
 
     state: Path = _setting(read_path, None, "the state directory", metavar="DIR")
     listen: Endpoint = _setting(
@@ -59,12 +53,12 @@ class Config:
         metavar="SECONDS",
     )
     tls_profile: TLSProfile = _setting(
-        read_choice(TLSProfile), TLSProfile.COMPATIBLE, "which phones are served", choices=list(TLSProfile)
+        read_choice(TLSProfile), TLSProfile.COMPATIBLE, "phones that are served", choices=list(TLSProfile)
     )
     client_certificates: ClientCertificates = _setting(
         read_choice(ClientCertificates),
         ClientCertificates.REQUEST,
-        "what is asked of a phone's own certificate",
+        "whether phones must show a certificate of their own",
         choices=list(ClientCertificates),
     )
     client_ca: Path | None = _setting(
@@ -73,7 +67,7 @@ class Config:
     tls_keylog: Path | None = _setting(
         read_path,
         None,
-        "append the TLS secrets of every connection to this file, for Wireshark; never in production",
+        "append the TLS secrets of every connection to this file, for Wireshark; not in production",
         metavar="FILE",
     )
     ctl_file: Path | None = _setting(
@@ -85,7 +79,7 @@ class Config:
     time_to_live: int = _setting(
         read_number(1, 0xFFFF_FFFF),
         DEFAULT_TIME_TO_LIVE,
-        "seconds for which phones keep an answer, where a certificate has no time of its own",
+        "seconds for which phones keep an answer, unless the certificate has a time of its own",
         metavar="SECONDS",
     )
     log_level: str = _setting(read_level, "info", "lowest level that is logged", choices=list(LEVELS))
@@ -93,17 +87,17 @@ class Config:
         read_choice(LogFormat), LogFormat.TRACE, "form of the log", choices=list(LogFormat)
     )
     log_file: Path | None = _setting(read_path, None, "log to this file, not to standard error", metavar="FILE")
-    max_connections: int = _setting(read_number(1, 1_000_000), 10_000, "open connections at the most", metavar="N")
+    max_connections: int = _setting(read_number(1, 1_000_000), 10_000, "open connections, at most", metavar="N")
     max_half_open: int = _setting(
         read_number(1, 1_000_000),
         2_000,
-        "connections still in the handshake at the most (49 KiB each)",
+        "connections in the TLS handshake, at most (49 KiB each)",
         metavar="N",
     )
     max_per_address: int = _setting(
         read_number(0, 1_000_000),
         0,
-        "connections from one address at the most in each worker, 0: no limit (a site can be one NAT address)",
+        "connections from one address in each worker, at most; 0: no limit (a site can be one NAT address)",
         metavar="N",
     )
     handshake_timeout: float = _setting(read_seconds(0.1, 600), 5.0, "seconds for the TLS handshake", metavar="SECONDS")
@@ -113,7 +107,7 @@ class Config:
         read_seconds(0.1, 86_400), 10.0, "seconds for a whole connection", metavar="SECONDS"
     )
     linger_timeout: float = _setting(
-        read_seconds(0, 60), 1.0, "seconds to wait for the phone's end after our own", metavar="SECONDS"
+        read_seconds(0, 60), 1.0, "seconds to wait for the phone's close after the service's own", metavar="SECONDS"
     )
     drain_timeout: float = _setting(
         read_seconds(0, 600),
@@ -129,11 +123,11 @@ class Config:
 
     @property
     def worker_count(self) -> int:
-        """The number of worker processes: as set, else one for each processor that this process may use."""
+        """Number of worker processes: as set, else one for each processor that this process may use."""
         return self.workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
     def share(self, limit: int) -> int:
-        """One worker's part of a limit that is meant for the whole service, at least 1."""
+        """One worker's part of a limit of the whole service, at least 1."""
         return -(-limit // self.worker_count)
 
 

@@ -1,9 +1,13 @@
-"""Readers of one setting's value, from TOML, an environment variable or an option."""
+"""Readers of one setting's value.
+
+A value is text from an option or an environment variable, or has a type of its own from TOML. Each reader raises
+`ValueError` with a sentence; `tvs.config.loading` puts the key and its place before it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tvs.config.endpoint import Endpoint
 from tvs.log.logger import LEVELS
@@ -12,57 +16,69 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import StrEnum
 
+_Kind = TypeVar("_Kind", bound="StrEnum")
+
 
 def read_text(value: object) -> str:
+    """A text."""
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - a setting's value, reported with its key
+        raise ValueError(f"{value!r} is not a text")  # noqa: TRY004 - a setting's value, reported with its key
     return value
 
 
 def read_endpoint(value: object) -> Endpoint:
+    """A host and a port: ``HOST:PORT`` or ``[IPv6]:PORT``."""
     return Endpoint.parse(read_text(value))
 
 
 def read_path(value: object) -> Path:
+    """A path; ``~`` is the home directory."""
     if not (text := read_text(value)):
         raise ValueError("the path is empty")
     return Path(text).expanduser()
 
 
-def read_choice(kind: type[StrEnum]) -> Callable[[object], StrEnum]:
-    def read(value: object) -> StrEnum:
+def read_choice(kind: type[_Kind]) -> Callable[[object], _Kind]:
+    """A reader of the members of an enumeration."""
+
+    def read(value: object) -> _Kind:
         try:
             return kind(read_text(value))
         except ValueError:
-            raise ValueError(f"{value!r} is none of {', '.join(kind)}") from None
+            raise ValueError(f"{value!r} is not one of {', '.join(kind)}") from None
 
     return read
 
 
 def read_level(value: object) -> str:
+    """The name of a log level."""
     if value not in LEVELS:
-        raise ValueError(f"{value!r} is none of {', '.join(LEVELS)}")
+        raise ValueError(f"{value!r} is not one of {', '.join(LEVELS)}")
     return str(value)
 
 
 def read_number(low: int, high: int) -> Callable[[object], int]:
+    """A reader of whole numbers from `low` to `high`."""
+
     def read(value: object) -> int:
         text = str(value)
         if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not low <= int(text[:20]) <= high:
-            raise ValueError(f"{value!r} is no whole number from {low} to {high}")
+            raise ValueError(f"{value!r} is not a whole number from {low} to {high}")
         return int(text)
 
     return read
 
 
 def read_seconds(low: float, high: float) -> Callable[[object], float]:
+    """A reader of seconds from `low` to `high`, with fractions."""
+
     def read(value: object) -> float:
         try:
             number = float(value) if not isinstance(value, bool) else -1.0  # type: ignore[arg-type] # checked here
         except (TypeError, ValueError):
             number = -1.0
         if not low <= number <= high:
-            raise ValueError(f"{value!r} is no number of seconds from {low:g} to {high:g}")
+            raise ValueError(f"{value!r} is not a number of seconds from {low:g} to {high:g}")
         return number
 
     return read

@@ -1,0 +1,99 @@
+"""The monitoring port's HTTP server: paths, methods, verdicts, and clients that stall."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from tvs.admin.server import MAX_THREADS, AdminServer
+from tvs.system.listening import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Port:
+    """An admin port that a thread serves.
+
+    Attributes:
+        healthy: the verdict of /healthz.
+    """
+
+    def __init__(self) -> None:
+        self.healthy = True
+        self.listener = listen("127.0.0.1", 0, backlog=64)
+        self.listener.setblocking(True)
+        self.address: tuple[str, int] = self.listener.getsockname()
+        registry = CollectorRegistry()
+        Counter("phones", "Phones.", registry=registry).inc(3)
+        self._server = AdminServer(
+            self.listener,
+            registry=registry,
+            health=lambda: (self.healthy, {"status": "ok"}),
+            readiness=lambda: (False, {"reasons": ["starting"]}),
+        )
+        self._thread = threading.Thread(target=self._server.serve)
+        self._thread.start()
+
+    def ask(self, method: str, path: str) -> tuple[int, str, bytes]:
+        """Status, content type and body of an answer."""
+        connection = http.client.HTTPConnection(*self.address, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.headers["Content-Type"], answer.read()
+
+    def close(self) -> None:
+        """Ends the server."""
+        self._server._server.shutdown()
+        self._thread.join()
+        self._server._server.server_close()
+
+
+@pytest.fixture
+def port() -> Iterator[Port]:
+    """An admin port."""
+    made = Port()
+    yield made
+    made.close()
+
+
+def test_probes(port: Port) -> None:
+    """200 for a good verdict, 503 for a bad one, with the details as JSON; each request is judged anew."""
+    assert port.ask("GET", "/healthz") == (200, "application/json", b'{"status": "ok"}\n')
+    assert port.ask("GET", "/readyz")[0] == 503
+    assert json.loads(port.ask("GET", "/readyz")[2]) == {"reasons": ["starting"]}
+    port.healthy = False
+    assert port.ask("GET", "/healthz")[0] == 503
+
+
+def test_metrics(port: Port) -> None:
+    """/metrics is Prometheus text of the registry."""
+    status, kind, body = port.ask("GET", "/metrics")
+    assert (status, kind.split(";")[0]) == (200, "text/plain")
+    assert b"phones_total 3.0\n" in body
+
+
+def test_other_paths_and_methods(port: Port) -> None:
+    """Another path is not found, with the paths that exist; other methods are not allowed."""
+    status, _, body = port.ask("GET", "/")
+    assert (status, b"/metrics, /healthz and /readyz" in body) == (404, True)
+    assert [port.ask(method, "/healthz")[0] for method in ("POST", "PUT", "DELETE")] == [405] * 3
+    assert port.ask("HEAD", "/healthz")[0] == 200
+
+
+def test_client_that_says_nothing_delays_no_other(port: Port) -> None:
+    """Clients that connect and stall, and one that sends rubbish, do not hold up a request."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_THREADS // 2):
+            stack.enter_context(socket.create_connection(port.address))
+        rubbish = stack.enter_context(socket.create_connection(port.address))
+        rubbish.sendall(b"\x16\x03\x01\x00\x05rubbish\r\n\r\n")
+        assert port.ask("GET", "/healthz")[0] == 200

@@ -1,0 +1,96 @@
+"""The channel between supervisor and worker: whole messages, orders of any size, and never a wait."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tvs.system.channel import MAX_MESSAGE, MESSAGES_PER_TURN, Channel, ChannelClosed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Channel, Channel]]:
+    """Both ends of a channel."""
+    first, second = Channel.pair()
+    with contextlib.closing(first), contextlib.closing(second):
+        yield first, second
+
+
+def test_messages_arrive_whole_and_in_order(ends: tuple[Channel, Channel]) -> None:
+    """Messages are taken one by one, as they were sent, without waiting for more."""
+    supervisor, worker = ends
+    sent = [{"number": number, "filling": "x" * number * 1000} for number in range(5)]
+    assert all(worker.send(message) for message in sent)
+    assert list(supervisor.messages()) == sent
+    assert list(supervisor.messages()) == []
+
+
+def test_one_worker_does_not_take_all_turns(ends: tuple[Channel, Channel]) -> None:
+    """Only so many messages are taken at once, the others the next time."""
+    supervisor, worker = ends
+    sent = 0
+    while worker.send({"number": sent}):
+        sent += 1
+    assert sent > MESSAGES_PER_TURN
+    assert len(list(supervisor.messages())) == MESSAGES_PER_TURN
+    taken = MESSAGES_PER_TURN
+    while some := list(supervisor.messages()):
+        taken += len(some)
+    assert taken == sent
+
+
+def test_message_without_room_is_not_sent(ends: tuple[Channel, Channel]) -> None:
+    """If the other end does not read, `send` and `send_order` return False at once."""
+    supervisor, worker = ends
+    while worker.send({"filling": "x" * 1000}):
+        pass
+    while supervisor.send_order("filling"):
+        pass
+    assert not worker.send({})
+    assert not supervisor.send_order({})
+
+
+def test_other_end_is_gone(ends: tuple[Channel, Channel]) -> None:
+    """What a process sent before its end is taken, then `ChannelClosed` is raised; nothing can be sent to it."""
+    supervisor, worker = ends
+    worker.send({"last": True})
+    worker.close()
+    messages = supervisor.messages()
+    assert next(messages) == {"last": True}
+    with pytest.raises(ChannelClosed):
+        next(messages)
+    assert not supervisor.send_order("order")
+    assert not supervisor.send({})
+
+
+def test_supervisor_is_gone(ends: tuple[Channel, Channel]) -> None:
+    """A worker notices the end of its supervisor."""
+    supervisor, worker = ends
+    supervisor.close()
+    with pytest.raises(ChannelClosed):
+        list(worker.orders())
+
+
+@pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b"[" * (MAX_MESSAGE - 1), b"9" * 5000])
+def test_bytes_that_are_not_json(data: bytes) -> None:
+    """A message that is not JSON is None, and the next one is taken."""
+    first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with contextlib.closing(Channel(first)) as channel, second:
+        second.send(data)
+        second.send(b"{}")
+        assert list(channel.messages()) == [None, {}]
+
+
+def test_orders_of_any_size(ends: tuple[Channel, Channel]) -> None:
+    """An order can be larger than a message: settings and certificates, one after the other."""
+    supervisor, worker = ends
+    orders = [{"certificates": bytes(1_000_000)}, "second"]
+    assert all(supervisor.send_order(order) for order in orders)
+    assert list(worker.orders()) == orders
+    assert list(worker.orders()) == []
