@@ -7,6 +7,7 @@ from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
 from tvs.identity import KeyType
+from tvs.tls.connection import TLSError
 from tvs.tls.contexts import client_context, server_context
 from tvs.tls.profiles import TLSProfile
 
@@ -49,13 +50,17 @@ def test_service_keeps_no_session(version: int) -> None:
 
 def test_renegotiation_is_refused() -> None:
     """A phone cannot make the service repeat the handshake on one connection, which costs a private-key operation."""
-    phone, service = connected(phone=client_context(maximum=SSL.TLS1_2_VERSION))
-    assert not phone._connection.renegotiate_pending()
-    with pytest.raises(SSL.Error, match="no renegotiation"):
-        phone._connection.renegotiate()
-    service.write(b"still there")
+    willing = SSL.Context(SSL.TLS_METHOD)  # a client of ours would not even ask
+    willing.set_max_proto_version(SSL.TLS1_2_VERSION)
+    phone, service = connected(phone=willing)
+    assert phone._connection.renegotiate()
+    assert not phone.handshake()
+    assert deliver(phone, service)
+    assert service.read() == b""
+    service.write(b"x")  # the alert goes out with it
     deliver(service, phone)
-    assert read_all(phone) == b"still there"
+    with pytest.raises(TLSError, match="no renegotiation"):
+        phone.handshake()
 
 
 def test_client_context_limits_version_and_suites() -> None:

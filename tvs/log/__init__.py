@@ -1,1 +1,1 @@
-"""The log: lines that never hold up an answer."""
+"""The log: records, their forms, and writers that never delay an answer."""

@@ -1,7 +1,6 @@
-"""The log of a process that may have no thread: each line is written at once, or not at all.
+"""The log of a process without threads: each line is written at once or dropped.
 
-A line that would have to wait, because nobody reads the other end of the pipe, is left out: the supervisor must go
-on looking after its workers.
+A line that would block, because the pipe is full, is dropped: the supervisor must keep watching its workers.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import select
 from typing import TYPE_CHECKING
 
 from tvs.log.forms import form_of
-from tvs.log.logger import level_number
+from tvs.log.logger import LEVEL_NUMBERS
 from tvs.log.target import log_colors, open_log
 
 if TYPE_CHECKING:
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class DirectLog:
-    """Takes records as `tvs.log.pipeline.LogPipeline` does.
+    """A sink of records that writes each line itself, without buffer and thread.
 
     Args:
-        file: where the log is; None: standard error.
-        log_format: how lines look.
+        file: the log file; None: standard error.
+        log_format: the form of a line.
         level: name of the lowest level that is written.
 
     Raises `OSError` for a file that cannot be opened.
@@ -35,11 +34,13 @@ class DirectLog:
     def __init__(self, file: Path | None, *, log_format: LogFormat, level: str) -> None:
         self._descriptor = open_log(file)
         self._form = form_of(log_format, colors=log_colors(file))
-        self.threshold = level_number(level)
+        self.threshold = LEVEL_NUMBERS[level]
 
     def emit(self, record: Record) -> None:
-        """Writes a line."""
-        data = self._form(record).encode("utf-8", "backslashreplace")[: select.PIPE_BUF]
+        """Writes a line, at most PIPE_BUF bytes of it, or drops it. Never blocks."""
+        data = self._form(record).encode("utf-8", "backslashreplace")
+        if len(data) > select.PIPE_BUF:
+            data = data[: select.PIPE_BUF - 1] + b"\n"
         waiting = select.poll()
         waiting.register(self._descriptor, select.POLLOUT)
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Log records put into words: trace, JSON and console form."""
+"""The forms of a log line: trace, JSON and console."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 MAX_LINE = 2_048
-"""Characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
+"""Maximum characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
 
 
 class LogFormat(StrEnum):
-    """How a line looks: the original's trace form, JSON, or colours for a terminal."""
+    """Name of a form: the original's trace lines, JSON, or colours for a terminal."""
 
     TRACE = "trace"
     JSON = "json"
@@ -30,7 +30,7 @@ class LogFormat(StrEnum):
 
 
 class Line(Protocol):
-    """Fields that are put into words only when their line is made."""
+    """Fields that are formatted only when their line is written."""
 
     def text(self) -> str:
         """The event and its fields as key=value, printable."""
@@ -39,12 +39,12 @@ class Line(Protocol):
         """The fields by name, printable."""
 
 
-# level, seconds since 1970, event, text (None: made of the fields), fields
 Record = tuple[str, float, str, str | None, "dict[str, object] | Line"]
+"""Level, seconds since 1970, event, text (None: made from the fields), fields."""
 
 
 def line_text(text: str) -> str:
-    """At most `MAX_LINE` characters of a text, printable: no name can forge a line."""
+    """At most `MAX_LINE` characters of a text, printable, so that no name can forge a line."""
     return printable(text if len(text) <= MAX_LINE else text[:MAX_LINE] + "…")
 
 
@@ -59,13 +59,13 @@ def _clock(when: float) -> str:
 
 
 _PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
-"""A value that needs no quotes in key=value."""
+"""A value that needs neither escapes nor quotes after ``key=``."""
 _AMBIGUOUS = re.compile(r"[ \"=\\]")
-"""What makes a printable value need them."""
+"""Characters for which a printable value needs quotes."""
 
 
 def value_text(value: object) -> str:
-    """A value as it stands after ``key=``: printable, and in quotes where it has to be."""
+    """A value as it stands after ``key=``: printable, in quotes if it is empty or ambiguous."""
     if type(value) is not str:
         value = _other_value(value)
     return value if _PLAIN.fullmatch(value) else _quoted(line_text(value))
@@ -89,7 +89,7 @@ def _key_values(event: str, fields: dict[str, object]) -> str:
 
 
 def _trace_form(record: Record) -> str:
-    """`HH:MM:SS.mmm | debug TEXT`; for other events the fields stand as key=value."""
+    """`HH:MM:SS.mmm | LEVEL TEXT`; without a text, the event and its fields as key=value."""
     level, when, event, text, fields = record
     if text is None:
         text = _key_values(event, fields) if isinstance(fields, dict) else fields.text()
@@ -101,7 +101,7 @@ def _named(fields: dict[str, object] | Line) -> dict[str, object]:
 
 
 def _json_form(record: Record) -> str:
-    """One object a line: time (UTC), level, event, the trace text where there is one, the fields."""
+    """One JSON object: time (UTC), level, event, the trace text if there is one, the fields."""
     level, when, event, text, fields = record
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + f".{int(when * 1_000_000) % 1_000_000:06d}Z"
     entry: dict[str, object] = {"time": stamp, "level": level, "event": event}
@@ -123,7 +123,7 @@ def _console_form(colors: bool) -> Callable[[Record], str]:
 
 
 def form_of(log_format: LogFormat, *, colors: bool = False) -> Callable[[Record], str]:
-    """The function that makes a line of a record."""
+    """The function that formats a record as a line, with its line feed."""
     if log_format is LogFormat.CONSOLE:
         return _console_form(colors)
     return _trace_form if log_format is LogFormat.TRACE else _json_form

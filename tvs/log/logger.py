@@ -1,8 +1,9 @@
-"""Loggers over a sink of records, their levels, and the rate limit of what strangers can provoke."""
+"""Loggers over a sink of records, levels, and the rate limit for lines that strangers can provoke."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -12,58 +13,66 @@ if TYPE_CHECKING:
 
 
 LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+"""The numbers of the levels, as in Python's logging; higher is more severe."""
 LEVELS = tuple(LEVEL_NUMBERS)
 
 
 class Sink(Protocol):
-    """Where a logger's lines go: `LogPipeline`, or the supervisor's log, which has no thread."""
+    """Destination of records: the workers' `LogPipeline`, the supervisor's `DirectLog`."""
 
     threshold: int
 
     def emit(self, record: Record) -> None:
-        """Takes a record."""
+        """Takes a record whose level is not below the threshold."""
 
 
-def logger_for(pipeline: Sink) -> structlog.typing.FilteringBoundLogger:
-    """A structlog logger whose lines go through the pipeline."""
+def logger_for(sink: Sink) -> structlog.typing.FilteringBoundLogger:
+    """A structlog logger that sends its lines to the sink, those below the sink's current threshold left out."""
 
     def enqueue(_logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        pipeline.emit((level, time.time(), str(event.pop("event", "")), None, {**event}))
+        sink.emit((level, time.time(), str(event.pop("event", "")), None, {**event}))
         raise structlog.DropEvent
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         None,
         processors=[structlog.processors.format_exc_info, enqueue],
-        wrapper_class=structlog.make_filtering_bound_logger(pipeline.threshold),
+        wrapper_class=structlog.make_filtering_bound_logger(sink.threshold),
         context_class=dict,
     )
     return logger
 
 
+@dataclass(slots=True)
+class _Window:
+    start: float
+    lines: int = 0
+    suppressed: int = 0
+
+
 class RateLimit:
-    """Lets through a few lines a second of what strangers can provoke, and counts the rest.
+    """Allows a few lines a second of each event that strangers can provoke, and counts the suppressed ones.
 
     Args:
-        per_second: lines in one second, for each event.
+        per_second: maximum lines in one second, for each event.
     """
 
     def __init__(self, per_second: int = 10) -> None:
         self._per_second = per_second
-        self._windows: dict[str, list[float]] = {}  # event: start of the second, lines in it, held back
+        self._windows: dict[str, _Window] = {}  # by event, a closed set of names
 
     def allow(self, event: str, now: float) -> int | None:
-        """None where the line is held back; else how many were held back since the last one."""
-        window = self._windows.setdefault(event, [now, 0, 0])
-        if now - window[0] >= 1:
-            window[0], window[1] = now, 0
-        if window[1] >= self._per_second:
-            window[2] += 1
+        """None if the line is suppressed; else the number of lines suppressed since the last allowed one.
+
+        Args:
+            event: the event's name.
+            now: seconds of a monotonic clock.
+        """
+        window = self._windows.setdefault(event, _Window(now))
+        if now - window.start >= 1:
+            window.start, window.lines = now, 0
+        if window.lines >= self._per_second:
+            window.suppressed += 1
             return None
-        window[1] += 1
-        held, window[2] = int(window[2]), 0
-        return held
-
-
-def level_number(level: str) -> int:
-    """The number of a level's name: higher is worse."""
-    return LEVEL_NUMBERS[level]
+        window.lines += 1
+        suppressed, window.suppressed = window.suppressed, 0
+        return suppressed

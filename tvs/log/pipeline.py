@@ -1,7 +1,7 @@
-"""Logs that never hold up an answer: a bounded buffer, written by a thread of its own.
+"""A log that never delays an answer: a bounded buffer of records and a writer thread.
 
-Everything is put into the buffer as a small tuple, formatted many at a time, and written by the thread. Where nobody
-reads the other end of the pipe, the buffer fills, further lines are dropped and counted.
+Records are small tuples, formatted in batches and written by the thread. If the reader of the log's pipe stops, the
+buffer fills, and further lines are dropped and counted.
 """
 
 from __future__ import annotations
@@ -22,41 +22,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CAPACITY = 32_768
-"""Lines that wait for the writer at the most: about 1,000 traced queries."""
+"""Maximum lines in the buffer: about 1,000 traced queries."""
 _LOOK = 0.1
-"""Seconds after which the writer looks whether anybody flushes."""
+"""Seconds after which an idle writer checks for missing flushes."""
 _UNATTENDED = 0.5
-"""Seconds without a flush after which it takes the lines itself: a busy loop is late with its tick."""
+"""Seconds without a flush after which the writer formats the lines itself; a busy event loop's tick is late by less."""
 _RETRY = 0.02
-"""Seconds until a full pipe is tried again."""
-
-
-# -- forms -----------------------------------------------------------------------------------------------------------
-
-
-# -- pipeline --------------------------------------------------------------------------------------------------------
+"""Seconds until the writer retries a full pipe."""
 
 
 class Dropped(Protocol):
     """A counter of dropped lines; prometheus-client's fits."""
 
     def inc(self, amount: float = 1) -> None:
-        """Counts `amount` more."""
+        """Adds `amount`."""
 
 
 class LogPipeline:
     """The buffer and its writer thread.
 
-    Whoever runs an event loop calls `flush` with each tick: the lines are formatted there, many at once, and the thread
-    only writes. A thread that formats would take the interpreter's lock from the phones again and again. Where nobody
-    flushes, the thread formats after all.
+    The owner of the event loop calls `flush` with each tick: it formats the lines there, as a batch, and the thread
+    only writes. A thread that formats would take the interpreter's lock from the phones again and again. Without
+    flushes, as before and after the event loop, the thread formats the lines itself.
 
     Args:
-        descriptor: file descriptor that lines are written to; it is not closed.
+        descriptor: file descriptor of the log; it is not closed.
         log_format: the form of a line.
-        level: lowest level that is written.
-        colors: for the console form.
-        dropped: counts lines that found the buffer full.
+        level: name of the lowest level that is written.
+        colors: whether the console form has colours.
+        dropped: counter of lines that found the buffer full or the reader gone.
     """
 
     def __init__(
@@ -76,15 +70,15 @@ class LogPipeline:
         self._records: deque[Record] = deque()
         self._formatting = threading.Lock()
         self._batches: SimpleQueue[bytes | None] = SimpleQueue()  # None: the end
-        self._writing = False  # a batch is on its way; the next one waits in the buffer, which is bounded
+        self._writing = False  # a batch is being written; later lines wait in the buffer, which is bounded
         self._flushed = 0.0
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def reconfigure(self, descriptor: int, *, log_format: LogFormat, level: str, colors: bool) -> None:
-        """Goes on with another file, form and level. `descriptor` takes the place of the one in use and is closed.
+        """Changes file, form and level. `descriptor` replaces the file of the one in use and is closed.
 
-        Lines that wait are written to the new file. Loggers made before keep their level.
+        Waiting lines are written to the new file. Existing loggers keep their level.
         """
         os.dup2(descriptor, self._descriptor, inheritable=False)
         os.close(descriptor)
@@ -97,21 +91,21 @@ class LogPipeline:
         return LEVEL_NUMBERS[level] >= self.threshold
 
     def emit(self, record: Record) -> None:
-        """Puts a record into the buffer, or drops it. Never blocks. The caller has checked `enabled`."""
+        """Puts a record into the buffer, or drops it. Never blocks. The caller checks `enabled` first."""
         if len(self._records) < CAPACITY:
             self._records.append(record)
         elif self._dropped is not None:
             self._dropped.inc()
 
     def flush(self) -> None:
-        """Formats what waits and gives it to the writer, unless that is still writing. Never blocks."""
+        """Formats the waiting records as a batch for the writer, unless it is still writing. Never blocks."""
         self._flushed = time.monotonic()
         if self._records and not self._writing:
             self._writing = True
             self._batches.put(self._formatted())
 
     def close(self, timeout: float = 1.0) -> None:
-        """Writes what is left, for `timeout` seconds at the most."""
+        """Writes the waiting records, for at most `timeout` seconds, and ends the thread."""
         self._batches.put(None)
         self._thread.join(timeout)
 
@@ -141,19 +135,22 @@ class LogPipeline:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:
                 time.sleep(_RETRY)
-            except OSError:  # the reader is gone: the lines with it
+            except OSError:  # the reader is gone, the file system full: the lines are lost
                 if self._dropped is not None:
                     self._dropped.inc(bytes(view).count(b"\n"))
                 return
 
 
 def _needs_whole_lines(descriptor: int) -> bool:
-    """Whether large writes of several processes can mix: into a pipe or a socket, not into a file."""
+    """Whether large writes of several processes can interleave: in a pipe or a socket, not in a file."""
     return not stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def whole_lines(data: bytes) -> Iterator[bytes]:
-    """Pieces of whole lines that the system writes in one go (PIPE_BUF bytes); a longer line is a piece of its own."""
+    """Splits lines into pieces that a pipe takes without interleaving: whole lines of at most PIPE_BUF bytes together.
+
+    A longer line is a piece of its own.
+    """
     start = 0
     while len(data) - start > select.PIPE_BUF:
         end = data.rfind(b"\n", start, start + select.PIPE_BUF) + 1 or data.find(b"\n", start) + 1 or len(data)

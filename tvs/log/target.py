@@ -16,15 +16,15 @@ def open_log_file(path: Path) -> int:
 
 
 def is_terminal(stream: TextIO = sys.stderr) -> bool:
-    """Whether a person looks at the stream; colours and progress are for them only (https://no-color.org)."""
+    """Whether the stream is a terminal that wants colours and progress (https://no-color.org)."""
     return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def open_log(file: Path | None) -> int:
-    """A descriptor of its own for the log: the file, or standard error for None. Raises `OSError`."""
+    """A new descriptor of the log: the file, or for None standard error. Raises `OSError`."""
     return os.dup(sys.stderr.fileno()) if file is None else open_log_file(file)
 
 
 def log_colors(file: Path | None) -> bool:
-    """Whether the log may have colours: not in a file, and only where a person reads standard error."""
+    """Whether the log has colours: only on a terminal, never in a file."""
     return file is None and is_terminal(sys.stderr)

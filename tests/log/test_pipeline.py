@@ -1,0 +1,188 @@
+"""The buffer of the log and its writer thread."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tvs.log.forms import LogFormat
+from tvs.log.pipeline import CAPACITY, LogPipeline, whole_lines
+from tvs.log.target import open_log_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tvs.log.forms import Record
+
+PATIENCE = 30.0
+
+
+class Counter:
+    """A counter of dropped lines."""
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def inc(self, amount: float = 1) -> None:
+        """Adds `amount`."""
+        self.value += amount
+
+
+def record(text: str, level: str = "info") -> Record:
+    """A record with this text."""
+    return (level, 0.0, "event", text, {})
+
+
+def texts(data: bytes) -> list[str]:
+    """The texts of the lines."""
+    return [line.partition(" | info ")[2] for line in data.decode().splitlines()]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """The two ends of a pipe, the writing one non-blocking as that of a service manager can be."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    yield reading, writing
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+def test_flushed_lines_are_written_in_order(tmp_path: Path) -> None:
+    """Records come out as lines in the order they went in, across batches; `close` writes those that wait."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    pipeline = LogPipeline(descriptor)
+    for number in range(300):
+        pipeline.emit(record(str(number)))
+        if number % 7 == 0:
+            pipeline.flush()
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    assert texts(path.read_bytes()) == [str(number) for number in range(300)]
+
+
+def test_lines_are_written_without_flushes(tmp_path: Path) -> None:
+    """Before an event loop runs, and when it is stuck, the writer takes the records itself."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    pipeline = LogPipeline(descriptor)
+    pipeline.emit(record("early"))
+    until(lambda: texts(path.read_bytes()) == ["early"])
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+
+
+def test_full_pipe_drops_and_counts_lines_and_never_blocks(pipe: tuple[int, int]) -> None:
+    """While the reader sleeps the buffer fills and further lines are counted; all others arrive once it reads."""
+    reading, writing = pipe
+    dropped = Counter()
+    pipeline = LogPipeline(writing, dropped=dropped)
+    filling = "x" * 1000
+    for number in range(200):  # more than a pipe holds: the writer has a batch that it cannot write
+        pipeline.emit(record(f"{number} {filling}"))
+    pipeline.flush()
+    until(lambda: not pipeline._records)
+    for number in range(200, 200 + CAPACITY + 5):
+        pipeline.emit(record(str(number)))
+        pipeline.flush()
+    assert dropped.value == 5
+
+    arrived = bytearray()
+
+    def read() -> None:
+        while data := os.read(reading, 65_536):
+            arrived.extend(data)
+            if arrived.endswith(b"| info last\n"):
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: not pipeline._records)
+    pipeline.emit(record("last"))
+    pipeline.close(PATIENCE)
+    reader.join(PATIENCE)
+    found = [text.split(" ")[0] for text in texts(bytes(arrived))]
+    assert found == [*map(str, range(200 + CAPACITY)), "last"]
+
+
+def test_lines_for_a_reader_that_is_gone_are_counted() -> None:
+    """If the reader closed the pipe, each lost line is counted."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    dropped = Counter()
+    pipeline = LogPipeline(writing, dropped=dropped)
+    for _ in range(3):
+        pipeline.emit(record("lost"))
+    pipeline.close(PATIENCE)
+    os.close(writing)
+    assert dropped.value == 3
+
+
+def test_reconfigured_log_goes_to_the_new_file(tmp_path: Path) -> None:
+    """After a change of settings, waiting and new lines go to the new file in the new form; old loggers stay."""
+    before, after = tmp_path / "before", tmp_path / "after"
+    descriptor = open_log_file(before)
+    pipeline = LogPipeline(descriptor)
+    pipeline.emit(record("first"))
+    pipeline.flush()
+    until(lambda: bool(before.read_bytes()))
+    replacement = open_log_file(after)
+    pipeline.reconfigure(replacement, log_format=LogFormat.JSON, level="error", colors=False)
+    pipeline.emit(record("second", "error"))
+    pipeline.close(PATIENCE)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(replacement)
+    os.close(descriptor)
+    assert texts(before.read_bytes()) == ["first"]
+    assert b'"text": "second"' in after.read_bytes()
+    assert after.read_bytes().count(b"\n") == 1
+
+
+@pytest.mark.parametrize(("level", "enabled"), [("debug", [True, True, True]), ("error", [False, False, True])])
+def test_enabled_levels(tmp_path: Path, level: str, enabled: list[bool]) -> None:
+    """A level is enabled from the configured one up."""
+    descriptor = open_log_file(tmp_path / "log")
+    pipeline = LogPipeline(descriptor, level=level)
+    assert [pipeline.enabled(name) for name in ("debug", "info", "critical")] == enabled
+    pipeline.close()
+    os.close(descriptor)
+
+
+def test_undecodable_text_is_written(tmp_path: Path) -> None:
+    """A text with half of a surrogate pair does not end the writer."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    pipeline = LogPipeline(descriptor)
+    pipeline.emit(record("a\ud800b"))
+    pipeline.emit(record("next"))
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    assert texts(path.read_bytes()) == ["a\\ud800b", "next"]
+
+
+@given(st.lists(st.integers(0, 6000), max_size=8))
+def test_log_is_written_in_whole_lines(lengths: list[int]) -> None:
+    """Pieces hold whole lines, no more than the system writes in one go, and together everything."""
+    data = b"".join(b"x" * length + b"\n" for length in lengths)
+    pieces = list(whole_lines(data))
+    assert b"".join(pieces) == data
+    for piece in pieces:
+        assert piece.endswith(b"\n")
+        assert len(piece) <= select.PIPE_BUF or piece.count(b"\n") == 1
