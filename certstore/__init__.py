@@ -1,4 +1,4 @@
-"""Which certificates the cluster trusts, and as what: names, purposes, the store and the cache over it."""
+"""The certificates that the cluster trusts and their purposes: names, the store, and the cache over it."""
 
 from certstore.cache import CertificateDBCache
 from certstore.certificate import (

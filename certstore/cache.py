@@ -1,4 +1,4 @@
-"""The cache of the store's certificates, kept in step with the database."""
+"""The cache of the store's certificates, refreshed when the database changes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 FIRST_RETRY = 0.25
 LAST_RETRY = 30.0
-"""Seconds between attempts while the database cannot be reached: doubled from the first to the last."""
+"""Seconds between attempts while the database cannot be reached: doubled from the first value to the last."""
 MAX_BAD_ROWS_REPORTED = 20
-"""Rows of one refresh that are reported one by one; the event ``refreshed`` has the number of all."""
+"""Most bad rows of one refresh that are reported one by one; the event ``refreshed`` has the number of all."""
 
 
 class Backoff:
-    """Seconds to wait before the next attempt: doubled each time up to a limit."""
+    """Exponential back-off: the wait before the next attempt, doubled each time up to a limit, in seconds."""
 
     def __init__(self, first: float = FIRST_RETRY, last: float = LAST_RETRY) -> None:
         self._first = first
@@ -34,25 +34,26 @@ class Backoff:
         self._next = first
 
     def next(self) -> float:
-        """The wait after one more failure."""
+        """The wait after one more failure, in seconds."""
         wait = self._next
         self._next = min(2 * wait, self._last)
         return wait
 
     def reset(self) -> None:
-        """An attempt succeeded."""
+        """Starts anew after a success."""
         self._next = self._first
 
 
 class CertificateDBCache(CertificateCache):
-    """The certificates of a store in memory, as an index that is replaced when the store changes.
+    """A store's certificates in memory, as an index that is replaced when the store changes.
 
-    While the database cannot be reached, the last index answers. Readers never wait: an index is built aside.
+    While the database cannot be reached, the last index stays in use. Readers never wait: the next index is built
+    aside and swapped.
 
     Events, for logs and metrics (in the thread that refreshes; an exception in the callback is ignored):
 
-    - ``refreshed``: ``certificates`` in the index, ``generation``, ``full`` (everything was read, or only what
-      changed), ``changed`` and ``removed`` (of an incremental one), ``bad_rows``, ``seconds``
+    - ``refreshed``: ``certificates`` in the index, ``generation``, ``full`` (the whole store was read, not only
+      changes), ``changed`` and ``removed`` (of an incremental refresh), ``bad_rows``, ``seconds``
     - ``bad_row``: ``identity``, ``reason``; a row that cannot be used
     - ``refresh_failed``: ``reason``, ``retry_in`` seconds
     - ``reconnected``: ``reconnects`` so far
@@ -70,9 +71,9 @@ class CertificateDBCache(CertificateCache):
         """Empty until `load`.
 
         Args:
-            store: where the certificates are; not closed by the cache.
-            default_time_to_live: seconds, for certificates without their own.
-            on_event: is told what happens.
+            store: the store; the cache does not close it.
+            default_time_to_live: seconds, for certificates without one of their own.
+            on_event: called with each event's name and fields.
         """
         super().__init__()
         self._store = store
@@ -93,38 +94,38 @@ class CertificateDBCache(CertificateCache):
 
     @property
     def reconnects(self) -> int:
-        """How often the store came back after it could not be read."""
+        """How often the store was read again after it could not be."""
         return self._reconnects
 
     @property
     def change_number(self) -> int:
-        """The store's number of the last change that the index in use has."""
+        """The store's number of the last change that the index in use contains."""
         return self._number
 
     # -- refreshing
 
     def adopt(self, index: CertificateIndex, change_number: int) -> None:
-        """Puts an index in use that another cache of this store has read; `refresh` then reads what came after.
+        """Uses an index that another cache of this database has read; `refresh` then reads the changes since.
 
         Args:
-            index: as in the other cache's `index`.
-            change_number: the other cache's, of that index.
+            index: the other cache's `index`.
+            change_number: the other cache's `change_number` with that index.
         """
         with self._refreshing:
             self._number, self._compare_all = change_number, False
             self.swap(index)
 
     def load(self) -> None:
-        """Reads the whole store. Blocks. Raises `StoreError`; the index in use stays then."""
+        """Reads the whole store; blocks. Raises `StoreError`, and keeps the index in use then."""
         with self._refreshing:
             self._compare_all = True
             self._refresh(pace=False)
 
     def refresh(self) -> bool:
-        """Reads what changed since the last time, all of it where that is not known. Blocks, but no reader.
+        """Reads the changes since the last refresh, or the whole store if they are not known. Blocks; readers go on.
 
         Returns:
-            Whether there is a new index.
+            Whether the index was replaced.
 
         Raises:
             StoreError: the store cannot be read. The index in use stays; the next refresh reads everything.
@@ -154,7 +155,7 @@ class CertificateDBCache(CertificateCache):
         return True
 
     def _read_all(self, *, pace: bool) -> CertificateIndex:
-        """An index of the whole store. Commits meanwhile come after the number that was read before."""
+        """An index of the whole store. Later commits have higher numbers than the one that was read before."""
         trusted = self._store.trusted(self._bad_row)
         return CertificateIndex(map(self._entry, _paced(trusted) if pace else trusted))
 
@@ -174,24 +175,24 @@ class CertificateDBCache(CertificateCache):
     # -- watching
 
     async def monitor(self, interval: float = 0.25) -> None:
-        """Refreshes whenever the store changed, until cancelled.
+        """Refreshes after each change of the store, until cancelled.
 
         Args:
-            interval: seconds between looks at the store. A look costs microseconds.
+            interval: seconds between polls of the store. A poll costs microseconds.
 
-        Whatever goes wrong is reported and tried again, after 0.25 s at first and 30 s at last.
+        Every error is reported, and tried again with a back-off of `FIRST_RETRY` to `LAST_RETRY` seconds.
         """
         backoff = Backoff()
-        look: Callable[[], object] = self.refresh  # at first whatever the store says: it may have said it already
+        poll: Callable[[], object] = self.refresh  # at first in any case: `changed` may have told of the change before
         while True:
             try:
-                await asyncio.to_thread(look)
-            except Exception as error:  # noqa: BLE001 - a dead monitor leaves phones with old answers
+                await asyncio.to_thread(poll)
+            except Exception as error:  # noqa: BLE001 - a monitor that ends leaves phones with stale answers
                 wait = backoff.next()
                 self._report_failure(error, wait)
             else:
                 backoff.reset()
-                look, wait = self._poll, interval
+                poll, wait = self._poll, interval
             await asyncio.sleep(wait)
 
     def _poll(self) -> None:
@@ -211,7 +212,7 @@ class CertificateDBCache(CertificateCache):
 
     def _emit(self, event: str, **fields: Any) -> None:
         if self._on_event is not None:
-            with suppress(Exception):  # an observer that fails must not stop the refresh
+            with suppress(Exception):  # a callback that fails must not stop the refresh
                 self._on_event(event, fields)
 
     def _bad_row(self, row: BadRow) -> None:
@@ -238,13 +239,13 @@ class CertificateDBCache(CertificateCache):
 
 
 _PACE = 64
-"""Certificates between two pauses: about a millisecond's work."""
+"""Certificates between two pauses: about a millisecond of work."""
 _PAUSE = 0.0001
-"""Seconds. Without a pause, a thread that computes runs for 5 ms before the interpreter lets phones in."""
+"""Seconds. Without a pause, a computing thread holds the interpreter for 5 ms at a time, and phones wait."""
 
 
 def _paced(certificates: Iterable[TrustedCertificate]) -> Iterator[TrustedCertificate]:
-    """The same, with pauses in which the event loop's thread gets its turn."""
+    """The same certificates, with pauses in which the event loop's thread runs."""
     for number, certificate in enumerate(certificates):
         if number % _PACE == 0:
             sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""Certificates as the store and the caches know them, and how they are read from files."""
+"""X.509 certificates as values, and certificates read from files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 MAX_CERTIFICATE_SIZE = 65_000
 """Largest certificate in bytes: with roles and time to live it must fit an answer's payload of 65,535."""
 MAX_FILE_SIZE = 1024 * 1024
-"""Most bytes of a certificate file that are read: some hundred certificates."""
+"""Largest certificate file in bytes: some hundred certificates."""
 
 
 class CertificateError(ValueError):
-    """A certificate, or a file that should hold one, cannot be read: says what, where and what to do."""
+    """A certificate, or a file of certificates, cannot be read: a sentence with what, where and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +33,13 @@ class Certificate:
     """One X.509 certificate with the fields that identify it.
 
     Attributes:
-        der: the whole certificate.
+        der: the whole certificate, X.509 DER, at most `MAX_CERTIFICATE_SIZE` bytes.
         subject_name: CTL text form, see `certstore.names.name_text`.
         issuer_name: CTL text form.
         serial_number: raw bytes, unsigned big endian, without leading zeros.
         not_before: start of validity, UTC.
         not_after: end of validity, UTC.
-        common_name: the subject's first CN; empty where it has none.
+        common_name: the subject's first CN; empty if it has none.
     """
 
     der: bytes
@@ -52,7 +52,7 @@ class Certificate:
 
     @classmethod
     def from_der(cls, der: bytes) -> Certificate:
-        """The certificate in these bytes, which must end where it ends.
+        """The certificate in these bytes, which it must fill.
 
         Raises:
             CertificateError: the bytes are not one certificate, or too many for an answer.
@@ -61,7 +61,7 @@ class Certificate:
             raise CertificateError(f"the certificate has {len(der)} bytes; {MAX_CERTIFICATE_SIZE} fit an answer")
         try:
             return cls._from_x509(der, x509.load_der_x509_certificate(der))
-        except Exception as error:  # whatever the parser finds in hostile DER, callers get one error
+        except Exception as error:  # the parser raises many kinds for hostile DER; callers get one
             raise CertificateError(
                 f"not a readable X.509 certificate in DER ({len(der)} bytes): {error}. "
                 "Check it with: openssl x509 -inform DER -text"
@@ -82,17 +82,17 @@ class Certificate:
 
     @property
     def unique_map_id(self) -> str:
-        """The caches' key as traces print it: serial number in upper-case hex, then the issuer."""
+        """The Unique MAP ID, as traces print it: serial number in upper-case hex, then the issuer."""
         return unique_map_id(self.serial_number, self.issuer_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedCertificate:
-    """A certificate and what it is trusted as.
+    """A certificate with the roles that it is trusted in.
 
     Attributes:
         certificate: the certificate.
-        roles: role codes, ascending; empty where no purpose gives one.
+        roles: role codes, ascending; empty if none of its purposes gives one.
         time_to_live: seconds that phones keep an answer; None for the server's default.
     """
 
@@ -102,7 +102,7 @@ class TrustedCertificate:
 
 
 def _serial_bytes(serial_number: int) -> bytes:
-    """The serial number's bytes as the certificate has them, without leading zeros; also where negative."""
+    """The serial number's bytes as the certificate has them, without leading zeros; also of a negative one."""
     if serial_number >= 0:
         return normal_serial(serial_number.to_bytes((serial_number.bit_length() + 7) // 8))
     return serial_number.to_bytes((~serial_number).bit_length() // 8 + 1, signed=True)
@@ -117,11 +117,11 @@ _PEM_CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CE
 def read_certificate_file(path: Path) -> list[bytes]:
     """The DER of each certificate in a file: PEM with one or more, in their order, or DER with one.
 
-    The certificates themselves are not examined: see `Certificate.from_der`.
+    The certificates are not decoded: see `Certificate.from_der`.
 
     Raises:
-        CertificateError: the file cannot be read, is larger than 1 MiB, holds a private key, or no
-        certificate.
+        CertificateError: the file cannot be read, is larger than `MAX_FILE_SIZE`, holds a private key, or holds no
+            certificate.
     """
     data = _read(path)
     if b"-----BEGIN " in data:

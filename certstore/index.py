@@ -1,4 +1,4 @@
-"""The immutable index that both caches look certificates up in: serial number and issuer in, entry out."""
+"""The immutable index behind both caches: certificates by serial number and issuer."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class CacheEntry:
-    """One certificate in a cache, with the answers about it encoded beforehand.
+    """One certificate in a cache, with the answers about it encoded in advance.
 
-    The bytes after an answer's header depend only on the certificate, so they are made once. The certificate
-    is kept once, inside `query_payload`.
+    The bytes after an answer's header depend only on the certificate, so they are encoded once. The certificate is
+    stored once, inside `query_payload`.
 
     Attributes:
         serial_number: without leading zeros.
         issuer_name: CTL text form.
-        roles: role codes in ascending order; empty where no purpose gives one.
+        roles: role codes, ascending; empty if none of its purposes gives one.
         time_to_live: seconds.
-        query_payload: payload of a trusted QUERY_CERT_RES; meaningful only where there are roles.
+        query_payload: payload of a trusted QUERY_CERT_RES; meaningful only with roles.
         verification_payload: payload of a trusted CERT_VERIFICATION_RES; likewise.
     """
 
@@ -72,7 +72,7 @@ class CacheEntry:
 
 
 class _Namesakes:
-    """The entries that share one serial number, by issuer: some authorities number all alike."""
+    """The entries that share one serial number, by issuer: several authorities count from 1."""
 
     __slots__ = ("by_issuer", "by_key")
 
@@ -91,17 +91,17 @@ class _Namesakes:
 
 
 _SHARDS = 256
-"""Dictionaries of an index, by the last byte of the serial number. An update copies those that it changes: to copy one
+"""Dictionaries of an index, by the last byte of the serial number. An update copies those that it changes: copying one
 of 1,000,000 entries would hold the interpreter for tens of milliseconds, and unshare memory with other workers."""
 
 _Shard = dict[bytes, "CacheEntry | _Namesakes"]
 
 
 class CertificateIndex:
-    """Entries by serial number and issuer. Made once, never changed: replaced as a whole.
+    """Immutable entries by serial number and issuer; an update makes a new index.
 
-    One dictionary look-up by serial number; issuers are compared after it, the exact text first. Of several
-    entries with the same serial number and the same issuer's text, the first is kept.
+    A look-up is one dictionary access by serial number; then issuers are compared, the exact text first. Of several
+    entries with the same serial number and issuer's text, the index keeps the first.
     """
 
     __slots__ = ("_shards", "_size")
@@ -120,7 +120,7 @@ class CertificateIndex:
             self._put(serial_number, by_issuer)
 
     def _put(self, serial_number: bytes, by_issuer: dict[str, CacheEntry]) -> None:
-        """Makes these the entries with that serial number."""
+        """Replaces the entries with that serial number."""
         shard = self._shards[serial_number[-1]]
         self._size += len(by_issuer) - len(self._with_serial(serial_number))
         if len(by_issuer) > 1:
@@ -140,9 +140,8 @@ class CertificateIndex:
         """A new index: this one without some entries, then with others. The entries are not encoded again.
 
         Args:
-            remove: serial number without leading zeros, and the issuer's exact text; those that are not there are
-                passed over.
-            add: entries; each takes the place of one with the same serial number and issuer's text.
+            remove: serial number without leading zeros, and the issuer's exact text; unknown ones are ignored.
+            add: entries; each replaces one with the same serial number and issuer's text.
         """
         touched: dict[bytes, dict[str, CacheEntry]] = {}
         for serial_number, issuer_name in remove:
@@ -154,7 +153,7 @@ class CertificateIndex:
         return self._with(touched)
 
     def _with(self, touched: dict[bytes, dict[str, CacheEntry]]) -> CertificateIndex:
-        """A copy in which these are the entries with these serial numbers."""
+        """A copy with the entries of these serial numbers replaced."""
         index = CertificateIndex()
         index._shards, index._size = self._shards.copy(), self._size
         for number in {serial_number[-1] for serial_number in touched}:
@@ -186,7 +185,7 @@ class CertificateIndex:
 
 
 class _Answers:
-    """What the answers about all certificates with the same roles and time to live have in common."""
+    """The parts that all answers with the same roles and time to live share."""
 
     __slots__ = ("_head", "_tail", "roles", "verification_payload")
 
@@ -207,7 +206,7 @@ class _Answers:
         self._head, _, self._tail = pattern.partition(_element(b"?"))
 
     def query_payload(self, certificate: bytes) -> bytes:
-        """Raises `LocalProtocolError` where the certificate does not fit an answer."""
+        """The payload about a certificate. Raises `LocalProtocolError` if it does not fit an answer."""
         payload = self._head + _element(certificate) + self._tail
         if len(payload) > MAX_PAYLOAD:
             raise LocalProtocolError(f"a certificate of {len(certificate)} bytes does not fit an answer")
@@ -222,7 +221,7 @@ def _element(certificate: bytes) -> bytes:
 
 _ANSWERS: dict[tuple[tuple[int, ...], int], _Answers] = {}
 _ANSWERS_KEPT = 10_000
-"""Most that are kept for re-use. There are a few dozen in practice; each certificate may have its own time to live."""
+"""Most that are kept for re-use. In practice there are a few dozen; each certificate may have its own time to live."""
 
 
 def _answers(roles: tuple[int, ...], time_to_live: int) -> _Answers:

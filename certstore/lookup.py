@@ -1,4 +1,4 @@
-"""What the two caches have in common: an index that is swapped, and look-ups that leave their trace."""
+"""The base of the two caches: an index that is swapped, and traced look-ups."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class CertificateCache:
-    """An index of certificates, replaced as a whole by whoever watches the source behind it.
+    """Look-ups in an index of certificates, which a subclass swaps when its source changes.
 
     Attributes:
-        index: the index in use. Assign a new one to swap: readers see the old or the new one, never a mixture.
-        generation: counts the swaps; 0 until something was loaded.
+        index: the index in use, replaced by `swap`: readers see the old or the new one, never a mixture.
+        generation: number of swaps; 0 before the first.
     """
 
     trace_class: ClassVar[str]
@@ -33,7 +33,7 @@ class CertificateCache:
 
     @property
     def loaded(self) -> bool:
-        """Whether an index was ever put in."""
+        """Whether an index was ever put in use."""
         return self.generation > 0
 
     def swap(self, index: CertificateIndex) -> None:
@@ -42,7 +42,7 @@ class CertificateCache:
         self.generation += 1
 
     def lookup(self, serial_number: bytes, issuer_name: str, trace: Trace | None = None) -> CacheEntry | None:
-        """The entry with this identity, or None; both are traced."""
+        """The entry with this identity, or None. Both outcomes are traced."""
         entry = self.index.find(serial_number, issuer_name)
         if trace is not None:
             self._trace_looking_up(serial_number, issuer_name, trace)

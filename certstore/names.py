@@ -1,8 +1,7 @@
 """Distinguished names in CTL text form (``CN=…;OU=…;O=…;L=…;ST=…;C=…``): render, parse, compare.
 
-A name is compared in two steps, as the caches look it up: the exact text first, then the set of its parts.
-Trust lists of different builders write the same name in different orders, with ``;`` or ``,``, in lower case
-and with quotes that are never closed.
+Names are compared in two steps: the exact text first, then the set of parts. Different programs write the same name
+in different orders, with ``;`` or ``,``, in lower case and with quotes that are never closed.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _CTL_ORDER = {
 """The attribute types of the text form, in its fixed order."""
 
 _DER_ORDER = ("C", "O", "OU", "CN", "ST", "L")
-"""The order in which the certificates of a real cluster encode these types."""
+"""The order in which certificates of a real cluster encode these types."""
 
 _OTHER_TYPES = {
     NameOID.EMAIL_ADDRESS: "emailAddress",
@@ -41,22 +40,22 @@ _OTHER_TYPES = {
     NameOID.DOMAIN_COMPONENT: "DC",
     NameOID.USER_ID: "UID",
 }
-"""Short names that OpenSSL and RFC 4514 use for the types that the text form has no fixed place for."""
+"""Short names, of OpenSSL and RFC 4514, of the types without a fixed place in the text form."""
 
 _OIDS = {short.lower(): oid for oid, short in (_CTL_ORDER | _OTHER_TYPES).items()}
 
 
 def _value_text(attribute: x509.NameAttribute[str | bytes]) -> str:
-    """The value; bits that are not text (x500UniqueIdentifier) as upper-case hex."""
+    """The value as text; a value of bits (x500UniqueIdentifier) as upper-case hex."""
     value = attribute.value
     return value if isinstance(value, str) else value.hex().upper()
 
 
 def name_text(name: x509.Name) -> str:
-    """The name in CTL text form: CN;OU;O;L;ST;C in that order whatever the order in the DER.
+    """The name in CTL text form: CN;OU;O;L;ST;C in that order, independent of the order in the DER.
 
-    Attributes of one type stand in DER order. Those of other types follow, in DER order, under their usual
-    short name or their dotted number. An empty name is an empty text.
+    Attributes of one type keep their DER order. Other types follow in DER order, under their usual short name or
+    dotted number. An empty name gives an empty text.
     """
     attributes = [attribute for rdn in name.rdns for attribute in rdn]
     parts = [
@@ -76,9 +75,9 @@ def name_text(name: x509.Name) -> str:
 def parse_name(text: str) -> tuple[tuple[str, str], ...]:
     """The (type, value) pairs of a name in text form, in its order, values as the text has them.
 
-    ``;`` separates where there is one, else ``,``. A piece without ``=`` belongs to the value before it
-    (``O=Acme, Inc.``); before the first ``=`` it is a value of the type ``""``. Any text is taken, in linear
-    time: it comes from strangers.
+    The separator is ``;`` if the text contains one, else ``,``. A piece without ``=`` belongs to the value before it
+    (``O=Acme, Inc.``); before the first ``=`` it is a value of the type ``""``. Takes any text, in linear time:
+    phones send it.
     """
     separator = ";" if ";" in text else ","
     pairs: list[tuple[str, list[str]]] = []
@@ -94,17 +93,17 @@ def parse_name(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _joined(pieces: list[str], separator: str) -> str:
-    """One value from its pieces; separators that nothing follows are not part of it."""
+    """One value from its pieces, without trailing separators."""
     if len(pieces) == 1:
         return pieces[0]
     return separator.join(pieces).rstrip(separator + " ")
 
 
 def name_key(text: str) -> frozenset[tuple[str, str]]:
-    """What two texts of the same name have in common.
+    """The canonical form of a name: equal for two texts of the same name.
 
-    Types in lower case; values without surrounding or unbalanced quotes, runs of spaces folded to one and
-    none at the ends. Values stay case sensitive. Order and separator do not matter.
+    Types are in lower case; values lose surrounding or unbalanced quotes and spaces at their ends, runs of spaces
+    become one. Values stay case sensitive. Order and separator do not matter.
     """
     return frozenset((kind.lower(), _plain_value(value)) for kind, value in parse_name(text))
 
@@ -119,7 +118,7 @@ def _plain_value(value: str) -> str:
 
 
 def same_name(a: str, b: str) -> bool:
-    """Whether two texts name the same subject or issuer: the same text, or the same parts (at least one)."""
+    """Whether two texts name the same subject or issuer: equal texts, or equal parts, at least one."""
     if a == b:
         return True
     key = name_key(a)
@@ -127,10 +126,10 @@ def same_name(a: str, b: str) -> bool:
 
 
 def name_from_text(text: str) -> x509.Name:
-    """A name to make a certificate with, encoded in the order of real ones: C, O, OU, CN, ST, L, others.
+    """An X.509 name for a new certificate, encoded in the order of real clusters: C, O, OU, CN, ST, L, others.
 
     Raises:
-        ValueError: the text names nothing, a type is not known, or a value does not fit its type.
+        ValueError: the text is empty, a type is unknown, or a value does not fit its type.
     """
     attributes = [_attribute(kind, value.strip()) for kind, value in parse_name(text)]
     if not attributes:

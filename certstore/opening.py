@@ -10,7 +10,7 @@ from certstore.store import CertificateStore, StoreUnavailable
 
 
 def open_store(url: str, *, create: bool = False) -> CertificateStore:
-    """Opens the store at a URL (``sqlite:///absolute/path``) or a plain path.
+    """The store at a URL (``sqlite:///absolute/path``) or a plain path, opened.
 
     Args:
         url: the database's URL or path.

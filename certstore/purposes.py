@@ -1,8 +1,7 @@
-"""Purposes: the units that certificates are loaded into, and the roles that each gives.
+"""Purposes: the units that certificates are imported into, and the roles that each gives.
 
-The units are those of the administrators' commands (``Phone-SAST-trust`` in ``set cert import trust``), and
-the table of roles is that of the trust model: one certificate under several purposes has the union of their
-roles.
+Units are named as in administrators' commands (``set cert import trust Phone-SAST-trust``). A certificate in several
+units has the union of their roles.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Purpose(StrEnum):
-    """A unit of certificates: first those of the nodes' own certificates, then the trust units."""
+    """A unit of certificates: the units of own certificates first, then the trust units."""
 
     CallManager = "CallManager"
     TVS = "TVS"
@@ -41,12 +40,12 @@ class Purpose(StrEnum):
 
     @property
     def own(self) -> bool:
-        """Whether the unit holds a node's own certificate (with a key) and not certificates of others."""
+        """Whether the unit is for nodes' own certificates, which have keys, and not for those of others."""
         return not self.value.endswith("-trust")
 
     @property
     def roles(self) -> tuple[int, ...]:
-        """The role codes that the unit gives, ascending; empty where it gives none."""
+        """The role codes that the unit gives, ascending; may be empty."""
         return tuple(int(role) for role in _ROLES.get(self, ()))
 
 
@@ -63,7 +62,7 @@ _ROLES: dict[Purpose, tuple[int, ...]] = {
     Purpose.Phone_VPN_trust: (TrustRole.VPN,),
     Purpose.tomcat_trust: (TrustRole.APP_SERVER,),
 }
-"""The units that are not here (CallManager-trust, CAPF-trust and others) give no role."""
+"""Units that are not listed (CallManager-trust, CAPF-trust and others) give no role."""
 
 
 def roles_of(purposes: Iterable[Purpose]) -> tuple[int, ...]:
@@ -72,10 +71,10 @@ def roles_of(purposes: Iterable[Purpose]) -> tuple[int, ...]:
 
 
 def find_purpose(text: str) -> Purpose:
-    """The purpose of that name, whatever its case.
+    """The purpose of that name, in any case of letters.
 
     Raises:
-        ValueError: there is none; the sentence lists the known ones and the closest.
+        ValueError: no unit has that name; the sentence names the closest, and lists all.
     """
     by_name = {purpose.lower(): purpose for purpose in Purpose}
     found = by_name.get(text.strip().lower())

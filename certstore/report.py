@@ -1,4 +1,4 @@
-"""A certificate's fields as the original's certificate page shows them."""
+"""A certificate's fields, in the layout of the original's certificate page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NAME_ORDER = ("L", "ST", "CN", "OU", "O", "C")
 
 
 def certificate_fields(der: bytes) -> dict[str, object]:
-    """The page's fields: numbers and texts, for JSON too. `der` was readable before (`Certificate.from_der`)."""
+    """The page's fields by name, numbers and texts, for JSON too. `Certificate.from_der` must accept `der`."""
     certificate = Certificate.from_der(der)
     loaded = x509.load_der_x509_certificate(der)
     extensions = _extension_count(loaded)
@@ -55,7 +55,7 @@ def certificate_fields(der: bytes) -> dict[str, object]:
 
 
 def certificate_text(der: bytes) -> str:
-    """The page's text."""
+    """The page as text, one line for each field."""
     fields = certificate_fields(der)
     value = str(fields["key_value"])
     lines = [value[start : start + KEY_DIGITS] for start in range(0, len(value), KEY_DIGITS)]
@@ -92,14 +92,14 @@ def _local_time(text: str) -> str:
 def _extension_count(certificate: x509.Certificate) -> int | str:
     try:
         return len(certificate.extensions)
-    except ValueError:  # duplicate or unreadable ones
+    except ValueError:  # an extension that stands twice or cannot be read
         return "unreadable extensions"
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, str]:
     try:
         key: PublicKeyTypes = certificate.public_key()
-    except Exception:  # noqa: BLE001 - whatever a foreign key is, the page shows the rest
+    except Exception:  # noqa: BLE001 - the page of a certificate with an unreadable key shows the rest
         return f"unknown ({certificate.public_key_algorithm_oid.dotted_string})", ""
     if isinstance(key, rsa.RSAPublicKey):
         return "RSA (1.2.840.113549.1.1.1)", key.public_bytes(Encoding.DER, PublicFormat.PKCS1).hex()

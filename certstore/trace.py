@@ -1,4 +1,4 @@
-"""How the caches hand out their trace lines without knowing who writes them."""
+"""The callback that takes trace lines, so that caches do not depend on the log."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Protocol
 
 
 class Trace(Protocol):
-    """Takes one trace line.
+    """A function that takes one trace line.
 
-    Callers pass ``None`` instead of a `Trace` where tracing is off, so that a line that nobody reads costs nothing.
+    Callers pass ``None`` while tracing is off, so that lines that are not written cost nothing.
     """
 
     def __call__(self, event: str, text: str, /, **fields: object) -> None:
-        """One line.
+        """Writes one line.
 
         Args:
             event: a stable snake_case name for the JSON form, such as ``found_entry``.

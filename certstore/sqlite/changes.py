@@ -1,4 +1,4 @@
-"""Reading certificates out of the SQLite store for the cache: all of them, or those that the change log names."""
+"""Statements of the cache on the SQLite store: all certificates, or those in the change log."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def change_number(connection: sqlite3.Connection) -> int:
 def read_changes(
     connection: sqlite3.Connection, number: int, on_bad_row: Callable[[BadRow], None] | None
 ) -> Changes | None:
-    """What the log has after `number`, in a transaction; None where it does not reach back so far."""
+    """The changes that the log has after `number`, in a transaction; None if it does not reach back so far."""
     current = change_number(connection)
     logged: int = connection.execute(_LOGGED, (number,)).fetchone()[0]
     if number > current or logged != current - number:

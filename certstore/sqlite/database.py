@@ -1,4 +1,4 @@
-"""The connection to an SQLite database: how its file is made, opened, shared and noticed to change."""
+"""The connection to an SQLite database: its file, its sharing among threads, its transactions, its changes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _ADVICE = {
 
 
 class Database:
-    """One database file. A connection that failed is given up; the next access opens a new one.
+    """One database file. A connection that fails is closed; the next access opens a new one.
 
-    Threads share one connection under a lock. Long reads (`reader`) have their own, so that nobody waits for
-    them.
+    Threads share one connection under a lock. Long reads (`reader`) have connections of their own, so that no thread
+    waits for them.
     """
 
     def __init__(self, path: Path, *, create: bool) -> None:
@@ -79,7 +79,7 @@ class Database:
         """Closes the connection; later access raises `StoreUnavailable`."""
         with self._lock:
             self._closed = True
-            if os.getpid() == self._pid:  # a child must leave its parent's locks alone
+            if os.getpid() == self._pid:  # closing it in a child would release the parent's locks
                 self._give_up()
 
     def _check_usable(self) -> None:
@@ -92,7 +92,7 @@ class Database:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turns the driver's errors into ours; a connection that is broken is given up."""
+        """Turns the driver's errors into `StoreUnavailable`, and closes a connection that is broken."""
         try:
             yield
         except sqlite3.Error as error:
@@ -104,7 +104,7 @@ class Database:
 
     @contextmanager
     def access(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection, for one thread at a time."""
+        """The shared connection, held for one thread."""
         with self._lock:
             self._check_usable()
             with self._errors():
@@ -112,9 +112,9 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection in a transaction: committed at the end, rolled back by any exception.
+        """The shared connection in a transaction: committed at the end, rolled back after an exception.
 
-        One inside another is a part of it that can fail alone.
+        A transaction inside another one is a savepoint: it can fail alone.
         """
         with self.access() as connection:
             begin, commit, rollback = (
@@ -135,14 +135,14 @@ class Database:
 
     @staticmethod
     def _undo(connection: sqlite3.Connection, statements: str) -> None:
-        """Rolls back. SQLite has done so itself after some errors (a full disk)."""
+        """Rolls back, unless SQLite has done so itself, as after some errors (a full disk)."""
         for statement in statements.split("; "):
             if connection.in_transaction:
                 connection.execute(statement)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection for several reads that must see one moment."""
+        """The shared connection for several reads of one moment."""
         with self.access() as connection:
             if self._depth:
                 yield connection
@@ -156,7 +156,7 @@ class Database:
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, which cannot write."""
+        """A new connection that cannot write."""
         with self.access():
             connection = _connect(self.path, "ro")
         with closing(connection), self._errors():
@@ -226,7 +226,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _create_file(path: Path) -> None:
-    """Makes the file, empty and for its owner alone, before SQLite opens it; never through a symlink."""
+    """Makes the file, empty and with mode 0600, before SQLite opens it; never through a symbolic link."""
     try:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -235,7 +235,7 @@ def _create_file(path: Path) -> None:
         reason = getattr(error, "strerror", None) or error
         raise StoreUnavailable(f"{path}: the database cannot be made: {reason}") from error
     try:
-        if os.geteuid() == 0:  # the service runs as the directory's owner
+        if os.geteuid() == 0:  # the service runs as the owner of the directory
             directory = path.parent.stat()
             os.fchown(file, directory.st_uid, directory.st_gid)
     finally:
@@ -243,7 +243,7 @@ def _create_file(path: Path) -> None:
 
 
 def _checked_file(path: Path) -> tuple[int, int]:
-    """Device and inode of the database file, which must exist and not be writable for everybody."""
+    """Device and inode of the database file. Raises `StoreUnavailable` if it is missing, or others may write to it."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -252,7 +252,7 @@ def _checked_file(path: Path) -> tuple[int, int]:
         reason = getattr(error, "strerror", None) or error
         raise StoreUnavailable(f"{path}: the database cannot be opened: {reason}") from error
     if not stat.S_ISREG(status.st_mode):
-        raise StoreUnavailable(f"{path}: not a file, so not a database")
+        raise StoreUnavailable(f"{path}: not a regular file, so not a database")
     if status.st_mode & stat.S_IWOTH:
-        raise StoreUnavailable(f"{path}: everybody may write to the database; run: chmod o-rwx {path}")
+        raise StoreUnavailable(f"{path}: every user may write to the database; run: chmod o-rwx {path}")
     return status.st_dev, status.st_ino

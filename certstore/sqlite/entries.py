@@ -51,7 +51,7 @@ _ENTRY_OF_MAPPING = f"{_ENTRIES} WHERE m.pkid = ?"
 
 
 def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[StoreEntry]:
-    """The entries of units with codes from `first` to `last`, by unit and name; damaged rows are left out."""
+    """The entries of the units with codes `first` to `last`, by unit and name, without damaged rows."""
     for row in connection.execute(_ENTRIES_OF_UNITS, (first, last)):
         try:
             yield _entry(row)
@@ -60,7 +60,7 @@ def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Itera
 
 
 def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> int:
-    """The mapping's row of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
+    """Row of the mapping of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
     for spelling in spellings(name):
         found = _mapping_named(connection, unit, spelling)
         if found is not None:
@@ -81,7 +81,7 @@ def _mapping_named(connection: sqlite3.Connection, unit: Purpose, name: str) -> 
 
 
 def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
-    """The entry of a mapping's row. Raises `StoreError` where it is damaged."""
+    """The entry of a mapping's row. Raises `StoreError` if it is damaged."""
     row = connection.execute(_ENTRY_OF_MAPPING, (mapping,)).fetchone()
     try:
         return _entry(row)
@@ -111,7 +111,7 @@ def _entry(row: tuple[Any, ...]) -> StoreEntry:
 
 
 def import_trusted(connection: sqlite3.Connection, certificate: Certificate, unit: Purpose) -> int:
-    """Puts a certificate into a trust unit if it is not there. Gives the mapping's row. Raises `Conflict`."""
+    """Inserts a certificate into a trust unit unless it is there. Returns the mapping's row. Raises `Conflict`."""
     pkid = _put_certificate(connection, certificate)
     mapped = connection.execute(
         "SELECT pkid FROM certificateservicecertificatemap WHERE fkcertificate = ? AND tkcertificateservice = ?",
@@ -130,7 +130,7 @@ def import_own(
     *,
     replace: bool,
 ) -> int:
-    """Puts a node's own certificate into its unit. Gives the mapping's row. Raises `Conflict`, `NotFound`."""
+    """Inserts a node's own certificate into its unit. Returns the mapping's row. Raises `Conflict`, `NotFound`."""
     node_row, owner = find_owner(connection, node)
     present = connection.execute(
         "SELECT m.pkid, m.name, CAST(c.certificate AS BLOB) FROM certificateservicecertificatemap AS m "
@@ -149,7 +149,7 @@ def import_own(
 
 
 def describe(connection: sqlite3.Connection, mapping: int, description: str, time_to_live: int | None) -> None:
-    """Sets the description and the time to live (seconds) of an entry, those that are given."""
+    """Sets an entry's description, unless it is empty, and time to live in seconds, unless it is None."""
     if description:
         connection.execute(
             "UPDATE certificateservicecertificatemap SET description = ? WHERE pkid = ?",
@@ -164,7 +164,7 @@ def describe(connection: sqlite3.Connection, mapping: int, description: str, tim
 
 
 def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
-    """The certificate's row, which may be there. Raises `Conflict` for another one with its identity."""
+    """The certificate's row, inserted unless it is there. Raises `Conflict` for another one with its identity."""
     serial = serial_text(certificate.serial_number)
     rows = connection.execute(
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
@@ -210,7 +210,7 @@ def _map(connection: sqlite3.Connection, pkid: int, unit: Purpose, names: Iterat
 
 
 def remove_mapping(connection: sqlite3.Connection, mapping: int) -> None:
-    """Takes an entry out of its unit; the certificate goes with its last entry."""
+    """Deletes an entry, and the certificate with its last entry."""
     ((pkid,),) = connection.execute(
         "DELETE FROM certificateservicecertificatemap WHERE pkid = ? RETURNING fkcertificate", (mapping,)
     ).fetchall()

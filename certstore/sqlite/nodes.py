@@ -47,7 +47,7 @@ def _node(name: str, address: str, usage: int) -> Node:
 
 
 def insert_node(connection: sqlite3.Connection, node: Node) -> None:
-    """Adds a node; a publisher takes over the own certificates that were there before. Raises `StoreError`."""
+    """Inserts a node; a publisher takes over the own certificates that were there before. Raises `StoreError`."""
     check_node(node)
     check_addition(node, list_nodes(connection))
     cursor = connection.execute(
@@ -64,12 +64,12 @@ def insert_node(connection: sqlite3.Connection, node: Node) -> None:
 
 
 def remove_node(connection: sqlite3.Connection, name: str) -> None:
-    """Removes a node that has no own certificates any more."""
+    """Deletes a node that does not have own certificates any more."""
     connection.execute("DELETE FROM processnode WHERE name = ?", (storable(name),))
 
 
 def own_mappings(connection: sqlite3.Connection, name: str) -> list[int]:
-    """The rows of the mappings of a node's own certificates, to be deleted. Raises `NotFound`, `Conflict`."""
+    """Rows of the mappings of own certificates of a node to delete. Raises `NotFound`, `Conflict`."""
     pkid, node = find_node(connection, name)
     check_deletion(node)
     rows = connection.execute("SELECT pkid FROM certificateservicecertificatemap WHERE fkprocessnode = ?", (pkid,))

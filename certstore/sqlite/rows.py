@@ -32,7 +32,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def trusted_certificates(
     rows: Iterable[tuple[Any, ...]], on_bad_row: Callable[[BadRow], None] | None
 ) -> Iterator[TrustedCertificate]:
-    """The certificates in rows of `COLUMNS` and `ROLES`; unusable ones are reported and skipped."""
+    """The certificates in rows of `COLUMNS` and `ROLES`; unusable rows are reported and skipped."""
     known: dict[bytes | None, tuple[int, ...]] = {None: ()}
     for row in rows:
         try:
@@ -74,7 +74,7 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
 
 
 def identity_from_row(row: tuple[bytes, bytes]) -> tuple[bytes, str] | None:
-    """Serial number without leading zeros, and issuer; None where they are unreadable, so in no cache."""
+    """Serial number without leading zeros, and issuer; None if they are unreadable, so not in any cache."""
     try:
         return normal_serial(bytes.fromhex(row[0].decode("ascii"))), row[1].decode()
     except ROW_ERRORS:

@@ -1,6 +1,6 @@
-"""The tables of the SQLite store, named as CUCM operators query them, and the change log behind the cache.
+"""The tables of the SQLite store, named as CUCM operators query them, and the change log.
 
-The tables and columns are described in ``docs/database.md``.
+``docs/database.md`` describes tables and columns.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """``PRAGMA user_version``. Raised with each change of the tables."""
 APPLICATION_ID = 0x54565331
-"""``PRAGMA application_id``, 'TVS1': tells our databases from other SQLite files."""
+"""``PRAGMA application_id``, 'TVS1': marks databases of this service among SQLite files."""
 BUSY_TIMEOUT = 5.0
-"""Seconds to wait for another process that is writing; its transactions take milliseconds."""
+"""Seconds to wait while another process writes; its transactions take milliseconds."""
 BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-"""Errors that pass by themselves."""
+"""Error codes of a database that another process holds."""
 PAGE_SIZE = 8192
-"""Bytes. A row has 2 to 4 KiB: two or three fit a page, where of the usual 4096 bytes a third stays empty."""
+"""Bytes. A row has 2 to 4 KiB: two or three fit a page; of the default 4096 bytes a third would stay empty."""
 CHANGES_KEPT = 10_000
-"""Rows of the change log that are kept. Who is further behind reads everything, which takes seconds."""
+"""Rows of the change log that are kept. A cache that is further behind reads everything, which takes seconds."""
 FIRST_TRUST_UNIT = 101
-"""Codes of own units are below, those of trust units from here on, so that both are ranges."""
+"""First code of the trust units; own units have lower ones, so that both kinds are ranges."""
 
 
 def _unit_codes() -> dict[Purpose, int]:
@@ -41,10 +41,10 @@ def _unit_codes() -> dict[Purpose, int]:
 
 
 UNIT_CODES = _unit_codes()
-"""``typecertificateservice.enum`` of each unit. Databases hold them: new ones go to the end of their kind."""
+"""``typecertificateservice.enum`` of each unit. Databases contain them: a new unit goes to the end of its kind."""
 _TABLES = """
 CREATE TABLE certificate (
-    pkid INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: a left-over role must not meet a new row
+    pkid INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: a left-over role must not apply to a new row
     subjectname TEXT NOT NULL,
     issuername TEXT NOT NULL,
     serialnumber TEXT NOT NULL,              -- upper-case hex, no leading zero bytes
@@ -53,7 +53,7 @@ CREATE TABLE certificate (
     notafter INTEGER NOT NULL,
     ipv4address TEXT NOT NULL DEFAULT '',    -- of the node whose own certificate it is
     timetolive INTEGER,                      -- seconds, NULL for the server's default
-    der BLOB,                                -- what the PEM decodes to, or NULL: loads decode it then
+    der BLOB,                                -- the PEM decoded, or NULL: each load decodes it then
     certificate TEXT NOT NULL,               -- PEM
     UNIQUE (serialnumber, issuername)
 );
@@ -95,11 +95,10 @@ CREATE TABLE certificatechange (
 )
 """
 
-# The log has the identity of what changed, not its row: caches look certificates up by it, and it still says
-# what to forget when the row is gone. It is filled by triggers, so that whoever changes the tables, with
-# whatever program, is noticed. A trigger also clears up behind a deleted certificate, because programs that do
-# not switch foreign keys on would leave its roles behind; another forgets the DER of a PEM that was changed.
-# The last keeps CHANGES_KEPT rows.
+# The log has the identity of a changed certificate, not its row: caches look certificates up by identity, and it still
+# tells what to remove when the row is gone. Triggers fill it, so that changes by any program are in it. A trigger also
+# deletes a deleted certificate's roles and units, because programs that do not switch foreign keys on would leave them
+# behind; another clears the DER of a changed PEM. The last one keeps CHANGES_KEPT rows.
 _TRIGGERS = """
 CREATE TRIGGER certificatereplaced BEFORE INSERT ON certificate BEGIN
     INSERT INTO certificatechange (serialnumber, issuername)
@@ -149,11 +148,10 @@ END
 
 
 def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
-    """Checks that the database has our tables, and makes them in an empty one where `create` says so.
+    """Checks that the database has the tables of this version; with `create`, makes them in an empty one.
 
     Raises:
-        StoreUnavailable: it is empty and stays so, belongs to another program or to a newer version of this
-        one.
+        StoreUnavailable: the database is empty, or was made by another program or a newer version of this one.
     """
     if create and _is_empty(connection):
         _create_tables(connection)
@@ -174,7 +172,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:
-    """Whether nobody has made a table in the database; one transaction makes all of ours."""
+    """Whether the database has no table at all. One transaction makes all of ours, so there is nothing in between."""
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
@@ -183,7 +181,7 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     _switch_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _is_empty(connection):  # another process may have been quicker
+        if _is_empty(connection):  # another process may have made them meanwhile
             for statement in (*_TABLES.split(";"), *_TRIGGERS.split("\n\n")):
                 connection.execute(statement.replace("CHANGES_KEPT", str(CHANGES_KEPT)))
             _fill_tables(connection)
@@ -207,7 +205,7 @@ def _fill_tables(connection: sqlite3.Connection) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Readers do not wait for writers in WAL mode, which stands in the file. The switch does not wait."""
+    """Sets WAL mode, in which readers do not wait for writers. Retries, because the statement does not wait."""
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:

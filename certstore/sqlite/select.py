@@ -1,4 +1,4 @@
-"""One SELECT statement of an administrator (``tvs run sql``) on the SQLite store, with limits."""
+"""An administrator's SELECT statement (``tvs run sql``) on the SQLite store, with limits."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from certstore.rules import queries
 from certstore.store import StoreError
 
 MAX_VALUE = 1_000_000
-"""Bytes of one value or of the statement: no certificate is larger."""
+"""Most bytes of one value and of the statement; certificates are smaller."""
 _STEPS_BETWEEN_CHECKS = 10_000
-"""Virtual machine instructions between looks at the clock: about a tenth of a millisecond."""
+"""Virtual machine instructions between two checks of the clock: about a tenth of a millisecond."""
 _ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 
 
 def run_select(connection: sqlite3.Connection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows. The connection is for this statement alone and is restricted by it.
+    """Column names and rows. The connection must be for this statement alone: it is restricted.
 
     Raises:
-        StoreError: not one SELECT, an error in it, more than `MAX_ROWS` rows or `TIME_LIMIT` seconds.
+        StoreError: not one SELECT, an error in it, or more rows or time than `certstore.rules.queries` allows.
     """
     queries.check_statement(sql)
     _restrict(connection)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class SqliteStore(CertificateStore):
-    """A `CertificateStore` in one SQLite file, on a local disk. Several processes may have it open."""
+    """A `CertificateStore` in one SQLite file on a local disk. Several processes may open it."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Opens the file; with `create`, makes it with mode 0600 if there is none. Raises `StoreUnavailable`."""
@@ -97,7 +97,7 @@ class SqliteStore(CertificateStore):
         time_to_live: int | None = None,
         replace: bool = False,
     ) -> StoreEntry:
-        """Puts a certificate into a unit, in one transaction."""
+        """Imports a certificate into a unit, in one transaction."""
         certificate = Certificate.from_der(der)
         check_import(unit, node, time_to_live)
         with self._database.transaction() as connection:
@@ -109,7 +109,7 @@ class SqliteStore(CertificateStore):
             return read_entry(connection, mapping)
 
     def delete(self, unit: Purpose, name: str) -> StoreEntry:
-        """Takes a certificate out of a unit, in one transaction."""
+        """Deletes a certificate from a unit, in one transaction."""
         with self._database.transaction() as connection:
             mapping = find_mapping(connection, unit, name)
             entry = read_entry(connection, mapping)
@@ -129,7 +129,7 @@ class SqliteStore(CertificateStore):
             insert_node(connection, node)
 
     def delete_node(self, name: str) -> None:
-        """Removes a node with its own certificates, in one transaction."""
+        """Deletes a node and its own certificates, in one transaction."""
         with self._database.transaction() as connection:
             for mapping in own_mappings(connection, name):
                 remove_mapping(connection, mapping)
@@ -151,13 +151,13 @@ class SqliteStore(CertificateStore):
     # -- the rest
 
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """One SELECT on a connection of its own, which cannot write."""
+        """Runs one SELECT on a connection of its own, which cannot write."""
         with self._database.reader() as connection:
             return run_select(connection, sql)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Makes the changes inside the with-block one; others that write wait for its end."""
+        """Makes the changes inside the with-block one transaction; other writers wait for its end."""
         with self._database.transaction():
             yield
 

@@ -30,7 +30,7 @@ def test_urls(tmp_path: Path) -> None:
         ("sqlite://host/file", "does not name a file: write sqlite:///absolute/path"),
         ("sqlite:///", "does not name a file"),
         ("sqlite:///nix/nix.db", "/nix/nix.db: there is no database; make it with: tvs init"),
-        ("/dev/null", "not a file, so not a database"),
+        ("/dev/null", "not a regular file, so not a database"),
         ("/etc/hostname/x", "cannot be opened: Not a directory"),
         ("/a\0b", "cannot be opened"),
     ],
