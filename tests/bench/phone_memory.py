@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 from tvs.cli.main import main as tvs
 from tvs.config.endpoint import Endpoint
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
+from tvs.phone.boot import boot as boot_phone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ async def boot(phones: list[Phone], files: Path) -> int:
             await asyncio.sleep(0.02)
 
     watcher = asyncio.create_task(watch())
-    reports = await asyncio.gather(*(phone.boot(source) for phone in phones))
+    reports = await asyncio.gather(*(boot_phone(phone, source) for phone in phones))
     watcher.cancel()
     if {report.outcome for report in reports} != {BootOutcome.RUNNING}:
         raise RuntimeError("a phone refused its lists")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tvs.phone import BootReport, DirectorySource, ListKind, Phone, Voucher
 from tvs.phone import ListOutcome as Emulated
+from tvs.phone.boot import boot as boot_emulator
 from tvs.plan import Decision, HeldLists, PhoneKind, PlannedList, boot
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ async def emulated(held: HeldLists, kind: PhoneKind, service: Running, directory
         phone.flash.install(ListKind.CTL, held.ctl)
     if held.itl is not None and kind.model.tvs:
         phone.flash.install(ListKind.ITL, held.itl)
-    return await phone.boot(DirectorySource(directory))
+    return await boot_emulator(phone, DirectorySource(directory))
 
 
 def assert_same(said: PlannedList, report: ListReport) -> None:

@@ -28,6 +28,7 @@ from tvs.phone import (
     find_model,
     parse_mac,
 )
+from tvs.phone.boot import boot
 from tvs.phone.flash import lock_flash
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Watched(DirectorySource):
 async def test_the_order_of_the_files(cluster: Cluster, make_phone: MakePhone) -> None:
     """The phone's own list, then everybody's; the CTL before the ITL, the configuration last."""
     source = Watched(cluster.state.tftp)
-    await make_phone().boot(source)
+    await boot(make_phone(), source)
     assert source.asked == [
         f"CTL{NAME}.tlv",
         "CTLFile.tlv",
@@ -75,7 +76,7 @@ async def test_the_phones_own_list_wins(cluster: Cluster, make_phone: MakePhone)
     """Where the server has a list for this phone, everybody's is not fetched."""
     cluster.state.ctl_file.rename(cluster.state.ctl_file.with_name(f"CTL{NAME}.tlv"))
     source = Watched(cluster.state.tftp)
-    report = await make_phone().boot(source)
+    report = await boot(make_phone(), source)
     assert (report.ctl.outcome, report.ctl.name) == (ListOutcome.UPDATED, f"CTL{NAME}.tlv")
     assert "CTLFile.tlv" not in source.asked
 
@@ -83,14 +84,14 @@ async def test_the_phones_own_list_wins(cluster: Cluster, make_phone: MakePhone)
 async def test_a_phone_without_tvs_fetches_no_itl(cluster: Cluster, make_phone: MakePhone) -> None:
     """7940 and 7960 do not know such a file."""
     source = Watched(cluster.state.tftp)
-    await make_phone("CP-7940").boot(source)
+    await boot(make_phone("CP-7940"), source)
     assert not any(name.startswith("ITL") for name in source.asked)
 
 
 async def test_a_server_that_does_not_answer_is_not_asked_again(make_phone: MakePhone, tmp_path: Path) -> None:
     """One timeout is enough for a boot."""
     source = Watched(tmp_path / "nowhere")
-    report = await make_phone().boot(source)
+    report = await boot(make_phone(), source)
     assert report.outcome is BootOutcome.NOTHING
     assert report.messages == ("No Trust List installed",)
     assert source.asked == [f"CTL{NAME}.tlv"]
@@ -98,7 +99,7 @@ async def test_a_server_that_does_not_answer_is_not_asked_again(make_phone: Make
 
 async def test_an_empty_server(make_phone: MakePhone, tmp_path: Path) -> None:
     """Nothing there: the screen says which files were not found."""
-    report = await make_phone().boot(DirectorySource(tmp_path))
+    report = await boot(make_phone(), DirectorySource(tmp_path))
     assert report.outcome is BootOutcome.NOTHING
     assert report.messages == (
         "File Not Found <CTLFile.tlv>",
@@ -110,10 +111,10 @@ async def test_an_empty_server(make_phone: MakePhone, tmp_path: Path) -> None:
 async def test_a_ctl_that_left_the_server_stays_on_the_phone(cluster: Cluster, make_phone: MakePhone) -> None:
     """Deleting the file on the server does not delete it from phones."""
     phone = make_phone()
-    await phone.boot(DirectorySource(cluster.state.tftp))
+    await boot(phone, DirectorySource(cluster.state.tftp))
     old = phone.flash.installed(ListKind.CTL)
     cluster.delete_ctl()
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert (report.outcome, report.ctl.outcome) == (BootOutcome.RUNNING, ListOutcome.NOT_FOUND)
     assert phone.flash.installed(ListKind.CTL) == old is not None
 
@@ -127,13 +128,13 @@ async def test_the_servers_come_from_the_configuration_of_the_last_boot(
     path = cluster.state.tftp / f"{NAME}.cnf.xml"
     path.write_text(f"<device><TVS><members>{member}</members></TVS></device>")
     phone = make_phone()
-    assert (await phone.boot(DirectorySource(cluster.state.tftp))).configuration == ""
+    assert (await boot(phone, DirectorySource(cluster.state.tftp))).configuration == ""
     assert phone.flash.servers == (running.endpoint,)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
     running.wait_for_new(f"Unique Key used for Caching :: {cluster.own(Purpose.CallManager).unique_map_id}")
     path.write_text("<device><TVS>")
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert report.ctl.vouched is not None
     assert report.ctl.vouched.voucher is Voucher.TVS
     assert re.search(r"SEP\w+\.cnf\.xml: the configuration is not well-formed XML", report.configuration)
@@ -143,7 +144,7 @@ async def test_the_servers_come_from_the_configuration_of_the_last_boot(
 async def test_an_itl_of_a_cluster_with_tokens(cluster: Cluster, make_phone: MakePhone, tokens: Tokens) -> None:
     """A CTL that tokens sign has the TFTP server as CCM+TFTP only: enough for the ITL that it signs."""
     cluster.sign_with_tokens(tokens)
-    report = await make_phone().boot(DirectorySource(cluster.state.tftp))
+    report = await boot(make_phone(), DirectorySource(cluster.state.tftp))
     assert report.itl.vouched is not None
     assert report.itl.vouched.voucher is Voucher.CTL
 
@@ -158,8 +159,8 @@ async def test_a_tftp_server_may_not_sign_a_ctl(
         (tmp_path / name).mkdir()
         (tmp_path / name / "CTLFile.tlv").write_bytes(data)
     phone = make_phone("CP-7960")
-    await phone.boot(DirectorySource(tmp_path / "first"))
-    assert (await phone.boot(DirectorySource(tmp_path / "second"))).ctl.outcome is ListOutcome.REFUSED
+    await boot(phone, DirectorySource(tmp_path / "first"))
+    assert (await boot(phone, DirectorySource(tmp_path / "second"))).ctl.outcome is ListOutcome.REFUSED
 
 
 async def test_a_list_of_keys_without_certificates_vouches(
@@ -173,9 +174,9 @@ async def test_a_list_of_keys_without_certificates_vouches(
     ]
     phone, source = make_phone(), DirectorySource(tmp_path)
     (tmp_path / "CTLFile.tlv").write_bytes(assemble(trust_list.header.elements, keys))
-    assert (await phone.boot(source)).ctl.outcome is ListOutcome.UPDATED
+    assert (await boot(phone, source)).ctl.outcome is ListOutcome.UPDATED
     (tmp_path / "CTLFile.tlv").write_bytes(tokenless)
-    report = await phone.boot(source)
+    report = await boot(phone, source)
     assert report.ctl.vouched is not None
     assert report.ctl.vouched.voucher is Voucher.CTL
 
@@ -197,7 +198,7 @@ async def booted_directory(path: Path, cluster: Cluster) -> FlashDirectory:
     flash = FlashDirectory(path, DEVICE)
     phone = Phone("001122334455", find_model("8861"), flash=flash)
     phone.flash.servers = (Endpoint("192.0.2.1", 2445), Endpoint("2001:db8::1", 2445))
-    await phone.boot(DirectorySource(cluster.state.tftp))
+    await boot(phone, DirectorySource(cluster.state.tftp))
     return flash
 
 
@@ -260,7 +261,7 @@ async def test_a_full_disk_leaves_the_old_list(cluster: Cluster, tmp_path: Path)
     cluster.update_ctl()
     phone = Phone("001122334455", find_model("8861"), flash=flash)
     with pytest.raises(FlashError, match=r"CTLFile\.tlv: cannot be written"):
-        await phone.boot(DirectorySource(cluster.state.tftp))
+        await boot(phone, DirectorySource(cluster.state.tftp))
     assert flash.installed(ListKind.CTL) == old
 
 

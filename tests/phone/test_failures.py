@@ -24,6 +24,7 @@ from tvs.phone import (
     Refusal,
     Voucher,
 )
+from tvs.phone.boot import boot
 
 if TYPE_CHECKING:
     import subprocess
@@ -109,7 +110,7 @@ def ctl_of(signer: KeyFileSigner, *, nodes: int = 1, digest: Digest = Digest.SHA
 
 async def booted(phone: Phone, cluster: Cluster) -> Phone:
     """The phone with the cluster's lists of now, taken on trust."""
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert report.outcome is BootOutcome.RUNNING
     return phone
 
@@ -141,7 +142,7 @@ async def test_no_tvs_server_answers(
     assert (said.status, said.ctl) == (0, "accepts-after-asking-tvs")
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.TVS_UNREACHABLE)
     tried = [line for line in lines if "Trying to connect" in line]
     # once for each list
@@ -160,7 +161,7 @@ async def test_tvs_does_not_know_the_signer(
     assert plan(phone).loses("signer-unknown-to-tvs", Refusal.UNKNOWN_SIGNER)
     running, never_asked = serve(cluster), serve(cluster)
     phone.flash.servers = (running.endpoint, never_asked.endpoint)
-    assert_kept(phone, await phone.boot(source), old, Refusal.UNKNOWN_SIGNER)
+    assert_kept(phone, await boot(phone, source), old, Refusal.UNKNOWN_SIGNER)
     running.wait_for_new("getCertificateInformation(cert) : certificate not found")
     assert not any("Accepted TCP connection" in text for text in never_asked.texts())
 
@@ -176,7 +177,7 @@ async def test_the_answer_lacks_the_sast_role(
     assert plan(phone).loses("signer-not-sast", Refusal.NOT_SAST)
     running = serve(cluster)
     phone.flash.servers = (running.endpoint,)
-    assert_kept(phone, await phone.boot(source), old, Refusal.NOT_SAST)
+    assert_kept(phone, await boot(phone, source), old, Refusal.NOT_SAST)
     running.wait_for_new("CertificateDBCACHE::getCertificateInformation - {role : 7}")
 
 
@@ -189,7 +190,7 @@ async def test_the_same_list_with_the_role_is_taken(
     source = put_ctl(fetched := ctl_of(stranger))
     assert (plan(phone).status, plan(phone).ctl) == (0, "accepts-after-asking-tvs")
     phone.flash.servers = (serve(cluster).endpoint,)
-    report = await phone.boot(source)
+    report = await boot(phone, source)
     assert report.outcome is BootOutcome.RUNNING
     assert report.ctl.vouched is not None
     assert report.ctl.vouched.voucher is Voucher.TVS
@@ -210,7 +211,7 @@ async def test_call_manager_and_tvs_regenerated_together(
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
     phone.flash.servers = (serve(cluster).endpoint,)
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.TVS_UNTRUSTED)
     assert report.itl.refusal is Refusal.TVS_UNTRUSTED
 
@@ -225,10 +226,10 @@ async def test_one_certificate_at_a_time_loses_no_phone(
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
     first.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
-    assert (await phone.boot(DirectorySource(cluster.state.tftp))).outcome is BootOutcome.RUNNING
+    assert (await boot(phone, DirectorySource(cluster.state.tftp))).outcome is BootOutcome.RUNNING
     assert plan(phone, "regen", "TVS").status == 0
     cluster.regenerate(Purpose.TVS)
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert report.outcome is BootOutcome.RUNNING
     assert phone.flash.installed(ListKind.ITL) == cluster.state.itl_file.read_bytes()
 
@@ -237,7 +238,7 @@ async def test_a_phone_without_tvs_support(cluster: Cluster, make_phone: MakePho
     """A 7960 takes its first CTL on trust, loads no ITL, and never takes a list of another signer."""
     running = serve(cluster)
     phone = make_phone("CP-7960", running.endpoint)
-    first = await phone.boot(DirectorySource(cluster.state.tftp))
+    first = await boot(phone, DirectorySource(cluster.state.tftp))
     assert (first.ctl.outcome, first.itl.outcome) == (ListOutcome.UPDATED, ListOutcome.NOT_USED)
     assert first.messages[-1] == "CTL Installed"
     old = cluster.state.ctl_file.read_bytes()
@@ -245,7 +246,7 @@ async def test_a_phone_without_tvs_support(cluster: Cluster, make_phone: MakePho
     assert said.loses("phones-without-tvs", Refusal.NO_TVS_SUPPORT)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.NO_TVS_SUPPORT)
     assert not any("Accepted TCP connection" in text for text in running.texts())
 
@@ -273,7 +274,7 @@ async def test_a_damaged_file(
     old = cluster.state.ctl_file.read_bytes()
     source = put_ctl(damage(old))
     assert plan(phone).loses("list-damaged", refusal)
-    assert_kept(phone, await phone.boot(source), old, refusal)
+    assert_kept(phone, await boot(phone, source), old, refusal)
 
 
 async def test_a_damaged_file_is_not_taken_as_the_first(
@@ -283,7 +284,7 @@ async def test_a_damaged_file_is_not_taken_as_the_first(
     data = bytearray(cluster.state.ctl_file.read_bytes())
     data[-100] ^= 1
     phone = make_phone()
-    report = await phone.boot(put_ctl(bytes(data)))
+    report = await boot(phone, put_ctl(bytes(data)))
     assert report.ctl.refusal is Refusal.BAD_SIGNATURE
     assert phone.flash.installed(ListKind.CTL) is None
 
@@ -298,8 +299,8 @@ async def test_a_list_over_64_kb(
     old = cluster.state.ctl_file.read_bytes()
     source = put_ctl(large)
     assert plan(phone).loses("list-too-large", Refusal.TOO_LARGE)
-    assert_kept(phone, await phone.boot(source), old, Refusal.TOO_LARGE)
-    assert (await make_phone().boot(source)).ctl.refusal is Refusal.TOO_LARGE
+    assert_kept(phone, await boot(phone, source), old, Refusal.TOO_LARGE)
+    assert (await boot(make_phone(), source)).ctl.refusal is Refusal.TOO_LARGE
 
 
 async def test_a_list_of_64_kb_is_loaded(
@@ -310,7 +311,7 @@ async def test_a_list_of_64_kb_is_loaded(
     left = PHONE_LIMIT - len(ctl_of(make_signer("CN=s", "01", 2048, size=size), nodes=39))
     data = ctl_of(make_signer("CN=s", "01", 2048, size=size + left // 40), nodes=39)
     assert PHONE_LIMIT - 40 < len(data) <= PHONE_LIMIT
-    report = await make_phone().boot(put_ctl(data))
+    report = await boot(make_phone(), put_ctl(data))
     assert report.ctl.outcome is ListOutcome.UPDATED
 
 
@@ -327,10 +328,10 @@ async def test_a_tvs_certificate_that_is_not_in_the_itl(
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
     running.wait_for_new("CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified.")
-    report = await lost.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(lost, DirectorySource(cluster.state.tftp))
     assert_kept(lost, report, old, Refusal.TVS_UNTRUSTED)
     assert "is not in the installed ITL" in report.ctl.sentence
-    report = await saved.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(saved, DirectorySource(cluster.state.tftp))
     assert report.outcome is BootOutcome.RUNNING
     assert report.ctl.vouched is not None
     assert report.ctl.vouched.server == running.endpoint
@@ -350,7 +351,7 @@ async def test_a_7900_and_a_service_without_tls_1_0(
     assert said.loses("tvs-tls-refused", Refusal.TVS_UNREACHABLE)
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.TVS_UNREACHABLE)
     texts = [line.partition("SECD: ")[2] for line in lines[:6]]
     assert texts[0] == f"clpSetupSsl: Trying to connect to IPV4, IP: 127.0.0.1, Port : {running.endpoint.port}"
@@ -370,8 +371,8 @@ async def test_a_digest_that_a_7900_does_not_know(cluster: Cluster, make_phone: 
     assert said.loses("digest-unknown", Refusal.DIGEST)
     cluster.update_ctl("sha512")
     source = DirectorySource(cluster.state.tftp)
-    assert_kept(phone, await phone.boot(source), old, Refusal.DIGEST)
-    assert (await make_phone("CP-8861").boot(source)).ctl.outcome is ListOutcome.UPDATED
+    assert_kept(phone, await boot(phone, source), old, Refusal.DIGEST)
+    assert (await boot(make_phone("CP-8861"), source)).ctl.outcome is ListOutcome.UPDATED
 
 
 async def test_an_installed_signer_with_another_key(
@@ -388,7 +389,7 @@ async def test_an_installed_signer_with_another_key(
     source = put_ctl(ctl_of(make_signer(own.subject_name, own.serial_number.hex(), 2048)))
     assert plan(phone).loses("signer-different", Refusal.WRONG_CERTIFICATE)
     phone.flash.servers = (serve(cluster).endpoint,)
-    assert_kept(phone, await phone.boot(source), old, Refusal.WRONG_CERTIFICATE)
+    assert_kept(phone, await boot(phone, source), old, Refusal.WRONG_CERTIFICATE)
 
 
 async def test_a_phone_without_servers(cluster: Cluster, make_phone: MakePhone) -> None:
@@ -397,7 +398,7 @@ async def test_a_phone_without_servers(cluster: Cluster, make_phone: MakePhone) 
     old = cluster.state.ctl_file.read_bytes()
     cluster.regenerate(Purpose.CallManager)
     cluster.update_ctl()
-    report = await phone.boot(DirectorySource(cluster.state.tftp))
+    report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.NO_TVS_SERVER)
 
 
@@ -410,9 +411,9 @@ async def test_a_list_without_tvs_records(
     alone.mkdir()
     (alone / "CTLFile.tlv").write_bytes(cluster.state.ctl_file.read_bytes())
     phone = make_phone("CP-8861", running.endpoint)
-    assert (await phone.boot(DirectorySource(alone))).messages[-1] == "CTL Installed"
+    assert (await boot(phone, DirectorySource(alone))).messages[-1] == "CTL Installed"
     (alone / "CTLFile.tlv").write_bytes(ctl_of(stranger))
-    report = await phone.boot(DirectorySource(alone))
+    report = await boot(phone, DirectorySource(alone))
     assert_kept(phone, report, cluster.state.ctl_file.read_bytes(), Refusal.NO_TVS_RECORD)
     assert not any("Accepted TCP connection" in text for text in running.texts())
 

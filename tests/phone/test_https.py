@@ -16,7 +16,8 @@ from certstore.purposes import Purpose
 from tests.fixtures.running import wait_until
 from tvs.config.endpoint import Endpoint
 from tvs.phone import DirectorySource, Refusal, Voucher
-from tvs.phone.phone import HOST_NOT_FOUND
+from tvs.phone.boot import boot
+from tvs.phone.https import HOST_NOT_FOUND, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +78,7 @@ def listens(port: int) -> bool:
 
 async def booted(phone: Phone, cluster: Cluster) -> Phone:
     """The phone with the cluster's lists."""
-    await phone.boot(DirectorySource(cluster.state.tftp))
+    await boot(phone, DirectorySource(cluster.state.tftp))
     return phone
 
 
@@ -97,7 +98,7 @@ async def test_tvs_vouches_and_the_console_shows_each_step(
     lines: list[str] = []
     phone = await booted(make_phone("CP-7975", running.endpoint, lines=lines), cluster)
     lines.clear()
-    report = await phone.https(server)
+    report = await connect(phone, server)
     assert (report.connected, report.voucher, report.cached) == (True, Voucher.TVS, False)
     assert report.certificate == certificate
     assert report.tls == "TLSv1 AES256-SHA"
@@ -118,7 +119,7 @@ async def test_tvs_vouches_and_the_console_shows_each_step(
     ]
     running.wait_for_new("CertificateDBCACHE::getCertificateInformation - Certificate found and equal")
     lines.clear()
-    again = await phone.https(server)
+    again = await connect(phone, server)
     assert (again.connected, again.voucher, again.cached) == (True, Voucher.TVS, True)
     assert secd(lines) == [
         f"-HTTPS cert not in CTL, {server}",
@@ -136,7 +137,7 @@ async def test_a_certificate_of_the_installed_lists(
     for unit, voucher in ((Purpose.CallManager, Voucher.CTL), (Purpose.TVS, Voucher.ITL)):
         der = cluster.own(unit).der
         key = cluster.state.key_file(unit, load_der_x509_certificate(der).public_key())
-        report = await phone.https(web_server(der, key.read_bytes()))
+        report = await connect(phone, web_server(der, key.read_bytes()))
         assert (report.connected, report.voucher) == (True, voucher), report.sentence
 
 
@@ -146,7 +147,7 @@ async def test_host_not_found(
 ) -> None:
     """TVS does not know the certificate, or the model does not ask: the screen says 'Host Not Found'."""
     phone = await booted(make_phone(model, serve(cluster).endpoint), cluster)
-    report = await phone.https(service[1])
+    report = await connect(phone, service[1])
     assert not report.connected
     assert report.reached
     assert report.refusal is (Refusal.NO_TVS_SUPPORT if model == "CP-7960" else Refusal.UNKNOWN_SIGNER)
@@ -158,7 +159,7 @@ async def test_host_not_found_where_port_2445_is_blocked(
 ) -> None:
     """The certificate may be good, but no server says so."""
     phone = await booted(make_phone("CP-8861", dead_server), cluster)
-    report = await phone.https(service[1])
+    report = await connect(phone, service[1])
     assert report.refusal is Refusal.TVS_UNREACHABLE
     assert phone.flash.messages[-1][1] == HOST_NOT_FOUND
 
@@ -174,12 +175,12 @@ async def test_the_same_identity_with_another_certificate(
     namesake = make_signer("CN=phonebook;O=Cisco", "5EC0DE", 1024)
     cluster.import_trust(Purpose.tomcat_trust, namesake.certificate)
     phone = await booted(make_phone("CP-8861", serve(cluster).endpoint), cluster)
-    assert (await phone.https(service[1])).refusal is Refusal.UNKNOWN_SIGNER
+    assert (await connect(phone, service[1])).refusal is Refusal.UNKNOWN_SIGNER
 
 
 async def test_no_server_there(make_phone: MakePhone, dead_server: Endpoint) -> None:
     """Where nobody listens, there is no certificate to ask about."""
-    report = await make_phone().https(dead_server)
+    report = await connect(make_phone(), dead_server)
     assert (report.connected, report.reached) == (False, False)
     assert "does not accept the connection" in report.sentence
 

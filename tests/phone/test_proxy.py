@@ -17,6 +17,7 @@ from ctlcache.trustlist import parse_trust_list
 from tests.fixtures.running import wait_until
 from tvs.config.endpoint import Endpoint
 from tvs.phone import DirectorySource, ListKind, TVSUnavailable
+from tvs.phone.boot import boot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 async def booted(phone: Phone, cluster: Cluster) -> Phone:
     """The phone with the cluster's lists."""
-    await phone.boot(DirectorySource(cluster.state.tftp))
+    await boot(phone, DirectorySource(cluster.state.tftp))
     return phone
 
 

@@ -12,6 +12,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.cluster import Cluster
 from tvs.manage.provision import NewCluster, initialise
 from tvs.phone import BootOutcome, DirectorySource, ListKind, Phone, Voucher, find_model
+from tvs.phone.boot import boot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ def phones(number: int, *servers: Endpoint) -> list[Phone]:
 
 async def boot_all(fleet: list[Phone], source: DirectorySource) -> list[BootReport]:
     """All at once."""
-    return await asyncio.gather(*(phone.boot(source) for phone in fleet))
+    return await asyncio.gather(*(boot(phone, source) for phone in fleet))
 
 
 async def boot_later(fleet: list[Phone], source: DirectorySource, event: asyncio.Event) -> list[BootReport]:

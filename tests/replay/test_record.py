@@ -16,6 +16,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.running import wait_until
 from tests.replay.conftest import PATIENT, requests_in, trusting
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
+from tvs.phone.boot import boot
 from tvs.replay.questions.model import SourceError
 from tvs.replay.questions.recording import read_recording
 from tvs.system.limits import raise_descriptor_limit
@@ -44,7 +45,7 @@ def phones(number: int, server: Endpoint) -> list[Phone]:
 async def boot_all(fleet: list[Phone], cluster: Cluster) -> None:
     """All boot at once, and all have current lists then."""
     source = DirectorySource(cluster.state.tftp)
-    reports = await asyncio.gather(*(phone.boot(source) for phone in fleet))
+    reports = await asyncio.gather(*(boot(phone, source) for phone in fleet))
     assert {report.outcome for report in reports} == {BootOutcome.RUNNING}
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
+from tvs.phone.https import HOST_NOT_FOUND
 from tvs.phone.models import MODELS
-from tvs.phone.phone import HOST_NOT_FOUND
 from tvs.phone.reports import BootOutcome, ListOutcome
 from tvs.phone.trust import ListKind
 

@@ -1,4 +1,4 @@
-"""The phone's side: an emulator that boots, asks TVS, and installs trust lists as real phones do."""
+"""Phone emulator: boots, asks TVS and installs trust lists as real phones do."""
 
 from tvs.phone.console import SILENT, Console, console_for
 from tvs.phone.files.directory import DirectorySource

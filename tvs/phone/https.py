@@ -1,4 +1,4 @@
-"""Secure service URLs: the connection, and who vouches for the server's certificate."""
+"""Secure service URLs: the HTTPS connection and the trust decision about the server's certificate."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ if TYPE_CHECKING:
     from tvs.phone.phone import Phone
 
 _ANYONE = ServerTrust(anyone=True)
-"""The phone judges the certificate itself, once it has it."""
+"""TLS takes any certificate: the phone decides about it after the handshake."""
+HOST_NOT_FOUND = "Host Not Found"
+"""The screen's text for a service whose certificate has no voucher."""
 
 
 class SecureService:
-    """A TLS connection to an HTTPS server; use it in an ``async with``.
+    """A TLS connection to an HTTPS server, used in an ``async with``.
 
     Args:
         server: host and port.
-        context: TLS of the model.
+        context: TLS context of the model.
         timeout: seconds for each step.
-        local_address: source IP address; None for the system's choice.
+        local_address: source IP address; None lets the system choose.
     """
 
     __slots__ = ("_client",)
@@ -56,7 +58,7 @@ class SecureService:
 
     @property
     def certificate(self) -> bytes:
-        """The server's, X.509 DER. Raises `NoAnswer` where it showed none."""
+        """The server's certificate, X.509 DER. Raises `NoAnswer` if it showed none."""
         certificate = self._client.tls.peer_certificate
         if certificate is None:
             raise NoAnswer(f"{self._client.server} showed no certificate")
@@ -64,12 +66,23 @@ class SecureService:
 
     @property
     def description(self) -> str:
-        """Version and suite, such as ``TLSv1.2 AES256-SHA``."""
+        """TLS version and suite, such as ``TLSv1.2 AES256-SHA``."""
         return f"{self._client.tls.version} {self._client.tls.cipher}"
 
 
-async def connect_service(phone: Phone, server: Endpoint) -> HTTPSReport:
-    """Connects, and asks who vouches for the certificate: the installed lists, the cache, TVS."""
+async def connect(phone: Phone, server: Endpoint) -> HTTPSReport:
+    """Connects a phone to the server of a secure service URL, and shows `HOST_NOT_FOUND` if it cannot.
+
+    The certificate's voucher is an installed list, the cache of TVS answers, or TVS. Raises `FlashError`.
+    """
+    report = await _connected(phone, server)
+    if not report.connected:
+        phone.show(HOST_NOT_FOUND)
+    phone.save()
+    return report
+
+
+async def _connected(phone: Phone, server: Endpoint) -> HTTPSReport:
     service = SecureService(server, phone.tls_context(), phone.timeout, phone.local_address)
     try:
         async with service:
@@ -92,7 +105,7 @@ async def _authenticated(phone: Phone, server: Endpoint, service: SecureService)
 
 
 async def _authenticated_by_tvs(phone: Phone, server: Endpoint, certificate: bytes) -> bool:
-    """Whether the answer came from the cache. Raises `Refused`."""
+    """Asks TVS about a certificate; returns whether the answer came from the cache. Raises `Refused`."""
     phone.require_tvs("certificate")
     phone.console.https_unknown(server)
     try:

@@ -1,7 +1,7 @@
-"""One phone: who it is, what it keeps, its TVS proxy; it boots and connects to secure services.
+"""A phone: identity, flash, console and TVS proxy.
 
-A `Phone` without a console and with its flash in memory weighs little: thousands run in one process, and share what
-they have in common (lists, TLS contexts, verdicts).
+`tvs.phone.boot.boot` boots one, `tvs.phone.https.connect` connects it to a secure service. A `Phone` without a console
+and with its flash in memory is small: thousands run in one process and share lists, TLS contexts and verdicts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from tvs.phone.boot import Boot
 from tvs.phone.cache import AnswerCache
 from tvs.phone.console import SILENT, Console
 from tvs.phone.flash import Flash
-from tvs.phone.https import connect_service
 from tvs.phone.models import parse_mac, tls_context
 from tvs.phone.proxy import ProxySettings, TVSProxy
 from tvs.phone.trust import ListKind, Refusal, Refused, tvs_certificates
@@ -24,36 +22,32 @@ if TYPE_CHECKING:
 
     from OpenSSL import SSL
 
-    from tvs.config.endpoint import Endpoint
-    from tvs.phone.files.source import FileSource
     from tvs.phone.models import PhoneModel
-    from tvs.phone.reports import BootReport, HTTPSReport
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds that each step with a TVS server may take before the next server is tried; phones' own is not published."""
-HOST_NOT_FOUND = "Host Not Found"
+"""Seconds for each step with a TVS server before the next server is tried; that of real phones is not published."""
 _INSTALLED = {
     (True, True): "CTL and ITL installed",
     (True, False): "CTL Installed",
     (False, True): "ITL installed",
     (False, False): "No Trust List installed",
 }
-"""The screen's words for what is installed, CTL and ITL; with the original's capitals."""
+"""The screen's text by (CTL installed, ITL installed); capitals as on real phones."""
 
 
 class Phone:
-    """A phone.
+    """A phone with its persistent state.
 
     Args:
         mac: MAC address, 12 hex digits in any of the usual forms.
         model: see `tvs.phone.models.find_model`.
-        flash: what it keeps; None: in memory, empty.
-        console: takes the lines of its console.
+        flash: persistent state; None for an empty flash in memory.
+        console: receives the console lines.
         timeout: seconds for each step with a server.
-        local_address: source IP address; None for the system's choice.
-        clock: seconds since 1970, for the time to live of TVS answers and the screen.
+        local_address: source IP address; None lets the system choose.
+        clock: returns seconds since 1970, for the time to live of TVS answers and for the screen.
 
-    Raises `ValueError` for a MAC address that is none.
+    Raises `ValueError` if `mac` is not a MAC address.
     """
 
     __slots__ = ("_proxy", "clock", "console", "flash", "local_address", "mac", "model", "timeout")
@@ -80,44 +74,27 @@ class Phone:
 
     @property
     def name(self) -> str:
-        """The device name, such as ``SEPB000B4BA0AEE``."""
+        """Device name, such as ``SEPB000B4BA0AEE``."""
         return f"SEP{self.mac}"
 
     @property
     def device(self) -> str:
-        """Model and name, as requests carry them."""
+        """Device name with the model in front, as requests carry it: ``CP-8861-SEPB000B4BA0AEE``."""
         return f"{self.model.name}-{self.name}"
 
     @property
     def installed_text(self) -> str:
-        """The screen's words for what is installed."""
+        """The screen's text for the installed lists."""
         ctl, itl = (self.flash.installed(kind) is not None for kind in ListKind)
         return _INSTALLED[ctl, itl]
-
-    # -- what it does
-
-    async def boot(self, source: FileSource) -> BootReport:
-        """Starts the phone: fetches its lists and its configuration from `source`, and says what it did.
-
-        Raises `FlashError` where the flash cannot be written.
-        """
-        return await Boot(self, source).run()
-
-    async def https(self, server: Endpoint) -> HTTPSReport:
-        """Connects to a secure service URL's server as the phone does. Raises `FlashError`."""
-        report = await connect_service(self, server)
-        if not report.connected:
-            self.show(HOST_NOT_FOUND)
-        self.save()
-        return report
 
     # -- TVS
 
     @contextlib.asynccontextmanager
     async def tvs(self) -> AsyncIterator[TVSProxy]:
-        """The phone's TVS proxy: who uses it at one time shares one connection and one cache.
+        """The phone's TVS proxy; concurrent users share one connection and one cache.
 
-        It keeps to the ITL and the servers that it began with, until nobody uses it any more.
+        The proxy keeps the ITL and the servers it was created with until its last user leaves.
         """
         proxy = self._proxy = self._proxy or self._new_proxy()
         try:
@@ -142,11 +119,11 @@ class Phone:
         return TVSProxy(settings, cache=self.flash.answers, console=self.console, clock=self.clock)
 
     def tls_context(self) -> SSL.Context:
-        """TLS as the model speaks it, with the phone's LSC where it has one."""
+        """TLS context of the model, with the phone's LSC if it has one."""
         return tls_context(self.model, self.flash.lsc)
 
     def require_tvs(self, what: str) -> None:
-        """Raises `Refused` where this phone cannot ask TVS at all; `what` is the signer or the certificate."""
+        """Raises `Refused` if this phone cannot ask TVS at all; `what` is ``signer`` or ``certificate``."""
         unknown = f"its {what} is in no installed list, and"
         if not self.model.tvs:
             raise Refused(Refusal.NO_TVS_SUPPORT, f"{unknown} a {self.model.name} does not ask TVS")
@@ -159,20 +136,20 @@ class Phone:
         itl = self.flash.installed(ListKind.ITL)
         return frozenset() if itl is None else tvs_certificates(itl)
 
-    # -- what it keeps and shows
+    # -- flash and screen
 
     def flush_answers(self) -> None:
-        """Empties the cache: answers from under the old lists are worth nothing under the new ones."""
+        """Flushes the cache of TVS answers: they were given under the old lists."""
         if self.flash.answers is not None:
             self.flash.answers.flush()
         if self.model.tvs:
             self.console.cache_flushed()
 
     def show(self, text: str) -> None:
-        """A status message on the screen."""
+        """Shows a status message on the screen."""
         self.flash.add_message(self.clock(), text)
 
     def save(self) -> None:
-        """Keeps what changed. Raises `FlashError`."""
+        """Writes changes to the flash. Raises `FlashError`."""
         self.flash.line_number = self.console.number
         self.flash.save()
