@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tvs.replay.questions.model import Asked, Phone, Question, Recording, RecordingBuilder
+from tvs.replay.questions.model import Asked, Caller, Question, Recording, RecordingBuilder
 from tvs.replay.run.schedule import constant_rate, in_loop, recorded_times, storm
 
 ASKED = Asked(Question(subject="CN=a", issuer="CN=a", serial=b"\x01"), None)
@@ -17,7 +17,7 @@ def recording(phones: int, *times: float, together: bool = False) -> Recording:
     """Phones that each ask at these times, on one connection or on one each."""
     builder = RecordingBuilder("a test")
     for number in range(phones):
-        phone = builder.phone(number, Phone(f"CP-8861-SEP{number:012X}"))
+        phone = builder.phone(number, Caller(f"CP-8861-SEP{number:012X}"))
         for at in times:
             builder.add(at + number, phone, ASKED, connection=number if together else None)
     return builder.build(Counter())

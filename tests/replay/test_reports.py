@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.cli.main import main
-from tvs.replay.questions.model import Asked, Phone, Question, RecordingBuilder
+from tvs.replay.questions.model import Asked, Caller, Question, RecordingBuilder
 from tvs.replay.report.axes import Unit, axis
 from tvs.replay.report.page import html_page
 from tvs.replay.report.picture import png
-from tvs.replay.report.result import Result, Row
+from tvs.replay.report.result import Row, RunResult
 from tvs.replay.report.resultfile import read_result, to_json
 from tvs.replay.report.text import csv_text, table, verdict
 from tvs.replay.report.thresholds import Threshold
+from tvs.replay.run.counters import Phase, Progress
 from tvs.replay.run.failures import Failure
 from tvs.replay.run.histograms import Histogram, merged
 from tvs.replay.run.live import LiveView
 from tvs.replay.run.schedule import constant_rate
-from tvs.replay.run.tally import Phase, Progress
 from tvs.replay.run.timeline import Second, Timeline
 from tvs.replay.units import duration_text, parse_duration, parse_rate
 
@@ -71,10 +71,10 @@ def row(second: int, answered: int, worst: float | None = 0.02, **failures: int)
 
 
 @pytest.fixture
-def result() -> Result:
+def result() -> RunResult:
     """A run of five seconds with a stall and with names that strangers chose."""
     times = [1.0] * 90 + [20.0] * 9 + [3000.0]
-    return Result(
+    return RunResult(
         server="192.0.2.10:2445",
         source=f"{HOSTILE}.tvsr",
         mode="constant rate, 100/s for 5 s",
@@ -102,7 +102,7 @@ def result() -> Result:
     )
 
 
-def test_json_and_back(result: Result, tmp_path: Path) -> None:
+def test_json_and_back(result: RunResult, tmp_path: Path) -> None:
     """What --json writes is read back whole, histograms too."""
     path = tmp_path / "result.json"
     path.write_text(to_json(result))
@@ -115,7 +115,7 @@ def test_json_and_back(result: Result, tmp_path: Path) -> None:
             read_result(path)
 
 
-def test_the_table(result: Result) -> None:
+def test_the_table(result: RunResult) -> None:
     """It has the counts, the errors by kind and lines that line up."""
     lines = table(result).splitlines()
     assert "  Queries    500 planned, 500 started, 480 answered as expected, 20 failed (4.00%)" in lines
@@ -126,7 +126,7 @@ def test_the_table(result: Result) -> None:
     assert verdict(result) == []
 
 
-def test_csv(result: Result) -> None:
+def test_csv(result: RunResult) -> None:
     """A row a second; a second without latencies leaves their cells empty."""
     rows = list(csv.DictReader(io.StringIO(csv_text(result))))
     assert [int(line["answered"]) for line in rows] == [100, 0, 180, 100, 100]
@@ -145,7 +145,7 @@ class _Links(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "action", "xlink:href")]
 
 
-def test_the_page_needs_no_network_and_escapes_names(result: Result) -> None:
+def test_the_page_needs_no_network_and_escapes_names(result: RunResult) -> None:
     """It loads nothing, forbids itself to, and shows what strangers chose as text."""
     page = html_page(result)
     links = _Links()
@@ -175,7 +175,7 @@ def _pixels(path: Path) -> tuple[int, int, tuple[int, int, int]]:
     return width, height, (line[1], line[2], line[3])  # the first pixel is as it is under every filter
 
 
-def test_the_page_in_a_browser(result: Result, require_program: RequireProgram, tmp_path: Path) -> None:
+def test_the_page_in_a_browser(result: RunResult, require_program: RequireProgram, tmp_path: Path) -> None:
     """Chromium draws it on white and, where the system is dark, on dark; the script runs without a complaint."""
     chromium = require_program("chromium")
     page = tmp_path / "page.html"
@@ -200,7 +200,7 @@ def test_the_page_in_a_browser(result: Result, require_program: RequireProgram, 
 
 
 @pytest.mark.parametrize(("dark", "ground"), [(False, (0xFF, 0xFF, 0xFF)), (True, (0x14, 0x18, 0x1F))])
-def test_the_picture(result: Result, tmp_path: Path, dark: bool, ground: tuple[int, int, int]) -> None:
+def test_the_picture(result: RunResult, tmp_path: Path, dark: bool, ground: tuple[int, int, int]) -> None:
     """It is a PNG of 1540 by 990 pixels, on a light or a dark ground."""
     path = tmp_path / "plots.png"
     path.write_bytes(png(result, dark=dark))
@@ -210,7 +210,7 @@ def test_the_picture(result: Result, tmp_path: Path, dark: bool, ground: tuple[i
 @pytest.mark.parametrize(
     "rows", [[], [row(0, 1)], [row(0, 0, None, connection_refused=3)], [row(s, 5) for s in range(5000)]]
 )
-def test_pages_of_other_runs(result: Result, rows: list[Row]) -> None:
+def test_pages_of_other_runs(result: RunResult, rows: list[Row]) -> None:
     """Runs without a second, with one, with errors only and of an hour and more are drawn."""
     failures = {"connection_refused": 3} if rows and rows[0].failed else {}
     empty = {phase: histogram() for phase in Phase} if not rows or failures else result.histograms
@@ -240,7 +240,7 @@ def test_pages_of_other_runs(result: Result, rows: list[Row]) -> None:
         ("late>0", False),
     ],
 )
-def test_thresholds(result: Result, text: str, failed: bool) -> None:
+def test_thresholds(result: RunResult, text: str, failed: bool) -> None:
     """Percentiles, counts, shares and the rate are compared as written; the unit says what is meant."""
     assert Threshold.parse(text).failed(result) is failed
 
@@ -265,7 +265,7 @@ def test_histograms_merge_without_loss() -> None:
         Histogram(b"x")
 
 
-def test_compare(result: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare(result: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two results side by side, with the change; what makes them unlike is said."""
     (tmp_path / "a.json").write_text(to_json(result))
     slower = {phase: histogram(*[2.0] * 90, *[40.0] * 9, 6000.0) for phase in Phase}
@@ -298,7 +298,7 @@ def test_percentiles_of_a_second(count: int, p50: float, p99: float) -> None:
 def test_the_live_line() -> None:
     """It shows the part of the run, the rate of the last second, open connections, errors and percentiles."""
     builder = RecordingBuilder("a test", timed=False)
-    phone = builder.phone(0, Phone("CP-8861-SEP000000000001"))
+    phone = builder.phone(0, Caller("CP-8861-SEP000000000001"))
     builder.add(0.0, phone, Asked(Question(issuer="CN=a", serial=b"\x01"), None))
     plan = constant_rate(builder.build(Counter()), rate=10, duration=100)
     timeline = Timeline()

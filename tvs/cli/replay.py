@@ -67,8 +67,8 @@ if TYPE_CHECKING:
 
     from tvs.cli.common import Commands
     from tvs.replay.questions.model import Recording
-    from tvs.replay.report.result import Result
-    from tvs.replay.run.schedule import Plan
+    from tvs.replay.report.result import RunResult
+    from tvs.replay.run.schedule import Schedule
 
 THRESHOLD = 99
 """Exit status of a run that a --fail-if expression fails."""
@@ -224,7 +224,7 @@ def _mode(arguments: argparse.Namespace) -> ModeSettings:
     return ModeSettings(**{name: getattr(arguments, name) for name in names})
 
 
-def _run(arguments: argparse.Namespace, recording: Recording, plan: Plan, setup: Setup) -> Result:
+def _run(arguments: argparse.Namespace, recording: Recording, plan: Schedule, setup: Setup) -> RunResult:
     processes = min(arguments.processes or max(1, len(os.sched_getaffinity(0)) // 2), max(1, len(plan.at)))
     progress(f"{len(plan.at)} calls, {plan.mode}, {processes} generator processes")
     live = None if arguments.quiet or not sys.stderr.isatty() else LiveView(plan, colors=is_terminal(sys.stderr))
@@ -238,7 +238,7 @@ def _run(arguments: argparse.Namespace, recording: Recording, plan: Plan, setup:
     return result
 
 
-def _report(arguments: argparse.Namespace, result: Result) -> None:
+def _report(arguments: argparse.Namespace, result: RunResult) -> None:
     say(table(result))
     say()
     for sentence in verdict(result):
@@ -263,7 +263,7 @@ def _write(path: Path, make: Callable[[], bytes]) -> str | None:
     return None
 
 
-def _status(result: Result, thresholds: list[Threshold]) -> int:
+def _status(result: RunResult, thresholds: list[Threshold]) -> int:
     if result.interrupted:
         return INTERRUPTED
     if result.failed_thresholds:

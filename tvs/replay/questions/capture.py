@@ -17,8 +17,8 @@ from proto.messages import REQUESTS, RESPONSES, CertVerificationRequest, QueryCe
 from tvs.replay.questions.model import (
     VERIFICATION,
     Asked,
+    Caller,
     Expected,
-    Phone,
     Question,
     Recording,
     RecordingBuilder,
@@ -108,7 +108,7 @@ def _messages(decoder: Decoder) -> Iterator[Message]:
 def _enter(
     builder: RecordingBuilder, number: str, stream: _Stream, at: float, request: Request, answer: Response | None
 ) -> None:
-    phone = builder.phone(request.device_name or stream.phone, Phone(device=request.device_name, address=stream.phone))
+    phone = builder.phone(request.device_name or stream.phone, Caller(device=request.device_name, address=stream.phone))
     builder.add(at, phone, Asked(question_of(request), None if answer is None else Expected.of(answer)), number)
 
 

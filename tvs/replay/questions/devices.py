@@ -13,8 +13,8 @@ from tvs.replay.questions.model import (
     QUERY,
     VERIFICATION,
     Asked,
+    Caller,
     Expected,
-    Phone,
     Question,
     Recording,
     RecordingBuilder,
@@ -93,7 +93,7 @@ def _add_row(builder: RecordingBuilder, folder: Path, row: dict[str, str], quest
     given = {str(name): str(value or "").strip() for name, value in row.items()}
     device = printable_ascii(given["device"])
     builder.timed = builder.timed or bool(given.get("time"))
-    phone = builder.phone(device, Phone(device, given.get("address", "")))
+    phone = builder.phone(device, Caller(device, given.get("address", "")))
     question = _row_question(given, folder, questions)
     builder.add(float(given.get("time") or 0), phone, Asked(question, _row_expected(given)))
 
@@ -154,7 +154,7 @@ def imagined_fleet(phones: int, mix: dict[str, int], ask: Sequence[Path]) -> Rec
     builder = RecordingBuilder(f"{phones} phones", timed=False)
     asked = [Asked(question, None) for path in ask for question in questions_of(path)]
     for number, series in enumerate(_mingled(phones, mix)):
-        phone = builder.phone(number, Phone(pseudonym(f"{MODELS[series]}-SEP{0:012X}", number + 1)))
+        phone = builder.phone(number, Caller(pseudonym(f"{MODELS[series]}-SEP{0:012X}", number + 1)))
         for entry in asked:
             builder.add(0.0, phone, entry)
     return builder.build(Counter())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Phone, SourceError, pseudonym
+from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, SourceError, pseudonym
 from tvs.replay.questions.sources import INCOMPLETE, phone_key
 from tvs.replay.questions.tracelines import MAX_CONNECTIONS
 from tvs.replay.questions.tracelog import LogParser
@@ -145,7 +145,7 @@ class Recorder:
         number = self._phones.get(key)
         if number is None:
             device = logged.device or DEFAULT_DEVICE
-            shown = Phone(device, logged.address) if self.names else Phone(pseudonym(device, len(self._phones) + 1))
+            shown = Caller(device, logged.address) if self.names else Caller(pseudonym(device, len(self._phones) + 1))
             number = self._phones[key] = self.writer.phone(shown)
         return number
 

@@ -159,7 +159,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Phone:
+class Caller:
     """A phone.
 
     Attributes:
@@ -199,7 +199,7 @@ class Recording:
 
     source: str
     timed: bool
-    phones: list[Phone]
+    phones: list[Caller]
     asked: list[Asked]
     asks: list[Ask]
     left_out: Counter[str]
@@ -217,12 +217,12 @@ class RecordingBuilder:
     source: str
     timed: bool = True
     _phones: dict[object, int] = field(default_factory=dict)
-    _names: list[Phone] = field(default_factory=list)
+    _names: list[Caller] = field(default_factory=list)
     _asked: dict[Asked, int] = field(default_factory=dict)
     _asks: list[Ask] = field(default_factory=list)
     _connections: dict[object, int] = field(default_factory=dict)
 
-    def phone(self, key: object, phone: Phone) -> int:
+    def phone(self, key: object, phone: Caller) -> int:
         """The number of the phone with this key; a new one is entered."""
         number = self._phones.setdefault(key, len(self._names))
         if number == len(self._names):

@@ -23,7 +23,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from proto.messages import MessageType, TrustStatus
-from tvs.replay.questions.model import Ask, Asked, Expected, Phone, Question, Recording, SourceError, printable_ascii
+from tvs.replay.questions.model import Ask, Asked, Caller, Expected, Question, Recording, SourceError, printable_ascii
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ class RecordingWriter:
         self._file = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
         self._line({"format": FORMAT, "version": VERSION, "timed": timed, "pseudonyms": not names})
 
-    def phone(self, phone: Phone) -> int:
+    def phone(self, phone: Caller) -> int:
         """Enters a phone; its number."""
         entry = {"phone": phone.device}
         if self._names and phone.address:
@@ -195,7 +195,7 @@ def _take(value: Any, recording: Recording) -> None:
     if isinstance(value, dict):
         if "phone" in value:
             device = printable_ascii(str(value["phone"]))
-            recording.phones.append(Phone(device, str(value.get("address", ""))))
+            recording.phones.append(Caller(device, str(value.get("address", ""))))
         else:
             recording.asked.append(_asked_of(value))
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tvs.replay.questions import capture, recording
 from tvs.replay.questions.devices import COLUMNS, read_devices
-from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Phone, Recording, RecordingBuilder, SourceError
+from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, Recording, RecordingBuilder, SourceError
 from tvs.replay.questions.tracelog import LogParser
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _enter(builder: RecordingBuilder, queries: Iterator[Logged], left_out: Count
         if question is None:
             left_out[INCOMPLETE] += 1
             continue
-        phone = builder.phone(phone_key(logged), Phone(logged.device or DEFAULT_DEVICE, logged.address))
+        phone = builder.phone(phone_key(logged), Caller(logged.device or DEFAULT_DEVICE, logged.address))
         connection = None if logged.connection is None else (logged.connection, phone)
         builder.add(logged.at, phone, Asked(question, logged.expected), connection)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from tvs.replay.report.axes import Unit
 from tvs.replay.report.text import PHASE_NAMES
-from tvs.replay.run.tally import Phase
+from tvs.replay.run.counters import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tvs.replay.report.result import Result, Row
+    from tvs.replay.report.result import Row, RunResult
 
 MAX_POINTS = 600
 """Points of a line: a longer run has several seconds in one, of which the worst latency is shown."""
@@ -46,7 +46,7 @@ ERROR_COLORS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """One line, or one layer of stacked bars.
 
     Attributes:
@@ -77,12 +77,12 @@ class Chart:
     note: str
     x: Unit
     y: Unit
-    lines: list[Line]
+    lines: list[ChartLine]
     nothing: str = "No data"
     stacked: bool = False
 
 
-def charts_of(result: Result) -> list[Chart]:
+def charts_of(result: RunResult) -> list[Chart]:
     """The four plots of a run."""
     spans = list(_spans(result.rows))
     whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
@@ -101,11 +101,11 @@ def _mean(span: Sequence[Row], name: str) -> float:
     return sum(float(getattr(row, name)) for row in span) / len(span)
 
 
-def _rate(result: Result, spans: list[Sequence[Row]]) -> Chart:
+def _rate(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     names = ["planned"] if result.open_model else ["started"]
     names += ["answered", "failed"] if result.failed else ["answered"]
     lines = [
-        Line(
+        ChartLine(
             name,
             "planned" if name == "started" else name,
             [(span[0].second, _mean(span, name)) for span in spans],
@@ -116,9 +116,9 @@ def _rate(result: Result, spans: list[Sequence[Row]]) -> Chart:
     return Chart("Queries a second", "answered means: as expected", Unit.SECONDS, Unit.RATE, lines)
 
 
-def _latency(result: Result, spans: list[Sequence[Row]]) -> Chart:
+def _latency(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     lines = [
-        Line(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
+        ChartLine(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
         for name in ("max", "p99", "p90", "p50")
     ]
     since = "the planned time" if result.open_model else "the start of each call"
@@ -137,7 +137,7 @@ def _worst(span: Sequence[Row], name: str) -> tuple[float, float] | None:
     return (float(span[0].second), max(values)) if values else None
 
 
-def _spectrum(result: Result) -> Chart:
+def _spectrum(result: RunResult) -> Chart:
     count = result.histograms[Phase.WHOLE].count
     steps = math.ceil(math.log10(max(10, count)) * _STEPS_PER_NINE)
     lines = []
@@ -146,7 +146,7 @@ def _spectrum(result: Result) -> Chart:
         if histogram.count:
             places = [step / _STEPS_PER_NINE for step in range(steps + 1)]
             points = [(place, histogram.percentile(100 - 100 / 10**place)) for place in places]
-            lines.append(Line(PHASE_NAMES[phase], phase.value, points))
+            lines.append(ChartLine(PHASE_NAMES[phase], phase.value, points))
     return Chart(
         "Percentile spectrum",
         "each step to the right is one more nine",
@@ -157,14 +157,14 @@ def _spectrum(result: Result) -> Chart:
     )
 
 
-def _errors(result: Result, spans: list[Sequence[Row]]) -> Chart:
+def _errors(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     kinds = sorted(result.failures, key=lambda kind: -result.failures[kind])
     lines = [
-        Line(kind.replace("_", " "), f"error{number}", _failures(spans, [kind]))
+        ChartLine(kind.replace("_", " "), f"error{number}", _failures(spans, [kind]))
         for number, kind in enumerate(kinds[: ERROR_COLORS - 1])
     ]
     if others := kinds[ERROR_COLORS - 1 :]:
-        lines.append(Line("others", f"error{ERROR_COLORS - 1}", _failures(spans, others)))
+        lines.append(ChartLine("others", f"error{ERROR_COLORS - 1}", _failures(spans, others)))
     return Chart(
         "Errors a second, by kind",
         "wrong answers are errors too",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tvs.replay.report.text import PHASE_NAMES, aligned
-from tvs.replay.run.tally import Phase
+from tvs.replay.run.counters import Phase
 from tvs.replay.units import duration_text
 
 if TYPE_CHECKING:
-    from tvs.replay.report.result import Result
+    from tvs.replay.report.result import RunResult
 
 PERCENTS = (50, 90, 99, 99.9)
 
@@ -43,7 +43,7 @@ class Difference:
         return self.name, shown[0], shown[1], change
 
 
-def differences(before: Result, after: Result) -> list[Difference]:
+def differences(before: RunResult, after: RunResult) -> list[Difference]:
     """Counts, rate, latencies and failures of two runs."""
     found = [
         Difference("answered", before.answered, after.answered),
@@ -66,7 +66,7 @@ def differences(before: Result, after: Result) -> list[Difference]:
     return found
 
 
-def doubts(before: Result, after: Result) -> list[str]:
+def doubts(before: RunResult, after: RunResult) -> list[str]:
     """Why the two cannot be compared just so."""
     found = [
         f"they differ in {name}: {getattr(before, name)} and {getattr(after, name)}"
@@ -80,7 +80,7 @@ def doubts(before: Result, after: Result) -> list[str]:
     return found
 
 
-def table(before: Result, after: Result, names: tuple[str, str]) -> str:
+def table(before: RunResult, after: RunResult, names: tuple[str, str]) -> str:
     """The comparison for people."""
     rows = [("", *names, "change"), *(difference.cells() for difference in differences(before, after))]
     return "\n".join([*aligned(rows), *(f"note: {doubt}" for doubt in doubts(before, after))])

@@ -9,14 +9,14 @@ from tvs import __version__
 from tvs.replay.report.charts import COLORS, charts_of
 from tvs.replay.report.svg import svg
 from tvs.replay.report.text import facts, phase_rows, share, verdict
-from tvs.replay.run.tally import Phase
+from tvs.replay.run.counters import Phase
 from tvs.replay.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tvs.replay.report.charts import Chart
-    from tvs.replay.report.result import Result
+    from tvs.replay.report.result import RunResult
 
 _STYLE = """
 :root{color-scheme:light dark;--back:#fff;--card:#f6f8fb;--edge:#dfe4ec;--text:#1b2330;--quiet:#5b6677;
@@ -77,7 +77,7 @@ for(const svg of document.querySelectorAll('svg[data-chart]')){
 """
 
 
-def html_page(result: Result) -> str:
+def html_page(result: RunResult) -> str:
     """The page. Everything that strangers chose, such as names in certificates, is escaped."""
     title = f"Load test of {result.server}"
     body = [
@@ -111,7 +111,7 @@ def _style() -> str:
     }
 
 
-def _verdict(result: Result) -> str:
+def _verdict(result: RunResult) -> str:
     sentences = verdict(result)
     bad = bool(sentences or result.failed)
     if not sentences:
@@ -121,7 +121,7 @@ def _verdict(result: Result) -> str:
     return f'<div class="verdict{" bad" if bad else ""}">{lines}</div>'
 
 
-def _tiles(result: Result) -> str:
+def _tiles(result: RunResult) -> str:
     whole = result.histograms[Phase.WHOLE]
     tiles = [
         ("answered as expected", f"{result.answered:,}", False),
@@ -149,7 +149,7 @@ def _section(title: str, content: str) -> str:
     return f'<section class="wide"><h2>{escape(title)}</h2>{content}</section>'
 
 
-def _failures(result: Result) -> list[tuple[str, ...]]:
+def _failures(result: RunResult) -> list[tuple[str, ...]]:
     return [
         (name.replace("_", " "), f"{number:,}", share(number, result.started))
         for name, number in result.failures.items()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from tvs.replay.report.charts import Chart
-    from tvs.replay.report.result import Result
+    from tvs.replay.report.result import RunResult
 
 INCHES = (14, 9)
 DOTS_PER_INCH = 110
@@ -33,7 +33,7 @@ def require_matplotlib() -> None:
         ) from None
 
 
-def png(result: Result, *, dark: bool = False) -> bytes:
+def png(result: RunResult, *, dark: bool = False) -> bytes:
     """The four plots as a PNG of 1540 by 990 pixels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - half a second, only when wanted
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tvs.replay.run.counters import MAX_EXAMPLES, Phase
 from tvs.replay.run.failures import WRONG_ANSWERS, Failure
 from tvs.replay.run.histograms import Histogram
 from tvs.replay.run.process import histograms_of
-from tvs.replay.run.tally import MAX_EXAMPLES, Phase
 
 if TYPE_CHECKING:
-    from tvs.replay.run.process import Outcome
-    from tvs.replay.run.schedule import Plan
+    from tvs.replay.run.process import RunCounts
+    from tvs.replay.run.schedule import Schedule
     from tvs.replay.run.setup import Setup
     from tvs.replay.run.timeline import Second
 
@@ -71,7 +71,7 @@ class Row:
 
 
 @dataclass(slots=True, kw_only=True)
-class Result:
+class RunResult:
     """A run.
 
     Attributes:
@@ -147,14 +147,14 @@ class Result:
         return found
 
 
-def result_of(outcome: Outcome, plan: Plan, setup: Setup, *, processes: int, source: str, tls: str) -> Result:
+def result_of(outcome: RunCounts, plan: Schedule, setup: Setup, *, processes: int, source: str, tls: str) -> RunResult:
     """The result of a run that has ended."""
     total, finals = outcome.timeline.total, outcome.finals
     suites: dict[str, int] = {}
     for final in finals:
         for suite, number in final.suites.items():
             suites[suite] = suites.get(suite, 0) + number
-    return Result(
+    return RunResult(
         server=str(setup.server),
         source=source,
         mode=plan.mode,

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tvs import __version__
-from tvs.replay.report.result import Result, Row
+from tvs.replay.report.result import Row, RunResult
+from tvs.replay.run.counters import Phase
 from tvs.replay.run.histograms import Histogram
-from tvs.replay.run.tally import Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ _PLAIN = (
 _ROW = ("second", "planned", "started", "answered", "late", "dropped", "failures", "p50", "p90", "p99", "max")
 
 
-def to_json(result: Result) -> str:
+def to_json(result: RunResult) -> str:
     """The result as JSON; times in seconds."""
     entry: dict[str, object] = {"format": FORMAT, "version": VERSION, "program": f"tvs {__version__}"}
     entry |= {name: getattr(result, name) for name in _PLAIN}
@@ -65,7 +65,7 @@ def _phase_json(histogram: Histogram) -> dict[str, object]:
     }
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> RunResult:
     """Reads what `to_json` made. Raises `ValueError` with a sentence."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
@@ -81,8 +81,8 @@ def read_result(path: Path) -> Result:
         raise ValueError(f"{path}: is a damaged result: {error}") from None
 
 
-def _from_json(entry: dict[str, Any]) -> Result:
-    return Result(
+def _from_json(entry: dict[str, Any]) -> RunResult:
+    return RunResult(
         histograms={phase: Histogram(entry["phases"][phase.value]["hdr"].encode()) for phase in Phase},
         rows=[Row(**{name: row[name] for name in _ROW}) for row in entry["rows"]],
         **{name: entry[name] for name in _PLAIN},

@@ -12,7 +12,7 @@ from tvs.replay.report.axes import Axis, Unit, axis, label, scaled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tvs.replay.report.charts import Chart, Line
+    from tvs.replay.report.charts import Chart, ChartLine
 
 WIDTH, HEIGHT = 620, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 132, 12, 50
@@ -76,7 +76,7 @@ def _grid(chart: Chart, frame: _Frame) -> list[str]:
     return parts
 
 
-def _path(line: Line, frame: _Frame) -> str:
+def _path(line: ChartLine, frame: _Frame) -> str:
     places = [(frame.x(x), frame.y(y)) for x, y in line.points]
     if len(places) == 1:
         return f'<circle class="dot {line.color}" cx="{places[0][0]}" cy="{places[0][1]}" r="3"/>'

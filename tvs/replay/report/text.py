@@ -6,14 +6,14 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from tvs.replay.run.counters import Phase
 from tvs.replay.run.failures import Failure
-from tvs.replay.run.tally import Phase
 from tvs.replay.units import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tvs.replay.report.result import Result
+    from tvs.replay.report.result import RunResult
     from tvs.replay.run.histograms import Histogram
 
 PHASE_NAMES = {
@@ -39,7 +39,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def table(result: Result) -> str:
+def table(result: RunResult) -> str:
     """The end of a run in words and numbers."""
     lines = [f"Load test of {result.server}: {result.mode}", ""]
     lines += [f"  {name:<9}  {text}" for name, text in facts(result)]
@@ -52,7 +52,7 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
-def verdict(result: Result) -> list[str]:
+def verdict(result: RunResult) -> list[str]:
     """What is to be said last, one sentence each."""
     lines = [f"--fail-if {text}" for text in result.failed_thresholds]
     if result.interrupted:
@@ -63,7 +63,7 @@ def verdict(result: Result) -> list[str]:
     return lines
 
 
-def facts(result: Result) -> list[tuple[str, str]]:
+def facts(result: RunResult) -> list[tuple[str, str]]:
     """What was asked for and what came of it: a name and a text each."""
     failed = f"{result.failed} failed ({share(result.failed, result.started)})"
     planned = "" if result.planned is None else f"{result.planned} planned, "
@@ -84,7 +84,7 @@ def _processes(number: int) -> str:
     return "1 process" if number == 1 else f"{number} processes"
 
 
-def phase_rows(result: Result) -> list[tuple[str, ...]]:
+def phase_rows(result: RunResult) -> list[tuple[str, ...]]:
     """A heading, then the statistics of each phase."""
     return [_HEADING, *(_phase_row(*entry) for entry in result.histograms.items())]
 
@@ -105,7 +105,7 @@ def _sentences(title: str, sentences: Sequence[str]) -> list[str]:
     return ["", title, *(f"  {sentence}" for sentence in sentences)] if sentences else []
 
 
-def csv_text(result: Result) -> str:
+def csv_text(result: RunResult) -> str:
     """A row a second; latencies in seconds, of the queries planned for that second."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")

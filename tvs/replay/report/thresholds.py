@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tvs.replay.run.counters import Phase
 from tvs.replay.run.failures import Failure
-from tvs.replay.run.tally import Phase
 from tvs.replay.units import duration_text, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tvs.replay.report.result import Result
+    from tvs.replay.report.result import RunResult
 
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -64,7 +64,7 @@ class Threshold:
         """Whether it says how many errors are too many."""
         return self.metric in ("errors", "wrong", *Failure)
 
-    def value(self, result: Result) -> float:
+    def value(self, result: RunResult) -> float:
         """What the run has."""
         if self.metric == "rate":
             return result.rate
@@ -73,11 +73,11 @@ class Threshold:
             return number / max(1, result.started) if self.share else number
         return _statistic(self.metric, result)
 
-    def failed(self, result: Result) -> bool:
+    def failed(self, result: RunResult) -> bool:
         """Whether the expression is true."""
         return _OPERATORS[self.comparison](self.value(result), self.limit)
 
-    def sentence(self, result: Result) -> str:
+    def sentence(self, result: RunResult) -> str:
         """The expression, and what the run has."""
         value = self.value(result)
         if self.metric == "rate":
@@ -100,7 +100,7 @@ def _limit(metric: str, value: str) -> tuple[float, bool]:
     return parse_duration(value), False
 
 
-def _count(metric: str, result: Result) -> int:
+def _count(metric: str, result: RunResult) -> int:
     if metric == "errors":
         return result.failed
     if metric in ("wrong", "late", "dropped"):
@@ -108,7 +108,7 @@ def _count(metric: str, result: Result) -> int:
     return result.failures.get(metric, 0)
 
 
-def _statistic(metric: str, result: Result) -> float:
+def _statistic(metric: str, result: RunResult) -> float:
     match = _STATISTIC.fullmatch(metric)
     if match is None:
         raise ValueError(metric)

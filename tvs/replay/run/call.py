@@ -1,44 +1,76 @@
-"""One call of one phone: connect, TLS, ask, check the answer, hang up."""
+"""One call of one phone: connect, TLS handshake, queries, checked answers, close."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import select
-import socket
 import time
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from proto.codec import NEED_DATA, Decoder
 from proto.errors import RemoteProtocolError
-from proto.messages import RESPONSES, MessageType
-from tvs.client.connection import FIRST_SESSION_ID
-from tvs.replay.run.failures import OWN_LIMITS, Failure, of_errno, of_tls
-from tvs.replay.run.tally import Phase
+from tvs.replay.run.callsocket import READ_SIZE, CallSocket
+from tvs.replay.run.counters import Phase
+from tvs.replay.run.failures import Failure, of_errno, of_tls
 from tvs.tls.connection import TLSClosed, TLSConnection, TLSError
 
 if TYPE_CHECKING:
     from proto.messages import Response
-    from tvs.replay.run.engine import Engine
+    from tvs.replay.questions.model import Asked
+    from tvs.replay.run.counters import Counters
+    from tvs.replay.run.credentials import CallerTLS
+    from tvs.replay.run.dialogue import Dialogue
     from tvs.replay.run.schedule import Call
 
-READ_SIZE = 64 * 1024
-"""Bytes asked of a socket at once: a whole flight of the server."""
 EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-"""Registered once for a connection's whole life: edge-triggered, so that nothing is changed on the way."""
+"""Registered once for the whole connection: edge-triggered, so a call never changes its registration."""
 _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_IP_BIND_ADDRESS_NO_PORT = 24
-"""linux/in.h: the port is chosen at connect, so that one port can serve connections to several servers. In Python's
-socket module since 3.12."""
-_ANSWERS = {
-    MessageType.QUERY_CERT_REQ: MessageType.QUERY_CERT_RES,
-    MessageType.CERT_VERIFICATION_REQ: MessageType.CERT_VERIFICATION_RES,
-}
 
 
-class State(Enum):
-    """Where a call stands."""
+class Switchboard(Protocol):
+    """What a call needs from the engine that runs it. Times are seconds of the run."""
+
+    @property
+    def counters(self) -> Counters:
+        """Counters of this process."""
+
+    @property
+    def tls(self) -> CallerTLS:
+        """TLS contexts and sessions of the phones."""
+
+    def dialogue(self, call: Call) -> Dialogue:
+        """The questions of a call."""
+
+    def connect(self, phone: int) -> tuple[CallSocket, int]:
+        """A socket that connects a phone to the server, with connect's error number. Raises `OwnLimit`."""
+
+    def watch(self, descriptor: int, call: PhoneCall) -> None:
+        """Registers a call's socket for events."""
+
+    def unwatch(self, descriptor: int) -> None:
+        """Forgets a call's socket, which the call is about to close."""
+
+    def deadline(self, since: float, call: PhoneCall) -> None:
+        """Sets the deadline of a stage that began at `since` (`time.monotonic`)."""
+
+    def at(self, moment: float, call: PhoneCall) -> None:
+        """Schedules the call's next query."""
+
+    def answered(self, planned: float, asked: Asked, answer: Response) -> None:
+        """Checks and counts an answer."""
+
+    def timed_out(self, planned: float) -> None:
+        """Records the time of a query without an answer."""
+
+    def failed(self, failure: Failure, phone: int, queries: int, detail: str) -> None:
+        """Counts failed queries; `detail` may be empty."""
+
+    def call_ended(self, *, failed: bool) -> None:
+        """Reports the end of a call."""
+
+
+class CallStage(Enum):
+    """Stages of a call."""
 
     CONNECTING = "connecting"
     HANDSHAKE = "handshake"
@@ -47,100 +79,69 @@ class State(Enum):
     ENDED = "ended"
 
 
-class OwnLimit(Exception):  # noqa: N818 - not the server's error
-    """This machine has no descriptor, memory or port left for a call."""
-
-
 _TIMEOUTS = {
-    State.CONNECTING: Failure.CONNECT_TIMEOUT,
-    State.HANDSHAKE: Failure.TLS_TIMEOUT,
-    State.AWAIT_ANSWER: Failure.ANSWER_TIMEOUT,
+    CallStage.CONNECTING: Failure.CONNECT_TIMEOUT,
+    CallStage.HANDSHAKE: Failure.TLS_TIMEOUT,
+    CallStage.AWAIT_ANSWER: Failure.ANSWER_TIMEOUT,
 }
 
 
 class PhoneCall:
-    """A call under way.
+    """A call in progress.
 
     Args:
-        engine: what all calls of a process share.
-        call: who asks what; its time is the planned one, in seconds of the run.
+        switchboard: the engine.
+        call: the phone, its talk and the planned time.
 
     Attributes:
-        stage: grows with each step, so that a deadline knows whether it is still meant.
+        entered: number of stages entered so far; a deadline of an earlier stage is void.
     """
 
     __slots__ = (
         "_call",
-        "_decoder",
-        "_engine",
+        "_dialogue",
         "_first_byte",
         "_planned",
         "_since",
         "_socket",
-        "_state",
-        "_step",
-        "_talk",
+        "_stage",
+        "_switchboard",
         "_tls",
-        "_unsent",
-        "stage",
+        "entered",
     )
 
-    def __init__(self, engine: Engine, call: Call) -> None:
-        self._engine = engine
+    def __init__(self, switchboard: Switchboard, call: Call) -> None:
+        self._switchboard = switchboard
         self._call = call
-        self._talk = engine.talks[call.talk]
-        self._step = 0
+        self._dialogue = switchboard.dialogue(call)
         self._planned = call.at
-        self._state = State.CONNECTING
-        self._decoder = Decoder(accept=RESPONSES)
+        self._stage = CallStage.CONNECTING
         self._tls: TLSConnection | None = None
-        self._unsent = b""
         self._first_byte = False
-        self.stage = 0
+        self.entered = 0
 
-    def begin(self) -> int:
-        """Starts to connect; the socket's descriptor, which is registered. Raises `OwnLimit`."""
-        engine = self._engine
+    def begin(self) -> None:
+        """Starts to connect and registers the socket. Raises `OwnLimit`."""
         self._since = time.monotonic()
-        try:
-            self._socket = socket.socket(engine.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        except OSError as error:
-            raise OwnLimit from error
-        code = self._connect()
-        if code in OWN_LIMITS:
-            self._socket.close()
-            raise OwnLimit
-        descriptor = self._socket.fileno()
-        engine.watch(descriptor, self)
+        self._socket, code = self._switchboard.connect(self._call.phone)
+        self._switchboard.watch(self._socket.descriptor, self)
         if code not in (0, errno.EINPROGRESS):
             self._fail(of_errno(code, connected=False))
         else:
-            self._enter(State.CONNECTING)
-        return descriptor
+            self._enter(CallStage.CONNECTING)
 
-    def _connect(self) -> int:
-        engine, connection = self._engine, self._socket
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if engine.sources:
-            connection.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
-            try:
-                connection.bind((engine.sources[self._call.phone % len(engine.sources)], 0))
-            except OSError as error:
-                return error.errno or 0
-        return connection.connect_ex(engine.address)
-
-    # -- events -----------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def ready(self, events: int) -> None:
-        """The socket can be read or written."""
-        if self._state is State.CONNECTING:
+        """Handles epoll events of the socket."""
+        if self._stage is CallStage.CONNECTING:
             self._connected()
             return
-        if self._unsent and events & select.EPOLLOUT:
-            self._send(b"")
-        while self._state is not State.ENDED and events & (select.EPOLLIN | _ENDED):
+        if self._socket.unsent and events & select.EPOLLOUT:
+            self._socket.send(b"")
+        while self._stage is not CallStage.ENDED and events & (select.EPOLLIN | _ENDED):
             try:
-                data = self._socket.recv(READ_SIZE)
+                data = self._socket.receive()
             except BlockingIOError:
                 return
             except OSError as error:
@@ -151,35 +152,34 @@ class PhoneCall:
             else:
                 self._received(data)
                 if len(data) < READ_SIZE and not events & _ENDED:
-                    return  # edge-triggered: whatever comes later is announced again
+                    return  # edge-triggered: later bytes raise another event
 
     def timed_out(self) -> None:
-        """The step took longer than `Setup.timeout`."""
-        failure = _TIMEOUTS.get(self._state)
+        """The stage took longer than `Setup.timeout`."""
+        failure = _TIMEOUTS.get(self._stage)
         if failure is not None:
-            self._engine.timed_out(self._planned)
+            self._switchboard.timed_out(self._planned)
             self._fail(failure)
 
     def resume(self) -> None:
-        """The time of the next query has come."""
-        if self._state is State.PAUSE:
+        """Asks the next query, whose time has come."""
+        if self._stage is CallStage.PAUSE:
             self._ask()
 
     def abandon(self) -> int:
-        """Hangs up at once; the number of queries that stay without an answer."""
-        left = len(self._talk) - self._step
+        """Closes the connection at once; returns the number of unanswered queries."""
         self._close()
-        return left
+        return self._dialogue.remaining
 
     def _connected(self) -> None:
-        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        code = self._socket.connected()
         if code:
             self._fail(of_errno(code, connected=False))
             return
         self._measure(Phase.TCP)
-        engine, phone = self._engine, self._call.phone
-        self._tls = TLSConnection(engine.context_of(phone), server_side=False, session=engine.session_of(phone))
-        self._enter(State.HANDSHAKE)
+        tls, phone = self._switchboard.tls, self._call.phone
+        self._tls = TLSConnection(tls.context_of(phone), server_side=False, session=tls.session_of(phone))
+        self._enter(CallStage.HANDSHAKE)
         self._received(b"")
 
     def _received(self, data: bytes) -> None:
@@ -189,24 +189,24 @@ class PhoneCall:
         if data:
             tls.receive(data)
         try:
-            if self._state is State.HANDSHAKE:
+            if self._stage is CallStage.HANDSHAKE:
                 if not tls.handshake():
-                    self._send(tls.outgoing())
+                    self._socket.send(tls.outgoing())
                     return
                 self._handshake_done(tls)
             self._read(tls)
         except TLSClosed:
             self._fail(Failure.CLOSED)
         except TLSError as error:
-            handshake = self._state is State.HANDSHAKE
-            self._send(tls.outgoing())  # the alert that tells the server why
+            handshake = self._stage is CallStage.HANDSHAKE
+            self._socket.send(tls.outgoing())  # the alert with the reason
             self._fail(of_tls(error.failure) if handshake else Failure.RESET, str(error))
 
-    # -- steps ------------------------------------------------------------------------------------------------------
+    # -- stages ------------------------------------------------------------------------------------------------------
 
     def _handshake_done(self, tls: TLSConnection) -> None:
         self._measure(Phase.TLS)
-        if not self._engine.handshake_done(self._call.phone, tls):
+        if not self._switchboard.tls.handshake_done(self._call.phone, tls):
             self._fail(Failure.SERVER_UNTRUSTED)
             return
         self._ask()
@@ -215,93 +215,66 @@ class PhoneCall:
         tls = self._tls
         if tls is None:
             raise RuntimeError("a question before TLS")
-        question = self._engine.asked[self._talk[self._step][1]].question
-        device = self._engine.phones[self._call.phone].device
         self._first_byte = False
-        self._enter(State.AWAIT_ANSWER)
-        tls.write(question.encoded(device, FIRST_SESSION_ID + self._step))
-        self._send(tls.outgoing())
+        self._enter(CallStage.AWAIT_ANSWER)
+        tls.write(self._dialogue.request())
+        self._socket.send(tls.outgoing())
 
     def _read(self, tls: TLSConnection) -> None:
-        while self._state is State.AWAIT_ANSWER and (data := tls.read()):
+        while self._stage is CallStage.AWAIT_ANSWER and (data := tls.read()):
             if not self._first_byte:
                 self._first_byte = True
-                self._engine.tally.measured(Phase.FIRST_BYTE, time.monotonic() - self._since)
-            self._decoder.receive_data(data)
+                self._measure(Phase.FIRST_BYTE)
             try:
-                answer = self._decoder.next_message()
+                answer = self._dialogue.receive(data)
             except RemoteProtocolError as error:
                 self._fail(Failure.MALFORMED, str(error))
                 return
-            if answer is not NEED_DATA:
-                self._answered(answer)  # type: ignore[arg-type] # only answers are accepted
-        if self._state is State.PAUSE:
-            tls.read()  # what comes unasked: a close notification ends the call
-        if self._state is not State.ENDED and (data := tls.outgoing()):
-            self._send(data)
+            if answer is not None:
+                self._answered(answer)
+        if self._stage is CallStage.PAUSE:
+            tls.read()  # unasked bytes are dropped; a close notification ends the call
+        if self._stage is not CallStage.ENDED and (data := tls.outgoing()):
+            self._socket.send(data)
 
     def _answered(self, answer: Response) -> None:
-        engine = self._engine
-        asked = engine.asked[self._talk[self._step][1]]
-        if (
-            answer.session_id != FIRST_SESSION_ID + self._step
-            or answer.message_type is not _ANSWERS[asked.question.request]
-        ):
-            self._fail(Failure.MALFORMED, "the answer to another question")
-            return
-        engine.answered(self._planned, asked, answer)
-        self._step += 1
-        if self._step == len(self._talk):
+        self._switchboard.answered(self._planned, self._dialogue.current, answer)
+        after = self._dialogue.advance()
+        if after is None:
             self._hang_up()
             return
-        self._planned = self._call.at + self._talk[self._step][0]
-        self._enter(State.PAUSE)
-        engine.at(self._planned, self)
+        self._planned = self._call.at + after
+        self._enter(CallStage.PAUSE)
+        self._switchboard.at(self._planned, self)
 
     def _hang_up(self) -> None:
         if self._tls is not None:
             self._tls.shutdown()
-            self._send(self._tls.outgoing())
+            self._socket.send(self._tls.outgoing())
         self._close()
-        self._engine.call_ended(failed=False)
+        self._switchboard.call_ended(failed=False)
 
     def _fail(self, failure: Failure, detail: str = "") -> None:
-        """The query failed, and with it those that were to follow on this connection."""
-        if self._state is State.ENDED:
+        """Fails the current query and the later ones of this connection."""
+        if self._stage is CallStage.ENDED:
             return
         self._close()
-        self._engine.failed(failure, self._call.phone, len(self._talk) - self._step, detail)
-        self._engine.call_ended(failed=True)
+        self._switchboard.failed(failure, self._call.phone, self._dialogue.remaining, detail)
+        self._switchboard.call_ended(failed=True)
 
-    # -- socket -----------------------------------------------------------------------------------------------------
-
-    def _enter(self, state: State) -> None:
-        self._state = state
+    def _enter(self, stage: CallStage) -> None:
+        self._stage = stage
         self._since = time.monotonic()
-        self.stage += 1
-        if state in _TIMEOUTS:
-            self._engine.deadline(self._since, self)
+        self.entered += 1
+        if stage in _TIMEOUTS:
+            self._switchboard.deadline(self._since, self)
 
     def _measure(self, phase: Phase) -> None:
-        self._engine.tally.measured(phase, time.monotonic() - self._since)
-
-    def _send(self, data: bytes) -> None:
-        data = self._unsent + data if self._unsent else data
-        if not data:
-            return
-        try:
-            sent = self._socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # what the server said before is still read; then the end of the stream tells the rest
-            self._unsent = b""
-            return
-        self._unsent = data[sent:]
+        self._switchboard.counters.measured(phase, time.monotonic() - self._since)
 
     def _close(self) -> None:
-        self._state = State.ENDED
-        self.stage += 1
-        self._engine.unwatch(self._socket.fileno())
-        with contextlib.suppress(OSError):
-            self._socket.close()
+        self._stage = CallStage.ENDED
+        self.entered += 1
+        self._switchboard.unwatch(self._socket.descriptor)
+        self._socket.close()
         self._tls = None

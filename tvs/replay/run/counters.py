@@ -1,4 +1,4 @@
-"""What one generator process counts."""
+"""Counters of one generator process, reported to the parent as progress and at the end."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from tvs.replay.run.failures import Failure
 
 MAX_EXAMPLES = 10
-"""Failures that a process describes in words."""
+"""Failures that a process describes in a sentence."""
 
 
 class Phase(StrEnum):
-    """What is measured.
+    """Measured intervals.
 
-    ``whole`` counts from the time that the schedule gives to the complete answer, in a closed model from the call's
-    beginning. It has every query that was answered, rightly or wrongly, and those that timed out, with the time until
-    then. ``delay`` is the generator's own: from the planned time to the call's beginning.
+    ``whole`` runs from the planned time to the complete answer, in a closed model from the start of the call. It counts
+    every answered query, right or wrong, and queries that timed out, with the time until then. ``delay`` is the
+    generator's own: from the planned time to the start of the call.
     """
 
     TCP = "tcp"
@@ -30,18 +30,17 @@ class Phase(StrEnum):
     TLS = "tls"
     """TLS handshake, after TCP."""
     FIRST_BYTE = "first_byte"
-    """Request sent to the first byte of the answer."""
+    """From the request to the first byte of the answer."""
     WHOLE = "whole"
     DELAY = "delay"
 
 
 @dataclass(slots=True)
 class Progress:
-    """What happened since the last report.
+    """Counts since the previous report.
 
     Attributes:
-        counts: (second of the run, what) and how often; what is ``started``, ``answered``, ``late``, ``dropped``, or
-            the name of a failure.
+        counts: by second of the run and event: ``started``, ``answered``, ``late``, ``dropped``, or a failure's name.
         planned_at, whole: for each value in the ``whole`` histogram the second for which the query was planned, and
             the value in µs.
         in_flight: open connections.
@@ -55,13 +54,13 @@ class Progress:
 
 @dataclass(slots=True)
 class Final:
-    """What a process has counted in all.
+    """Totals of a process at its end.
 
     Attributes:
         histograms: encoded, by phase.
-        suites: completed handshakes by version and suite; ``resumed`` counts the resumed ones.
+        suites: completed handshakes by TLS version and suite; ``resumed`` counts resumed sessions.
         examples: sentences about failures.
-        unfinished: queries that were under way when the run was interrupted.
+        unfinished: queries in progress when the run was interrupted.
     """
 
     histograms: dict[Phase, bytes]
@@ -71,8 +70,12 @@ class Final:
     unfinished: int
 
 
-class Tally:
-    """Counts of one process; `take` and `final` give them away."""
+class Counters:
+    """Counters of one process.
+
+    Attributes:
+        suites, resumed, unfinished: see `Final`.
+    """
 
     def __init__(self) -> None:
         self._histograms = {phase: Histogram() for phase in Phase}
@@ -83,32 +86,32 @@ class Tally:
         self._examples: list[str] = []
 
     def measured(self, phase: Phase, seconds: float) -> None:
-        """One value of a phase other than ``whole``."""
+        """Records one value of a phase other than ``whole``."""
         self._histograms[phase].record(seconds)
 
-    def count(self, second: int, what: str, number: int = 1) -> None:
-        """Something happened in a second of the run."""
-        self._progress.counts[second, what] += number
+    def count(self, second: int, event: str, number: int = 1) -> None:
+        """Counts an event in a second of the run."""
+        self._progress.counts[second, event] += number
 
     def ended(self, planned: float, seconds: float) -> None:
-        """A query that was planned for `planned` took `seconds`."""
+        """Records that a query planned for second `planned` took `seconds`."""
         value = self._histograms[Phase.WHOLE].record(seconds)
         self._progress.planned_at.append(max(0, int(planned)))
         self._progress.whole.append(value)
 
     def example(self, failure: Failure, sentence: str) -> None:
-        """Describes a failure; the first few are kept."""
+        """Keeps the description of a failure, up to `MAX_EXAMPLES`."""
         if len(self._examples) < MAX_EXAMPLES:
             self._examples.append(f"{failure}: {sentence}")
 
     def take(self, in_flight: int) -> Progress:
-        """What happened since the last call."""
+        """Returns the counts since the previous call."""
         progress, self._progress = self._progress, Progress()
         progress.in_flight = in_flight
         return progress
 
     def final(self) -> Final:
-        """Everything."""
+        """Returns the totals."""
         return Final(
             histograms={phase: histogram.encode() for phase, histogram in self._histograms.items()},
             suites=self.suites,

@@ -1,4 +1,4 @@
-"""How a query can fail: a closed set."""
+"""Failures of queries: a closed set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tvs.tls.connection import TLSFailure
 
 
 class Failure(StrEnum):
-    """One query's failure. The first group is the server's or the network's, the second a wrong answer."""
+    """Failure of one query: first those of the server or the network, then wrong answers."""
 
     REFUSED = "connection_refused"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -20,10 +20,10 @@ class Failure(StrEnum):
     TLS_FAILED = "tls_failed"
     TLS_TIMEOUT = "tls_timeout"
     SERVER_UNTRUSTED = "server_untrusted"
-    """The server's certificate is not one that --trust vouches for."""
+    """--trust does not vouch for the server's certificate."""
     ANSWER_TIMEOUT = "answer_timeout"
     MALFORMED = "malformed_answer"
-    """What came is no TVS message, or the answer to another question."""
+    """The bytes are not a TVS message, or the message answers another question."""
     WRONG_STATUS = "wrong_status"
     WRONG_CERTIFICATE = "wrong_certificate"
     WRONG_ROLES = "wrong_roles"
@@ -34,11 +34,11 @@ WRONG_ANSWERS = frozenset(
     {Failure.WRONG_STATUS, Failure.WRONG_CERTIFICATE, Failure.WRONG_ROLES, Failure.WRONG_TIME_TO_LIVE}
 )
 OWN_LIMITS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EADDRINUSE})
-"""Errors of this machine's own: no descriptor, memory or source port is left. Such a call is dropped, not failed."""
+"""Errors of this machine: no descriptor, memory or source port is left. Such a call counts as dropped, not failed."""
 
 
 def of_errno(code: int, *, connected: bool) -> Failure:
-    """The failure behind a socket's error."""
+    """The failure for a socket's error number."""
     if code == errno.ECONNREFUSED:
         return Failure.REFUSED
     if code == errno.ETIMEDOUT and not connected:
@@ -47,5 +47,5 @@ def of_errno(code: int, *, connected: bool) -> Failure:
 
 
 def of_tls(failure: TLSFailure) -> Failure:
-    """The failure behind a TLS error during the handshake."""
+    """The failure for a TLS error during the handshake."""
     return Failure.CLOSED if failure is TLSFailure.CLOSED else Failure.TLS_FAILED

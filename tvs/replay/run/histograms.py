@@ -1,4 +1,4 @@
-"""Latencies in HDR histograms: three digits from 1 µs to an hour, merged without loss."""
+"""Latency histograms in HDR form: three digits from 1 µs to an hour, merged without loss."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ HIGHEST = 3_600_000_000
 DIGITS = 3
 
 
-class MissingPackage(Exception):  # noqa: N818 - what is wrong is that it is missing
-    """An optional package is not installed: a sentence."""
+class MissingPackage(Exception):  # noqa: N818 - the sentence says what is missing
+    """An optional package is not installed; the sentence says how to install it."""
 
 
 def require_hdrhistogram() -> None:
-    """Raises `MissingPackage` where the load tester's extra is not installed."""
+    """Raises `MissingPackage` if the load tester's extra is not installed."""
     try:
         import hdrh.histogram  # type: ignore[import-untyped] # noqa: PLC0415, F401 - optional, and without types
     except ImportError:
@@ -28,7 +28,11 @@ def require_hdrhistogram() -> None:
 
 
 class Histogram:
-    """One phase's times."""
+    """Latencies of one phase.
+
+    Args:
+        encoded: values in the form of `encode`; None for an empty histogram.
+    """
 
     def __init__(self, encoded: bytes | None = None) -> None:
         from hdrh.histogram import HdrHistogram  # noqa: PLC0415 - optional: other commands run without it
@@ -39,18 +43,18 @@ class Histogram:
             self.add(encoded)
 
     def record(self, seconds: float) -> int:
-        """Counts a time; the µs that were counted."""
+        """Records a time; returns the recorded µs."""
         value = min(HIGHEST, max(LOWEST, round(seconds * 1_000_000)))
         self._values.record_value(value)
         return value
 
     def encode(self) -> bytes:
-        """The HDR histogram's V2 compressed form in base64, which other HDR tools read."""
+        """The V2 compressed form of HDR histograms in base64, which other HDR tools read."""
         encoded: bytes = self._values.encode()
         return encoded
 
     def add(self, encoded: bytes) -> None:
-        """Adds another histogram to this one. Raises `ValueError` for what is none."""
+        """Adds an encoded histogram to this one. Raises `ValueError` for other bytes."""
         try:
             self._values.add(self._class.decode(encoded))
         except Exception as error:  # noqa: BLE001 - the library's own errors have no common class
@@ -58,26 +62,26 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many times were counted."""
+        """Number of recorded times."""
         return int(self._values.get_total_count())
 
     def percentile(self, percent: float) -> float:
-        """Seconds below which `percent` of the times are; 0 where there are none."""
+        """Seconds that `percent` of the times do not exceed; 0 for an empty histogram."""
         return float(self._values.get_value_at_percentile(percent)) / 1e6 if self.count else 0.0
 
     @property
     def minimum(self) -> float:
-        """Seconds."""
+        """Seconds; 0 for an empty histogram."""
         return float(self._values.get_min_value()) / 1e6 if self.count else 0.0
 
     @property
     def maximum(self) -> float:
-        """Seconds."""
+        """Seconds; 0 for an empty histogram."""
         return float(self._values.get_max_value()) / 1e6 if self.count else 0.0
 
     @property
     def mean(self) -> float:
-        """Seconds."""
+        """Seconds; 0 for an empty histogram."""
         return float(self._values.get_mean_value()) / 1e6 if self.count else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line on standard error, renewed several times a second."""
+"""Live view of a run: one line on standard error, redrawn several times a second."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, TextIO
 from tvs.replay.units import clock_text, duration_text
 
 if TYPE_CHECKING:
-    from tvs.replay.run.schedule import Plan
+    from tvs.replay.run.schedule import Schedule
     from tvs.replay.run.timeline import Timeline
 
 BAR = 20
-"""Characters of the bar."""
+"""Characters of the progress bar."""
 WINDOW = 5
-"""Seconds over which the line's percentiles are taken."""
+"""Seconds that the percentiles of the line cover."""
 _RED, _PLAIN, _TO_START, _CLEAR = "\x1b[31m", "\x1b[0m", "\r", "\x1b[K"
 
 
 class LiveView:
-    """The line.
+    """The line of a running test.
 
     Args:
-        plan: how long the run is, and how many queries it has.
+        schedule: gives the length of the run and its number of queries.
         colors: whether errors are red.
         stream: a terminal.
     """
 
-    def __init__(self, plan: Plan, *, colors: bool = True, stream: TextIO = sys.stderr) -> None:
-        self._length = plan.length
-        self._queries = plan.queries
+    def __init__(self, schedule: Schedule, *, colors: bool = True, stream: TextIO = sys.stderr) -> None:
+        self._length = schedule.length
+        self._queries = schedule.queries
         self._colors = colors
         self._stream = stream
 
     def show(self, timeline: Timeline, seconds: float) -> None:
-        """Renews the line."""
+        """Redraws the line."""
         columns = shutil.get_terminal_size().columns
         text = self.line(timeline, seconds)[: columns - 1]
         if self._colors and timeline.failed:
@@ -44,12 +44,12 @@ class LiveView:
         self._stream.flush()
 
     def close(self) -> None:
-        """Takes the line away."""
+        """Clears the line."""
         self._stream.write(f"{_TO_START}{_CLEAR}")
         self._stream.flush()
 
     def line(self, timeline: Timeline, seconds: float) -> str:
-        """The line's text: bar, time, rate of the last whole second, open connections, errors, percentiles."""
+        """Text of the line: bar, time, rate of the last whole second, open connections, errors, percentiles."""
         total = timeline.total
         part = seconds / self._length if self._length else total["started"] / max(1, self._queries)
         filled = round(BAR * min(1.0, part))

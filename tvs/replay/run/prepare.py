@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tvs.replay.questions.model import Recording
-    from tvs.replay.run.schedule import Plan
+    from tvs.replay.run.schedule import Schedule
     from tvs.replay.run.setup import Setup
     from tvs.state import StateDirectory
 
@@ -93,7 +93,7 @@ class ModeSettings:
     at_once: int = 100
 
 
-def schedule(recording: Recording, mode: ModeSettings) -> Plan:
+def schedule(recording: Recording, mode: ModeSettings) -> Schedule:
     """The schedule. Raises `ValueError` with a sentence where the settings do not fit."""
     if mode.rate is not None:
         if mode.duration is None:

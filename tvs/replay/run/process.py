@@ -1,4 +1,4 @@
-"""The generator processes and what they tell their parent."""
+"""Generator processes of a run and their reports to the parent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from tvs.replay.run.counters import Counters, Final, Phase, Progress
 from tvs.replay.run.engine import Engine
 from tvs.replay.run.histograms import merged
-from tvs.replay.run.tally import Final, Phase, Progress, Tally
 from tvs.replay.run.timeline import Timeline
 from tvs.system.limits import raise_descriptor_limit
 
@@ -21,55 +21,55 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
-    from tvs.replay.run.schedule import Plan
+    from tvs.replay.run.schedule import Schedule
     from tvs.replay.run.setup import Setup
 
 START_DELAY = 0.2
-"""Seconds between the last process's word that it is ready and the start of the schedule, the same for all."""
+"""Seconds from the readiness of the last process to the schedule's zero, which is the same for all."""
 POLL_INTERVAL = 0.25
-"""Seconds after which the parent looks whether it was interrupted."""
+"""Seconds between the parent's checks for an interrupt."""
 STOP_TIMEOUT = 10.0
-"""Seconds that interrupted processes have to hand over what they counted."""
+"""Seconds that interrupted processes have to deliver their counts."""
 
 
 class GeneratorError(Exception):
-    """The generator processes cannot run: a sentence."""
+    """The generator processes cannot run; the sentence says why."""
 
 
-def generate(plan: Plan, setup: Setup, pipe: Connection, parents: Sequence[Connection]) -> None:
-    """A generator process's whole life. Interrupts are the parent's business.
+def generate(schedule: Schedule, setup: Setup, pipe: Connection, parents: Sequence[Connection]) -> None:
+    """Main function of a generator process. The parent handles interrupts.
 
-    `parents` are the parent's ends of the pipes, copied by the fork: closed, so that a pipe ends with the parent.
+    `parents` are the parent's ends of the pipes, inherited by the fork; closing them lets a pipe end with the parent.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     for other in parents:
         other.close()
     raise_descriptor_limit()
-    tally = Tally()
+    counters = Counters()
     engine = Engine(
-        plan, setup, tally, report=lambda in_flight: pipe.send(tally.take(in_flight)), control=pipe.fileno()
+        schedule, setup, counters, report=lambda in_flight: pipe.send(counters.take(in_flight)), control=pipe.fileno()
     )
     pipe.send(None)
     with contextlib.suppress(EOFError):  # the parent gave up
         start = pipe.recv()
-        gc.freeze()  # the schedule stays as it is: the collector need not look at it
+        gc.freeze()  # the schedule never changes: the garbage collector need not scan it
         if start is not None:
             engine.run(start)
-            pipe.send(tally.take(0))
-            pipe.send(tally.final())
+            pipe.send(counters.take(0))
+            pipe.send(counters.final())
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What all processes counted.
+class RunCounts:
+    """Counts of all processes of a run.
 
     Attributes:
         started_at: seconds since 1970 of the schedule's zero.
         seconds: from there to the last answer.
-        timeline: the counts by second.
-        finals: one for each process that lived to its end.
-        lost: processes that ended before.
+        timeline: counts by second.
+        finals: totals of each process that reached its end.
+        lost: processes that ended early.
         interrupted: whether the run was stopped before its end.
     """
 
@@ -82,33 +82,33 @@ class Outcome:
 
 
 class Run:
-    """One run of a plan by several processes.
+    """One run of a schedule by several processes, which are forked at once.
 
     Args:
-        plan: the whole schedule.
-        setup: how to connect.
-        processes: how many generator processes.
+        schedule: the whole schedule.
+        setup: server, sources, TLS and limits.
+        processes: number of generator processes.
     """
 
-    def __init__(self, plan: Plan, setup: Setup, processes: int) -> None:
+    def __init__(self, schedule: Schedule, setup: Setup, processes: int) -> None:
         self._interrupts = 0
         self._pipes: list[Connection] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
-        context = multiprocessing.get_context("fork")  # there is no thread, and nothing need be imported again
+        context = multiprocessing.get_context("fork")  # there are no threads, and nothing is imported again
         for number in range(processes):
             ours, theirs = context.Pipe()
             self._pipes.append(ours)
-            arguments = (plan.part(number, processes), setup, theirs, tuple(self._pipes))
+            arguments = (schedule.part(number, processes), setup, theirs, tuple(self._pipes))
             process = context.Process(target=generate, args=arguments, daemon=True)
             process.start()
             theirs.close()
             self._processes.append(process)
 
-    def execute(self, watch: Callable[[Timeline, float], None]) -> Outcome:
-        """Runs to the end, or until SIGINT or SIGTERM; a second one of them raises `KeyboardInterrupt`.
+    def execute(self, watch: Callable[[Timeline, float], None]) -> RunCounts:
+        """Runs to the end, or until SIGINT or SIGTERM; a second signal raises `KeyboardInterrupt`.
 
-        `watch` is called a few times a second with what happened so far and the seconds of the run.
-        Raises `GeneratorError` where a process cannot begin.
+        `watch` is called a few times a second with the timeline so far and the seconds of the run.
+        Raises `GeneratorError` if a process cannot start.
         """
         before = {number: signal.signal(number, self._interrupted) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -131,9 +131,9 @@ class Run:
             except EOFError:
                 raise GeneratorError("a generator process ended before the run began; its error stands above") from None
 
-    def _collect(self, watch: Callable[[Timeline, float], None]) -> Outcome:
+    def _collect(self, watch: Callable[[Timeline, float], None]) -> RunCounts:
         start = time.monotonic() + START_DELAY
-        outcome = Outcome(started_at=time.time() + START_DELAY)
+        counts = RunCounts(started_at=time.time() + START_DELAY)
         for pipe in self._pipes:
             pipe.send(start)
         running = list(self._pipes)
@@ -141,26 +141,26 @@ class Run:
         while running and (stop_by is None or time.monotonic() < stop_by):
             if self._interrupts and stop_by is None:
                 stop_by = time.monotonic() + STOP_TIMEOUT
-                outcome.interrupted = True
+                counts.interrupted = True
                 self._stop(running)
             ready = wait(running, POLL_INTERVAL)
-            running = [pipe for pipe in running if pipe not in ready or self._take(pipe, outcome)]
-            outcome.seconds = max(0.0, time.monotonic() - start)
-            watch(outcome.timeline, outcome.seconds)
-        outcome.lost += len(running)
-        return outcome
+            running = [pipe for pipe in running if pipe not in ready or self._take(pipe, counts)]
+            counts.seconds = max(0.0, time.monotonic() - start)
+            watch(counts.timeline, counts.seconds)
+        counts.lost += len(running)
+        return counts
 
-    def _take(self, pipe: Connection, outcome: Outcome) -> bool:
-        """One message of a process; False where it was the last."""
+    def _take(self, pipe: Connection, counts: RunCounts) -> bool:
+        """Receives one message of a process; returns False if it was the last."""
         try:
             message = pipe.recv()
         except (EOFError, ConnectionResetError):
-            outcome.lost += 1
+            counts.lost += 1
             return False
         if isinstance(message, Progress):
-            outcome.timeline.add(self._pipes.index(pipe), message)
+            counts.timeline.add(self._pipes.index(pipe), message)
             return True
-        outcome.finals.append(message)
+        counts.finals.append(message)
         return False
 
     @staticmethod
@@ -179,6 +179,6 @@ class Run:
             pipe.close()
 
 
-def histograms_of(outcome: Outcome) -> dict[Phase, bytes]:
-    """The histograms of all processes, merged and encoded."""
-    return {phase: merged(final.histograms[phase] for final in outcome.finals).encode() for phase in Phase}
+def histograms_of(counts: RunCounts) -> dict[Phase, bytes]:
+    """Histograms of all processes, merged and encoded, by phase."""
+    return {phase: merged(final.histograms[phase] for final in counts.finals).encode() for phase in Phase}

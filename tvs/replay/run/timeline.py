@@ -1,4 +1,4 @@
-"""What happened in each second of a run."""
+"""Counts and latencies of a run by second."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tvs.replay.run.failures import Failure
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tvs.replay.run.schedule import Plan
-    from tvs.replay.run.tally import Progress
+    from tvs.replay.run.counters import Progress
+    from tvs.replay.run.schedule import Schedule
 
 FAILURES = frozenset(Failure)
 
 
 @dataclass(slots=True)
 class Second:
-    """One second.
+    """One second of a run.
 
     Attributes:
-        planned: queries that the schedule has in it.
-        counts: what happened in it: ``started``, ``answered``, ``late``, ``dropped`` and failures by name.
-        whole: µs that the queries planned in it took.
+        planned: queries that the schedule has in this second.
+        counts: ``started``, ``answered``, ``late``, ``dropped`` and failures by name.
+        whole: µs that the queries planned for this second took.
     """
 
     planned: int = 0
@@ -35,11 +35,11 @@ class Second:
 
     @property
     def failed(self) -> int:
-        """Queries that failed in it."""
-        return sum(number for what, number in self.counts.items() if what in FAILURES)
+        """Queries that failed in this second."""
+        return sum(number for event, number in self.counts.items() if event in FAILURES)
 
     def percentiles(self, percents: Iterable[float]) -> list[float | None]:
-        """Seconds that these percents of the values in `whole` do not exceed (nearest rank); None: there are none."""
+        """Percentiles of `whole` by nearest rank, in seconds; None for each if `whole` is empty."""
         values = sorted(self.whole)
         if not values:
             return [None for _ in percents]
@@ -48,37 +48,37 @@ class Second:
 
 @dataclass(slots=True)
 class Timeline:
-    """All seconds."""
+    """All seconds of a run; only those with an event have an entry."""
 
     seconds: dict[int, Second] = field(default_factory=dict)
     total: Counter[str] = field(default_factory=Counter)
     _in_flight: dict[int, int] = field(default_factory=dict)
 
-    def plan(self, plan: Plan) -> None:
-        """Enters what the schedule has in each second."""
-        if plan.open:
-            for at, talk in zip(plan.at, plan.talk, strict=True):
-                for after, _ in plan.talks[talk]:
+    def add_schedule(self, schedule: Schedule) -> None:
+        """Adds the planned queries of an open schedule."""
+        if schedule.open:
+            for at, talk in zip(schedule.at, schedule.talk, strict=True):
+                for after, _ in schedule.talks[talk]:
                     self._second(int(at + after)).planned += 1
 
     def add(self, process: int, progress: Progress) -> None:
-        """Enters what a process reports."""
-        for (second, what), number in progress.counts.items():
-            self._second(second).counts[what] += number
-            self.total[what] += number
+        """Adds the report of a process."""
+        for (second, event), number in progress.counts.items():
+            self._second(second).counts[event] += number
+            self.total[event] += number
         for second, value in zip(progress.planned_at, progress.whole, strict=True):
             self._second(second).whole.append(value)
         self._in_flight[process] = progress.in_flight
 
     @property
     def in_flight(self) -> int:
-        """Open connections at the last report."""
+        """Open connections by the last report of each process."""
         return sum(self._in_flight.values())
 
     @property
     def failed(self) -> int:
         """Queries that failed."""
-        return sum(number for what, number in self.total.items() if what in FAILURES)
+        return sum(number for event, number in self.total.items() if event in FAILURES)
 
     def _second(self, number: int) -> Second:
         return self.seconds.setdefault(max(0, number), Second())
