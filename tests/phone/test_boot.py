@@ -297,7 +297,7 @@ WRONG = {
         "at most 3 TVS servers",
     ),
     "no such configuration": (["--mac", "001122334455", "--model", "8861", "--config", "/no.xml"], "cannot be read"),
-    "no time": (["--mac", "001122334455", "--model", "8861", "--timeout", "0"], "no number of seconds"),
+    "no time": (["--mac", "001122334455", "--model", "8861", "--timeout", "0"], "not a number of seconds"),
 }
 
 

@@ -22,7 +22,6 @@ from tvs.cli.main import main
 from tvs.replay.questions.model import Asked, Caller, Question, RecordingBuilder
 from tvs.replay.report.axes import Unit, axis
 from tvs.replay.report.page import html_page
-from tvs.replay.report.picture import png
 from tvs.replay.report.result import Row, RunResult
 from tvs.replay.report.resultfile import read_result, to_json
 from tvs.replay.report.text import csv_text, table, verdict
@@ -199,14 +198,6 @@ def test_the_page_in_a_browser(result: RunResult, require_program: RequireProgra
     assert seen == [(1280, 1500, (0xFF, 0xFF, 0xFF)), (1280, 1500, (0x14, 0x18, 0x1F))]
 
 
-@pytest.mark.parametrize(("dark", "ground"), [(False, (0xFF, 0xFF, 0xFF)), (True, (0x14, 0x18, 0x1F))])
-def test_the_picture(result: RunResult, tmp_path: Path, dark: bool, ground: tuple[int, int, int]) -> None:
-    """It is a PNG of 1540 by 990 pixels, on a light or a dark ground."""
-    path = tmp_path / "plots.png"
-    path.write_bytes(png(result, dark=dark))
-    assert _pixels(path) == (1540, 990, ground)
-
-
 @pytest.mark.parametrize(
     "rows", [[], [row(0, 1)], [row(0, 0, None, connection_refused=3)], [row(s, 5) for s in range(5000)]]
 )
@@ -218,7 +209,6 @@ def test_pages_of_other_runs(result: RunResult, rows: list[Row]) -> None:
     page = html_page(other)
     assert len(page) < 1_500_000
     assert ("No errors" in page) is not bool(failures)
-    assert png(other).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What `tvs phone` prints: of a boot, a secure service, the screen, the models."""
+"""Output of `tvs phone`: boots, secure services, the screen, the models."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STATUSES = {BootOutcome.RUNNING: OK, BootOutcome.REFUSED: FAILED, BootOutcome.N
 
 
 def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_json: bool) -> int:
-    """What a boot did, behind its console lines; with `as_json` they are part of it. Returns the exit status."""
+    """Prints the report of a boot, with `as_json` including the console lines. Returns the exit status."""
     lists = [item for item in (report.ctl, report.itl) if item.outcome is not ListOutcome.NOT_USED]
     if as_json:
         say_json(
@@ -76,7 +76,7 @@ def _list_text(item: ListReport) -> str:
 
 
 def say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
-    """What became of a secure service, behind the console lines. Returns the exit status."""
+    """Prints the report of a secure service. Returns the exit status."""
     if as_json:
         say_json(
             {
@@ -113,7 +113,7 @@ def _sha1(certificate: bytes | None) -> str | None:
 
 
 def say_status(status: PhoneStatus) -> None:
-    """The screen."""
+    """Prints the phone's screen."""
     say(f"Device           {status.device}")
     say(f"Trust lists      {status.installed}")
     for item in status.lists:
@@ -139,7 +139,7 @@ def _time(when: float) -> str:
 
 
 def say_models(*, as_json: bool) -> None:
-    """The known models."""
+    """Prints the known models."""
     models = sorted(MODELS.values(), key=lambda model: model.name)
     if as_json:
         say_json([_model_json(model) for model in models])

@@ -1,4 +1,4 @@
-"""The options of `tvs replay`."""
+"""Options of `tvs replay`, by group."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _Value = TypeVar("_Value")
 
 
 def parsed(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
-    """A parser of option values whose own sentence is shown."""
+    """Wraps a parser of option values so that argparse shows its sentence."""
 
     def read(text: str) -> _Value:
         try:
@@ -30,9 +30,9 @@ def parsed(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
 
 
 def count(text: str) -> int:
-    """A whole number above 0."""
+    """Parses a whole number from 1 to 10,000,000."""
     if not (text.isascii() and text.isdigit()) or not 0 < int(text[:10]) <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000000")
     return int(text)
 
 
@@ -42,12 +42,24 @@ def _speed(text: str) -> float:
     except ValueError:
         speed = 0.0
     if not speed > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; write 1, 10 or max")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed; write 1, 10 or max")
     return speed
 
 
+class _RemovedOption(argparse.Action):
+    """An option of earlier versions: an error that names its replacement."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, _namespace: object, _values: object, option: object = None
+    ) -> None:
+        parser.error(
+            f"{option} is not an option any more; write the page with --html page.html, a browser makes the picture: "
+            "chromium --headless --screenshot=page.png --window-size=1280,1500 page.html (docs/replay.md)"
+        )
+
+
 def server_options(parser: argparse.ArgumentParser) -> None:
-    """Whom to ask, and whom to believe."""
+    """Adds the options for the service and the trust in it."""
     group = parser.add_argument_group("the service")
     group.add_argument("--server", metavar="HOST[:PORT]", help="the service (port 2445)")
     trust = group.add_mutually_exclusive_group()
@@ -60,12 +72,12 @@ def server_options(parser: argparse.ArgumentParser) -> None:
         type=parsed(parse_duration),
         default=5.0,
         metavar="TIME",
-        help="for each of TCP, TLS and an answer (default: 5s)",
+        help="limit for each of TCP, TLS and an answer (default: 5s)",
     )
 
 
 def source_options(parser: argparse.ArgumentParser) -> None:
-    """What is asked, and what must be answered."""
+    """Adds the options for the queries and the expected answers."""
     group = parser.add_argument_group("the queries")
     group.add_argument("--from", dest="source", type=Path, metavar="FILE", help="recording, log, capture or CSV table")
     group.add_argument("--keylog", type=Path, metavar="FILE", help="TLS key log of a capture")
@@ -82,7 +94,7 @@ def source_options(parser: argparse.ArgumentParser) -> None:
         "verifications (repeatable)",
     )
     group.add_argument("--phones", type=count, metavar="N", help="an imagined fleet of N phones")
-    group.add_argument("--mix", metavar="SERIES:SHARE,…", help="its series, such as 7900:20,8800:80")
+    group.add_argument("--mix", metavar="SERIES:SHARE,…", help="shares of its series, such as 7900:20,8800:80")
     group.add_argument(
         "--ask",
         type=Path,
@@ -94,43 +106,46 @@ def source_options(parser: argparse.ArgumentParser) -> None:
 
 
 def mode_options(parser: argparse.ArgumentParser) -> None:
-    """When the phones call."""
+    """Adds the options for the times of the calls."""
     group = parser.add_argument_group("the times")
     mode = group.add_mutually_exclusive_group()
     mode.add_argument(
-        "--speed", type=_speed, metavar="N|max", help="the recorded times, N times as fast (default: 1); max: no times"
+        "--speed",
+        type=_speed,
+        metavar="N|max",
+        help="the recorded times, N times as fast (default: 1); max: ignore the times",
     )
     mode.add_argument("--rate", type=parsed(parse_rate), metavar="N/s", help="N calls a second, for --duration")
-    mode.add_argument("--storm", type=count, metavar="N", help="N phones come back, --within a time")
+    mode.add_argument("--storm", type=count, metavar="N", help="N phones come back within the time of --within")
     mode.add_argument("--loop", type=count, metavar="N", help="N phones call again and again, for --duration")
     group.add_argument("--duration", type=parsed(parse_duration), metavar="TIME", help="such as 90s, 5m")
     group.add_argument(
         "--ramp", type=parsed(parse_duration), default=0.0, metavar="TIME", help="time in which the rate grows"
     )
     group.add_argument(
-        "--within", type=parsed(parse_duration), default=300.0, metavar="TIME", help="of a storm (default: 5m)"
+        "--within", type=parsed(parse_duration), default=300.0, metavar="TIME", help="duration of a storm (default: 5m)"
     )
     group.add_argument(
         "--pause",
         type=parsed(parse_duration),
         default=1.0,
         metavar="TIME",
-        help="between a phone's calls in a storm (default: 1s)",
+        help="pause between a phone's calls in a storm (default: 1s)",
     )
-    group.add_argument("--seed", type=int, default=1, metavar="N", help="of a storm's chance (default: 1)")
+    group.add_argument("--seed", type=int, default=1, metavar="N", help="seed of a storm's random times (default: 1)")
     group.add_argument(
         "--at-once", type=count, default=100, metavar="N", help="phones at once with --speed max (default: 100)"
     )
 
 
 def phone_options(parser: argparse.ArgumentParser) -> None:
-    """How they connect, and from how many processes."""
+    """Adds the options for connections and generator processes."""
     group = parser.add_argument_group("the phones")
     group.add_argument(
         "--tls-profile",
         choices=["phone", *TLSProfile],
         default="phone",
-        help="phone: each as its series does, the 7900 series TLS 1.0 (default); else what all offer",
+        help="TLS of all phones; phone: each as its series does, the 7900 series TLS 1.0 (default)",
     )
     group.add_argument("--certificate", type=Path, metavar="FILE", help="the phones' own certificate, PEM")
     group.add_argument("--key", type=Path, metavar="FILE", help="its private key, PEM")
@@ -148,19 +163,19 @@ def phone_options(parser: argparse.ArgumentParser) -> None:
         type=parsed(parse_duration),
         default=0.02,
         metavar="TIME",
-        help="when a call is late (default: 20ms)",
+        help="delay from which a call is late (default: 20ms)",
     )
 
 
 def report_options(parser: argparse.ArgumentParser) -> None:
-    """What is written, and what counts as failed."""
+    """Adds the options for reports and thresholds."""
     group = parser.add_argument_group("the reports")
     group.add_argument("--quiet", action="store_true", help="no live view")
-    group.add_argument("--json", type=Path, metavar="FILE", help="everything, for machines and for compare")
-    group.add_argument("--csv", type=Path, metavar="FILE", help="a row a second")
-    group.add_argument("--html", type=Path, metavar="FILE", help="one page with plots, which needs no network")
-    group.add_argument("--png", type=Path, metavar="FILE", help="the plots as a picture")
-    group.add_argument("--dark", action="store_true", help="the picture on a dark ground")
+    group.add_argument("--json", type=Path, metavar="FILE", help="the whole result, for machines and for compare")
+    group.add_argument("--csv", type=Path, metavar="FILE", help="one row a second")
+    group.add_argument("--html", type=Path, metavar="FILE", help="a page with charts, which needs no network")
+    for name in ("--png", "--dark"):
+        group.add_argument(name, action=_RemovedOption, nargs="?", help=argparse.SUPPRESS)
     group.add_argument(
         "--fail-if",
         action="append",

@@ -13,6 +13,7 @@ from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 MAX_SERVERS = 3
 """TVS servers that a phone knows: as many as a CallManager group has."""
@@ -51,6 +52,22 @@ def tvs_servers(data: bytes) -> tuple[Endpoint, ...]:
         raise ConfigurationError(f"the configuration cannot be read: {error}") from None
     members = sorted(reader.members, key=lambda member: member[0])
     return tuple(endpoint for _, endpoint in members[:MAX_SERVERS])
+
+
+def read_servers(path: Path) -> tuple[Endpoint, ...]:
+    """The TVS servers of a configuration file on this machine, at least one. Raises `ConfigurationError`."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIGURATION + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        servers = tvs_servers(data)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+    if not servers:
+        raise ConfigurationError(f"{path}: names no TVS server (<TVS><members><member>…)")
+    return servers
 
 
 class _Reader:

@@ -130,6 +130,17 @@ def find_model(text: str) -> PhoneModel:
     return model
 
 
+_DEVICE = re.compile(r"(CP-[0-9]{4})-SEP([0-9A-F]{12})")
+
+
+def parse_device(text: str) -> tuple[PhoneModel, str]:
+    """The model and the MAC address of a device such as ``CP-8861-SEPB000B4BA0AEE``. Raises `ValueError`."""
+    match = _DEVICE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a device name such as CP-8861-SEP…")
+    return find_model(match[1]), match[2]
+
+
 _MAC = re.compile(r"(?:SEP)?([0-9A-F]{12})")
 
 

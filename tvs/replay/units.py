@@ -1,4 +1,4 @@
-"""Durations, rates and shares as people write them."""
+"""Durations and rates in the notation of people."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _RATE = re.compile(rf"({_NUMBER})(?:/(s|m|h))?")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds from ``250ms``, ``60s``, ``5m``, ``1h``; a bare number is seconds. Raises `ValueError`."""
+    """Parses seconds from ``250ms``, ``60s``, ``5m``, ``1h``; a bare number is seconds. Raises `ValueError`."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no duration; write 250ms, 60s, 5m or 1h")
+        raise ValueError(f"{text!r} is not a duration; write 250ms, 60s, 5m or 1h")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
 def parse_rate(text: str) -> float:
-    """Events a second from ``500/s``, ``30000/m``; a bare number is a second. Raises `ValueError`."""
+    """Parses events a second from ``500/s``, ``30000/m``; a bare number counts a second. Raises `ValueError`."""
     match = _RATE.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
-        raise ValueError(f"{text!r} is no rate above 0; write 500/s or 30000/m")
+        raise ValueError(f"{text!r} is not a rate above 0; write 500/s or 30000/m")
     return float(match[1]) / _PERIODS[match[2] or "s"]
 
 
 def duration_text(seconds: float) -> str:
-    """Three digits and the unit that fits: ``820 µs``, ``4.21 ms``, ``1.5 s``."""
+    """Formats seconds with three digits and a fitting unit: ``820 µs``, ``4.21 ms``, ``1.5 s``."""
     if seconds < 0.001:
         return f"{seconds * 1e6:.0f} µs"
     if seconds < 1:
@@ -37,6 +37,6 @@ def duration_text(seconds: float) -> str:
 
 
 def clock_text(seconds: float) -> str:
-    """Minutes and seconds: ``5:00``."""
+    """Formats seconds as minutes and seconds: ``5:00``."""
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"

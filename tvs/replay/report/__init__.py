@@ -1,1 +1,1 @@
-"""Results of a replay: text, chart, page, file, comparison and thresholds."""
+"""Results of a load test: table, charts, page, files, comparison and thresholds."""

@@ -1,4 +1,4 @@
-"""Axes of plots: their units, ranges and ticks."""
+"""Axes of charts: units, ranges and ticks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Unit(StrEnum):
-    """What an axis shows."""
+    """Unit of an axis."""
 
     SECONDS = "seconds"
     """Seconds of the run."""
     PERCENT = "percent"
-    """Percentiles, stretched towards 100 %: the place of p is log10(100 / (100 - p))."""
+    """Percentiles, stretched towards 100 %: percentile p is at log10(100 / (100 - p))."""
     RATE = "rate"
     """Queries a second."""
     TIME = "time"
@@ -28,19 +28,19 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """An axis: its range, in the unit's own numbers (of a logarithmic one the logarithm), and its ticks."""
+    """An axis: its range and ticks, in scaled values (see `scaled`)."""
 
     low: float
     high: float
     ticks: list[tuple[float, str]]
 
     def place(self, value: float) -> float:
-        """Where a value is: 0 at the low end, 1 at the high one."""
+        """Position of a scaled value: 0 at the low end, 1 at the high end."""
         return (value - self.low) / (self.high - self.low)
 
 
 def axis(unit: Unit, values: Sequence[float]) -> Axis:
-    """An axis that shows these values, which are in the unit's own numbers."""
+    """An axis that covers these scaled values."""
     if unit is Unit.TIME:
         return _time_axis(values)
     if unit is Unit.PERCENT:
@@ -51,12 +51,12 @@ def axis(unit: Unit, values: Sequence[float]) -> Axis:
 
 
 def scaled(unit: Unit, value: float) -> float:
-    """A value in the numbers of its axis."""
+    """Scales a value for its axis: the logarithm of a latency, otherwise the value itself."""
     return math.log10(max(value, 1e-6)) if unit is Unit.TIME else value
 
 
 def label(unit: Unit, value: float) -> str:
-    """A value for the reader."""
+    """Formats a value for people."""
     if unit is Unit.TIME:
         return duration_text(value)
     if unit is Unit.PERCENT:

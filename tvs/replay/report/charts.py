@@ -1,4 +1,4 @@
-"""What is plotted: lines and stacked bars as numbers, the same for the page and for the picture."""
+"""Charts of a run as numbers: lines and stacked bars."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tvs.replay.report.result import Row, RunResult
 
 MAX_POINTS = 600
-"""Points of a line: a longer run has several seconds in one, of which the worst latency is shown."""
+"""Maximum points of a line: in a longer run a point covers several seconds and shows the worst latency."""
 _STEPS_PER_NINE = 10
 """Points of the percentile spectrum between 90 % and 99 %, between 99 % and 99.9 %, and so on."""
 
 
-# Colours of the light and of the dark page. All stand out from their background (#ffffff, #14181f) and from each other
-# also for people who do not tell red from green; percentiles grow darker (in the dark: brighter) towards the worst.
+# Colours of the light and the dark page. All contrast with their background (#ffffff, #14181f) and each other, also for
+# people with red-green colour blindness; percentiles grow darker (on the dark page: brighter) towards the worst.
 COLORS = {
     "planned": ("#8a93a3", "#7d8796"),
     "answered": ("#1f6fd6", "#5aa2ff"),
@@ -50,10 +50,10 @@ class ChartLine:
     """One line, or one layer of stacked bars.
 
     Attributes:
-        name: for the reader.
+        name: label for people.
         color: a key of `COLORS`.
         points: x and y in the units of the chart's axes.
-        dashed: for what was planned, not measured.
+        dashed: whether the values are planned rather than measured.
     """
 
     name: str
@@ -64,13 +64,13 @@ class ChartLine:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One plot.
+    """One chart.
 
     Attributes:
-        title, note: what it shows, and how to read it.
+        title, note: heading, and how to read the chart.
         x, y: units of the axes.
-        lines: what is drawn; where there is none, `nothing` is written instead.
-        stacked: bars on top of each other in place of lines.
+        lines: lines or layers to draw; if there are none, the chart says `nothing` instead.
+        stacked: whether to draw stacked bars instead of lines.
     """
 
     title: str
@@ -83,7 +83,7 @@ class Chart:
 
 
 def charts_of(result: RunResult) -> list[Chart]:
-    """The four plots of a run."""
+    """The four charts of a run."""
     spans = list(_spans(result.rows))
     whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
     charts = (_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans))
@@ -91,7 +91,7 @@ def charts_of(result: RunResult) -> list[Chart]:
 
 
 def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """The rows in pieces of one length, at most `MAX_POINTS`. Seconds in which nothing happened have no row."""
+    """Splits the rows into at most `MAX_POINTS` spans of one length. Seconds without an event have no row."""
     size = max(1, math.ceil(len(rows) / MAX_POINTS))
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

@@ -1,4 +1,4 @@
-"""Two results side by side."""
+"""Comparison of two results."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Difference:
     """One number of both runs.
 
     Attributes:
-        name: what it is.
-        before, after: of the first and the second run.
-        time: whether they are seconds.
+        name: name of the number.
+        before, after: its values in the first and the second run.
+        time: whether the values are seconds.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Difference:
 
     @property
     def change(self) -> float | None:
-        """The second's share above the first: 0.1 is 10 % more; None where the first is 0."""
+        """Relative change: 0.1 is 10 % more; None if `before` is 0."""
         return self.after / self.before - 1 if self.before else None
 
     def cells(self) -> tuple[str, str, str, str]:
-        """The row of the table."""
+        """Row of the table: name, both values, change."""
         shown = [duration_text(value) if self.time else f"{value:.6g}" for value in (self.before, self.after)]
         same = self.before == self.after
         change = "" if same else "new" if self.change is None else f"{self.change:+.1%}"
@@ -44,7 +44,7 @@ class Difference:
 
 
 def differences(before: RunResult, after: RunResult) -> list[Difference]:
-    """Counts, rate, latencies and failures of two runs."""
+    """Differences in counts, rate, latencies and failures."""
     found = [
         Difference("answered", before.answered, after.answered),
         Difference("answers/s", round(before.rate, 1), round(after.rate, 1)),
@@ -67,7 +67,7 @@ def differences(before: RunResult, after: RunResult) -> list[Difference]:
 
 
 def doubts(before: RunResult, after: RunResult) -> list[str]:
-    """Why the two cannot be compared just so."""
+    """Reasons why the two runs do not compare directly."""
     found = [
         f"they differ in {name}: {getattr(before, name)} and {getattr(after, name)}"
         for name in ("server", "mode", "source", "tls")
@@ -81,6 +81,6 @@ def doubts(before: RunResult, after: RunResult) -> list[str]:
 
 
 def table(before: RunResult, after: RunResult, names: tuple[str, str]) -> str:
-    """The comparison for people."""
+    """The comparison as a table for people."""
     rows = [("", *names, "change"), *(difference.cells() for difference in differences(before, after))]
     return "\n".join([*aligned(rows), *(f"note: {doubt}" for doubt in doubts(before, after))])

@@ -1,4 +1,4 @@
-"""The result as one HTML page that needs nothing from the network."""
+"""Result as one self-contained HTML page, which needs nothing from the network."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ for(const svg of document.querySelectorAll('svg[data-chart]')){
 
 
 def html_page(result: RunResult) -> str:
-    """The page. Everything that strangers chose, such as names in certificates, is escaped."""
+    """The page of a result. Text that strangers choose, such as names in certificates, is escaped."""
     title = f"Load test of {result.server}"
     body = [
         f"<h1>{escape(title)}</h1>",

@@ -1,7 +1,8 @@
-"""The result of a run: everything that reports show."""
+"""Result of a run: the numbers that all reports show."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,13 +13,14 @@ from tvs.replay.run.histograms import Histogram
 from tvs.replay.run.process import histograms_of
 
 if TYPE_CHECKING:
+    from tvs.replay.questions.model import Recording
     from tvs.replay.run.process import RunCounts
     from tvs.replay.run.schedule import Schedule
     from tvs.replay.run.setup import Setup
     from tvs.replay.run.timeline import Second
 
 MAX_LATE = 0.01
-"""The share of late queries above which the run says more about the generator than about the server."""
+"""Share of late queries above which a run measures the generator rather than the server."""
 ROW_PERCENTS = (50, 90, 99, 100)
 
 
@@ -27,10 +29,11 @@ class Row:
     """One second of the run.
 
     Attributes:
-        second: from the start; 0 is the first.
-        planned, started, answered, late, dropped: queries.
-        failures: by name.
-        p50, p90, p99, max: of the whole time, in seconds, of the queries planned for this second; None: there are none.
+        second: number from the start; 0 is the first.
+        planned, started, answered, late, dropped: number of queries.
+        failures: number of failed queries by name of the failure.
+        p50, p90, p99, max: percentiles of the whole time, in seconds, of the queries planned for this second; None if
+            none of them ended.
     """
 
     second: int
@@ -72,20 +75,20 @@ class Row:
 
 @dataclass(slots=True, kw_only=True)
 class RunResult:
-    """A run.
+    """Result of one run.
 
     Attributes:
-        server, source, mode, tls: what was asked for, in words.
-        open_model: whether the schedule was fixed beforehand.
-        processes: generator processes; `lost` of them ended before their time.
+        server, source, mode, tls: description of the run in words.
+        open_model: whether calls started at planned times.
+        processes: number of generator processes; `lost` of them ended early.
         started_at: UTC, ISO 8601.
         seconds: from the start to the last answer.
-        planned: queries of the schedule; None in a closed loop.
-        started, answered, late, dropped, unfinished: queries.
-        failures: by name.
-        histograms: by phase.
-        rows: one for each second.
-        suites: handshakes by TLS version and suite; `resumed` of them resumed a session.
+        planned: number of queries of the schedule; None in a closed loop.
+        started, answered, late, dropped, unfinished: number of queries.
+        failures: number of failed queries by name of the failure.
+        histograms: latencies by phase.
+        rows: seconds with an event, in order.
+        suites: number of handshakes by TLS version and suite; `resumed` of them resumed a session.
         examples: sentences about the first failures.
         left_out: queries of the source that were not replayed, by reason.
         interrupted: whether the run was stopped before its end.
@@ -130,12 +133,12 @@ class RunResult:
 
     @property
     def rate(self) -> float:
-        """Right answers a second."""
+        """Answers as expected, a second."""
         return self.answered / self.seconds if self.seconds else 0.0
 
     @property
     def doubts(self) -> list[str]:
-        """Why the run is not valid: what the generator itself did not manage. Empty where it is."""
+        """Reasons why the run is not valid: failures of the generator itself. Empty for a valid run."""
         found = []
         if self.started and self.late / self.started > MAX_LATE:
             share = f"{self.late / self.started:.1%}"
@@ -147,36 +150,46 @@ class RunResult:
         return found
 
 
-def result_of(outcome: RunCounts, plan: Schedule, setup: Setup, *, processes: int, source: str, tls: str) -> RunResult:
-    """The result of a run that has ended."""
-    total, finals = outcome.timeline.total, outcome.finals
-    suites: dict[str, int] = {}
+def result_of(
+    counts: RunCounts, schedule: Schedule, setup: Setup, recording: Recording, *, processes: int, tls: str
+) -> RunResult:
+    """The result of a finished run.
+
+    Args:
+        counts: counts of all processes.
+        schedule, setup, recording: what was run.
+        processes: number of generator processes.
+        tls: description of the phones' TLS.
+    """
+    timeline, finals = counts.timeline, counts.finals
+    timeline.add_schedule(schedule)
+    total = timeline.total
+    suites: Counter[str] = Counter()
     for final in finals:
-        for suite, number in final.suites.items():
-            suites[suite] = suites.get(suite, 0) + number
+        suites += final.suites
     return RunResult(
         server=str(setup.server),
-        source=source,
-        mode=plan.mode,
+        source=recording.source,
+        mode=schedule.mode,
         tls=tls,
-        open_model=plan.open,
+        open_model=schedule.open,
         processes=processes,
-        started_at=datetime.fromtimestamp(outcome.started_at, UTC).isoformat(timespec="milliseconds"),
-        seconds=outcome.seconds,
-        planned=plan.queries if plan.open else None,
+        started_at=datetime.fromtimestamp(counts.started_at, UTC).isoformat(timespec="milliseconds"),
+        seconds=counts.seconds,
+        planned=schedule.queries if schedule.open else None,
         started=total["started"],
         answered=total["answered"],
         late=total["late"],
         dropped=total["dropped"],
         unfinished=sum(final.unfinished for final in finals),
-        lost=outcome.lost,
+        lost=counts.lost,
         failures={str(failure): total[failure] for failure in Failure if total[failure]},
-        histograms={phase: Histogram(encoded) for phase, encoded in histograms_of(outcome).items()},
-        rows=[Row.of(number, second) for number, second in sorted(outcome.timeline.seconds.items())],
-        suites=suites,
+        histograms={phase: Histogram(encoded) for phase, encoded in histograms_of(counts).items()},
+        rows=[Row.of(number, second) for number, second in sorted(timeline.seconds.items())],
+        suites=dict(suites),
         resumed=sum(final.resumed for final in finals),
         examples=[example for final in finals for example in final.examples][:MAX_EXAMPLES],
-        left_out={},
-        interrupted=outcome.interrupted,
+        left_out=dict(recording.left_out),
+        interrupted=counts.interrupted,
         late_after=setup.late_after,
     )

@@ -1,4 +1,4 @@
-"""Results to JSON and back."""
+"""Result file of `--json`: written and read back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _ROW = ("second", "planned", "started", "answered", "late", "dropped", "failures
 
 
 def to_json(result: RunResult) -> str:
-    """The result as JSON; times in seconds."""
+    """Serializes a result; times in seconds."""
     entry: dict[str, object] = {"format": FORMAT, "version": VERSION, "program": f"tvs {__version__}"}
     entry |= {name: getattr(result, name) for name in _PLAIN}
     entry |= {"valid": not result.doubts, "doubts": result.doubts, "failed": result.failed, "rate": result.rate}
@@ -66,15 +66,15 @@ def _phase_json(histogram: Histogram) -> dict[str, object]:
 
 
 def read_result(path: Path) -> RunResult:
-    """Reads what `to_json` made. Raises `ValueError` with a sentence."""
+    """Reads a file with the output of `to_json`. Raises `ValueError` with a sentence."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ValueError(f"{path}: is no JSON: {error}") from None
+        raise ValueError(f"{path}: is not JSON: {error}") from None
     if not isinstance(entry, dict) or entry.get("format") != FORMAT or entry.get("version") != VERSION:
-        raise ValueError(f"{path}: is no result that tvs replay --json has written")
+        raise ValueError(f"{path}: is not a result that tvs replay --json has written")
     try:
         return _from_json(entry)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""A chart as SVG that takes its colours from the page around it."""
+"""Chart as SVG, coloured by the style sheet of the page around it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 620, 300
 LEFT, RIGHT, TOP, BOTTOM = 60, 132, 12, 50
 LABEL_GAP = 16
-"""Units between two names at the right end of the lines."""
+"""Minimum units between two labels at the right end of the lines."""
 _X_TITLES = {Unit.SECONDS: "seconds of the run", Unit.PERCENT: "percentile"}
 
 
 class _Frame:
-    """The two axes of a chart, and where values are on the page."""
+    """The axes of a chart, and the coordinates of values in the SVG."""
 
     def __init__(self, chart: Chart) -> None:
         points = [point for line in chart.lines for point in line.points]
@@ -33,11 +33,11 @@ class _Frame:
         self._chart = chart
 
     def x(self, value: float) -> float:
-        """From the left."""
+        """Distance of a value from the left edge."""
         return round(LEFT + self.x_axis.place(scaled(self._chart.x, value)) * (WIDTH - LEFT - RIGHT), 1)
 
     def y(self, value: float) -> float:
-        """From the top."""
+        """Distance of a value from the top edge."""
         return round(HEIGHT - BOTTOM - self.y_axis.place(scaled(self._chart.y, value)) * (HEIGHT - TOP - BOTTOM), 1)
 
 
@@ -46,7 +46,7 @@ def _stacks(chart: Chart) -> list[float]:
 
 
 def svg(chart: Chart) -> str:
-    """The chart's `svg` element; `data-chart` has what the page's script shows under the pointer."""
+    """The chart's `svg` element; its `data-chart` holds the values that the page's script shows at the pointer."""
     head = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(chart.title)}"'
     if not chart.lines:
         return (
@@ -99,7 +99,7 @@ def _bars(chart: Chart, frame: _Frame) -> list[str]:
 
 
 def _names(chart: Chart, frame: _Frame) -> list[str]:
-    """Each line's name at its right end, moved apart where they would meet; bars have theirs in a column."""
+    """Labels at the right end of the lines, moved apart if they would overlap; those of bars form a column."""
     if chart.stacked:
         wanted = [TOP + 8.0 + LABEL_GAP * number for number, _ in enumerate(chart.lines)]
     else:
@@ -112,7 +112,7 @@ def _names(chart: Chart, frame: _Frame) -> list[str]:
 
 
 def _apart(places: Sequence[float]) -> list[float]:
-    """The places, each at least `LABEL_GAP` below the one above it, none below the axis."""
+    """Moves labels at least `LABEL_GAP` apart, none below the axis."""
     order = sorted(range(len(places)), key=lambda number: places[number])
     moved = list(places)
     lowest = HEIGHT - BOTTOM + 4.0
@@ -125,7 +125,7 @@ def _apart(places: Sequence[float]) -> list[float]:
 
 
 def _data(chart: Chart, frame: _Frame) -> dict[str, object]:
-    """Places and texts for the pointer: for each x the values of all lines."""
+    """Coordinates and texts for the pointer: for each x the values of all lines."""
     columns: dict[float, dict[str, str]] = {}
     for line in chart.lines:
         for x, y in line.points:

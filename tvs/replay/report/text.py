@@ -1,4 +1,4 @@
-"""The result as a table for people, and as CSV."""
+"""Result as a table for people, and as CSV."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEADING = ("", "count", "min", "mean", "p50", "p90", "p99", "p99.9", "max")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as indented lines: the first column to the left, the others to the right."""
+    """Formats rows as indented lines: the first column left-aligned, the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         (
@@ -40,7 +40,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def table(result: RunResult) -> str:
-    """The end of a run in words and numbers."""
+    """The report that ends a run."""
     lines = [f"Load test of {result.server}: {result.mode}", ""]
     lines += [f"  {name:<9}  {text}" for name, text in facts(result)]
     lines += ["", *aligned(phase_rows(result))]
@@ -53,7 +53,7 @@ def table(result: RunResult) -> str:
 
 
 def verdict(result: RunResult) -> list[str]:
-    """What is to be said last, one sentence each."""
+    """Sentences about failed thresholds, an interruption and an invalid run; empty if all is well."""
     lines = [f"--fail-if {text}" for text in result.failed_thresholds]
     if result.interrupted:
         lines.append(f"interrupted after {result.seconds:.1f} s; {result.unfinished} queries were under way")
@@ -64,7 +64,7 @@ def verdict(result: RunResult) -> list[str]:
 
 
 def facts(result: RunResult) -> list[tuple[str, str]]:
-    """What was asked for and what came of it: a name and a text each."""
+    """Facts of a run as pairs of name and text."""
     failed = f"{result.failed} failed ({share(result.failed, result.started)})"
     planned = "" if result.planned is None else f"{result.planned} planned, "
     facts = [
@@ -85,7 +85,7 @@ def _processes(number: int) -> str:
 
 
 def phase_rows(result: RunResult) -> list[tuple[str, ...]]:
-    """A heading, then the statistics of each phase."""
+    """Rows of the table of phases: a heading, then the statistics of each phase."""
     return [_HEADING, *(_phase_row(*entry) for entry in result.histograms.items())]
 
 
@@ -97,7 +97,7 @@ def _phase_row(phase: Phase, histogram: Histogram) -> tuple[str, ...]:
 
 
 def share(number: int, total: int) -> str:
-    """In percent."""
+    """The share of `number` in `total`, in percent."""
     return f"{number / total:.2%}" if total else "0 %"
 
 
@@ -106,7 +106,7 @@ def _sentences(title: str, sentences: Sequence[str]) -> list[str]:
 
 
 def csv_text(result: RunResult) -> str:
-    """A row a second; latencies in seconds, of the queries planned for that second."""
+    """CSV with a row a second; latencies, in seconds, are of the queries planned for that second."""
     output = io.StringIO()
     writer = csv.writer(output, lineterminator="\n")
     kinds = [str(failure) for failure in Failure]

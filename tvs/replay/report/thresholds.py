@@ -1,10 +1,11 @@
-"""`--fail-if` expressions: what makes a run a failure."""
+"""Thresholds of `--fail-if`, and the status of a run."""
 
 from __future__ import annotations
 
 import operator
 import re
 from dataclasses import dataclass
+from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 from tvs.replay.run.counters import Phase
@@ -12,7 +13,7 @@ from tvs.replay.run.failures import Failure
 from tvs.replay.units import duration_text, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tvs.replay.report.result import RunResult
 
@@ -25,7 +26,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 _EXPRESSION = re.compile(r"\s*([a-z0-9_.]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 _STATISTIC = re.compile(r"(?:(tcp|tls|first_byte|whole|delay)\.)?(min|mean|max|p(\d+(?:\.\d+)?))")
 COUNTS = ("errors", "wrong", "late", "dropped", *Failure)
-"""What can be compared with a number, or with a share of the started queries."""
+"""Metrics compared with a number, or with a share of the started queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,11 @@ class Threshold:
     """One expression.
 
     Attributes:
-        text: as it was written.
+        text: the expression as written.
         metric: ``p99``, ``tls.p99.9``, ``whole.max``, ``rate``, or one of `COUNTS`.
         comparison: one of ``< <= > >=``.
-        limit: seconds, answers a second, a number, or with `share` a part of 1.
-        share: whether a count is compared with the number of started queries.
+        limit: seconds, answers a second, a number of queries, or with `share` a fraction.
+        share: whether `limit` is a fraction of the started queries.
     """
 
     text: str
@@ -48,10 +49,10 @@ class Threshold:
 
     @classmethod
     def parse(cls, text: str) -> Threshold:
-        """Raises `ValueError` with a sentence."""
+        """Parses an expression. Raises `ValueError` with a sentence."""
         match = _EXPRESSION.fullmatch(text)
         if match is None:
-            raise ValueError(f"{text!r} is no threshold; write 'p99>250ms', 'errors>0.1%' or 'rate<400/s'")
+            raise ValueError(f"{text!r} is not a threshold; write 'p99>250ms', 'errors>0.1%' or 'rate<400/s'")
         metric, comparison, value = match.groups()
         try:
             limit, share = _limit(metric, value)
@@ -61,11 +62,11 @@ class Threshold:
 
     @property
     def about_errors(self) -> bool:
-        """Whether it says how many errors are too many."""
+        """Whether it limits the number of errors."""
         return self.metric in ("errors", "wrong", *Failure)
 
     def value(self, result: RunResult) -> float:
-        """What the run has."""
+        """The metric's value in a run."""
         if self.metric == "rate":
             return result.rate
         if self.metric in COUNTS:
@@ -78,7 +79,7 @@ class Threshold:
         return _OPERATORS[self.comparison](self.value(result), self.limit)
 
     def sentence(self, result: RunResult) -> str:
-        """The expression, and what the run has."""
+        """The expression with the metric's value in a run."""
         value = self.value(result)
         if self.metric == "rate":
             shown = f"{value:.1f}/s"
@@ -96,7 +97,7 @@ def _limit(metric: str, value: str) -> tuple[float, bool]:
         return (float(value[:-1]) / 100, True) if value.endswith("%") else (float(value), False)
     match = _STATISTIC.fullmatch(metric)
     if match is None or float(match[3] or 0) > 100:
-        raise ValueError(f"{metric!r} is none of p50, p99.9, min, mean, max (or tls.p99), rate, {', '.join(COUNTS)}")
+        raise ValueError(f"{metric!r} is not one of p50, p99.9, min, mean, max (or tls.p99), rate, {', '.join(COUNTS)}")
     return parse_duration(value), False
 
 
@@ -116,3 +117,25 @@ def _statistic(metric: str, result: RunResult) -> float:
     if match[3] is not None:
         return histogram.percentile(float(match[3]))
     return {"min": histogram.minimum, "mean": histogram.mean, "max": histogram.maximum}[match[2]]
+
+
+class RunStatus(StrEnum):
+    """Status of a run: a closed set."""
+
+    PASSED = auto()
+    """Every answer as expected, or as few errors as the thresholds allow."""
+    FAILED = auto()
+    """Wrong or missing answers, or a run that is not valid."""
+    THRESHOLD = auto()
+    """A --fail-if expression is true."""
+    INTERRUPTED = auto()
+
+
+def status_of(result: RunResult, thresholds: Iterable[Threshold]) -> RunStatus:
+    """The status of a run. With a threshold about errors, it alone decides how many are too many."""
+    if result.interrupted:
+        return RunStatus.INTERRUPTED
+    if result.failed_thresholds:
+        return RunStatus.THRESHOLD
+    tolerated = any(threshold.about_errors for threshold in thresholds)
+    return RunStatus.FAILED if result.doubts or (result.failed and not tolerated) else RunStatus.PASSED

@@ -8,9 +8,9 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from proto.errors import RemoteProtocolError
 from tvs.replay.run.callsocket import READ_SIZE, CallSocket
 from tvs.replay.run.counters import Phase
+from tvs.replay.run.dialogue import MalformedAnswer
 from tvs.replay.run.failures import Failure, of_errno, of_tls
 from tvs.tls.connection import TLSClosed, TLSConnection, TLSError
 
@@ -227,7 +227,7 @@ class PhoneCall:
                 self._measure(Phase.FIRST_BYTE)
             try:
                 answer = self._dialogue.receive(data)
-            except RemoteProtocolError as error:
+            except MalformedAnswer as error:
                 self._fail(Failure.MALFORMED, str(error))
                 return
             if answer is not None:

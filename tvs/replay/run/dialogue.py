@@ -22,6 +22,10 @@ _ANSWERS = {
 }
 
 
+class MalformedAnswer(Exception):  # noqa: N818 - a failure of the server
+    """The bytes are not a TVS message, or the message answers another question; the text says which."""
+
+
 class Dialogue:
     """The questions of a talk, one after the other, each with a session id of its own.
 
@@ -55,15 +59,18 @@ class Dialogue:
         return self.current.question.encoded(self._device, FIRST_SESSION_ID + self._step)
 
     def receive(self, data: bytes) -> Response | None:
-        """The answer to the current question once it is whole; None until then. Raises `RemoteProtocolError`."""
+        """The answer to the current question once it is whole; None until then. Raises `MalformedAnswer`."""
         self._decoder.receive_data(data)
-        message = self._decoder.next_message()
+        try:
+            message = self._decoder.next_message()
+        except RemoteProtocolError as error:
+            raise MalformedAnswer(str(error)) from None
         if message is NEED_DATA:
             return None
         answer = cast("Response", message)  # the decoder accepts nothing else
         expected_type = _ANSWERS[self.current.question.request]
         if answer.session_id != FIRST_SESSION_ID + self._step or answer.message_type is not expected_type:
-            raise RemoteProtocolError("the answer to another question")
+            raise MalformedAnswer("the answer to another question")
         return answer
 
     def advance(self) -> float | None:

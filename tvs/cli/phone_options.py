@@ -1,0 +1,71 @@
+"""Options of `tvs phone`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tvs.cli.common import json_option
+from tvs.phone.configuration import MAX_SERVERS
+from tvs.phone.phone import DEFAULT_TIMEOUT
+
+
+def boot_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `tvs phone boot`."""
+    parser.add_argument("--mac", metavar="MAC", help="MAC address; needed at the first boot")
+    parser.add_argument("--model", metavar="MODEL", help="such as CP-7975 or CP-8861; needed at the first boot")
+    flash_option(parser)
+    parser.add_argument(
+        "--from", dest="source", required=True, metavar="SOURCE", help="tftp://HOST, http://HOST[:6970] or a directory"
+    )
+    servers = parser.add_mutually_exclusive_group()
+    servers.add_argument(
+        "--config", type=Path, metavar="FILE", help="a configuration file (SEP….cnf.xml), for its TVS servers"
+    )
+    servers.add_argument(
+        "--tvs",
+        action="append",
+        metavar="HOST[:PORT]",
+        help=f"a TVS server, up to {MAX_SERVERS} times, in the order of use (default: the servers of the "
+        "configuration that the phone fetched at its last boot)",
+    )
+    parser.add_argument(
+        "--lsc", type=Path, metavar="FILE", help="install the phone's own certificate: PEM with its key"
+    )
+    _timeout_option(parser)
+    json_option(parser)
+
+
+def https_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `tvs phone https`."""
+    parser.add_argument("server", metavar="HOST[:PORT]", help="the HTTPS server, or an https:// address (port 443)")
+    flash_option(parser)
+    _timeout_option(parser)
+    json_option(parser)
+
+
+def flash_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--state`."""
+    parser.add_argument(
+        "--state", type=Path, required=True, metavar="DIR", help="the phone's flash, a directory of its own"
+    )
+
+
+def _timeout_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUT,
+        metavar="SECONDS",
+        help="limit for each step with a server (default: %(default)g)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to 3600")
+    return seconds
