@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,11 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from ctlcache.builder import build_trust_list
-from ctlcache.entries import ClusterNode, itl_entries, tokenless_ctl_entries
-from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
 from tests.manage.phones import agree, held_by_phones
+from tests.manage.plans import ALL, ctl_of, itl_of, planned, settings, worst
 from tvs.phone import Refusal
 from tvs.plan import Code, Decision, PhoneKind, Severity, plan_change
 
@@ -32,60 +29,8 @@ if TYPE_CHECKING:
 
     MakeSigner = Callable[..., KeyFileSigner]
     Serve = Callable[..., Running]
-    Findings = dict[str, list[dict[str, str]]]
 
 WITH_TVS, TLS10, WITHOUT_TVS = PhoneKind
-ALL = "with-tvs,tls1.0,without-tvs"
-
-
-def settings(admin: Administrator, **values: str) -> None:
-    """The service's settings, which the plan reads too."""
-    lines = [f'{name} = "{value}"\n' for name, value in values.items()]
-    (admin.state.path / "tvs.toml").write_text("".join(lines))
-
-
-@pytest.fixture
-def for_all(admin: Administrator) -> Administrator:
-    """The administrator of a cluster whose lists and service every phone can use."""
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha1")
-    admin.does("utils", "itl", "update", "ITLFile", "-y")
-    for old in admin.state.tftp.glob("*.tlv.*"):
-        old.unlink()
-    settings(admin, tls_profile="legacy")
-    return admin
-
-
-def planned(admin: Administrator, *words: object) -> Findings:
-    """The findings of `tvs ctl plan --json` by code; its exit status says whether one of them is an error."""
-    done = admin("ctl", "plan", *words, "--json")
-    plan = json.loads(done.out)
-    errors = [finding for finding in plan["findings"] if finding["severity"] == "error"]
-    assert done.status == (1 if errors else 0), done.err
-    assert plan["safe"] is not bool(errors)
-    found: Findings = {}
-    for finding in plan["findings"]:
-        assert finding["sentence"]
-        assert finding["way_out"]
-        found.setdefault(finding["code"], []).append(finding)
-    return found
-
-
-def worst(found: Findings, code: Code) -> str:
-    """How bad a finding is: that of the first, which is the worst."""
-    return found[code][0]["severity"]
-
-
-def ctl_of(signer: KeyFileSigner, *, nodes: int = 1, digest: Digest = Digest.SHA1) -> bytes:
-    """A CTL of so many nodes, all with the signer's certificate."""
-    cluster = [ClusterNode(name=f"node{n}", address="192.0.2.1", call_manager=signer.certificate) for n in range(nodes)]
-    entries = tokenless_ctl_entries(cluster, capf=None)
-    return build_trust_list(entries, signer, timestamp=int(time.time()), digest=digest)
-
-
-@pytest.fixture
-def stranger(make_signer: MakeSigner) -> KeyFileSigner:
-    """A signer that no list of the cluster has."""
-    return make_signer("CN=stranger;O=Elsewhere", "0BADCAFE", 2048)
 
 
 # -- what is safe ------------------------------------------------------------------------------------------------------
@@ -187,10 +132,7 @@ async def test_an_itl_signer_that_tvs_does_not_know(
 ) -> None:
     """An ITL file from elsewhere, signed by nobody that TVS knows: refused, and the plan says so beforehand."""
     admin, held = for_all, held_by_phones(for_all)
-    node = admin.situation().cluster_nodes[0]
-    entries = itl_entries(node, [node], sast=[stranger.certificate], capf=None, mixed_mode=True)
-    data = build_trust_list(entries, stranger, timestamp=int(time.time()), file_name="ITLFile.tlv")
-    (tmp_path / "new.tlv").write_bytes(data)
+    (tmp_path / "new.tlv").write_bytes(itl_of(admin, stranger))
     found = planned(admin, "file", tmp_path / "new.tlv")
     assert worst(found, Code.SIGNER_UNKNOWN) == "error"
     shutil.copy(tmp_path / "new.tlv", admin.state.itl_file)

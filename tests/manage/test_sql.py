@@ -57,7 +57,7 @@ def test_a_certificate_stays_in_its_row(admin: Administrator) -> None:
     """Line breaks in a value do not break the table."""
     lines = admin.does("run", "sql", "select certificate from certificate").lines
     assert len(lines) == 2 + 4, "two lines of head, four certificates"
-    assert all(line.startswith("-----BEGIN CERTIFICATE-----\\n") for line in lines[2:])
+    assert all(line.startswith("-----BEGIN CERTIFICATE-----\\x0a") for line in lines[2:])
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
 from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates
+from tvs.cli.changes import STATUSES, change_options, make_change
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -22,17 +24,30 @@ from tvs.cli.common import (
     store_of,
     unit_of,
 )
-from tvs.identity import MADE_HERE
+from tvs.cluster import propose_delete_trusted, propose_import_trusted
+from tvs.cluster.trusted import check_time_to_live, trust_store
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from certstore.purposes import Purpose
     from certstore.store import CertificateStore, StoreEntry
     from tvs.cli.common import Commands
 
-IMPORTED = "Trust Certificate"
-"""The description that administrators know of imported certificates."""
+_IMPORT_EPILOG = f"""\
+examples:
+  tvs set cert import trust Phone-SAST-trust SAST-ADN008580ef.cer
+  tvs ctl plan import Phone-SAST-trust SAST-ADN008580ef.cer         what phones will do; nothing is changed
+
+{STATUSES}"""
+_DELETE_EPILOG = f"""\
+examples:
+  tvs show cert trust Phone-SAST-trust/SAST-ADN008580ef.pem --pem > kept.pem
+  tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem         what phones will do; nothing is changed
+  tvs set cert delete Phone-SAST-trust SAST-ADN008580ef.pem
+
+{STATUSES}"""
 _NAMES = "UNIT, NAME or UNIT/NAME, as `show cert list` prints them"
 
 
@@ -67,18 +82,27 @@ def add_set_commands(change: Commands) -> None:
         "trust",
         help="import a trusted certificate",
         description="Imports certificates into a trust store. The running service notices within a second.",
-        epilog="example:\n  tvs set cert import trust Phone-SAST-trust SAST-ADN008580ef.cer",
+        epilog=_IMPORT_EPILOG,
     )
     trust.add_argument("purpose", metavar="PURPOSE", help="trust store, such as Phone-SAST-trust")
     trust.add_argument("file", type=Path, metavar="FILE", help="PEM (one or more certificates) or DER")
     trust.add_argument("--time-to-live", type=int, metavar="SECONDS", help="how long phones keep answers about it")
-    _finish(trust, _import)
+    change_options(trust, question=False)
+    json_option(trust)
+    handled_by(trust, _import)
     own_certificates.add_import(imports)
     own_certificates.add_regen(cert)
-    delete = cert.add_parser("delete", help="delete a certificate", description="Deletes a certificate from a unit.")
+    delete = cert.add_parser(
+        "delete",
+        help="delete a certificate",
+        description="Deletes a trusted certificate from a unit. The running service notices within a second.",
+        epilog=_DELETE_EPILOG,
+    )
     delete.add_argument("unit", metavar="UNIT", help="unit, such as Phone-SAST-trust")
     delete.add_argument("name", metavar="NAME", help="name.pem, as `show cert list` prints it")
-    _finish(delete, _delete)
+    change_options(delete, question=False)
+    json_option(delete)
+    handled_by(delete, _delete)
 
 
 def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
@@ -126,35 +150,34 @@ def _find(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    unit = unit_of(arguments.purpose)
-    if unit.own:
-        raise CommandError(f"{unit} is an own certificate's unit, no trust store; is {unit}-trust meant?", USAGE)
-    if arguments.time_to_live is not None and not 1 <= arguments.time_to_live <= 0xFFFF_FFFF:
-        raise CommandError(f"--time-to-live {arguments.time_to_live} is not in 1 … {0xFFFF_FFFF} seconds", USAGE)
+    try:
+        unit = trust_store(arguments.purpose)
+        check_time_to_live(arguments.time_to_live)
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
     certificates = read_certificate_file(arguments.file)
-    with store_of(arguments) as store, store.transaction():
-        entries = [
-            store.import_certificate(der, unit, time_to_live=arguments.time_to_live, description=IMPORTED)
-            for der in certificates
-        ]
+    propose = partial(propose_import_trusted, unit=unit, certificates=certificates, time_to_live=arguments.time_to_live)
+    make_change(arguments, propose)
     if arguments.json:
-        say_json([{"unit": entry.unit, "name": entry.name} for entry in entries])
+        say_json([{"unit": unit, "name": name} for name in _names(arguments, unit, certificates)])
     else:
         say(f"Successfully imported certificate for {unit}.")
     return OK
 
 
+def _names(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[bytes]) -> list[str]:
+    """The names that the store gave certificates in a unit."""
+    with store_of(arguments) as store:
+        names = {entry.certificate.der: entry.name for entry in store.entries(unit=unit)}
+    return [names[der] for der in certificates]
+
+
 def _delete(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
-    if unit in MADE_HERE:
-        raise CommandError(
-            f"{unit} is an own certificate, which the cluster cannot be without; make another one with: "
-            f"tvs set cert regen {unit}"
-        )
-    with store_of(arguments) as store:
-        entry = store.delete(unit, arguments.name)
+    change = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
+    ((unit, name),) = change.removed
     if arguments.json:
-        say_json({"unit": entry.unit, "name": entry.name, "deleted": True})
+        say_json({"unit": unit, "name": name, "deleted": True})
     else:
-        say(f"Successfully deleted {entry.unit}/{entry.name}.")
+        say(f"Successfully deleted {unit}/{name}.")
     return OK

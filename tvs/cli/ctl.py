@@ -34,6 +34,8 @@ CHANGE is one of
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
   file FILE …                  other CTL or ITL files in place of the present ones
   delete NAME                  tvs file delete tftp NAME
+  import UNIT FILE             tvs set cert import trust UNIT FILE
+  delete UNIT NAME             tvs set cert delete UNIT NAME
   reset ctl | itl              tvs utils ctl reset localkey, tvs utils itl reset localkey
 
 examples:

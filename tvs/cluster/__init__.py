@@ -11,13 +11,21 @@ makes a `CtlSource` from the situation:
     propose_ctl(state, situation, lambda now: token_source(now, tokens, signer, add_token=False))
 """
 
-from tvs.cluster.certificates import propose_regeneration
+from tvs.cluster.certificates import propose_regeneration, propose_request
 from tvs.cluster.change import Change, commit
 from tvs.cluster.imports import propose_import
 from tvs.cluster.lists import CtlSource, build_ctl, build_itl, token_source, tokenless_source, unknown_tokens
 from tvs.cluster.nodes import propose_no_node, propose_node
-from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
+from tvs.cluster.proposals import (
+    propose_ctl,
+    propose_deletion,
+    propose_itl,
+    propose_mode,
+    propose_parameter,
+    propose_recovery_ctl,
+)
 from tvs.cluster.situation import Situation, read_situation
+from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted
 
 __all__ = [
     "Change",
@@ -27,14 +35,18 @@ __all__ = [
     "build_itl",
     "commit",
     "propose_ctl",
+    "propose_delete_trusted",
     "propose_deletion",
     "propose_import",
+    "propose_import_trusted",
     "propose_itl",
     "propose_mode",
     "propose_no_node",
     "propose_node",
+    "propose_parameter",
     "propose_recovery_ctl",
     "propose_regeneration",
+    "propose_request",
     "read_situation",
     "token_source",
     "tokenless_source",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certstore.purposes import Purpose
@@ -25,6 +26,7 @@ from tvs.identity import (
     key_type,
     make_key,
     self_signed,
+    signing_request,
     successor_subject,
     validity_of,
 )
@@ -61,6 +63,27 @@ def propose_regeneration(
     ).public_bytes(Encoding.DER)
     new = NewCertificate(unit=unit, certificate=certificate, key=key, description=SELF_SIGNED)
     return own_change(state, situation, new, f"regenerate {unit}")
+
+
+def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, kind: KeyType | None = None) -> Change:
+    """A new key of the publisher and a certificate signing request for it; the unit's last request is replaced.
+
+    Args:
+        situation: the current one.
+        unit: one of `MADE_HERE`.
+        kind: of the key; None for that of the present certificate.
+    """
+    key = new_key(unit, situation, kind)
+    subject = x509.load_der_x509_certificate(situation.require(unit)).subject
+    publisher = situation.publisher
+    request = signing_request(key, subject, host=publisher.name, address=publisher.address)
+    return Change(
+        title=f"request a {unit} certificate",
+        before=situation,
+        after=situation,
+        keys=((unit, key),),
+        requests=((unit, request),),
+    )
 
 
 def check_unit(unit: Purpose) -> None:

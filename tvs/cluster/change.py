@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctlcache.signing import verify
-from tvs.cluster.keys import unused_keys, write_keys
+from tvs.cluster.keys import unused_keys, write_keys, write_requests
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
 
@@ -37,6 +37,7 @@ class Change:
         before, after: the situations.
         later: where the change is the first of two steps, the situation after the second, for a plan.
         keys: new private keys with their units.
+        requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
         apply: what is done to the database, inside one transaction.
     """
 
@@ -45,7 +46,22 @@ class Change:
     after: Situation
     later: Situation | None = None
     keys: tuple[tuple[Purpose, PrivateKey], ...] = ()
+    requests: tuple[tuple[Purpose, bytes], ...] = ()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
+
+    @property
+    def removed(self) -> tuple[tuple[Purpose, str], ...]:
+        """Unit and name of each certificate that leaves a unit."""
+        kept = {(entry.unit, entry.name) for entry in self.after.entries}
+        return tuple(place for entry in self.before.entries if (place := (entry.unit, entry.name)) not in kept)
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether phones find the same lists and servers after it: at most what TVS answers is different.
+
+        Such a change can be undone from here: no phone has to be touched for it.
+        """
+        return self.later is None and self.before.same_but_trusted(self.after)
 
 
 def commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
@@ -53,9 +69,10 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> No
 
     Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence says what is not.
     """
-    unused = unused_keys(state, store)
+    unused = [] if change.keeps_files else unused_keys(state, store)
     with _staged(_new_lists(state, change)) as staged:
         write_keys(state, change.keys)
+        write_requests(state, change.requests)
         with store.transaction():
             change.apply(store)
         _publish(state, change, staged)

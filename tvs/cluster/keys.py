@@ -63,6 +63,16 @@ def _requested(state: StateDirectory) -> set[str]:
     return {key_id(request.public_key()) for request in requests if request is not None}
 
 
+def write_requests(state: StateDirectory, requests: Iterable[tuple[Purpose, bytes]]) -> None:
+    """Puts signing requests (PEM) on the disk, each in place of its unit's last one. Raises `StateError`."""
+    for unit, request in requests:
+        path = state.request_file(unit)
+        try:
+            write_atomically(path, request)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+
+
 def read_request(state: StateDirectory, unit: Purpose) -> x509.CertificateSigningRequest | None:
     """A unit's last signing request; None where there is none. Raises `StateError`."""
     path = state.request_file(unit)

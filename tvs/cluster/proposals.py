@@ -100,6 +100,16 @@ def propose_deletion(situation: Situation, name: str) -> Change:
     return Change(title=f"delete {name}", before=situation, after=after)
 
 
+def propose_parameter(_: StateDirectory, situation: Situation, *, name: str, value: str) -> Change:
+    """A cluster parameter that no trust list depends on."""
+    return Change(
+        title=f"set {name} to {value}",
+        before=situation,
+        after=situation,
+        apply=lambda store: store.set_parameter(name, value),
+    )
+
+
 # -- what changes of certificates and nodes need too ----------------------------------------------------------
 
 

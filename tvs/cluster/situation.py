@@ -16,6 +16,7 @@ from ctlcache.files import read_snapshot
 from ctlcache.signing import Digest
 from tvs.config.loading import load_config
 from tvs.errors import StateError
+from tvs.identity import MADE_HERE
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Situation:
         return self.watched if self.watches_other else self.ctl
 
     def own_entry(self, unit: Purpose, node: str | None = None) -> StoreEntry | None:
-        """A node's own certificate in a unit; of the publisher where no node is named."""
-        name = (node or self.publisher.name).lower()
+        """A node's own certificate in a unit; the publisher's if no node is named, or that of no node without one."""
+        name = (node or next((node.name for node in self.nodes if node.publisher), "")).lower()
         return next((e for e in self.entries if e.unit is unit and e.own and (e.node or "").lower() == name), None)
 
     def own(self, unit: Purpose, node: str | None = None) -> bytes | None:
@@ -114,6 +115,13 @@ class Situation:
         """The roles that the database gives a certificate: those of all units that it stands in."""
         return roles_of(entry.unit for entry in self.entries if entry.certificate.der == certificate)
 
+    def same_but_trusted(self, other: Situation) -> bool:
+        """Whether another situation differs at most in trusted certificates, so that phones find the same files."""
+        return self._without_trusted() == other._without_trusted()
+
+    def _without_trusted(self) -> Situation:
+        return replace(self, entries=tuple(entry for entry in self.entries if entry.unit in MADE_HERE))
+
     # -- the same situation with something else in it ------------------------------------------------------
 
     def with_own(self, unit: Purpose, certificate: bytes, node: str | None = None) -> Situation:
@@ -132,7 +140,8 @@ class Situation:
         return replace(self, entries=(*(entry for entry in self.entries if entry is not old), new))
 
     def with_trusted(self, unit: Purpose, certificates: Iterable[bytes]) -> Situation:
-        """With more certificates in a trust unit."""
+        """With more certificates in a trust unit, those that it has already aside."""
+        present = {entry.certificate.der for entry in self.entries if entry.unit is unit}
         new = (
             StoreEntry(
                 unit=unit,
@@ -143,7 +152,8 @@ class Situation:
                 own=False,
                 time_to_live=None,
             )
-            for der in certificates
+            for der in dict.fromkeys(certificates)
+            if der not in present
         )
         return replace(self, entries=(*self.entries, *new))
 

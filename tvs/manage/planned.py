@@ -7,13 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from certstore.certificate import read_certificate_file
 from certstore.purposes import Purpose, find_purpose
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
 from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
 from tvs.cluster.situation import read_list
+from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
 from tvs.manage.held import is_itl
+from tvs.plan.model import NO_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,21 +44,29 @@ def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propo
             propose = partial(_propose_files, paths=[Path(name) for name in names])
         case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:
             propose = partial(_propose_deletion, name=name)
+        case ["delete", unit, name]:
+            propose = partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
+        case ["import", unit, file]:
+            propose = partial(_propose_import, unit=trust_store(unit), path=Path(file))
         case ["reset", "ctl"]:
             propose = partial(propose_recovery_ctl, digest=digest)
         case ["reset", "itl"]:
             propose = partial(propose_itl, signer=Purpose.ITLRecovery, digest=digest)
         case _:
-            raise ValueError(f"{' '.join(words)!r} is no change that can be planned")
+            raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
     return propose
 
 
 def _no_change(_: StateDirectory, situation: Situation) -> Change:
-    return Change(title="nothing", before=situation, after=situation)
+    return Change(title=NO_CHANGE, before=situation, after=situation)
 
 
 def _propose_deletion(_: StateDirectory, situation: Situation, name: str) -> Change:
     return propose_deletion(situation, name)
+
+
+def _propose_import(state: StateDirectory, situation: Situation, unit: Purpose, path: Path) -> Change:
+    return propose_import_trusted(state, situation, unit=unit, certificates=read_certificate_file(path))
 
 
 def _propose_files(_: StateDirectory, situation: Situation, paths: Sequence[Path]) -> Change:

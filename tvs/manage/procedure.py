@@ -1,4 +1,4 @@
-"""How an administrator's change is made: one at a time, planned first, stopped where phones would be lost."""
+"""The one road of an administrator's change: lock, propose, plan, stop if phones would be lost, commit."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
-from tvs.cluster import commit, read_situation
-from tvs.cluster.certificates import new_key
-from tvs.cluster.keys import write_keys
+from tvs.cluster import commit, propose_parameter, propose_request, read_situation
 from tvs.errors import StateError
-from tvs.identity import signing_request
 from tvs.manage.held import held_from_files, held_now, held_recently
 from tvs.plan import (
     DEFAULT_KINDS,
@@ -23,7 +19,6 @@ from tvs.plan import (
     parse_kinds,
     plan_change,
 )
-from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +42,7 @@ class PhonesLost(StateError):  # noqa: N818 - what it is
     """A change was stopped, because phones would be lost; nothing was changed.
 
     Attributes:
-        plan: what they would do.
+        plan: what phones would do.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -61,13 +56,13 @@ class PhonesLost(StateError):  # noqa: N818 - what it is
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """What a plan is made from, beside the change.
+    """Assumptions of a plan beside the change.
 
     Attributes:
-        held: files that phones hold; empty: the current ones, and those that were replaced within a day.
+        held: files that phones hold; empty for the current ones, and those that were replaced within a day.
         only_current: phones hold the current files and no others.
-        phones: kinds that count; None: those that `set_phone_kinds` put into the database.
-        profile: the service's TLS profile; None: that of its settings.
+        phones: kinds that count; None for those that `set_phone_kinds` put into the database.
+        profile: the service's TLS profile; None for that of its settings.
     """
 
     held: tuple[Path, ...] = ()
@@ -84,14 +79,17 @@ def carry_out(
     force: bool = False,
     on_plan: Callable[[Plan], None] = lambda _: None,
 ) -> Change:
-    """Proposes a change, plans it, and makes it; nobody else changes anything meanwhile.
+    """Proposes a change, plans it, and commits it, with the lock of the state directory held throughout.
+
+    A change that keeps the files that phones find is stopped only for phones that it would lose itself: with phones
+    that are lost already, such a change is often their way out.
 
     Args:
         state: the state directory.
         propose: makes the change from the situation.
         options: for the plan.
-        force: make it even if phones would be lost.
-        on_plan: told of the plan before anything is written.
+        force: commit it even if phones would be lost.
+        on_plan: called with the plan before anything is written.
 
     Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was.
     """
@@ -99,10 +97,19 @@ def carry_out(
         change = propose(state, read_situation(state, store, options.profile))
         plan = _plan(state, store, change, options)
         on_plan(plan)
-        if not (plan.safe or force):
+        safe = plan.safe or (change.keeps_files and plan.harmless)
+        if not (safe or force):
             raise PhonesLost(plan)
-        commit(state, store, change)
+        _commit(state, store, change)
     return change
+
+
+def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
+    """Commits a change; every change of an existing state directory comes through here, after its plan.
+
+    The record of the change for an audit belongs into this function: nothing else commits.
+    """
+    commit(state, store, change)
 
 
 def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:
@@ -130,6 +137,9 @@ def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
     return held_now(state) if options.only_current else held_recently(state, time.time())
 
 
+# -- changes that no phone notices -----------------------------------------------------------------------------
+
+
 def phone_kinds(store: CertificateStore) -> frozenset[PhoneKind]:
     """The kinds of phones that the cluster is said to have. Raises `StateError`."""
     text = store.parameter(PHONE_KINDS)
@@ -140,25 +150,13 @@ def phone_kinds(store: CertificateStore) -> frozenset[PhoneKind]:
 
 
 def set_phone_kinds(state: StateDirectory, kinds: frozenset[PhoneKind]) -> None:
-    """Says which kinds of phones the cluster has; plans take them into account."""
-    with state.lock(), closing(state.store()) as store:
-        store.set_parameter(PHONE_KINDS, " ".join(sorted(kinds)))
+    """Puts the kinds of phones that the cluster has into the database; plans count these."""
+    propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
+    carry_out(state, propose, PlanOptions(phones=kinds))
 
 
 def make_request(state: StateDirectory, unit: Purpose, kind: KeyType | None = None) -> str:
-    """A new key of the publisher and a certificate signing request for it, PEM; the last request is forgotten.
-
-    Args:
-        state: the state directory.
-        unit: one of `tvs.identity.MADE_HERE`.
-        kind: of the key; None is that of the present certificate.
-    """
-    with state.lock(), closing(state.store()) as store:
-        situation = read_situation(state, store)
-        key = new_key(unit, situation, kind)
-        subject = x509.load_der_x509_certificate(situation.require(unit)).subject
-        publisher = situation.publisher
-        request = signing_request(key, subject, host=publisher.name, address=publisher.address)
-        write_keys(state, [(unit, key)])
-        write_atomically(state.request_file(unit), request)
+    """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`."""
+    change = carry_out(state, partial(propose_request, unit=unit, kind=kind), PlanOptions())
+    ((_, request),) = change.requests
     return request.decode("ascii")

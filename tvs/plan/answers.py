@@ -1,4 +1,4 @@
-"""What TVS answers about the signer of a list, in a situation: the service's own verifier on small caches."""
+"""Answers of TVS in a situation, from the service's own verifier on small caches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from certstore.serials import normal_serial, serial_text
 from ctlcache.listindex import index_of
 from ctlcache.signing import verify
 from proto.errors import LocalProtocolError
-from proto.messages import DEFAULT_TIME_TO_LIVE, QueryCertRequest
+from proto.messages import DEFAULT_TIME_TO_LIVE, CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 
 if TYPE_CHECKING:
-    from ctlcache.trustlist import Header
+    from ctlcache.trustlist import Header, TrustList
     from tvs.cluster.situation import Situation
 
 
@@ -45,7 +45,7 @@ class SignerAnswer:
 
 
 def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
-    """The answer about the signer that a list's header names; None where it is 'not trusted'."""
+    """The answer about the signer that a list's header names; None for 'not trusted'."""
     try:
         request = QueryCertRequest(
             session_id=1,
@@ -56,7 +56,7 @@ def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
         )
     except LocalProtocolError:  # a header that phones cannot ask about
         return None
-    caches = {Source.DB: _database_cache(situation, header.serial_number), Source.CTL: _ctl_cache(situation)}
+    caches = _caches(situation, header.serial_number)
     verdict = TrustVerifier(caches[Source.DB], caches[Source.CTL]).answer(request)
     if verdict.result is not TrustResult.TRUSTED:
         return None
@@ -64,6 +64,27 @@ def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
     return (
         None if entry is None else SignerAnswer(certificate=entry.certificate, roles=entry.roles, source=verdict.source)
     )
+
+
+def vouched_roles(situation: Situation, certificate: bytes) -> tuple[int, ...]:
+    """The roles with which TVS vouches for exactly this certificate (X.509 DER); empty for 'not trusted'."""
+    try:
+        serial_number = Certificate.from_der(certificate).serial_number
+    except CertificateError:
+        return ()
+    caches = _caches(situation, serial_number)
+    request = CertVerificationRequest(session_id=1, device_name="", certificate=certificate)
+    return TrustVerifier(caches[Source.DB], caches[Source.CTL]).answer(request).roles
+
+
+def parsed(data: bytes | None) -> TrustList | None:
+    """The trust list in these bytes, if it verifies; None for other bytes, and without a file."""
+    verification = verify(data) if data is not None else None
+    return verification.trust_list if verification is not None and verification.ok else None
+
+
+def _caches(situation: Situation, serial_number: bytes) -> dict[Source, CertificateCache]:
+    return {Source.DB: _database_cache(situation, serial_number), Source.CTL: _ctl_cache(situation)}
 
 
 def _database_cache(situation: Situation, serial_number: bytes) -> CertificateCache:
@@ -90,10 +111,8 @@ def _database_cache(situation: Situation, serial_number: bytes) -> CertificateCa
 
 def _ctl_cache(situation: Situation) -> CertificateCache:
     """The CTL file that TVS watches, if it verifies: TVS loads no other."""
-    verification = verify(situation.tvs_ctl) if situation.tvs_ctl is not None else None
-    if verification is None or verification.trust_list is None or not verification.ok:
-        return _cache(CertificateIndex())
-    return _cache(index_of(verification.trust_list, DEFAULT_TIME_TO_LIVE).index)
+    trust_list = parsed(situation.tvs_ctl)
+    return _cache(CertificateIndex() if trust_list is None else index_of(trust_list, DEFAULT_TIME_TO_LIVE).index)
 
 
 def _cache(index: CertificateIndex) -> CertificateCache:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.phone.trust import Refusal
 from tvs.plan.model import Code, Finding, Severity
 
@@ -57,19 +56,51 @@ WAYS_OUT = {
 }
 
 
-def refusals(outcomes: Iterable[PhoneOutcome], counted: frozenset[PhoneKind]) -> Iterator[Finding]:
-    """A finding for each cause of refusals, list and kind of phones; errors where the kind counts."""
+OTHER_SERIAL_NUMBER = "have the other certificate issued with another serial number: phones could not tell them apart"
+_WAYS_OUT_OF_WITHDRAWAL = {
+    Code.SIGNER_UNKNOWN: (
+        "keep the signer's certificate until phones have a list from a signer that they hold: "
+        "tvs utils ctl update CTLFile, or tvs utils itl update ITLFile, and restart the phones"
+    ),
+    Code.SIGNER_NOT_SAST: (
+        "leave the signer's certificate in Phone-SAST-trust as long as it is in another unit: "
+        "tvs set cert import trust Phone-SAST-trust FILE, or delete it from that unit first"
+    ),
+    Code.SIGNER_DIFFERENT: OTHER_SERIAL_NUMBER,
+}
+"""For lists that stay, when the change itself takes their signer from TVS."""
+
+
+def way_out(code: Code, *, withdrawn: bool) -> str:
+    """The way out of a finding about a list.
+
+    Args:
+        code: of the finding.
+        withdrawn: the list stays, and TVS vouched for its signer before the change.
+    """
+    return _WAYS_OUT_OF_WITHDRAWAL.get(code, WAYS_OUT[code]) if withdrawn else WAYS_OUT[code]
+
+
+def refusals(
+    outcomes: Iterable[PhoneOutcome], counted: frozenset[PhoneKind], withdrawn: frozenset[str]
+) -> Iterator[Finding]:
+    """A finding for each cause of refusals, list and kind of phones; errors if the kind counts.
+
+    Args:
+        outcomes: of all kinds of phones.
+        counted: the kinds that count.
+        withdrawn: names of the lists whose signer the change takes from TVS.
+    """
     for outcome in outcomes:
-        for name, fetched in ((CTL_NAME, outcome.boot.ctl), (ITL_NAME, outcome.boot.itl)):
-            if fetched.refusal is not None:
-                yield _finding(outcome, name, fetched, counted)
-
-
-def _finding(outcome: PhoneOutcome, name: str, fetched: PlannedList, counted: frozenset[PhoneKind]) -> Finding:
-    code = _code(fetched)
-    severity = Severity.ERROR if outcome.kind in counted else Severity.NOTE
-    whose = f"{name}: refused by {outcome.kind.phones}"
-    return Finding(code=code, severity=severity, sentence=f"{whose}: {fetched.sentence}", way_out=WAYS_OUT[code])
+        severity = Severity.ERROR if outcome.kind in counted else Severity.NOTE
+        for name, fetched in outcome.refused:
+            code = _code(fetched)
+            yield Finding(
+                code=code,
+                severity=severity,
+                sentence=f"{name}: refused by {outcome.kind.phones}: {fetched.sentence}",
+                way_out=way_out(code, withdrawn=name in withdrawn),
+            )
 
 
 def _code(fetched: PlannedList) -> Code:

@@ -8,10 +8,12 @@ from certstore.serials import serial_text
 from ctlcache.signing import Digest
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.plan import findings as found
+from tvs.plan.answers import parsed
 from tvs.plan.boot import boot
 from tvs.plan.causes import refusals
-from tvs.plan.model import Finding, PhoneOutcome, Plan, Severity
+from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
+from tvs.plan.trust import signers_withdrawn, trust_withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     from tvs.cluster.situation import Situation
     from tvs.plan.phones import HeldLists
-
-NO_CHANGE = "nothing"
 
 
 def plan_change(
@@ -48,12 +48,14 @@ def plan_change(
     steps = (after,) if later is None else (after, later)
     outcomes = tuple(_outcomes(held, steps))
     last = steps[-1]
+    withdrawn = signers_withdrawn(before, last)
     findings = [
-        *refusals(outcomes, phones),
+        *refusals(outcomes, phones, withdrawn),
         *found.changed_together(held, last, outcomes, phones),
         *found.unloadable(last, phones),
         *found.tvs_not_in_itl(held, last),
-        *found.signer_unknown(last),
+        *found.signer_unknown(last, withdrawn),
+        *trust_withdrawn(before, last),
         *found.nodes(last),
         *found.ctl_file(last),
         *found.expiry(last, now),
@@ -67,6 +69,7 @@ def plan_change(
         lists=tuple(_lists(before, last)),
         outcomes=outcomes,
         findings=tuple(_worst_first(findings)),
+        present=tuple(_outcomes(held, (before,))),
     )
 
 
@@ -74,10 +77,10 @@ def _outcomes(held: Sequence[HeldLists], steps: Sequence[Situation]) -> Iterator
     for kind in PhoneKind:
         for lists in held:
             first = boot(lists, steps[0], kind)
-            yield PhoneOutcome(kind=kind, held=lists.name, step=0, boot=first)
+            yield PhoneOutcome(kind=kind, held=lists, step=0, boot=first)
             for number, situation in enumerate(steps[1:], 1):
-                yield PhoneOutcome(kind=kind, held=lists.name, step=number, boot=boot(first.held, situation, kind))
-                yield PhoneOutcome(kind=kind, held=lists.name, step=number, boot=boot(lists, situation, kind))
+                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=boot(first.held, situation, kind))
+                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=boot(lists, situation, kind))
 
 
 def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -100,7 +103,7 @@ def _lists(before: Situation, after: Situation) -> Iterator[str]:
 
 
 def _described(data: bytes | None) -> str:
-    trust_list = found.parsed(data)
+    trust_list = parsed(data)
     if data is None:
         return "none"
     if trust_list is None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from certstore.certificate import Certificate, CertificateError
 from certstore.purposes import Purpose
 from ctlcache.entries import itl_entries, tokenless_ctl_entries
-from ctlcache.signing import verify
 from proto.roles import TrustRole
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.identity import MADE_HERE
 from tvs.phone.trust import Refused, inspect, tvs_certificates
-from tvs.plan.answers import tvs_answer
-from tvs.plan.causes import WAYS_OUT
+from tvs.plan.answers import parsed, tvs_answer
+from tvs.plan.causes import WAYS_OUT, way_out
 from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.phones import PhoneKind
 from tvs.tls.profiles import PROFILES, TLSProfile
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from ctlcache.trustlist import Record, TrustList
+    from ctlcache.trustlist import Record
     from tvs.cluster.situation import Situation
     from tvs.plan.model import PhoneOutcome
     from tvs.plan.phones import HeldLists
@@ -30,12 +29,6 @@ if TYPE_CHECKING:
 SOON_DAYS = 30
 """Days before the end of a certificate from which on it is said to expire soon."""
 _SIGNERS = (Purpose.CallManager, Purpose.ITLRecovery)
-
-
-def parsed(data: bytes | None) -> TrustList | None:
-    """A list that verifies; None where it does not, or there is none."""
-    verification = verify(data) if data is not None else None
-    return verification.trust_list if verification is not None and verification.ok else None
 
 
 # -- between what phones hold and what they find --------------------------------------------------------------
@@ -50,7 +43,7 @@ def changed_together(
     for lists in held:
         changed = _changed(lists, after)
         if len(changed) > 1:
-            names.setdefault((_joined(changed), lists.name in lost), []).append(lists.itl_name)
+            names.setdefault((_joined(changed), lists in lost), []).append(lists.itl_name)
     for (changed_text, is_lost), itls in names.items():
         yield Finding(
             code=Code.CHANGED_TOGETHER,
@@ -98,8 +91,13 @@ def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Find
         )
 
 
-def signer_unknown(situation: Situation) -> Iterator[Finding]:
-    """TVS does not vouch for the signer of a list; phones that do not hold it refuse the list."""
+def signer_unknown(situation: Situation, withdrawn: frozenset[str]) -> Iterator[Finding]:
+    """TVS does not vouch for the signer of a list; phones that do not hold it refuse the list.
+
+    Args:
+        situation: the one to look at.
+        withdrawn: names of the lists whose signer the change takes from TVS.
+    """
     for name, data in ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl)):
         trust_list = parsed(data)
         if trust_list is None or tvs_answer(situation, trust_list.header) is not None:
@@ -108,7 +106,7 @@ def signer_unknown(situation: Situation) -> Iterator[Finding]:
             code=Code.SIGNER_UNKNOWN,
             severity=Severity.WARNING,
             sentence=f"{name}: TVS does not know its signer {trust_list.header.signer_name}",
-            way_out=WAYS_OUT[Code.SIGNER_UNKNOWN],
+            way_out=way_out(Code.SIGNER_UNKNOWN, withdrawn=name in withdrawn),
         )
 
 
@@ -220,8 +218,10 @@ def profile(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Fin
 
 
 def outdated(situation: Situation) -> Iterator[Finding]:
-    """A list without the certificates of now."""
+    """A list without certificates that the cluster has now."""
     nodes, capf = situation.cluster_nodes, situation.own(Purpose.CAPF)
+    if not nodes:
+        return
     sast = [der for unit in _SIGNERS if (der := situation.own(unit)) is not None]
     itl = itl_entries(nodes[0], nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
     wanted = {ITL_NAME: {(entry.role, entry.certificate) for entry in itl}}

@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+
 if TYPE_CHECKING:
-    from tvs.plan.boot import PlannedBoot
-    from tvs.plan.phones import PhoneKind
+    from collections.abc import Iterable
+
+    from tvs.plan.boot import PlannedBoot, PlannedList
+    from tvs.plan.phones import HeldLists, PhoneKind
+
+NO_CHANGE = "nothing"
+"""The title of a plan of the files as they are."""
 
 
 class Severity(StrEnum):
@@ -41,6 +48,7 @@ class Code(StrEnum):
     NODE_WITHOUT_CERTIFICATE = "node-without-certificate"
     PROFILE_REFUSES_7900 = "profile-refuses-7900"
     LIST_OUTDATED = "list-outdated"
+    TRUST_WITHDRAWN = "trust-withdrawn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +74,21 @@ class PhoneOutcome:
 
     Attributes:
         kind: of the phones.
-        held: what they hold, for people.
+        held: the lists that they hold.
         step: which step of the change, from 0.
         boot: what they do.
     """
 
     kind: PhoneKind
-    held: str
+    held: HeldLists
     step: int
     boot: PlannedBoot
+
+    @property
+    def refused(self) -> tuple[tuple[str, PlannedList], ...]:
+        """The lists that the phones refuse, by file name."""
+        lists = ((CTL_NAME, self.boot.ctl), (ITL_NAME, self.boot.itl))
+        return tuple((name, fetched) for name, fetched in lists if fetched.refusal is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +102,7 @@ class Plan:
         lists: a line for each list that phones will find.
         outcomes: of all kinds of phones.
         findings: the worst first.
+        present: what the same phones would do without the change.
     """
 
     title: str
@@ -96,8 +111,18 @@ class Plan:
     lists: tuple[str, ...]
     outcomes: tuple[PhoneOutcome, ...]
     findings: tuple[Finding, ...]
+    present: tuple[PhoneOutcome, ...] = ()
 
     @property
     def safe(self) -> bool:
         """Whether no phone that counts would be lost."""
         return all(finding.severity is not Severity.ERROR for finding in self.findings)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether every list that phones would refuse is one that they refuse without the change as well."""
+        return self._refusals(self.outcomes) <= self._refusals(self.present)
+
+    def _refusals(self, outcomes: Iterable[PhoneOutcome]) -> set[tuple[PhoneKind, HeldLists, str]]:
+        counted = (outcome for outcome in outcomes if outcome.kind in self.phones)
+        return {(outcome.kind, outcome.held, name) for outcome in counted for name, _ in outcome.refused}

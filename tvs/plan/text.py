@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
 from certstore.serials import serial_text
+from tvs.plan.model import NO_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,14 @@ def _lines(plan: Plan) -> Iterator[str]:
     for finding in plan.findings:
         yield from _finding_lines(finding)
     yield ""
-    yield "Safe: no phone is lost." if plan.safe else "Phones would be lost."
+    yield _verdict(plan)
+
+
+def _verdict(plan: Plan) -> str:
+    if plan.safe:
+        return "Safe: no phone is lost."
+    already = plan.harmless and plan.title != NO_CHANGE
+    return "Phones would be lost, with or without this change." if already else "Phones would be lost."
 
 
 def _table(outcomes: list[PhoneOutcome], plan: Plan) -> Iterator[str]:
@@ -45,7 +53,7 @@ def _table(outcomes: list[PhoneOutcome], plan: Plan) -> Iterator[str]:
     for outcome in outcomes:
         phones = f"{outcome.kind.phones}{'' if outcome.kind in plan.phones else ' *'}"
         decisions = (outcome.boot.ctl.text, outcome.boot.itl.text)
-        groups.setdefault(phones, {}).setdefault(decisions, []).append(outcome.held)
+        groups.setdefault(phones, {}).setdefault(decisions, []).append(outcome.held.name)
     for phones, same in groups.items():
         yield f"  {phones}"
         for (ctl, itl), held in same.items():
@@ -94,7 +102,7 @@ def _outcome_json(outcome: PhoneOutcome) -> dict[str, object]:
     return {
         "kind": outcome.kind,
         "phones": outcome.kind.phones,
-        "held": outcome.held,
+        "held": outcome.held.name,
         "step": outcome.step,
         "ctl": _list_json(outcome.boot.ctl),
         "itl": _list_json(outcome.boot.itl),

@@ -1,0 +1,60 @@
+"""Plans by command, and trust lists that other signers made."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ClusterNode, itl_entries, tokenless_ctl_entries
+from ctlcache.signing import Digest
+
+if TYPE_CHECKING:
+    from ctlcache.signing import KeyFileSigner
+    from tests.fixtures.administrator import Administrator
+    from tvs.plan import Code
+
+    Findings = dict[str, list[dict[str, str]]]
+
+ALL = "with-tvs,tls1.0,without-tvs"
+
+
+def settings(admin: Administrator, **values: str) -> None:
+    """Writes the service's settings, which the plan reads too."""
+    lines = [f'{name} = "{value}"\n' for name, value in values.items()]
+    (admin.state.path / "tvs.toml").write_text("".join(lines))
+
+
+def planned(admin: Administrator, *words: object) -> Findings:
+    """The findings of `tvs ctl plan --json` by code; its exit status says whether one of them is an error."""
+    done = admin("ctl", "plan", *words, "--json")
+    plan = json.loads(done.out)
+    errors = [finding for finding in plan["findings"] if finding["severity"] == "error"]
+    assert done.status == (1 if errors else 0), done.err
+    assert plan["safe"] is not bool(errors)
+    found: Findings = {}
+    for finding in plan["findings"]:
+        assert finding["sentence"]
+        assert finding["way_out"]
+        found.setdefault(finding["code"], []).append(finding)
+    return found
+
+
+def worst(found: Findings, code: Code) -> str:
+    """The severity of a finding: that of the first, which is the worst."""
+    return found[code][0]["severity"]
+
+
+def ctl_of(signer: KeyFileSigner, *, nodes: int = 1, digest: Digest = Digest.SHA1) -> bytes:
+    """A CTL of so many nodes, all with the signer's certificate."""
+    cluster = [ClusterNode(name=f"node{n}", address="192.0.2.1", call_manager=signer.certificate) for n in range(nodes)]
+    entries = tokenless_ctl_entries(cluster, capf=None)
+    return build_trust_list(entries, signer, timestamp=int(time.time()), digest=digest)
+
+
+def itl_of(admin: Administrator, signer: KeyFileSigner) -> bytes:
+    """An ITL with the cluster's TVS, and another signer as its only SAST."""
+    node = admin.situation().cluster_nodes[0]
+    entries = itl_entries(node, [node], sast=[signer.certificate], capf=None, mixed_mode=True)
+    return build_trust_list(entries, signer, timestamp=int(time.time()), file_name="ITLFile.tlv")
