@@ -9,14 +9,10 @@ import os
 import socket
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from prometheus_client import CollectorRegistry
 
@@ -25,7 +21,9 @@ from proto.messages import RESPONSES, QueryCertRequest, QueryCertResponse
 from tests.fixtures.caches import ISSUER, SERIAL, SUBJECT, db_cache, empty_ctl_cache, store, verifier
 from tests.fixtures.running import PATIENCE
 from tests.fixtures.service import published_query
+from tests.fixtures.tls import identity, service_context
 from tvs.config.settings import Config
+from tvs.identity import KeyType
 from tvs.log.forms import LogFormat
 from tvs.log.pipeline import LogPipeline
 from tvs.server.counts import Counts
@@ -34,8 +32,7 @@ from tvs.server.poller import Poller
 from tvs.server.session import PhoneSession
 from tvs.server.shared import Shared
 from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError
-from tvs.tls.contexts import client_context, server_context
-from tvs.tls.profiles import TLSProfile
+from tvs.tls.contexts import client_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,26 +81,9 @@ class FakeClock:
 
 
 @cache
-def credentials(name: str = "tvs") -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """A self-signed certificate of that CN, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    names = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    builder = x509.CertificateBuilder(
-        subject_name=names,
-        issuer_name=names,
-        public_key=key.public_key(),
-        serial_number=5,
-        not_valid_before=datetime(2015, 1, 1, tzinfo=UTC),
-        not_valid_after=datetime(2040, 1, 1, tzinfo=UTC),
-    )
-    return builder.sign(key, hashes.SHA256()), key
-
-
-@cache
 def context_for(name: str = "tvs") -> SSL.Context:
-    """A server's TLS context with the certificate of that CN."""
-    certificate, key = credentials(name)
-    return server_context(profile=TLSProfile.COMPATIBLE, certificate=certificate, key=key)
+    """A server's TLS context with a certificate of that CN, `tests.fixtures.tls.identity`."""
+    return service_context(own=identity(name, KeyType.P256))
 
 
 @dataclass

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
-from tests.server.conftest import ADDRESS, context_for, credentials, decoded, not_trusted, query
+from tests.fixtures.tls import identity
+from tests.server.conftest import ADDRESS, context_for, decoded, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
+from tvs.identity import KeyType
 from tvs.server.states import SessionState
 from tvs.tls.connection import TLSError
 
@@ -112,8 +114,8 @@ def test_connection_keeps_its_certificate(worker: Worker, connect: Connect) -> N
     _, after = connect(worker)
     before.handshake()
     after.handshake()
-    assert before.tls.peer_certificate == credentials("tvs")[0]
-    assert after.tls.peer_certificate == credentials("new")[0]
+    assert before.tls.peer_certificate == identity("tvs", KeyType.P256).certificate
+    assert after.tls.peer_certificate == identity("new", KeyType.P256).certificate
 
 
 # -- deadlines -------------------------------------------------------------------------------------------------------
