@@ -1,4 +1,4 @@
-"""`tvs query`: asks a Trust Verification Service as a phone does."""
+"""`tvs query`: asks a Trust Verification Service as a phone does, and prints the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 examples:
-  ask for the signer of a CTL file, as a phone does that does not know it:
+  ask for the signer of a CTL file, as a phone does when it does not know the signer:
     tvs query --server 192.0.2.10 --trust ITLFile.tlv --ctl CTLFile.tlv
   ask for a certificate's identity, or whether exactly this certificate is trusted:
     tvs query --server 192.0.2.10 --trust ITLFile.tlv --certificate server.pem [--verify]

@@ -1,4 +1,4 @@
-"""`tvs show …`: the group of commands that only look."""
+"""`tvs show …`: the group of commands that print and change nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `show` and what can be shown."""
+    """Adds `show` and its commands."""
     show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )

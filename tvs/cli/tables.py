@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
+    """A table of columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
 
-    Values that are NULL are printed so; control characters are escaped, so that each row is one line.
+    None is printed as NULL; control characters are escaped, so that each row is one line.
     """
     texts = [tuple(_text(value) for value in row) for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *texts, strict=True)]

@@ -1,1 +1,1 @@
-"""Asking a TVS server, and whom to trust."""
+"""The client of TVS servers: its trust in them, its questions, its connections."""

@@ -1,4 +1,4 @@
-"""An asyncio client for the protocol: what a phone does to ask, one connection at a time."""
+"""An asyncio client of a TVS server: one connection, one question at a time."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from tvs.config.endpoint import Endpoint
 
 DEFAULT_TIMEOUT = 5.0
-"""Seconds that each step (connect, handshake, answer) may take."""
+"""Maximum seconds of each step: connect, handshake, answer."""
 FIRST_SESSION_ID = 1001
-"""Phones were seen to count their session ids from here."""
+"""Phones count their session ids from here, as published traces show."""
 _Answer = TypeVar("_Answer", CertVerificationResponse, QueryCertResponse)
 _Result = TypeVar("_Result")
 
@@ -46,12 +46,12 @@ class TVSClient:
 
     Args:
         server: host and port.
-        trust: which server certificates are taken.
-        context: TLS context; None: one that takes every server's TLS, without a certificate of its own.
-        timeout: seconds for each step.
+        trust: the server certificates that the client accepts.
+        context: TLS context; None: one that connects to every server, without a certificate of its own.
+        timeout: maximum seconds of each step.
         local_address: source IP address, for load tests with several.
 
-    Use as an asynchronous context manager; `NoAnswer` is raised for whatever goes wrong.
+    Use as an asynchronous context manager. Every failure of a connection or an answer is a `NoAnswer`.
     """
 
     server: Endpoint
@@ -81,7 +81,7 @@ class TVSClient:
         return self._tls
 
     async def connect(self) -> None:
-        """TCP, TLS, and the check of the server's certificate."""
+        """Connects TCP and TLS, then checks the server's certificate. Raises `NoAnswer`."""
         self._decoder = Decoder(accept=RESPONSES)
         self._ids = itertools.count(FIRST_SESSION_ID)
         try:
@@ -94,7 +94,10 @@ class TVSClient:
             raise
 
     async def query(self, *, device: str, subject: str, issuer: str, serial: bytes) -> QueryCertResponse:
-        """Asks who the signer with these names and this serial number is."""
+        """Asks who the signer with these names and this serial number is.
+
+        Raises `NoAnswer`, and `LocalProtocolError` for a value that the protocol cannot carry.
+        """
         request = QueryCertRequest(
             session_id=next(self._ids),
             device_name=device,
@@ -105,7 +108,7 @@ class TVSClient:
         return await self._ask(request, QueryCertResponse)
 
     async def verify(self, *, device: str, certificate: bytes) -> CertVerificationResponse:
-        """Asks whether exactly this certificate (X.509 DER) is trusted."""
+        """Asks whether exactly this certificate (X.509 DER) is trusted. Raises as `query` does."""
         request = CertVerificationRequest(session_id=next(self._ids), device_name=device, certificate=certificate)
         return await self._ask(request, CertVerificationResponse)
 
@@ -116,7 +119,7 @@ class TVSClient:
         return answer
 
     async def close(self) -> None:
-        """Ends the connection in order; never raises."""
+        """Closes the connection, with a close notification; never raises."""
         if self._socket is None:
             return
         connection, self._socket = self._socket, None
@@ -127,7 +130,7 @@ class TVSClient:
         connection.close()
 
     async def _step(self, work: Awaitable[_Result], failure: str) -> _Result:
-        """Waits for one step; whatever goes wrong in it becomes a `NoAnswer`."""
+        """Waits for one step; turns its failure into a `NoAnswer`."""
         try:
             return await asyncio.wait_for(work, self.timeout)
         except TimeoutError:
@@ -139,7 +142,7 @@ class TVSClient:
         except TLSClosed:
             raise NoAnswer(f"{self.server} {failure}: it closed the connection") from None
         except RemoteProtocolError as error:
-            raise NoAnswer(f"{self.server} answered what is no TVS message: {error}") from None
+            raise NoAnswer(f"{self.server} answered with bytes that are not a TVS message: {error}") from None
 
     async def _connect_tcp(self) -> socket.socket:
         loop = asyncio.get_running_loop()
@@ -174,7 +177,7 @@ class TVSClient:
             if plain:
                 self._decoder.receive_data(plain)
             else:
-                await self._send()  # TLS itself may have something to say
+                await self._send()  # TLS may have records of its own to send
                 await self._receive()
 
     async def _send(self) -> None:
@@ -194,5 +197,5 @@ class TVSClient:
 
 
 def _reason(error: OSError) -> str:
-    """The system's words; the event loop puts its own in their place ('Connect call failed …')."""
+    """The system's error text, which the event loop replaces by its own ('Connect call failed …')."""
     return os.strerror(error.errno) if error.errno and error.errno > 0 else str(error.strerror or error)

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 class NoAnswer(Exception):  # noqa: N818 - what phones and operators call it
-    """No answer came: a sentence that says why."""
+    """No answer came: a sentence that gives the reason."""
 
 
 class UntrustedServer(NoAnswer):
-    """The server's certificate is not one that was vouched for; nothing was asked."""
+    """Nothing vouches for the server's certificate; the client asked nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerTrust:
-    """Which servers are asked.
+    """The server certificates that a client accepts.
 
     Attributes:
         certificates: X.509 DER of servers, compared byte for byte, as phones do with the ITL's TVS records.
-        authorities: certificates that may have issued a server's.
-        anyone: take every server; for tests.
-        source: where this comes from, for error sentences.
+        authorities: certificates of CAs; a server certificate that one of them issued is accepted.
+        anyone: accept every server; for tests.
+        source: origin of these certificates, for error sentences.
     """
 
     certificates: frozenset[bytes] = frozenset()
@@ -57,7 +57,7 @@ class ServerTrust:
         return cls(certificates=frozenset(certificates), authorities=authorities, source=str(path))
 
     def check(self, chain: list[x509.Certificate]) -> None:
-        """Raises `UntrustedServer` where the server's certificate, the first of `chain`, is not vouched for."""
+        """Raises `UntrustedServer` if nothing vouches for the server's certificate, the first of `chain`."""
         if self.anyone:
             return
         if not chain:
