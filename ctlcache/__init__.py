@@ -1,7 +1,7 @@
 """What the cluster's signed trust lists vouch for: CTL and ITL files read, made, signed and watched."""
 
 from ctlcache.builder import build_trust_list
-from ctlcache.cache import CertificateCTLCache, Outcome, SignerIdentity
+from ctlcache.cache import CertificateCTLCache, CheckResult
 from ctlcache.entries import (
     ClusterNode,
     ListEntry,
@@ -11,20 +11,11 @@ from ctlcache.entries import (
     token_entry,
     tokenless_ctl_entries,
 )
-from ctlcache.look import State
-from ctlcache.report import Report, report, report_json
-from ctlcache.signing import (
-    MODULUS_BITS,
-    Digest,
-    KeyFileSigner,
-    KeySigner,
-    Reason,
-    Signer,
-    SigningError,
-    Verification,
-    verify,
-    verify_with,
-)
+from ctlcache.inspection import FileState
+from ctlcache.model import SignerIdentity
+from ctlcache.report import ListReport, report
+from ctlcache.reportjson import report_json
+from ctlcache.signing import MODULUS_BITS, Digest, KeyFileSigner, KeySigner, Signer, SigningError
 from ctlcache.trustlist import (
     MAX_SIZE,
     PHONE_LIMIT,
@@ -37,6 +28,7 @@ from ctlcache.trustlist import (
     serialise,
     signed_bytes,
 )
+from ctlcache.verification import Reason, Verification, verify, verify_with
 
 __distribution__ = "trust-verification-service"
 
@@ -45,22 +37,22 @@ __all__ = [
     "MODULUS_BITS",
     "PHONE_LIMIT",
     "CertificateCTLCache",
+    "CheckResult",
     "ClusterNode",
     "Digest",
+    "FileState",
     "Header",
     "HeaderTag",
     "KeyFileSigner",
     "KeySigner",
     "ListEntry",
-    "Outcome",
+    "ListReport",
     "Reason",
     "Record",
     "RecordTag",
-    "Report",
     "Signer",
     "SignerIdentity",
     "SigningError",
-    "State",
     "TrustList",
     "Verification",
     "build_trust_list",

@@ -21,8 +21,9 @@ from ctlcache.entries import (
     tokenless_ctl_entries,
 )
 from ctlcache.keys import key_element, load_certificate
-from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, verify
+from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError
 from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag
+from ctlcache.verification import verify
 from proto.errors import LocalProtocolError
 from proto.roles import TrustRole, role_name
 from proto.text import text_to_bytes

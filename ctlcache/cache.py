@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certstore.lookup import CertificateCache
-from certstore.serials import unique_map_id
-from ctlcache.look import Finding, State, look
+from ctlcache.inspection import FileState, Inspection, inspect_file
 from proto.messages import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 
     from certstore.trace import Trace
     from ctlcache.listindex import ListIndex
-    from ctlcache.trustlist import Header
+    from ctlcache.model import Header, SignerIdentity
 
 POLL_INTERVAL: Final = 0.25
 """Seconds between two looks of the monitor: a change is noticed within 1 s, a bad file takes two looks."""
@@ -33,7 +31,7 @@ SETTLE_LOOKS: Final = 10
 """Most looks at the start at a file that is being written."""
 
 
-class Outcome(StrEnum):
+class CheckResult(StrEnum):
     """What one look at the file came to: a closed set."""
 
     UNCHANGED = "unchanged"
@@ -46,42 +44,13 @@ class Outcome(StrEnum):
     UNREADABLE = "unreadable"
 
 
-_OUTCOMES: Final = {
-    State.OK: Outcome.RELOADED,
-    State.MISSING: Outcome.MISSING,
-    State.DAMAGED: Outcome.DAMAGED,
-    State.UNVERIFIED: Outcome.UNVERIFIED,
-    State.UNREADABLE: Outcome.UNREADABLE,
+_RESULTS: Final = {
+    FileState.OK: CheckResult.RELOADED,
+    FileState.MISSING: CheckResult.MISSING,
+    FileState.DAMAGED: CheckResult.DAMAGED,
+    FileState.UNVERIFIED: CheckResult.UNVERIFIED,
+    FileState.UNREADABLE: CheckResult.UNREADABLE,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignerIdentity:
-    """Who signed the list in use.
-
-    Attributes:
-        subject_name: as the header writes it.
-        serial_number: raw bytes.
-        issuer_name: as the header writes it.
-    """
-
-    subject_name: str
-    serial_number: bytes
-    issuer_name: str
-
-    @classmethod
-    def of(cls, header: Header) -> SignerIdentity:
-        """The signer that a header names."""
-        return cls(
-            subject_name=header.signer_name,
-            serial_number=header.serial_number,
-            issuer_name=header.ca_name,
-        )
-
-    @property
-    def unique_map_id(self) -> str:
-        """Serial number and issuer, as traces have them."""
-        return unique_map_id(self.serial_number, self.issuer_name)
 
 
 class CertificateCTLCache(CertificateCache):
@@ -115,7 +84,7 @@ class CertificateCTLCache(CertificateCache):
         Args:
             path: the file; it need not exist.
             default_time_to_live: seconds that phones may keep an answer.
-            on_event: called with a name and fields: the `Outcome` (``reloaded``, ``missing``, ``damaged``,
+            on_event: called with a name and fields: the `CheckResult` (``reloaded``, ``missing``, ``damaged``,
                 ``unverified`` or ``unreadable``) once for each change of the file that has settled, and
                 ``monitor_error`` where a look itself failed.
             trace: takes trace lines.
@@ -123,7 +92,7 @@ class CertificateCTLCache(CertificateCache):
         super().__init__()
         self.path = path
         self.trace = trace
-        self.state = State.NOT_READ
+        self.state = FileState.NOT_READ
         self.signature_valid: bool | None = None
         self.last_success: float | None = None
         self.signer: SignerIdentity | None = None
@@ -143,25 +112,25 @@ class CertificateCTLCache(CertificateCache):
         """Looks until the file has settled, for use at the start; blocks. True if a list was put in use."""
         for _ in range(SETTLE_LOOKS):
             outcome = self.check()
-            if outcome is not Outcome.UNSETTLED:
-                return outcome is Outcome.RELOADED
+            if outcome is not CheckResult.UNSETTLED:
+                return outcome is CheckResult.RELOADED
             time.sleep(SETTLE_TIME)
         return False
 
-    def adopt(self, finding: Finding) -> None:
+    def adopt(self, inspection: Inspection) -> None:
         """Puts a good list in use that was found earlier, where the file is not good any more.
 
         Raises:
-            ValueError: the finding is not of a good file.
+            ValueError: the inspection is not of a good file.
         """
-        if finding.header is None or finding.loaded is None:
-            raise ValueError(f"only a good list can be put in use, not one that is {finding.state}")
-        self._put_in_use(finding.header, finding.loaded, first=True)
+        if inspection.header is None or inspection.loaded is None:
+            raise ValueError(f"only a good list can be put in use, not one that is {inspection.state}")
+        self._put_in_use(inspection.header, inspection.loaded, first=True)
 
-    def check(self) -> Outcome:
+    def check(self) -> CheckResult:
         """One look at the file; blocks. What changed is in use afterwards.
 
-        A bad file is `Outcome.UNSETTLED` at first, and what it is once a second look has seen the same bytes.
+        A bad file is `CheckResult.UNSETTLED` at first, and what it is once a second look has seen the same bytes.
         """
         return self._apply(self._look())
 
@@ -177,46 +146,46 @@ class CertificateCTLCache(CertificateCache):
 
     async def _look_in_thread(self) -> None:
         looks = self._looks
-        finding = await asyncio.to_thread(self._look)
+        inspection = await asyncio.to_thread(self._look)
         if looks == self._looks:  # else `check` looked meanwhile, and what was found here may be older
-            self._apply(finding)
+            self._apply(inspection)
 
-    def _look(self) -> Finding | None:
-        return look(self.path, self._time_to_live, self._settled)
+    def _look(self) -> Inspection | None:
+        return inspect_file(self.path, self._time_to_live, self._settled)
 
-    # -- what a finding changes --------------------------------------------------------------------
+    # -- what a inspection changes --------------------------------------------------------------------
 
-    def _apply(self, finding: Finding | None) -> Outcome:
+    def _apply(self, inspection: Inspection | None) -> CheckResult:
         self._looks += 1
-        if finding is None:
+        if inspection is None:
             self._suspect = None
-            return Outcome.UNCHANGED
-        if finding.state is not State.OK and (finding.torn or finding.content != self._suspect):
-            self._suspect = finding.content
-            return Outcome.UNSETTLED
+            return CheckResult.UNCHANGED
+        if inspection.state is not FileState.OK and (inspection.torn or inspection.content != self._suspect):
+            self._suspect = inspection.content
+            return CheckResult.UNSETTLED
         first = self._settled is None
-        self._suspect, self._settled = None, finding.content
-        self.state = finding.state
-        self.signature_valid = _signature_valid(finding.state)
-        if finding.loaded is not None and finding.header is not None:
-            self._put_in_use(finding.header, finding.loaded, first=first)
-        self._report(finding)
-        return _OUTCOMES[finding.state]
+        self._suspect, self._settled = None, inspection.content
+        self.state = inspection.state
+        self.signature_valid = _signature_valid(inspection.state)
+        if inspection.loaded is not None and inspection.header is not None:
+            self._put_in_use(inspection.header, inspection.loaded, first=first)
+        self._report(inspection)
+        return _RESULTS[inspection.state]
 
     def _put_in_use(self, header: Header, loaded: ListIndex, *, first: bool) -> None:
         self.swap(loaded.index)
-        self.signer = SignerIdentity.of(header)
+        self.signer = header.signer
         self.last_success = time.time()
         if self.trace is not None:
             _trace_reload(self.trace, self.path.name, loaded.keys, first=first)
 
-    def _report(self, finding: Finding) -> None:
-        left_out = finding.loaded.left_out if finding.loaded is not None else ()
+    def _report(self, inspection: Inspection) -> None:
+        left_out = inspection.loaded.left_out if inspection.loaded is not None else ()
         self._emit(
-            str(_OUTCOMES[finding.state]),
+            str(_RESULTS[inspection.state]),
             path=str(self.path),
-            detail=finding.detail,
-            reason=finding.reason,
+            detail=inspection.detail,
+            reason=inspection.reason,
             certificates=len(self),
             left_out=list(left_out),
             signer=None if self.signer is None else self.signer.unique_map_id,
@@ -238,8 +207,8 @@ class CertificateCTLCache(CertificateCache):
             self._last_error = f"{type(error).__name__}: {error}"
 
 
-def _signature_valid(state: State) -> bool | None:
-    return None if state in (State.MISSING, State.UNREADABLE) else state is State.OK
+def _signature_valid(state: FileState) -> bool | None:
+    return None if state in (FileState.MISSING, FileState.UNREADABLE) else state is FileState.OK
 
 
 def _trace_reload(trace: Trace, name: str, keys: tuple[str, ...], *, first: bool) -> None:

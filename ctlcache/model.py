@@ -1,4 +1,4 @@
-"""What a trust list is made of: a header, then records, each a row of elements kept as they stood.
+"""Trust lists as values: a header, then records, each a row of elements kept as they stood.
 
 `ctlcache.trustlist` makes these values from bytes and bytes from them.
 """
@@ -7,104 +7,37 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from certstore.names import same_name
-from certstore.serials import normal_serial
-from proto.errors import RemoteProtocolError
+from certstore.serials import normal_serial, unique_map_id
+from ctlcache.elements import HeaderTag, RecordTag, text_of, value_of, walk
 from proto.roles import TrustRole
-from proto.text import text_from_bytes
-from proto.tlv import ELEMENT_OVERHEAD, Element, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-PADDING = 0x0D
-"""A single byte without a length, put into the header so that its size is a multiple of 4."""
-
-
-class HeaderTag(IntEnum):
-    """Element tags of the header."""
-
-    VERSION = 1
-    HEADER_LENGTH = 2
-    SIGNER_ID = 3
-    SIGNER_NAME = 4
-    SERIAL_NUMBER = 5
-    CA_NAME = 6
-    SIGNATURE_INFO = 7
-    DIGEST_ALGORITHM = 8
-    SIGNATURE_ALGORITHM_INFO = 9
-    SIGNATURE_ALGORITHM = 10
-    SIGNATURE_MODULUS = 11
-    SIGNATURE = 12
-    FILE_NAME = 14
-    TIMESTAMP = 15
-    SIGNER_VERSION = 28
+    from proto.tlv import Element
 
 
-class RecordTag(IntEnum):
-    """Element tags of a record."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerIdentity:
+    """Who signed the list in use.
 
-    RECORD_LENGTH = 1
-    DNS_NAME = 2
-    SUBJECT_NAME = 3
-    FUNCTION = 4
-    ISSUER_NAME = 5
-    SERIAL_NUMBER = 6
-    PUBLIC_KEY = 7
-    SIGNATURE = 8
-    CERTIFICATE = 9
-    IP_ADDRESS = 10
-    CERTIFICATE_HASH = 11
-    HASH_ALGORITHM = 12
-
-
-CONTAINERS = frozenset({HeaderTag.SIGNER_ID, HeaderTag.SIGNATURE_INFO, HeaderTag.SIGNATURE_ALGORITHM_INFO})
-"""Header elements whose value is itself elements."""
-
-# -- values ----------------------------------------------------------------------------------------
-
-
-def _value(elements: Iterable[Element], tag: int) -> bytes | None:
-    return next((element.value for element in elements if element.tag == tag), None)
-
-
-def _text(elements: Iterable[Element], tag: int) -> str:
-    return text_from_bytes(_value(elements, tag) or b"")
-
-
-def children(container: Element) -> tuple[Element, ...]:
-    """The elements inside a header's container, with offsets from the start of the file.
-
-    Raises `RemoteProtocolError` where they do not fill the container exactly.
+    Attributes:
+        subject_name: as the header writes it.
+        serial_number: raw bytes.
+        issuer_name: as the header writes it.
     """
-    start = container.offset + ELEMENT_OVERHEAD
-    try:
-        return tuple(
-            Element(inner.tag, inner.value, inner.offset + start)
-            for inner in header_elements(Reader(container.value), len(container.value))
-        )
-    except RemoteProtocolError as error:
-        raise RemoteProtocolError(error.kind, error.reason, start + (error.offset or 0)) from None
 
+    subject_name: str
+    serial_number: bytes
+    issuer_name: str
 
-def header_elements(reader: Reader, end: int) -> Iterator[Element]:
-    """Elements and padding bytes up to the end."""
-    while reader.offset < end:
-        if reader.peek() == PADDING:
-            yield Element(PADDING, b"", reader.offset)
-            reader.take(1, "padding")
-        else:
-            yield reader.element("header element")
-
-
-def _walk(element: Element) -> Iterator[Element]:
-    yield element
-    if element.tag in CONTAINERS:
-        for inner in children(element):
-            yield from _walk(inner)
+    @property
+    def unique_map_id(self) -> str:
+        """Serial number and issuer, as traces have them."""
+        return unique_map_id(self.serial_number, self.issuer_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +54,15 @@ class Header:
     def walk(self) -> Iterator[Element]:
         """All elements in the order of the file, each container before what it holds."""
         for element in self.elements:
-            yield from _walk(element)
+            yield from walk(element)
 
     def _number(self, tag: HeaderTag) -> int:
-        return int.from_bytes(_value(self.walk(), tag) or b"")
+        return int.from_bytes(value_of(self.walk(), tag) or b"")
 
     @property
     def version(self) -> tuple[int, int]:
         """Major and minor: (1, 2) is version 1.2."""
-        major, minor = _value(self.elements, HeaderTag.VERSION) or b"\0\0"
+        major, minor = value_of(self.elements, HeaderTag.VERSION) or b"\0\0"
         return major, minor
 
     @property
@@ -140,17 +73,22 @@ class Header:
     @property
     def signer_name(self) -> str:
         """The signer's subject."""
-        return _text(self.walk(), HeaderTag.SIGNER_NAME)
+        return text_of(self.walk(), HeaderTag.SIGNER_NAME)
 
     @property
     def serial_number(self) -> bytes:
         """The signer's serial number, as it stood."""
-        return _value(self.walk(), HeaderTag.SERIAL_NUMBER) or b""
+        return value_of(self.walk(), HeaderTag.SERIAL_NUMBER) or b""
 
     @property
     def ca_name(self) -> str:
         """The signer's issuer."""
-        return _text(self.walk(), HeaderTag.CA_NAME)
+        return text_of(self.walk(), HeaderTag.CA_NAME)
+
+    @property
+    def signer(self) -> SignerIdentity:
+        """The signer as the header names it."""
+        return SignerIdentity(subject_name=self.signer_name, serial_number=self.serial_number, issuer_name=self.ca_name)
 
     @property
     def digest(self) -> int:
@@ -170,17 +108,17 @@ class Header:
     @property
     def signature(self) -> bytes:
         """The signature; empty where the list has none."""
-        return _value(self.elements, HeaderTag.SIGNATURE) or b""
+        return value_of(self.elements, HeaderTag.SIGNATURE) or b""
 
     @property
     def file_name(self) -> str:
         """The name that the list was made under; empty where it does not say."""
-        return _text(self.elements, HeaderTag.FILE_NAME)
+        return text_of(self.elements, HeaderTag.FILE_NAME)
 
     @property
     def timestamp(self) -> int | None:
         """When the list was made, in seconds since 1970; None where it does not say."""
-        value = _value(self.elements, HeaderTag.TIMESTAMP)
+        value = value_of(self.elements, HeaderTag.TIMESTAMP)
         return None if value is None else int.from_bytes(value)
 
 
@@ -202,63 +140,63 @@ class Record:
     @property
     def length(self) -> int:
         """Bytes of the whole record."""
-        return int.from_bytes(_value(self.elements, RecordTag.RECORD_LENGTH) or b"")
+        return int.from_bytes(value_of(self.elements, RecordTag.RECORD_LENGTH) or b"")
 
     @property
     def dns_name(self) -> str:
         """Host name or address of the node; empty for a token."""
-        return _text(self.elements, RecordTag.DNS_NAME)
+        return text_of(self.elements, RecordTag.DNS_NAME)
 
     @property
     def subject_name(self) -> str:
         """The certificate's subject in text form; empty where there is none."""
-        return _text(self.elements, RecordTag.SUBJECT_NAME)
+        return text_of(self.elements, RecordTag.SUBJECT_NAME)
 
     @property
     def function(self) -> int:
         """The role's code, 0 to 65,535; see `proto.roles.TrustRole`."""
-        return int.from_bytes(_value(self.elements, RecordTag.FUNCTION) or b"")
+        return int.from_bytes(value_of(self.elements, RecordTag.FUNCTION) or b"")
 
     @property
     def issuer_name(self) -> str:
         """The certificate's issuer in text form; empty where there is none."""
-        return _text(self.elements, RecordTag.ISSUER_NAME)
+        return text_of(self.elements, RecordTag.ISSUER_NAME)
 
     @property
     def serial_number(self) -> bytes:
         """The certificate's serial number, as it stood; empty where there is none."""
-        return _value(self.elements, RecordTag.SERIAL_NUMBER) or b""
+        return value_of(self.elements, RecordTag.SERIAL_NUMBER) or b""
 
     @property
     def public_key(self) -> bytes | None:
         """RSA: PKCS#1 DER; EC: the uncompressed point. None where there is none."""
-        return _value(self.elements, RecordTag.PUBLIC_KEY) or None
+        return value_of(self.elements, RecordTag.PUBLIC_KEY) or None
 
     @property
     def signature(self) -> bytes | None:
         """The certificate's own signature; lists made on the server have it, those of the CTL Client not."""
-        return _value(self.elements, RecordTag.SIGNATURE)
+        return value_of(self.elements, RecordTag.SIGNATURE)
 
     @property
     def certificate(self) -> bytes | None:
         """X.509 DER; None where the record has a hash only, or nothing."""
-        return _value(self.elements, RecordTag.CERTIFICATE) or None
+        return value_of(self.elements, RecordTag.CERTIFICATE) or None
 
     @property
     def certificate_hash(self) -> bytes | None:
         """Digest of the certificate, in newer lists."""
-        return _value(self.elements, RecordTag.CERTIFICATE_HASH)
+        return value_of(self.elements, RecordTag.CERTIFICATE_HASH)
 
     @property
     def hash_algorithm(self) -> int | None:
         """The code of the digest in `certificate_hash`."""
-        value = _value(self.elements, RecordTag.HASH_ALGORITHM)
+        value = value_of(self.elements, RecordTag.HASH_ALGORITHM)
         return None if value is None else int.from_bytes(value)
 
     @property
     def ip_address(self) -> str | None:
         """The node's address as text; None where there is none, or one of a size that no address has."""
-        value = _value(self.elements, RecordTag.IP_ADDRESS)
+        value = value_of(self.elements, RecordTag.IP_ADDRESS)
         return str(ipaddress.ip_address(value)) if value is not None and len(value) in (4, 16) else None
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
-from certstore.serials import serial_text
-from ctlcache.model import CONTAINERS, PADDING
-from ctlcache.signing import Digest, Verification, verify
+from ctlcache.elements import CONTAINERS, PADDING
+from ctlcache.signing import Digest
 from ctlcache.trustlist import HeaderTag, RecordTag, parse_trust_list
+from ctlcache.verification import Verification, verify
 from proto.errors import RemoteProtocolError
-from proto.roles import TrustRole, function_text, role_name
+from proto.roles import TrustRole, function_text
 from proto.text import printable, text_from_bytes
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ListReport:
     """The text of a `show` command.
 
     Attributes:
@@ -82,7 +82,7 @@ class Report:
     ok: bool
 
 
-def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> Report:
+def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> ListReport:
     """What `show ctl` or `show itl` prints.
 
     Args:
@@ -92,17 +92,17 @@ def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None 
             line out.
     """
     if data is None:
-        return Report("\n".join(_no_file(kind)), ok=False)
+        return ListReport("\n".join(_no_file(kind)), ok=False)
     lines = [*_file_lines(data, kind, modified), ""]
     try:
         trust_list = parse_trust_list(data)
     except RemoteProtocolError as error:
         place = "" if error.offset is None else f" at byte {error.offset}"
         lines += [f"The {kind} file is damaged{place}: {printable(error.reason)}.", _parsing_failed(kind)]
-        return Report("\n".join(lines), ok=False)
+        return ListReport("\n".join(lines), ok=False)
     verification = verify(trust_list)
     lines += [*_list_lines(trust_list, kind), "", _verdict(verification, kind)]
-    return Report("\n".join(lines), verification.ok)
+    return ListReport("\n".join(lines), verification.ok)
 
 
 # -- lines -------------------------------------------------------------------------------------------
@@ -131,10 +131,10 @@ def _file_lines(data: bytes, kind: Kind, modified: datetime | float | None) -> I
     yield ""
     yield f"Length of {kind} file: {len(data)}"
     if modified is not None:
-        yield f"The {kind} File was last modified on {_time_text(_as_time(modified))}"
+        yield f"The {kind} File was last modified on {_time_text(local_time(modified))}"
 
 
-def _as_time(modified: datetime | float) -> datetime:
+def local_time(modified: datetime | float) -> datetime:
     """Local time, unless the time has a zone of its own."""
     if not isinstance(modified, datetime):
         modified = datetime.fromtimestamp(modified, UTC).astimezone()
@@ -200,11 +200,11 @@ def _record_value(element: Element, name: str) -> str:
         case RecordTag.FUNCTION:
             return function_text(int.from_bytes(element.value))
         case RecordTag.CERTIFICATE:
-            return f"{_sha1(element.value).hex(' ').upper()} (SHA1 Hash HEX)"
+            return f"{sha1(element.value).hex(' ').upper()} (SHA1 Hash HEX)"
         case RecordTag.CERTIFICATE_HASH:
             return element.value.hex(" ").upper()
         case RecordTag.HASH_ALGORITHM:
-            return _digest_name(int.from_bytes(element.value))
+            return digest_name(int.from_bytes(element.value))
     return _value(name, element.value, is_serial=element.tag == RecordTag.SERIAL_NUMBER)
 
 
@@ -220,76 +220,9 @@ def _row(tag: int, name: str, length: int, value: str) -> str:
     return columns + value if value else columns.rstrip()
 
 
-def _sha1(data: bytes) -> bytes:
+def sha1(data: bytes) -> bytes:
     return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
-def _digest_name(code: int) -> str:
+def digest_name(code: int) -> str:
     return _DIGEST_NAMES.get(code, str(code))
-
-
-# -- JSON --------------------------------------------------------------------------------------------
-
-
-def report_json(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> dict[str, object]:
-    """The same facts for programs: only texts, numbers, booleans, lists and dictionaries.
-
-    `found` says whether there is a file and `ok` whether it was parsed and verified; `error` has the place of
-    a damage, `reason` the closed-set outcome of the verification.
-    """
-    if data is None:
-        return {"kind": kind, "found": False, "ok": False, "reason": "missing"}
-    found: dict[str, object] = {
-        "kind": kind,
-        "found": True,
-        "length": len(data),
-        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        "sha1": _sha1(data).hex(),
-        "modified": None if modified is None else _as_time(modified).isoformat(),
-    }
-    try:
-        trust_list = parse_trust_list(data)
-    except RemoteProtocolError as error:
-        place = {"kind": str(error.kind), "reason": printable(error.reason), "offset": error.offset}
-        return found | {"ok": False, "reason": "damaged", "error": place}
-    verification = verify(trust_list)
-    signer = trust_list.signer_record
-    return found | {
-        "ok": verification.ok,
-        "reason": str(verification.reason),
-        "header": _header_json(trust_list.header),
-        "records": [_record_json(record, signer) for record in trust_list.records],
-    }
-
-
-def _header_json(header: Header) -> dict[str, object]:
-    return {
-        "version": "{}.{}".format(*header.version),
-        "length": header.header_length,
-        "signer": printable(header.signer_name),
-        "serial_number": serial_text(header.serial_number),
-        "issuer": printable(header.ca_name),
-        "digest": _digest_name(header.digest),
-        "signature_algorithm": header.signature_algorithm,
-        "signature_modulus": header.signature_modulus,
-        "signature": header.signature.hex(),
-        "file_name": printable(header.file_name),
-        "timestamp": header.timestamp,
-    }
-
-
-def _record_json(record: Record, signer: Record | None) -> dict[str, object]:
-    certificate = record.certificate
-    return {
-        "length": record.length,
-        "dns_name": printable(record.dns_name),
-        "address": record.ip_address,
-        "function": record.function,
-        "role": role_name(record.function),
-        "subject": printable(record.subject_name),
-        "issuer": printable(record.issuer_name),
-        "serial_number": serial_text(record.serial_number) if record.serial_number else None,
-        "certificate_size": None if certificate is None else len(certificate),
-        "certificate_sha1": None if certificate is None else _sha1(certificate).hex(),
-        "signer": record is signer,
-    }

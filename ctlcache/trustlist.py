@@ -8,17 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctlcache.model import (
-    CONTAINERS,
-    PADDING,
-    Header,
-    HeaderTag,
-    Record,
-    RecordTag,
-    TrustList,
-    children,
-    header_elements,
-)
+from ctlcache.elements import CONTAINERS, PADDING, HeaderTag, RecordTag, children, header_elements
+from ctlcache.model import Header, Record, TrustList
 from proto.errors import ErrorKind, RemoteProtocolError
 from proto.tlv import Element, Reader, Writer
 

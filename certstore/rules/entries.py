@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class CertificateRow:
     """A certificate's row, as far as conflicts depend on it.
 
     Attributes:
@@ -54,7 +54,7 @@ def check_import(unit: Purpose, node: str | None, time_to_live: int | None) -> N
         raise StoreError(f"{unit} is for the whole cluster; only own certificates belong to a node")
 
 
-def find_same(certificate: Certificate, rows: Iterable[Row]) -> int | None:
+def find_same(certificate: Certificate, rows: Iterable[CertificateRow]) -> int | None:
     """The key of the row that holds this very certificate; None if no row has its serial number and issuer.
 
     Args:
@@ -69,12 +69,25 @@ def find_same(certificate: Certificate, rows: Iterable[Row]) -> int | None:
             continue
         if is_pem_of(row.pem, certificate):
             return row.pkid
-        raise Conflict(
-            f"another certificate with serial number {serial_text(certificate.serial_number)} of {row.issuer_name} is "
-            "in the store: phones could not tell them apart; delete that one first, or have the new one issued with "
-            "another serial number"
-        )
+        raise _identity_taken(certificate, row.issuer_name)
     return None
+
+
+def check_identity(certificate: Certificate, others: Iterable[Certificate]) -> None:
+    """Raises `Conflict` if one of the others is another certificate with the same serial number and issuer."""
+    for other in others:
+        if other.serial_number != certificate.serial_number or other.der == certificate.der:
+            continue
+        if same_name(other.issuer_name, certificate.issuer_name):
+            raise _identity_taken(certificate, other.issuer_name)
+
+
+def _identity_taken(certificate: Certificate, issuer_name: str) -> Conflict:
+    return Conflict(
+        f"another certificate with serial number {serial_text(certificate.serial_number)} of {issuer_name} is in the "
+        "store: phones could not tell them apart; delete that one first, or have the new one issued with another "
+        "serial number"
+    )
 
 
 def replaces_own(certificate: Certificate, unit: Purpose, name: str, pem: bytes, *, replace: bool) -> bool:

@@ -10,7 +10,7 @@ import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from certstore.rules.entries import Row, find_same, replaces_own, role_changes
+from certstore.rules.entries import CertificateRow, find_same, replaces_own, role_changes
 from certstore.rules.names import (
     NAMES_COMPARED,
     free_name,
@@ -170,7 +170,9 @@ def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
         (serial,),
     )
-    present = find_same(certificate, (Row(pkid=pkid, issuer_name=issuer, pem=pem) for pkid, issuer, pem in rows))
+    present = find_same(
+        certificate, (CertificateRow(pkid=pkid, issuer_name=issuer, pem=pem) for pkid, issuer, pem in rows)
+    )
     return _insert_certificate(connection, certificate, serial) if present is None else present
 
 

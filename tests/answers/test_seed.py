@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore import Purpose
-from ctlcache.look import State
+from ctlcache.inspection import FileState
 from tests.fixtures.certificates import certificate
 from tvs.answers.seed import last_good_list, read_seed
 from tvs.config.settings import Config
@@ -54,7 +54,7 @@ def test_seed_has_a_good_list_only(config: Config, tokenless: bytes) -> None:
     config.ctl_path.write_bytes(tokenless)
     seed = read_seed(config, lambda *_: None)
     assert seed.ctl is not None
-    assert seed.ctl.state is State.OK
+    assert seed.ctl.state is FileState.OK
     config.ctl_path.write_bytes(tokenless[:-1])
     assert read_seed(config, lambda *_: None).ctl is None
 

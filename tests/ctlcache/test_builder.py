@@ -10,8 +10,9 @@ import pytest
 
 from ctlcache.builder import ListEntry, build_trust_list
 from ctlcache.entries import ClusterNode, itl_entries, non_secure, tokenless_ctl_entries
-from ctlcache.signing import Digest, KeyFileSigner, SigningError, verify
+from ctlcache.signing import Digest, KeyFileSigner, SigningError
 from ctlcache.trustlist import PHONE_LIMIT, RecordTag, parse_trust_list
+from ctlcache.verification import verify
 from proto.errors import LocalProtocolError
 from proto.roles import TrustRole
 

@@ -11,9 +11,9 @@ import pytest
 
 from certstore.serials import normal_serial
 from ctlcache.builder import ListEntry, build_trust_list
-from ctlcache.cache import CertificateCTLCache, Outcome
+from ctlcache.cache import CertificateCTLCache, CheckResult
+from ctlcache.inspection import FileState
 from ctlcache.listindex import index_of
-from ctlcache.look import State
 from ctlcache.trustlist import (
     Header,
     HeaderTag,
@@ -85,10 +85,10 @@ def serial(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def settled(cache: CertificateCTLCache) -> Outcome:
+def settled(cache: CertificateCTLCache) -> CheckResult:
     """The outcome once a second look has confirmed the first."""
     outcome = cache.check()
-    return cache.check() if outcome is Outcome.UNSETTLED else outcome
+    return cache.check() if outcome is CheckResult.UNSETTLED else outcome
 
 
 # -- what goes in --------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_the_trace_of_a_changed_file(
     assert len(listener.lines) == 5
     listener.lines.clear()
     write_atomically(path, regenerated)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     key = "tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: "
     assert listener.lines == [
         MODIFIED,
@@ -219,7 +219,7 @@ def test_a_cache_that_nobody_listens_to(path: Path, tokenless: bytes, regenerate
     cache = CertificateCTLCache(path)
     assert cache.load()
     path.write_bytes(regenerated)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     assert cache.generation == 2
 
 
@@ -229,11 +229,11 @@ def test_a_cache_that_nobody_listens_to(path: Path, tokenless: bytes, regenerate
 def test_a_good_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
     """A good file is in use at the first look, and said once."""
     before = time.time()
-    assert (cache.state, cache.signature_valid, cache.last_success) == (State.NOT_READ, None, None)
+    assert (cache.state, cache.signature_valid, cache.last_success) == (FileState.NOT_READ, None, None)
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.RELOADED
-    assert [cache.check() for _ in range(3)] == [Outcome.UNCHANGED] * 3
-    assert (cache.state, cache.signature_valid, cache.generation) == (State.OK, True, 1)
+    assert cache.check() is CheckResult.RELOADED
+    assert [cache.check() for _ in range(3)] == [CheckResult.UNCHANGED] * 3
+    assert (cache.state, cache.signature_valid, cache.generation) == (FileState.OK, True, 1)
     assert cache.last_success is not None
     assert cache.last_success >= before - 1
     assert cache.signer is not None
@@ -247,10 +247,10 @@ def test_a_good_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, l
 def test_no_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
     """A missing file is said once, and one that comes later is a change."""
     assert not cache.load()
-    assert (cache.state, cache.loaded, len(cache)) == (State.MISSING, False, 0)
-    assert cache.check() is Outcome.UNCHANGED
+    assert (cache.state, cache.loaded, len(cache)) == (FileState.MISSING, False, 0)
+    assert cache.check() is CheckResult.UNCHANGED
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     assert listener.names == ["missing", "reloaded"]
     assert listener.lines[:2] == [MODIFIED, REFRESHING]
 
@@ -270,11 +270,11 @@ def unsigned(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("spoil", "outcome", "detail"),
     [
-        (lambda data: data[:-1], Outcome.DAMAGED, "truncated"),
-        (lambda _: b"", Outcome.DAMAGED, "truncated"),
-        (lambda data: data + bytes(1024 * 1024), Outcome.DAMAGED, "too_large"),
-        (unsigned, Outcome.UNVERIFIED, "no_signature"),
-        (lambda data: data[:-1] + b"\xff", Outcome.UNVERIFIED, "bad_signature"),
+        (lambda data: data[:-1], CheckResult.DAMAGED, "truncated"),
+        (lambda _: b"", CheckResult.DAMAGED, "truncated"),
+        (lambda data: data + bytes(1024 * 1024), CheckResult.DAMAGED, "too_large"),
+        (unsigned, CheckResult.UNVERIFIED, "no_signature"),
+        (lambda data: data[:-1] + b"\xff", CheckResult.UNVERIFIED, "bad_signature"),
     ],
     ids=["cut", "empty", "too large", "unsigned", "changed"],
 )
@@ -284,7 +284,7 @@ def test_a_bad_file(
     tokenless: bytes,
     listener: Listener,
     spoil: Callable[[bytes], bytes],
-    outcome: Outcome,
+    outcome: CheckResult,
     detail: str,
 ) -> None:
     """A damaged, truncated or unsigned file leaves the old index in use and is said once for its content."""
@@ -294,22 +294,22 @@ def test_a_bad_file(
     for content in (spoil(tokenless), spoil(tokenless)):
         path.write_bytes(content)
         looks = [cache.check() for _ in range(4)]
-    assert looks[-1] is Outcome.UNCHANGED
+    assert looks[-1] is CheckResult.UNCHANGED
     assert cache.index is index
     assert (str(cache.state), cache.signature_valid, cache.last_success) == (str(outcome), False, success)
     assert listener.names == ["reloaded", outcome]
     assert listener.events[1][1]["detail"] == detail
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     assert listener.names == ["reloaded", outcome, "reloaded"]
-    assert cache.state is State.OK
+    assert cache.state is FileState.OK
 
 
 def test_a_bad_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
     """With a bad file at the start nothing is in use, and the reason is said."""
     path.write_bytes(tokenless[:500])
     assert not cache.load()
-    assert (cache.loaded, cache.state, cache.signer) == (False, State.DAMAGED, None)
+    assert (cache.loaded, cache.state, cache.signer) == (False, FileState.DAMAGED, None)
     assert "at byte 336" in str(listener.events[0][1]["reason"])
 
 
@@ -318,10 +318,10 @@ def test_removal(cache: CertificateCTLCache, path: Path, tokenless: bytes, liste
     path.write_bytes(tokenless)
     cache.load()
     path.unlink()
-    assert [cache.check() for _ in range(3)] == [Outcome.UNSETTLED, Outcome.MISSING, Outcome.UNCHANGED]
-    assert (len(cache), cache.state, cache.signature_valid) == (3, State.MISSING, None)
+    assert [cache.check() for _ in range(3)] == [CheckResult.UNSETTLED, CheckResult.MISSING, CheckResult.UNCHANGED]
+    assert (len(cache), cache.state, cache.signature_valid) == (3, FileState.MISSING, None)
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     assert listener.names == ["reloaded", "missing", "reloaded"]
 
 
@@ -337,7 +337,7 @@ def test_a_file_that_is_half_written(
             file.flush()
             file.truncate()
             cache.check()
-    assert cache.check() is Outcome.UNCHANGED
+    assert cache.check() is CheckResult.UNCHANGED
     assert listener.names == ["reloaded", "reloaded"]
     assert cache.lookup(serial("6B1D357B6841740B078FEE4A1813D5D6"), PUBLISHER) is not None
 
@@ -347,11 +347,11 @@ def test_a_moment_without_a_file(cache: CertificateCTLCache, path: Path, tokenle
     path.write_bytes(tokenless)
     cache.load()
     path.unlink()
-    assert cache.check() is Outcome.UNSETTLED
+    assert cache.check() is CheckResult.UNSETTLED
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.UNCHANGED
+    assert cache.check() is CheckResult.UNCHANGED
     path.unlink()
-    assert cache.check() is Outcome.UNSETTLED
+    assert cache.check() is CheckResult.UNSETTLED
     assert listener.names == ["reloaded"]
 
 
@@ -361,7 +361,7 @@ def test_the_same_content_in_another_file(cache: CertificateCTLCache, path: Path
     cache.load()
     write_atomically(path, tokenless)
     os.utime(path, (1, 1))
-    assert cache.check() is Outcome.UNCHANGED
+    assert cache.check() is CheckResult.UNCHANGED
 
 
 def test_what_is_not_a_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
@@ -370,17 +370,17 @@ def test_what_is_not_a_file(cache: CertificateCTLCache, path: Path, tokenless: b
     cache.load()
     path.unlink()
     path.mkdir()
-    assert settled(cache) is Outcome.UNREADABLE
+    assert settled(cache) is CheckResult.UNREADABLE
     path.rmdir()
     path.symlink_to(path)
-    assert settled(cache) is Outcome.UNREADABLE
+    assert settled(cache) is CheckResult.UNREADABLE
     path.unlink()
     os.mkfifo(path)
-    assert settled(cache) is Outcome.UNREADABLE
-    assert (cache.state, cache.signature_valid, len(cache)) == (State.UNREADABLE, None, 3)
+    assert settled(cache) is CheckResult.UNREADABLE
+    assert (cache.state, cache.signature_valid, len(cache)) == (FileState.UNREADABLE, None, 3)
     path.unlink()
     path.write_bytes(tokenless)
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
     assert listener.names == ["reloaded", "unreadable", "unreadable", "unreadable", "reloaded"]
 
 
@@ -395,10 +395,10 @@ def test_a_file_that_may_not_be_read(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    assert settled(cache) is Outcome.UNREADABLE
+    assert settled(cache) is CheckResult.UNREADABLE
     assert len(cache) == 3
     monkeypatch.undo()
-    assert cache.check() is Outcome.RELOADED
+    assert cache.check() is CheckResult.RELOADED
 
 
 def test_a_file_that_never_settles(
@@ -413,7 +413,7 @@ def test_a_file_that_never_settles(
     monkeypatch.setattr(time, "sleep", write_more)
     path.write_bytes(b"some")
     assert not cache.load()
-    assert cache.state is State.NOT_READ
+    assert cache.state is FileState.NOT_READ
     assert listener.events == []
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.cache import CertificateCTLCache
-from ctlcache.look import State
+from ctlcache.inspection import FileState
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Watched:
             while not condition():  # noqa: ASYNC110 - what is waited for is on the disk
                 await asyncio.sleep(0.002)
 
-    async def until_state(self, state: State) -> None:
+    async def until_state(self, state: FileState) -> None:
         """Waits for a state."""
         await self.until(lambda: self.cache.state is state)
 
@@ -129,11 +129,11 @@ async def test_removal_and_return(watched: Watched, tokenless: bytes) -> None:
     """A removed file is said once, its certificates stay in use, and its return is said."""
     async with watched.monitored():
         watched.path.unlink()
-        await watched.until_state(State.MISSING)
+        await watched.until_state(FileState.MISSING)
         await asyncio.sleep(0.05)
         assert watched.knows(OLD)
         watched.path.write_bytes(tokenless)
-        await watched.until_state(State.OK)
+        await watched.until_state(FileState.OK)
     assert watched.events == ["reloaded", "missing", "reloaded"]
 
 
@@ -160,7 +160,7 @@ async def test_what_is_not_a_file(watched: Watched, regenerated: bytes, in_its_p
             os.mkfifo(path)
         else:
             path.symlink_to(path)
-        await watched.until_state(State.UNREADABLE)
+        await watched.until_state(FileState.UNREADABLE)
         assert watched.knows(OLD)
         path.rmdir() if in_its_place == "directory" else path.unlink()
         path.write_bytes(regenerated)
@@ -172,10 +172,10 @@ async def test_a_bad_file_is_said_once(watched: Watched, tokenless: bytes, regen
     """A damaged and then an unsigned file are each said once, while the old list stays in use."""
     async with watched.monitored():
         write_atomically(watched.path, regenerated[:3000])
-        await watched.until_state(State.DAMAGED)
+        await watched.until_state(FileState.DAMAGED)
         await asyncio.sleep(0.05)
         write_atomically(watched.path, regenerated[:-1] + b"\xff")
-        await watched.until_state(State.UNVERIFIED)
+        await watched.until_state(FileState.UNVERIFIED)
         await asyncio.sleep(0.05)
         assert watched.knows(OLD)
         assert not watched.knows(NEW)
@@ -215,7 +215,7 @@ async def test_errors_do_not_end_the_monitor(
         raise RuntimeError("nobody thought of this")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ctlcache.cache.look", fail)
+        patch.setattr("ctlcache.cache.inspect_file", fail)
         async with watched.monitored():
             await watched.until(lambda: "monitor_error" in watched.events)
             await asyncio.sleep(0.05)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctlcache.report import report, report_json
+from ctlcache.report import report
+from ctlcache.reportjson import report_json
 from ctlcache.trustlist import Header, HeaderTag, Record, RecordTag, TrustList, parse_trust_list, serialise
 from proto.text import printable
 from proto.tlv import Element

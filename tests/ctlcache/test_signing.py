@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from certstore.certificate import Certificate
 from ctlcache.builder import ListEntry, build_trust_list
-from ctlcache.signing import Digest, KeyFileSigner, Reason, SigningError, verify, verify_with
+from ctlcache.signing import Digest, KeyFileSigner, SigningError
 from ctlcache.trustlist import (
     Header,
     HeaderTag,
@@ -25,6 +25,7 @@ from ctlcache.trustlist import (
     parse_trust_list,
     signed_bytes,
 )
+from ctlcache.verification import Reason, verify, verify_with
 from proto.roles import TrustRole
 from proto.tlv import Element
 

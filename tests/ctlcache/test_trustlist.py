@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctlcache.model import PADDING
-from ctlcache.signing import verify
+from ctlcache.elements import PADDING
 from ctlcache.trustlist import (
     MAX_SIZE,
     HeaderTag,
@@ -20,6 +19,7 @@ from ctlcache.trustlist import (
     serialise,
     signed_bytes,
 )
+from ctlcache.verification import verify
 from proto.errors import ErrorKind, RemoteProtocolError
 from proto.tlv import Element
 

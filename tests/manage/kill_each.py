@@ -20,7 +20,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from ctlcache.signing import verify
+from ctlcache.verification import verify
 from tvs.cli.main import main
 from tvs.cluster import read_situation
 from tvs.identity import MADE_HERE

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from certstore.purposes import Purpose
-from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
+from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust

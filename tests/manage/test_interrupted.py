@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
+from ctlcache.verification import verify
 from tests.fixtures.running import PATIENCE
 from tvs.errors import StateError
 

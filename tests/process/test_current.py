@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tvs.process.current
-from ctlcache.look import look
+from ctlcache.inspection import inspect_file
 from tvs.answers.seed import last_good_list, read_seed
 from tvs.config.loading import load_config
 from tvs.process.current import Current
@@ -16,7 +16,7 @@ from tvs.server.credentials import read_credentials
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
-    from ctlcache.look import Finding
+    from ctlcache.inspection import Inspection
     from tvs.config.settings import Config
     from tvs.state import StateDirectory
 
@@ -29,11 +29,11 @@ def current(state: StateDirectory) -> Current:
 
 
 @pytest.fixture
-def verified(monkeypatch: pytest.MonkeyPatch) -> list[Finding | None]:
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[Inspection | None]:
     """The results of all verifications of the CTL file."""
-    results: list[Finding | None] = []
+    results: list[Inspection | None] = []
 
-    def counting(config: Config, known: Finding | None) -> Finding | None:
+    def counting(config: Config, known: Inspection | None) -> Inspection | None:
         results.append(last_good_list(config, known))
         return results[-1]
 
@@ -43,9 +43,9 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[Finding | None]:
 
 def content(current: Current) -> str:
     """The digest of the CTL file as workers report it."""
-    finding = look(current.config.ctl_path, 1)
-    assert finding is not None
-    return finding.content.hex()[:32]
+    inspection = inspect_file(current.config.ctl_path, 1)
+    assert inspection is not None
+    return inspection.content.hex()[:32]
 
 
 def seeded(current: Current) -> bytes:
@@ -54,7 +54,9 @@ def seeded(current: Current) -> bytes:
     return current.seed.ctl.content
 
 
-def test_changed_file_is_verified_once(current: Current, state: StateDirectory, verified: list[Finding | None]) -> None:
+def test_changed_file_is_verified_once(
+    current: Current, state: StateDirectory, verified: list[Inspection | None]
+) -> None:
     """While two workers report different content, at every heartbeat, a changed file is verified once."""
     old = content(current)
     for slot in (0, 1):
@@ -75,7 +77,7 @@ def test_changed_file_is_verified_once(current: Current, state: StateDirectory, 
 
 
 def test_file_that_changes_back_is_verified_again(
-    current: Current, state: StateDirectory, verified: list[Finding | None]
+    current: Current, state: StateDirectory, verified: list[Inspection | None]
 ) -> None:
     """A file that becomes again what it was is a change as well: the next worker gets it."""
     first, second = state.ctl_file.read_bytes(), state.itl_file.read_bytes()
@@ -92,7 +94,7 @@ def test_file_that_changes_back_is_verified_again(
 
 
 def test_damaged_file_leaves_the_last_good_list(
-    current: Current, state: StateDirectory, verified: list[Finding | None]
+    current: Current, state: StateDirectory, verified: list[Inspection | None]
 ) -> None:
     """While the file is damaged a new worker gets the last good list; a damaged file is verified once too."""
     good = seeded(current)

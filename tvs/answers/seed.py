@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.cache import CertificateDBCache
-from ctlcache.look import State, look
+from ctlcache.inspection import FileState, inspect_file
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from certstore.index import CertificateIndex
-    from ctlcache.look import Finding
+    from ctlcache.inspection import Inspection
     from tvs.config.settings import Config
 
     OnEvent = Callable[[str, Mapping[str, object]], None]
@@ -37,7 +37,7 @@ class Seed:
     change_number: int
     time_to_live: int
     database: str | None
-    ctl: Finding | None = None
+    ctl: Inspection | None = None
 
 
 def read_seed(config: Config, on_event: OnEvent) -> Seed:
@@ -55,7 +55,7 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
     )
 
 
-def last_good_list(config: Config, known: Finding | None) -> Finding | None:
-    """The finding on the CTL file if it is good, otherwise `known`."""
-    finding = look(config.ctl_path, config.time_to_live)
-    return finding if finding is not None and finding.state is State.OK else known
+def last_good_list(config: Config, known: Inspection | None) -> Inspection | None:
+    """The inspection on the CTL file if it is good, otherwise `known`."""
+    inspection = inspect_file(config.ctl_path, config.time_to_live)
+    return inspection if inspection is not None and inspection.state is FileState.OK else known

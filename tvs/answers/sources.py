@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from certstore.cache import CertificateDBCache
 from certstore.store import StoreError
 from ctlcache.cache import CertificateCTLCache
-from ctlcache.look import State
+from ctlcache.inspection import FileState
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
 from tvs.status.model import CTLStatus, DatabaseStatus
@@ -91,7 +91,7 @@ class Sources:
         found = []
         if not self.db.loaded:
             found.append("certificate database not loaded")
-        if not self.ctl.loaded and self.ctl.state not in (State.OK, State.MISSING):
+        if not self.ctl.loaded and self.ctl.state not in (FileState.OK, FileState.MISSING):
             found.append(f"CTL file {self.ctl.state}, and no good one was seen since the start")
         return found
 

@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ctlcache.report import report, report_json
+from ctlcache.report import report
+from ctlcache.reportjson import report_json
 from ctlcache.trustlist import MAX_SIZE
 from tvs.cli.common import (
     FAILED,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctlcache.signing import verify
 from ctlcache.trustlist import MAX_SIZE, TrustList, parse_trust_list
+from ctlcache.verification import verify
 from proto.errors import RemoteProtocolError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError, read_certificate_file
-from ctlcache.signing import verify_with
+from ctlcache.verification import verify_with
 from proto.errors import LocalProtocolError
 from proto.messages import QueryCertResponse, Response, TrustStatus
 from proto.roles import TrustRole

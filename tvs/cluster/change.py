@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ctlcache.signing import verify
+from ctlcache.verification import verify
 from tvs.cluster.keys import unused_keys, write_keys, write_requests
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose, find_purpose
-from certstore.rules.entries import Row, find_same
+from certstore.rules.entries import check_identity
 from certstore.store import MAX_TIME_TO_LIVE
 from tvs.cluster.change import Change
 from tvs.errors import StateError
@@ -67,8 +66,9 @@ def propose_import_trusted(
     """
     trust_store(unit)
     check_time_to_live(time_to_live)
+    present = [entry.certificate for entry in situation.entries]
     for der in certificates:
-        _check_identity(situation, Certificate.from_der(der))
+        check_identity(Certificate.from_der(der), present)
 
     def apply(store: CertificateStore) -> None:
         for der in certificates:
@@ -79,19 +79,6 @@ def propose_import_trusted(
         before=situation,
         after=situation.with_trusted(unit, certificates),
         apply=apply,
-    )
-
-
-def _check_identity(situation: Situation, certificate: Certificate) -> None:
-    """Raises `Conflict` as the store does at the commit, so that a plan of the import fails likewise."""
-    present = (entry.certificate for entry in situation.entries)
-    find_same(
-        certificate,
-        (
-            Row(pkid=0, issuer_name=other.issuer_name, pem=ssl.DER_cert_to_PEM_cert(other.der).encode("ascii"))
-            for other in present
-            if other.serial_number == certificate.serial_number
-        ),
     )
 
 

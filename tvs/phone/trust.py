@@ -13,8 +13,9 @@ from certstore.certificate import Certificate, CertificateError
 from certstore.names import same_name
 from certstore.serials import normal_serial
 from ctlcache.keys import certificate_key, element_key
-from ctlcache.signing import Digest, Reason, Verification, verify, verify_with
+from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
+from ctlcache.verification import Reason, Verification, verify, verify_with
 from proto.roles import TrustRole
 
 if TYPE_CHECKING:

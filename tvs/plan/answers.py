@@ -10,7 +10,7 @@ from certstore.index import CacheEntry, CertificateIndex
 from certstore.lookup import CertificateCache
 from certstore.serials import normal_serial, serial_text
 from ctlcache.listindex import index_of
-from ctlcache.signing import verify
+from ctlcache.verification import verify
 from proto.errors import LocalProtocolError
 from proto.messages import DEFAULT_TIME_TO_LIVE, CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier

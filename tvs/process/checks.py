@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
-from ctlcache.look import State, look
+from ctlcache.inspection import FileState, inspect_file
 from tvs.errors import StateError
 from tvs.log.target import open_log_file
 from tvs.server.credentials import Credentials, read_credentials
@@ -28,9 +28,9 @@ def examine(config: Config) -> tuple[Credentials | None, list[str]]:
         credentials = read_credentials(config)
     except (StateError, StoreError) as error:
         problems.append(str(error))
-    finding = look(config.ctl_path, config.time_to_live)
-    if finding is not None and finding.state not in (State.OK, State.MISSING):
-        problems.append(f"{config.ctl_path}: the CTL file is {finding.state}: {finding.reason}")
+    inspection = inspect_file(config.ctl_path, config.time_to_live)
+    if inspection is not None and inspection.state not in (FileState.OK, FileState.MISSING):
+        problems.append(f"{config.ctl_path}: the CTL file is {inspection.state}: {inspection.reason}")
     problems += _files_to_write(config)
     return credentials, problems
 

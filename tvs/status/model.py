@@ -103,7 +103,7 @@ class CTLStatus:
     """A worker's index of the CTL file.
 
     Attributes:
-        state: state of the file, a value of `ctlcache.look.State`.
+        state: state of the file, a value of `ctlcache.inspection.FileState`.
         certificates: number of certificates in the index.
         generation: index swaps since the worker's start.
         content: digest of the file's content, hex; None before the first look.

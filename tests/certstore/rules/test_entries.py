@@ -5,16 +5,24 @@ from __future__ import annotations
 import pytest
 
 from certstore import Certificate, Conflict, Purpose, StoreError
-from certstore.rules.entries import RoleChanges, Row, check_import, find_same, replaces_own, role_changes
+from certstore.rules.entries import (
+    CertificateRow,
+    RoleChanges,
+    check_identity,
+    check_import,
+    find_same,
+    replaces_own,
+    role_changes,
+)
 from tests.fixtures.certificates import PUBLISHER, certificate, pem, twin
 
 CERTIFICATE = Certificate.from_der(certificate())
 PEM = pem(certificate())
 
 
-def row(pkid: int, issuer_name: str = PUBLISHER, text: bytes = PEM) -> Row:
+def row(pkid: int, issuer_name: str = PUBLISHER, text: bytes = PEM) -> CertificateRow:
     """A row with this certificate."""
-    return Row(pkid=pkid, issuer_name=issuer_name, pem=text)
+    return CertificateRow(pkid=pkid, issuer_name=issuer_name, pem=text)
 
 
 def test_no_row() -> None:
@@ -45,6 +53,14 @@ def test_another_certificate_of_the_same_identity(text: bytes) -> None:
 def test_a_row_of_another_issuer_is_not_decoded() -> None:
     """Rows with the serial number of many authorities are passed over, damaged ones too."""
     assert find_same(CERTIFICATE, [row(pkid, f"CN=ca{pkid}", b"rubbish") for pkid in range(100)]) is None
+
+
+def test_identity_among_certificates() -> None:
+    """Of other certificates, only another one with the same serial number and issuer is a conflict."""
+    others = [certificate(serial=2), certificate("CN=x", 1), certificate()]
+    check_identity(CERTIFICATE, map(Certificate.from_der, others))
+    with pytest.raises(Conflict, match=f"serial number 01 of {PUBLISHER} is in the store"):
+        check_identity(CERTIFICATE, map(Certificate.from_der, [*others, twin(certificate())]))
 
 
 @pytest.mark.parametrize("replace", [False, True])

@@ -13,8 +13,8 @@ import pytest
 
 from ctlcache.pkcs11.token import Token, TokenError
 from ctlcache.pkcs11.uri import TokenUri
-from ctlcache.signing import verify
 from ctlcache.trustlist import parse_trust_list
+from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tvs.cli.main import main
 from tvs.cluster import commit, propose_ctl, read_situation

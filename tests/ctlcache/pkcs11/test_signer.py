@@ -16,9 +16,10 @@ from ctlcache.pkcs11.module import TokenModule
 from ctlcache.pkcs11.pin import PinFile
 from ctlcache.pkcs11.token import TokenError
 from ctlcache.pkcs11.uri import TokenUri
-from ctlcache.signing import Digest, verify
+from ctlcache.signing import Digest
 from ctlcache.tokens import held_tokens, token_record, with_tokens
 from ctlcache.trustlist import parse_trust_list, signed_bytes
+from ctlcache.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable

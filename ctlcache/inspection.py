@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctlcache.files import read_snapshot
 from ctlcache.listindex import ListIndex, index_of
-from ctlcache.signing import Reason, verify
+from ctlcache.verification import Reason, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Header
 
 
-class State(StrEnum):
+class FileState(StrEnum):
     """What is known of the file: a closed set, fit for readiness and metrics."""
 
     NOT_READ = "not_read"
@@ -34,12 +34,12 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Inspection:
     """What a look found.
 
     Attributes:
         state: what the file is.
-        content: tells this finding from others: the digest of the file's bytes, or why there are none.
+        content: tells this inspection from others: the digest of the file's bytes, or why there are none.
         torn: whether the file was being written while it was read.
         detail: why the file is not good, from a closed set; empty where it is.
         reason: the same as a sentence for people.
@@ -47,7 +47,7 @@ class Finding:
         loaded: what the list gives the cache, where it is good.
     """
 
-    state: State
+    state: FileState
     content: bytes
     torn: bool = False
     detail: str = ""
@@ -56,48 +56,48 @@ class Finding:
     loaded: ListIndex | None = None
 
 
-def look(path: Path, time_to_live: int, known: bytes | None = None) -> Finding | None:
+def inspect_file(path: Path, time_to_live: int, known: bytes | None = None) -> Inspection | None:
     """One look at the file.
 
     Args:
         path: the file.
         time_to_live: seconds that phones may keep an answer about its certificates.
-        known: `Finding.content` of what is known already.
+        known: `Inspection.content` of what is known already.
 
     Returns:
-        The finding; None where it is the known one.
+        The inspection; None where it is the known one.
     """
     try:
         snapshot = read_snapshot(path)
     except OSError as error:
-        finding = _absent(error)
+        inspection = _absent(error)
     else:
         if snapshot.digest == known:
             return None
-        finding = _examined(snapshot.data, snapshot.digest, snapshot.torn, time_to_live)
-    return None if finding.content == known else finding
+        inspection = _examined(snapshot.data, snapshot.digest, snapshot.torn, time_to_live)
+    return None if inspection.content == known else inspection
 
 
-def _absent(error: OSError) -> Finding:
+def _absent(error: OSError) -> Inspection:
     reason = error.strerror or str(error)
-    state = State.MISSING if isinstance(error, FileNotFoundError) else State.UNREADABLE
+    state = FileState.MISSING if isinstance(error, FileNotFoundError) else FileState.UNREADABLE
     content = f"{state}: {reason}".encode("utf-8", "backslashreplace")
-    return Finding(state=state, content=content, detail=str(state), reason=reason)
+    return Inspection(state=state, content=content, detail=str(state), reason=reason)
 
 
-def _examined(data: bytes, digest: bytes, torn: bool, time_to_live: int) -> Finding:
+def _examined(data: bytes, digest: bytes, torn: bool, time_to_live: int) -> Inspection:
     verification = verify(data)
     if verification.trust_list is None or not verification.ok:
         damaged = verification.reason is Reason.DAMAGED
-        return Finding(
-            state=State.DAMAGED if damaged else State.UNVERIFIED,
+        return Inspection(
+            state=FileState.DAMAGED if damaged else FileState.UNVERIFIED,
             content=digest,
             torn=torn,
             detail=str(verification.error.kind if verification.error else verification.reason),
             reason=verification.sentence,
         )
-    return Finding(
-        state=State.OK,
+    return Inspection(
+        state=FileState.OK,
         content=digest,
         header=verification.trust_list.header,
         loaded=index_of(verification.trust_list, time_to_live),
