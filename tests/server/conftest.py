@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.fixtures.tls import TLSIdentity
     from tvs.answers.verifier import TrustVerifier
 
 __all__ = ["db_cache", "empty_ctl_cache", "published_query", "store", "verifier"]
@@ -283,15 +284,19 @@ def tcp_pair() -> Iterator[Callable[..., tuple[socket.socket, socket.socket]]]:
 
 @pytest.fixture
 def connect(tcp_pair: Callable[..., tuple[socket.socket, socket.socket]]) -> Callable[..., tuple[PhoneSession, Phone]]:
-    """Connects a phone to a worker: (worker, buffer=bytes, maximum=TLS version), gives session and phone."""
+    """Connects a phone to a worker: (worker, buffer=, maximum=TLS version, own=identity), gives session and phone."""
 
-    def make(worker: Worker, *, buffer: int = 0, maximum: int = SSL.TLS1_2_VERSION) -> tuple[PhoneSession, Phone]:
+    def make(
+        worker: Worker, *, buffer: int = 0, maximum: int = SSL.TLS1_2_VERSION, own: TLSIdentity | None = None
+    ) -> tuple[PhoneSession, Phone]:
         server, client = tcp_pair(buffer)
         counts = worker.shared.counts
         counts.attempted += 1
         counts.connection_accepted()
         session = PhoneSession(worker.shared, server, ADDRESS, worker.closed.append)
         session.start(7)
-        return session, Phone(worker, client, TLSConnection(client_context(maximum=maximum), server_side=False))
+        certificate, key = (None, None) if own is None else (own.certificate, own.key)
+        context = client_context(maximum=maximum, certificate=certificate, key=key)
+        return session, Phone(worker, client, TLSConnection(context, server_side=False))
 
     return make

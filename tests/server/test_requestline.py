@@ -1,4 +1,4 @@
-"""The canonical line of a request, in all forms of the log."""
+"""Canonical line of a request, in all forms of the log."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_text_and_fields_say_the_same(
 
 
 def test_long_names_are_cut() -> None:
-    """What waits to be written has a size: a stranger's long names do not fill the memory through the log."""
+    """Lines that wait have a bounded size: a stranger's long names do not fill the memory through the log."""
     request = QueryCertRequest(
         session_id=1, device_name="d" * 500, subject_name="s" * 9000, issuer_name="CN=" + "i" * 9000, serial_number=b"1"
     )

@@ -118,6 +118,23 @@ def test_connection_keeps_its_certificate(worker: Worker, connect: Connect) -> N
     assert after.tls.peer_certificate == identity("new", KeyType.P256).certificate
 
 
+@pytest.mark.parametrize(
+    ("issuer", "label"), [("Cisco Manufacturing CA", "yes,manufacturing"), ("Acme CA", "yes,other"), ("", "no,none")]
+)
+def test_certificate_of_the_phone(
+    make_worker: Callable[..., Worker], connect: Connect, issuer: str, label: str
+) -> None:
+    """Whatever certificate a phone shows, or none, is accepted and counted; at debug its subject is logged."""
+    worker = make_worker("debug")
+    own = identity("SEP001DA23B4C5D", KeyType.P256, issuer=identity(issuer, KeyType.P256)) if issuer else None
+    session, phone = connect(worker, own=own)
+    phone.handshake()
+    worker.until(lambda: session.state is SessionState.AWAIT_REQUEST)
+    assert worker.counted()[f"tvs_tls_client_certificates_total{{{label}}}"] == 1
+    lines = [(line["address"], line["subject"]) for line in worker.events("client_certificate")]
+    assert lines == ([(ADDRESS, "CN=SEP001DA23B4C5D")] if issuer else [])
+
+
 # -- deadlines -------------------------------------------------------------------------------------------------------
 
 

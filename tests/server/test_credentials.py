@@ -1,0 +1,110 @@
+"""TLS credentials: what is read from the state directory, and the sentences when it does not fit."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from certstore import Purpose
+from tests.fixtures.tls import connected, identity
+from tvs.config.settings import Config
+from tvs.errors import StateError
+from tvs.identity import KeyType
+from tvs.server.credentials import Credentials, read_credentials
+from tvs.state import StateDirectory
+from tvs.tls.profiles import ClientCertificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from certstore import CertificateStore
+    from tests.fixtures.tls import TLSIdentity
+
+OWN = identity("tvs", KeyType.P256)
+OTHER = identity("other", KeyType.P256)
+DER = OWN.certificate.public_bytes(Encoding.DER)
+
+
+@pytest.fixture
+def config(tmp_path: Path, store: CertificateStore) -> Config:
+    """Settings of a state directory with a TVS certificate and its key."""
+    state = StateDirectory(tmp_path)
+    store.import_certificate(DER, Purpose.TVS)
+    state.keys.mkdir(mode=0o700)
+    put_key(state.key_file(Purpose.TVS, OWN.certificate.public_key()), OWN)
+    return Config(state=tmp_path)
+
+
+def put_key(path: Path, of: TLSIdentity) -> None:
+    """Writes the private key of an identity."""
+    path.touch(mode=0o600)
+    path.write_bytes(of.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def test_credentials_of_a_state_directory(config: Config) -> None:
+    """The certificate and its key, with the certificate's end for the metrics; phones are shown them."""
+    credentials = read_credentials(config)
+    assert credentials.certificate == DER
+    assert credentials.authorities == ()
+    assert credentials.expiry == (("TVS", "TVS.pem", OWN.certificate.not_valid_after_utc.timestamp()),)
+    phone, _ = connected(credentials.context(config))
+    assert phone.peer_certificate == OWN.certificate
+
+
+def test_credentials_travel_to_other_processes(config: Config) -> None:
+    """Credentials can be sent to a worker, and never show the key."""
+    credentials = read_credentials(config)
+    assert pickle.loads(pickle.dumps(credentials)) == credentials  # noqa: S301 - our own bytes
+    assert repr(credentials.key) not in repr(credentials)
+    assert "key=" not in repr(credentials)
+
+
+def test_certificate_that_is_missing(config: Config, store: CertificateStore) -> None:
+    """Without a TVS certificate the sentence says how to make one."""
+    store.delete(Purpose.TVS, "TVS")
+    with pytest.raises(StateError, match="holds no TVS certificate of this node; make one with: tvs init"):
+        read_credentials(config)
+
+
+def test_key_that_is_missing(config: Config) -> None:
+    """A certificate without its key cannot be shown."""
+    for path in StateDirectory(config.state).keys.iterdir():
+        path.unlink()
+    with pytest.raises(StateError, match="key"):
+        read_credentials(config)
+
+
+def test_key_of_another_certificate(config: Config) -> None:
+    """A key that does not belong to the certificate is refused before any phone meets it."""
+    key = OTHER.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(ValueError, match="does not belong to the certificate"):
+        replace(read_credentials(config), key=key).context(config)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot be read: No such file or directory"), (b"not PEM", "holds no PEM certificates")],
+)
+def test_client_authorities_that_cannot_be_read(config: Config, content: bytes | None, sentence: str) -> None:
+    """A client CA file that is missing or holds something else is named."""
+    path = config.state / "client-ca.pem"
+    if content is not None:
+        path.write_bytes(content)
+    wanted = replace(config, client_ca=path, client_certificates=ClientCertificates.REQUIRE)
+    with pytest.raises(StateError, match=f"client-ca.pem: the client CA file {sentence}"):
+        read_credentials(wanted)
+
+
+def test_client_authorities(config: Config) -> None:
+    """The CAs are read only if certificates of theirs are required."""
+    path = config.state / "client-ca.pem"
+    path.write_bytes(b"".join(of.certificate.public_bytes(Encoding.PEM) for of in (OWN, OTHER)))
+    requested = replace(config, client_ca=path)
+    required = replace(requested, client_certificates=ClientCertificates.REQUIRE)
+    assert read_credentials(requested).authorities == ()
+    assert read_credentials(required).authorities == (DER, OTHER.certificate.public_bytes(Encoding.DER))
+    assert isinstance(read_credentials(required), Credentials)

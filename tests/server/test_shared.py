@@ -1,0 +1,103 @@
+"""What sessions and acceptor share: the settings in use, the log, the rate limit of strangers' lines."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.server.conftest import ADDRESS
+from tvs.log.forms import LogFormat
+from tvs.server.deadlines import Deadline
+from tvs.tls.profiles import ClientCertificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.server.conftest import Worker
+
+
+@pytest.mark.parametrize(
+    ("level", "trace", "certificates", "requests"),
+    [("debug", True, True, True), ("info", False, False, True), ("warning", False, False, False)],
+)
+def test_level_decides_which_lines_are_made(
+    make_worker: Callable[..., Worker], level: str, *, trace: bool, certificates: bool, requests: bool
+) -> None:
+    """Traces and phones' certificates are for debug, requests for info."""
+    shared = make_worker(level).shared
+    made = (shared.trace is not None, shared.log_client_certificates, shared.log_requests)
+    assert made == (trace, certificates, requests)
+
+
+def test_reconfiguration(worker: Worker) -> None:
+    """Other settings and the log's new level are in use at once."""
+    shared = worker.shared
+    assert (shared.asks_certificates, shared.trace) == (True, None)
+    descriptor = os.open(worker.log_file, os.O_WRONLY | os.O_APPEND)
+    worker.pipeline.reconfigure(descriptor, log_format=LogFormat.JSON, level="debug", colors=False)
+    shared.reconfigure(replace(shared.config, client_certificates=ClientCertificates.OFF))
+    assert not shared.asks_certificates
+    assert shared.trace is not None
+    shared.log.debug("written")
+    assert [line["event"] for line in worker.logged()] == ["written"]
+
+
+class Connection:
+    """Remembers its deadlines that passed."""
+
+    def __init__(self) -> None:
+        self.passed: list[Deadline] = []
+
+    def expired(self, deadline: Deadline) -> None:
+        """A deadline has passed."""
+        self.passed.append(deadline)
+
+
+def test_each_deadline_has_its_setting(make_worker: Callable[..., Worker]) -> None:
+    """The five durations of the settings are those of the five deadlines."""
+    seconds = {
+        "handshake_timeout": 1.0,
+        "request_timeout": 2.0,
+        "write_timeout": 3.0,
+        "linger_timeout": 4.0,
+        "connection_timeout": 5.0,
+    }
+    worker = make_worker(**seconds)
+    connection = Connection()
+    for deadline in Deadline:
+        worker.shared.deadlines.set(connection, deadline, worker.clock.now)
+    for number in range(5):
+        worker.pass_time(1.0)
+        assert len(connection.passed) == number + 1
+    assert connection.passed == list(Deadline)
+
+
+def test_reconfiguration_shortens_deadlines(worker: Worker) -> None:
+    """A connection that waits already gets the shorter time, counted from the reconfiguration."""
+    connection = Connection()
+    worker.shared.deadlines.set(connection, Deadline.REQUEST, worker.clock.now)
+    worker.pass_time(1.0)
+    worker.shared.reconfigure(replace(worker.shared.config, request_timeout=2.0))
+    worker.pass_time(1.9)
+    assert connection.passed == []
+    worker.pass_time(0.2)
+    assert connection.passed == [Deadline.REQUEST]
+
+
+def test_strangers_fill_no_log(worker: Worker) -> None:
+    """Of what strangers provoke ten lines a second are written for each event; the next one counts the rest."""
+    shared = worker.shared
+    for _ in range(25):
+        shared.stranger("handshake_failed", ADDRESS, reason="not_tls")
+    shared.stranger("tls_error", ADDRESS)
+    worker.clock.now += 1.0
+    shared.stranger("handshake_failed", ADDRESS, reason="closed")
+    lines = worker.logged()
+    failed = [line for line in lines if line["event"] == "handshake_failed"]
+    assert len(failed) == 11
+    assert [line.get("held_back") for line in failed] == [None] * 10 + [15]
+    assert {line["level"] for line in lines} == {"warning"}
+    assert [line["address"] for line in lines if line["event"] == "tls_error"] == [ADDRESS]

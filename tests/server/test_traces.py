@@ -1,0 +1,107 @@
+"""Trace lines of a connection, exact to the character, as the reference has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from proto.messages import MessageType
+from tests.server.conftest import ADDRESS
+from tvs.log.forms import MAX_LINE
+from tvs.server.states import SessionState
+from tvs.server.traces import ConnectionTrace, trace_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.server.conftest import Worker
+
+
+class Lines(list[str]):
+    """The texts of a trace."""
+
+    def __call__(self, _event: str, text: str, /, **_fields: object) -> None:
+        self.append(text)
+
+
+@pytest.fixture
+def lines() -> Lines:
+    """What was traced."""
+    return Lines()
+
+
+@pytest.fixture
+def trace(lines: Lines) -> ConnectionTrace:
+    """The trace of the third connection."""
+    return ConnectionTrace(lines, 3, ADDRESS)
+
+
+def test_accepted_connection(trace: ConnectionTrace, lines: Lines) -> None:
+    """The listening socket, the counters since the start, the phone's address."""
+    trace.accepted(0x1A, 22, 5, 3)
+    assert lines == [
+        "Accepted TCP connection from socket 0x0000001a, fd = 22",
+        "Total Session attempted = 5 accepted = 3",
+        "3:UNKNOWN:Got a new ph conn 192.0.2.77 on 22, Total Acc = 3..",
+    ]
+
+
+def test_finished_handshake(trace: ConnectionTrace, lines: Lines) -> None:
+    """The suite, then the end of the handshake."""
+    trace.handshake_done("AES256-SHA")
+    assert lines == ["192.0.2.77: tvsSSLHandShake Session ciphers - AES256-SHA", "TLS HS Done for ph_conn"]
+
+
+def test_request(trace: ConnectionTrace, lines: Lines, published_query: bytes) -> None:
+    """A dump of the first 50 bytes, eight on a line, then the header's fields and the event."""
+    trace.incoming(published_query, MessageType.QUERY_CERT_REQ, 1001, SessionState.AWAIT_REQUEST)
+    assert lines == [
+        "3:UNKNOWN:Incoming Phone Msg:\nHEX_DUMP: Len = 153:",
+        "57 01 03 00 00 00 03 e9",
+        "00 8f 01 00 18 01 43 50",
+        "2d 38 38 36 31 2d 53 45",
+        "50 42 30 30 30 42 34 42",
+        "41 30 41 45 45 03 00 42",
+        "43 4e 3d 75 63 6d 31 31",
+        "70 75",
+        "tvsPhoneDecodeMsg -\nDecoded Phone Msg:",
+        "Protocol Discriminator: 57",
+        "MsgType : TVS_MSG_QUERY_CERT_REQ",
+        "Session Id : 1001",
+        "Length : 143",
+        "3:UNKNOWN:TVS CORE: Rcvd Event: TVS_EV_QUERY_CERT_REQ in State: TVS_STATE_AWAIT_REQ",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_type", "name"),
+    [(MessageType.QUERY_CERT_REQ, "QUERY_CERT_RES"), (MessageType.CERT_VERIFICATION_REQ, "CERT_VERIF_RES")],
+)
+def test_answer(trace: ConnectionTrace, lines: Lines, request_type: MessageType, name: str) -> None:
+    """The answer's name, which the original shortens for a verification, and its dump."""
+    trace.sending(bytes.fromhex("57010400000003e9000407000101"), request_type)
+    assert lines == [
+        f"3:UNKNOWN:Sending {name} msg",
+        "Sending TLS Msg ..\nHEX_DUMP: Len = 14:",
+        "57 01 04 00 00 00 03 e9",
+        "00 04 07 00 01 01",
+    ]
+
+
+def test_no_trace_above_debug(worker: Worker) -> None:
+    """Without debug there is no trace to write to, so that no line is made."""
+    assert trace_to(worker.pipeline) is None
+    assert worker.shared.trace is None
+
+
+def test_names_cannot_forge_lines(make_worker: Callable[..., Worker]) -> None:
+    """A stranger's line breaks are escaped and its long names are cut; the original's own line breaks stay."""
+    worker = make_worker("debug")
+    trace = worker.shared.trace
+    assert trace is not None
+    trace("subject_name", "CN=a\ndebug forged\x1b")
+    trace("subject_name", "x" * (MAX_LINE + 100))
+    trace("sending_message", "Sending TLS Msg ..\nHEX_DUMP: Len = 14:")
+    texts = [line["text"] for line in worker.logged()]
+    assert texts == ["CN=a\\x0adebug forged\\x1b", "x" * MAX_LINE + "…", "Sending TLS Msg ..\nHEX_DUMP: Len = 14:"]
