@@ -7,6 +7,7 @@ import itertools
 import socket
 from typing import TYPE_CHECKING, Any
 
+from tests.fixtures.ports import quiet_port
 from tests.fixtures.statuses import worker
 from tvs.process.messages import Report
 from tvs.process.slots import Slots
@@ -40,7 +41,7 @@ class World:
     """
 
     def __init__(self, number: int) -> None:
-        self.listeners = listen_together("127.0.0.1", 0, number)
+        self.listeners = listen_together("127.0.0.1", quiet_port(), number)
         self.address = self.listeners[0].getsockname()
         self.now = 1000.0
         self.ends: dict[int, Channel] = {}

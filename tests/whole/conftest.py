@@ -1,4 +1,4 @@
-"""Whole services in processes of their own."""
+"""Fixtures of whole services."""
 
 from tests.fixtures.processes import probe, workers
 from tests.fixtures.service import ask_raw, made_state, published_query, scrape, serve, state, tvs

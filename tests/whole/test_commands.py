@@ -1,4 +1,4 @@
-"""The commands as a new user runs them, against a running service where it matters."""
+"""The commands as a new user runs them, some against a running service."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
+from tests.fixtures.ports import quiet_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ def test_unknown_serial_is_not_trusted(serve: Callable[..., Running], tvs: Tvs) 
 
 def test_stopped_service_gives_no_answer(serve: Callable[..., Running], tvs: Tvs, state: StateDirectory) -> None:
     """A stopped service: exit status 3 and one sentence, no traceback."""
-    service = serve()
+    service = serve("--listen", f"127.0.0.1:{quiet_port()}")
     assert service.stop() == 0
     done = query(tvs, service, "--ctl", str(state.ctl_file))
     assert (done.returncode, done.stdout) == (3, "")
@@ -53,7 +54,7 @@ def test_stopped_service_gives_no_answer(serve: Callable[..., Running], tvs: Tvs
 def test_server_that_the_trust_file_does_not_know(
     serve: Callable[..., Running], tvs: Tvs, state: StateDirectory
 ) -> None:
-    """A server whose certificate the trust file does not hold is not asked: exit status 3."""
+    """A server whose certificate is not in the trust file is not asked: exit status 3."""
     service = serve()
     done = tvs("query", "--server", str(service.endpoint), "--trust", str(state.ctl_file), "--ctl", str(state.ctl_file))
     assert done.returncode == 3
@@ -77,7 +78,7 @@ def test_certificate_query_and_verification(
     tmp_path: Path,
     require_program: Callable[[str], str],
 ) -> None:
-    """An imported certificate is answered within a second's notice; the same names with another key are not."""
+    """An imported certificate is soon trusted; one with the same names and another key is not."""
     service = serve()
     files = [tmp_path / f"{number}.pem" for number in (1, 2)]
     for file in files:
@@ -143,7 +144,7 @@ def test_certificate_page_agrees_with_openssl(
 
 
 def test_init_makes_private_things_private(tvs: Tvs, tmp_path: Path) -> None:
-    """`tvs init` keeps keys to their owner and leaves an existing directory alone."""
+    """Only their owner can read the keys that `tvs init` makes; an existing directory is left as it is."""
     made = tmp_path / "deep" / "state"
     done = tvs("init", "--state", str(made), "--name", "pub.example.com", "--address", "192.0.2.10")
     assert done.returncode == 0
@@ -190,7 +191,7 @@ def test_wrong_usage_says_what_to_do(tvs: Tvs, state: StateDirectory, tmp_path: 
 
 
 def test_every_command_has_help(tvs: Tvs) -> None:
-    """Each command explains itself with exit status 0."""
+    """Each command has a help text, with exit status 0."""
     for words in (
         "",
         "serve",

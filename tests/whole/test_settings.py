@@ -1,4 +1,4 @@
-"""Settings of the service as an administrator gives and checks them."""
+"""Settings of the service as an administrator writes and checks them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_check_config(tvs: Tvs, state: StateDirectory) -> None:
 
 
 async def test_settings_of_the_state_directory(serve: Callable[..., Running], state: StateDirectory) -> None:
-    """`tvs.toml` in the state directory is read without being named."""
+    """`tvs.toml` in the state directory is read without `--config`."""
     (state.path / "tvs.toml").write_text("time_to_live = 60\n")
     store = state.store()
     known = next(iter(store.entries(own=True))).certificate
@@ -39,8 +39,8 @@ async def test_settings_of_the_state_directory(serve: Callable[..., Running], st
     assert answer.time_to_live == 60
 
 
-def test_port_in_use_is_said(tvs: Tvs, serve: Callable[..., Running], state: StateDirectory) -> None:
-    """A port that is taken: one sentence and exit status 1."""
+def test_admin_port_in_use(tvs: Tvs, serve: Callable[..., Running], state: StateDirectory) -> None:
+    """If the admin port is in use: one sentence and exit status 1."""
     service = serve()
     done = tvs("serve", "--state", str(state.path), "--listen", "127.0.0.1:0", "--admin", str(service.admin))
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""The service's beginning and end, as service managers and administrators see them."""
+"""Start and end of the service, as service managers and administrators see them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fixtures.ports import quiet_port
 from tests.fixtures.processes import alive, children, until
 from tests.fixtures.running import PATIENCE, wait_until
 
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
 LONG = ("--drain-timeout", "60", "--connection-timeout", "60", "--request-timeout", "60", "--handshake-timeout", "60")
 
 
+def closing() -> tuple[str, str]:
+    """Options for a port for phones that stays closed after the service has closed it."""
+    return "--listen", f"127.0.0.1:{quiet_port()}"
+
+
 async def ask(phone: TVSClient) -> None:
-    """One query on a connection that is open."""
+    """Makes one query on an open connection."""
     await phone.query(device="CP-8861-SEP000000000001", subject="CN=a", issuer="CN=a", serial=b"\1")
 
 
 def refused(service: Running) -> bool:
     """Whether the port for phones is closed.
 
-    A connection that the kernel had made and nobody accepted before the close is reset: that one came before it.
+    A connection that the kernel had made and no worker accepted is reset by the close: it was made before.
     """
     try:
         socket.create_connection((service.endpoint.host, service.endpoint.port), PATIENCE).close()
@@ -45,9 +51,9 @@ def refused(service: Running) -> bool:
     return False
 
 
-async def test_drain_answers_who_is_there(serve: Serve, probe: Probe) -> None:
-    """On SIGTERM the port is closed at once, phones that are connected get their answer, and then the service ends."""
-    service = serve("--workers", "2", *LONG)
+async def test_drain_answers_connected_phones(serve: Serve, probe: Probe) -> None:
+    """On SIGTERM the port is closed at once, connected phones get their answer, and then the service ends."""
+    service = serve("--workers", "2", *closing(), *LONG)
     async with service.client() as idle, service.client() as phone:
         await ask(idle)
         service.process.send_signal(signal.SIGTERM)
@@ -61,8 +67,8 @@ async def test_drain_answers_who_is_there(serve: Serve, probe: Probe) -> None:
 
 
 async def test_second_signal_ends_at_once(serve: Serve) -> None:
-    """A second signal does not wait for phones any more, and the exit status says so."""
-    service = serve("--workers", "2", *LONG)
+    """After a second signal the service does not wait for phones, and the exit status says so."""
+    service = serve("--workers", "2", *closing(), *LONG)
     processes = children(service.process.pid)
     async with service.client():
         service.process.send_signal(signal.SIGINT)
@@ -74,8 +80,8 @@ async def test_second_signal_ends_at_once(serve: Serve) -> None:
     assert not any(map(alive, processes))
 
 
-def test_drain_does_not_wait_for_ever(serve: Serve) -> None:
-    """A phone that stays is sent away when the time to drain is over."""
+def test_drain_ends_in_time(serve: Serve) -> None:
+    """The connection of a phone that stays is closed after `drain_timeout`."""
     service = serve("--workers", "2", *LONG[2:], "--drain-timeout", "0.3")
     with socket.create_connection((service.endpoint.host, service.endpoint.port)) as stays:
         assert service.stop() == 0
@@ -83,7 +89,7 @@ def test_drain_does_not_wait_for_ever(serve: Serve) -> None:
 
 
 def test_terminal_interrupt_is_the_supervisors(serve: Serve) -> None:
-    """Ctrl-C reaches every process of a terminal; the workers leave it to the supervisor, which drains."""
+    """Ctrl-C reaches every process of a terminal; workers ignore it, and the supervisor drains."""
     service = serve("--workers", "2")
     for process in children(service.process.pid):
         os.kill(process, signal.SIGINT)
@@ -94,7 +100,7 @@ def test_terminal_interrupt_is_the_supervisors(serve: Serve) -> None:
 
 
 def test_metrics_files_are_removed(serve: Serve, tmp_path: Path) -> None:
-    """The files in which workers count are private, and gone when the service has ended."""
+    """The files in which workers count are private, and removed when the service ends."""
     service = serve("--workers", "2", environment={"RUNTIME_DIRECTORY": str(tmp_path)})
     (directory,) = tmp_path.glob("tvs-metrics-*")
     assert directory.stat().st_mode & 0o777 == 0o700
@@ -103,9 +109,9 @@ def test_metrics_files_are_removed(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_files_of_killed_services_are_swept(serve: Serve, tmp_path: Path) -> None:
-    """What a service left behind that was killed with all its processes is removed by the next one.
+    """Files of a service that was killed with all its processes are removed by the next one.
 
-    What belongs to a service that runs is left alone.
+    Those of a running service stay.
     """
     environment = {"RUNTIME_DIRECTORY": str(tmp_path)}
     running = serve("--workers", "1", environment=environment)
@@ -146,7 +152,7 @@ def manager(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 def test_service_manager_is_told(serve: Serve, manager: socket.socket) -> None:
-    """READY, signs of life, a reload's begin and end, STOPPING: in the words of sd_notify(3)."""
+    """READY, WATCHDOG, begin and end of a reload, STOPPING: in the words of sd_notify(3)."""
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "600000"}
 
     def told(*keys: str) -> dict[str, str]:
@@ -167,7 +173,7 @@ def test_service_manager_is_told(serve: Serve, manager: socket.socket) -> None:
 
 
 def test_watchdog_of_another_process_is_not_ours(serve: Serve, manager: socket.socket) -> None:
-    """WATCHDOG_PID names the process that is meant: another one stays silent."""
+    """A process that WATCHDOG_PID does not name sends no WATCHDOG."""
     environment = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}
     service = serve("--workers", "1", environment=environment)
     assert b"READY=1" in manager.recv(4096)

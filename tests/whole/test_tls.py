@@ -1,4 +1,4 @@
-"""What phones of each generation meet, with openssl's client in their place."""
+"""TLS with phones of each generation, openssl's client in their place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.running import PATIENCE
+from tests.fixtures.running import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ TLS10 = ("-tls1", "-cipher", "AES256-SHA:@SECLEVEL=0")
 
 
 def handshake(openssl: str, service: Running, *options: str) -> subprocess.CompletedProcess[str]:
-    """What openssl's client says of a handshake."""
+    """Runs openssl's client for one handshake; its output has the result."""
     command = [openssl, "s_client", "-connect", str(service.endpoint), *options]
     return subprocess.run(command, input="", capture_output=True, text=True, timeout=PATIENCE, check=False)
 
@@ -35,7 +35,7 @@ def test_compatible_serves_tls_1_2_phones(
 
 
 def test_compatible_refuses_tls_1_0(serve: Callable[..., Running], require_program: Callable[[str], str]) -> None:
-    """The compatible profile refuses TLS 1.0, counts it and says so."""
+    """The compatible profile refuses TLS 1.0; the log says so."""
     service = serve("--tls-profile", "compatible")
     tried = handshake(require_program("openssl"), service, *TLS10)
     assert tried.returncode != 0
@@ -46,7 +46,7 @@ def test_compatible_refuses_tls_1_0(serve: Callable[..., Running], require_progr
 def test_legacy_serves_tls_1_0_phones(
     serve: Callable[..., Running], ask_raw: Callable[..., bytes], published_query: bytes
 ) -> None:
-    """The legacy profile answers a TLS 1.0 phone of the 7900 series, and newer ones."""
+    """The legacy profile answers a TLS 1.0 phone of the 7900 series, and newer phones."""
     service = serve("--tls-profile", "legacy")
     assert ask_raw(service, published_query, *TLS10) == NOT_TRUSTED
     assert ask_raw(service, published_query, *TLS12) == NOT_TRUSTED
@@ -67,7 +67,7 @@ def test_modern_wants_forward_secrecy(
 
 
 def test_no_session_is_kept(serve: Callable[..., Running], require_program: Callable[[str], str]) -> None:
-    """Neither a ticket nor a session id is given: each contact is a full handshake."""
+    """The service gives neither a ticket nor a session id: each contact is a full handshake."""
     shown = handshake(require_program("openssl"), serve(), "-tls1_2").stdout
     assert "New, TLSv1.2" in shown
     assert "TLS session ticket" not in shown
@@ -117,15 +117,16 @@ def test_any_phone_certificate_is_recorded(
     scrape: Callable[[Running], dict[str, float]],
     phone_certificate: Callable[[str], tuple[Path, Path, Path]],
 ) -> None:
-    """With `request` a phone may show any certificate or none; what it showed is counted and traced."""
+    """With `request` a phone may show any certificate or none; it is counted and traced."""
     service = serve("--client-certificates", "request")
     _, certificate, key = phone_certificate("Cisco Manufacturing CA SHA2")
     assert ask_raw(service, published_query, *TLS12, "-cert", str(certificate), "-key", str(key)) == NOT_TRUSTED
     assert ask_raw(service, published_query, *TLS12) == NOT_TRUSTED
     service.wait_for_line("CN=CP-8861-SEPB000B4BA0AEE;O=Cisco")
-    counted = scrape(service)
     shown = 'tvs_tls_client_certificates_total{issuer_class="manufacturing",presented="yes"}'
     none = 'tvs_tls_client_certificates_total{issuer_class="none",presented="no"}'
+    wait_until(lambda: sum(scrape(service)[metric] for metric in (shown, none)) >= 2, "both are counted")
+    counted = scrape(service)
     assert (counted[shown], counted[none]) == (1, 1)
 
 
@@ -136,7 +137,7 @@ def test_required_phone_certificates(
     require_program: Callable[[str], str],
     phone_certificate: Callable[[str], tuple[Path, Path, Path]],
 ) -> None:
-    """With `require` only a certificate that the CA file vouches for is let in."""
+    """With `require` only phones with a certificate of a CA in the file are accepted."""
     openssl = require_program("openssl")
     ca, certificate, key = phone_certificate("CAPF")
     _, stranger, stranger_key = phone_certificate("Stranger")

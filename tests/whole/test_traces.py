@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from proto.messages import TrustStatus
+from tests.fixtures.running import wait_until
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ tvs_sql_get_all_CTL_certificate - Unique Key used for Caching :: \
 
 
 def scene(texts: list[str], first: str) -> str:
-    """The lines from the first one on, the pointer made equal."""
+    """The lines from the first one on, with the pointer replaced."""
     start = texts.index(first)
     return re.sub(r"-x509cert : 0x[0-9a-f]+", "-x509cert : 0x…", "\n".join(texts[start:]))
 
@@ -116,8 +117,9 @@ def test_ctl_file_changed_under_the_service(
     write_atomically(state.ctl_file, tokenless)
     service = serve()
     write_atomically(state.ctl_file, regenerated)
-    service.wait_for_line(f"{NEW_SERIAL}{PUBLISHER}")
     first = "CertificateCache::localCTLCacheMonitor - CTLFile.tlv has been modified. Recaching CTL Certificate Cache"
+    service.wait_for_line(first)
+    wait_until(lambda: scene(service.texts(), first).count("\n") >= CHANGED_SCENE.count("\n"), "the whole scene")
     assert scene(service.texts(), first) == CHANGED_SCENE
 
 
@@ -127,7 +129,7 @@ def test_lines_around_a_query(
     """The published query's bytes are traced as the original traces a connection, dumps and all."""
     service = serve("--tls-profile", "compatible")
     ask_raw(service, published_query)
-    service.wait_for_line("Sending TLS Msg ..")
+    service.wait_for_line("HEX_DUMP: Len = 14:")
     text = re.sub(r"^\d\d:\d\d:\d\d\.\d\d\d \| ", "", service.log.read_text(), flags=re.MULTILINE)
     assert re.search(r"debug Accepted TCP connection from socket 0x[0-9a-f]+, fd = \d+\n", text)
     assert "debug Total Session attempted = 1 accepted = 1\n" in text
@@ -227,7 +229,7 @@ async def test_request_line_at_info(serve: Callable[..., Running], state: StateD
 
 
 async def test_forged_line_breaks_are_escaped(serve: Callable[..., Running]) -> None:
-    """A name that holds a line break cannot forge a line of the log."""
+    """A name with a line break cannot forge a line of the log."""
     service = serve()
     async with service.client() as phone:
         await phone.query(device=DEVICE, subject="CN=a\n12:00:00.000 | debug forged", issuer="CN=b\r\n", serial=b"\1")

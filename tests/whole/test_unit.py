@@ -33,7 +33,7 @@ def unit(tmp_path: Path) -> Path:
 
 
 def test_systemd_understands_the_unit(require_program: RequireProgram, unit: Path) -> None:
-    """systemd reads the unit without a complaint."""
+    """systemd reads the unit without a message."""
     done = subprocess.run(
         [require_program("systemd-analyze"), "verify", str(unit)], capture_output=True, text=True, check=False
     )
@@ -53,7 +53,7 @@ def test_unit_exposes_little(require_program: RequireProgram, unit: Path) -> Non
 
 
 def test_lines_of_several_workers_do_not_mix(state: StateDirectory) -> None:
-    """Four workers that trace into one pipe: each line is whole, and none is missing."""
+    """Lines of four workers in one pipe are whole, and none is missing."""
     command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path), "--workers", "4"]
     options = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-level", "debug", "--log-format", "json"]
     lines: list[str] = []
