@@ -65,7 +65,7 @@ class Decoder:
         accept: message types that this side accepts; another one is refused as soon as its byte is in.
         max_payload: maximum payload bytes; a header that announces more is refused before they are buffered.
 
-    After an error the decoder raises the same error again: nothing says where the next message would start.
+    After an error the decoder raises the same error again: the start of the next message is unknown.
     """
 
     __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_start")

@@ -59,12 +59,12 @@ def test_list_without_tvs_records_vouches_for_its_servers(itl: Callable[..., Pat
 
 
 def test_list_without_servers_is_refused(itl: Callable[..., Path]) -> None:
-    """A list of signers only vouches for nobody."""
+    """A list that holds only signers vouches for no server."""
     with pytest.raises(ValueError, match=r"list\.tlv: holds no server's certificate"):
         ServerTrust.from_file(itl())
 
 
-def test_unverified_list_vouches_for_nobody(itl: Callable[..., Path]) -> None:
+def test_unverified_list_is_refused(itl: Callable[..., Path]) -> None:
     """A list whose signature is not good is refused: anyone could have added a server."""
     path = itl((TrustRole.TVS, der_of("one")))
     path.write_bytes(path.read_bytes().replace(b"node\0", b"evil\0"))

@@ -68,7 +68,7 @@ def _fill(descriptor: int) -> int:
 
 
 def test_reader_that_is_gone_is_no_failure(tmp_path: Path) -> None:
-    """The supervisor goes on when the reader of its log is gone."""
+    """The supervisor survives the end of its log's reader."""
     reading, writing = os.pipe()
     log = DirectLog(tmp_path / "log", log_format=LogFormat.TRACE, level="info")
     os.dup2(writing, log._descriptor)

@@ -1,4 +1,4 @@
-"""What cannot be a message is refused when it is made, and what cannot be sent when it is encoded."""
+"""Messages refuse impossible values when they are made, or when they are encoded."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ UNSENDABLE: list[tuple[Message, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("message", "changes", "text"), UNSENDABLE)
 def test_unsendable_message_is_not_encoded(message: Message, changes: dict[str, Any], text: str) -> None:
-    """What the format cannot carry is refused by the encoder with a sentence, as our own mistake."""
+    """The encoder refuses a value that the format cannot carry with a sentence, as our own mistake."""
     with pytest.raises(LocalProtocolError, match=text):
         encode(dataclasses.replace(message, **changes))
 
@@ -103,7 +103,7 @@ def test_message_cannot_be_changed() -> None:
 
 
 def test_both_errors_have_one_parent() -> None:
-    """Who does not care whose fault it was catches the parent."""
+    """A caller that does not care which side is at fault catches the parent."""
     assert issubclass(LocalProtocolError, ProtocolError)
     assert issubclass(RemoteProtocolError, ProtocolError)
 

@@ -1,4 +1,4 @@
-"""What holds for any bytes and any message: each invariant is one sentence."""
+"""Invariants for any bytes and any message, one sentence each."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ any_bytes = st.binary(max_size=100) | nearly_messages | mutated_messages()
 def run(
     pieces: Iterable[bytes], accept: Collection[MessageType] = ALL_TYPES, max_payload: int = 0xFFFF
 ) -> list[Message | tuple[ErrorKind, str, int | None]]:
-    """What a decoder gives for these pieces and the end of the stream. Only the remote error may come out."""
+    """The results of a decoder for these pieces and the end of the stream; only the remote error may be raised."""
     decoder = Decoder(accept=accept, max_payload=max_payload)
     found: list[Message | tuple[ErrorKind, str, int | None]] = []
     try:
@@ -141,7 +141,7 @@ def test_any_bytes_decode_or_raise_the_remote_error(data: bytes) -> None:
 
 @given(any_bytes, st.sampled_from([REQUESTS, ALL_TYPES]), st.sampled_from([0, 8, 40, 100]))
 def test_buffer_never_holds_more_than_the_limit(data: bytes, accept: Collection[MessageType], max_payload: int) -> None:
-    """What waits in the buffer is less than one largest message, whatever the limit and the pieces are."""
+    """The buffer holds less than one largest message, whatever the limit and the pieces are."""
     assert run(bytewise(data), accept, max_payload) == run([data], accept, max_payload)
 
 
@@ -156,7 +156,7 @@ def test_any_cuts_give_the_same(parts: list[bytes], cuts: list[int]) -> None:
 
 @given(st.lists(messages, max_size=4))
 def test_decode_undoes_encode(sent: list[Message]) -> None:
-    """What was encoded is decoded to equal messages in the same order."""
+    """Encoded messages are decoded to equal messages in the same order."""
     assert run([b"".join(map(encode, sent))]) == sent
 
 

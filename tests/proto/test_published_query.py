@@ -135,7 +135,7 @@ def test_short_issuer_is_told_by_its_likeness(issuer_tag: int, serial_tag: int, 
 
 
 def test_two_alike_are_taken_as_we_write_them() -> None:
-    """Where nothing tells issuer and serial apart, the issuer is the one under the lower tag."""
+    """If nothing tells issuer and serial apart, the issuer is the element with the lower tag."""
     message = decoded(query(5, b"CN=A", 6, b"CN=B"))
     assert (message.issuer_name, message.serial_number) == ("CN=A", b"CN=B")
 

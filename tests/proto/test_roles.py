@@ -40,5 +40,5 @@ def test_role_has_its_name_and_function(code: int, name: str, function: str) -> 
 
 @pytest.mark.parametrize("code", [8, 19, 28, 254, 256, 65_535])
 def test_unknown_role_is_its_number(code: int) -> None:
-    """A code that nobody defined is shown as its number."""
+    """An undefined code is shown as its number."""
     assert role_name(code) == function_text(code) == str(code)

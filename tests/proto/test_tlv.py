@@ -51,7 +51,7 @@ def test_reader_refuses_a_cut_element(data: str, offset: int, text: str) -> None
 
 
 def test_reader_refuses_to_pass_the_end_of_a_part() -> None:
-    """An element that ends behind the reader's part is cut, even where the data goes on."""
+    """An element that ends behind the reader's part is cut, even if the data continues."""
     with pytest.raises(RemoteProtocolError, match="the value of record 1: 2 bytes are needed, 1 are left"):
         Reader(DATA, 0, 4).element("record")
 
