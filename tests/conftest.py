@@ -1,4 +1,4 @@
-"""What all tests share.
+"""Settings of all tests, and the rule that nothing is skipped in CI.
 
 A test whose program of the system is missing is skipped with a reason (`tests.fixtures.programs`). With
 REQUIRE_SYSTEM_TESTS=1 in the environment nothing may be skipped: every skip, of a test or of a whole module, is a
@@ -24,7 +24,7 @@ pytest_plugins = (
 
 NO_SKIPS = os.environ.get("REQUIRE_SYSTEM_TESTS") == "1"
 
-settings.register_profile("unhurried", settings.default, deadline=None)  # a busy machine is no failure
+settings.register_profile("unhurried", settings.default, deadline=None)  # a busy machine is not a failure
 settings.load_profile("unhurried")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script starts what it leaves in the background, and

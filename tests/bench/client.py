@@ -55,7 +55,7 @@ def write_exchanges(path: Path, exchanges: Sequence[Exchange]) -> Path:
 
 
 def read_exchanges(path: Path) -> list[Exchange]:
-    """What `write_exchanges` wrote."""
+    """The exchanges in a file of `write_exchanges`."""
     data, parts, position = path.read_bytes(), [], 0
     while position < len(data):
         (size,) = struct.unpack_from("<I", data, position)
@@ -66,7 +66,7 @@ def read_exchanges(path: Path) -> list[Exchange]:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the clients counted, from their start on or between two marks.
+    """Counts of the clients, since their start or between two marks.
 
     Attributes:
         at: seconds, monotonic.
@@ -128,7 +128,7 @@ def _totals(lines: list[str]) -> Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the clients do.
+    """The task of the clients: a server and its exchanges.
 
     Attributes:
         port: on 127.0.0.1.
@@ -181,7 +181,7 @@ class Load:
         return _totals([self._answer(process) for process in self._processes])
 
     def during(self, seconds: float) -> Totals:
-        """What they count in so many seconds."""
+        """Counts of the next `seconds` seconds."""
         before = self.mark()
         time.sleep(seconds)
         return self.mark() - before

@@ -1,4 +1,4 @@
-"""Connections that fail while the service is under load and something happens to it.
+"""Connections that fail under load when the service is reloaded or its workers are killed.
 
 Reloads (SIGHUP), another CTL file, another TVS certificate: none may fail. A worker that is killed: at most those
 that it held. They are counted while the worker stands still, right before the kill.
@@ -43,7 +43,7 @@ _ESTABLISHED = "01"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What one kind of event did, `times` times.
+    """Effect of one kind of event, repeated `times` times.
 
     Attributes:
         times: how often.
@@ -82,7 +82,7 @@ def run(run: Run) -> dict[str, object]:
 
 
 def _events(site: Site, server: Server) -> dict[str, Callable[[], int]]:
-    """What happens, by name; each gives the connections that may fail."""
+    """The events by name; each returns the number of connections that may fail."""
 
     slots = itertools.count()
 
@@ -143,7 +143,7 @@ def _settled(server: Server) -> None:
 
 
 def _readiness(server: Server) -> dict[str, Any]:
-    """What /readyz says; its `workers` stand by slot."""
+    """The document of /readyz; its `workers` are in the order of slots."""
     try:
         with urllib.request.urlopen(f"http://{server.admin}/readyz", timeout=PATIENCE) as answer:
             return dict(json.load(answer))

@@ -72,7 +72,7 @@ def _suite(run: Run, suite: str) -> dict[str, object]:
 
 
 def _pairs(series: list[Series]) -> list[tuple[Series, Series]]:
-    """What is divided by what: ours by each reference, our traces by our info rate, the floor by nginx."""
+    """Pairs for ratios: ours by each reference, our traces by our info rate, the floor by nginx."""
     by_name = {one.name: one for one in series}
     pairs = [(series[0], one) for one in series[1:] if one.name != DEBUG]
     if DEBUG in by_name:

@@ -1,4 +1,4 @@
-"""Memory of a TLS connection on which nothing happens: thousands are held while other phones are answered."""
+"""Memory of an idle TLS connection: thousands are held while other phones are answered."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ HELD_NETWORK = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What holding connections cost a server.
+    """Cost of held connections to a server.
 
     Attributes:
         connections: that were held to the end.
         kib: memory of each, KiB: growth of the server's own memory.
         kib_answering: the same once other phones have been answered for a while.
-        before: a measurement without the held connections; None where the server answers nobody.
+        before: a measurement without the held connections; None if the server answers no queries.
         answering: the same while they were held.
     """
 

@@ -1,4 +1,4 @@
-"""What the operating system says of processes and cores: where they may run, the time they used, their memory."""
+"""Processes and cores as the operating system reports them: affinity, CPU time, memory."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def resident_of(pid: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CoreTime:
-    """What a core did from the machine's start on, seconds."""
+    """Time of a core since the machine's start, seconds."""
 
     idle: float
     stolen: float
@@ -112,7 +112,7 @@ def all_cores() -> frozenset[int]:
 
 
 def describe() -> dict[str, object]:
-    """The machine, for whoever reads the figures."""
+    """The machine, for the reader of the figures."""
     info = Path("/proc/cpuinfo").read_text()
     model = next((line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")), "?")
     load = os.getloadavg()[0]

@@ -1,6 +1,6 @@
-"""Many certificates for a large store: one real one, again and again with other names and another serial number.
+"""Many certificates for a large store: copies of one real certificate with other names and serial numbers.
 
-Its signature does not fit the copies. Nobody looks at that: administrators vouch for what they import.
+Its signature does not fit the copies. The service does not verify it: administrators vouch for what they import.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ WARM_UP = 0.7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one server did in one round.
+    """Measurement of one server in one round.
 
     Attributes:
         rate: connections (or answers) a second.
@@ -63,13 +63,13 @@ class Sample:
 
     @property
     def note(self) -> str:
-        """What a reader has to know of the sample; mostly nothing."""
+        """A remark for the reader of the sample; usually empty."""
         return self.problem or (f"{self.limit}: only the CPU time counts" if self.limit else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """Where and how long.
+    """Cores and duration of the measurements.
 
     Attributes:
         program: the client program.

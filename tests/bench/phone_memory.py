@@ -1,4 +1,4 @@
-"""`python -m tests.bench.phone_memory [PHONES]`: what an emulated phone weighs, and what it costs to boot.
+"""`python -m tests.bench.phone_memory [PHONES]`: memory of an emulated phone, and the cost of its boot.
 
 Phones boot at once, twice, against a service of their own: first with no list, then with a list whose signer only TVS
 knows. Python's objects are counted with tracemalloc in a run of their own, because that slows everything down; the

@@ -1,4 +1,4 @@
-"""Where a program runs: on which cores and with which priority."""
+"""Cores and priority of a program."""
 
 from __future__ import annotations
 

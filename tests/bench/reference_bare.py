@@ -1,4 +1,4 @@
-"""The service's function on pyOpenSSL and epoll with nothing around it: the floor of what can be done this way.
+"""The service's function on pyOpenSSL and epoll with nothing around it: the floor of this approach.
 
 Memory BIOs, one receive and one send a flight, one registration with epoll for each connection; no event loop, no
 log, no metrics, no limits, no deadlines.

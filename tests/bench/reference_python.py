@@ -1,4 +1,4 @@
-"""What the references in plain Python have in common: the service's look-ups, and the standard library's TLS."""
+"""Common parts of the references in plain Python: the service's look-ups, the standard library's TLS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ READ_SIZE = 16 * 1024
 
 
 class Settings(NamedTuple):
-    """What the command line says: STATE CERTIFICATE KEY PORT."""
+    """The command line: STATE CERTIFICATE KEY PORT."""
 
     verifier: TrustVerifier
     context: ssl.SSLContext

@@ -83,7 +83,7 @@ def _wait_for(process: subprocess.Popen[bytes], port: int, folder: Path) -> None
 
 
 def _replayed(site: Site, port: int, folder: Path, *options: str) -> tuple[dict[str, Any], float]:
-    """What a run of the load tester found, and the CPU seconds of all its processes."""
+    """Result of a run of the load tester, and the CPU seconds of all its processes."""
     result = folder / "result.json"
     command = [sys.executable, "-m", "tvs", "replay", "--server", f"127.0.0.1:{port}", "--trust", site.certificate]
     command += ["--ask", site.state / "tftp" / "CTLFile.tlv", "--json", result, *options]

@@ -1,4 +1,4 @@
-"""What every benchmark needs: its options, the cores, a directory that goes away, other checkouts."""
+"""Set-up of every benchmark: options, cores, a temporary directory, checkouts of other revisions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Run:
 def positive(text: str) -> int:
     """An option's value that is a whole number from 1 on."""
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text} is no whole number from 1 on")
+        raise ArgumentTypeError(f"{text} is not a whole number from 1")
     return int(text)
 
 
@@ -76,7 +76,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.1 <= value <= 600:
-        raise ArgumentTypeError(f"{text} is no number of seconds from 0.1 to 600")
+        raise ArgumentTypeError(f"{text} is not a number of seconds from 0.1 to 600")
     return value
 
 

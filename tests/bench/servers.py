@@ -1,4 +1,4 @@
-"""The servers that are measured: ours, nginx, and some in plain Python of the same function."""
+"""The measured servers: ours, nginx, and servers in plain Python with the same function."""
 
 from __future__ import annotations
 

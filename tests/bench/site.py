@@ -1,4 +1,4 @@
-"""What the servers of a run share: a state directory, the TVS certificate and its key, the question and the answer."""
+"""Shared by the servers of a run: state directory, TVS certificate and key, the question and its answer."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """What a store's size costs.
+    """Cost of a store's size.
 
     Attributes:
         certificates: in the large store, beside those of `tvs init`.
