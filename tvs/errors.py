@@ -1,11 +1,11 @@
-"""Errors that are sentences for people."""
+"""Errors whose text is a sentence for the administrator."""
 
 from __future__ import annotations
 
 
 class StartError(Exception):
-    """The service cannot start: a sentence that says what to do."""
+    """The service cannot start; the sentence says what to do."""
 
 
 class StateError(Exception):
-    """The state directory is not there or not usable: a sentence that says what to do."""
+    """The state directory, or a file in it, is missing or not usable; the sentence says what to do."""

@@ -1,4 +1,4 @@
-"""The settings as a value: what is computed from them, and what help texts show of them."""
+"""The settings as a value: limits, paths and workers computed from them, and help texts."""
 
 from __future__ import annotations
 

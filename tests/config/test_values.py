@@ -1,4 +1,4 @@
-"""Readers of one setting's value: what they take, and the sentence for what they do not."""
+"""Readers of one setting's value, and their sentences for values that are not usable."""
 
 from __future__ import annotations
 

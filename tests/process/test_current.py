@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def current(state: StateDirectory) -> Current:
-    """What a service of a fresh state directory starts with."""
+    """Settings, credentials and seed of a fresh state directory."""
     config = load_config({"state": str(state.path)}, environment={})
     return Current(config, read_credentials(config), read_seed(config, lambda *_: None))
 
@@ -79,7 +79,7 @@ def test_changed_file_is_verified_once(
 def test_file_that_changes_back_is_verified_again(
     current: Current, state: StateDirectory, verified: list[Inspection | None]
 ) -> None:
-    """A file that becomes again what it was is a change as well: the next worker gets it."""
+    """A file that gets its old content again has changed too: the next worker gets that content."""
     first, second = state.ctl_file.read_bytes(), state.itl_file.read_bytes()
     old = content(current)
     for slot in (0, 1):

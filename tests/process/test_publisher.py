@@ -1,4 +1,4 @@
-"""Publication: the board knows before the log says anything."""
+"""Publication of the status: on the board before anything is in the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A log whose reader looks at the board in the moment in which a line is written.
+    """A log whose reader reads the board with each line.
 
     Attributes:
         seen: each line's event, with the status on the board at that moment.
@@ -95,7 +95,7 @@ def test_status_is_published_when_it_changed_or_is_old(board: Board, log: Superv
 
 
 def test_lines_of_slots_come_after_the_board_knows(board: Board, log: SupervisorLog, reader: Reader) -> None:
-    """'worker_died', 'worker_hung' and 'worker_given_up' are read by programs that then ask /readyz: it knows."""
+    """At the lines worker_died, worker_hung and worker_given_up the board already has the slot's new state."""
     world = World(2)
     try:
         publisher = Publisher(board, log, lambda now: service(*(item.status() for item in world.slots), time=now))

@@ -1,4 +1,4 @@
-"""Reloads: all-or-nothing, one at a time, whatever becomes of the workers meanwhile."""
+"""Reloads: all-or-nothing, one at a time, while workers end and start."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class Manager(Notifier):
-    """A service manager that looks at the board in the moment in which it is told something.
+    """A service manager that reads the board with each notification.
 
     Attributes:
-        told: what it was told, with the status on the board at that moment.
+        told: first lines of the notifications, with the status on the board at that moment.
     """
 
     def __init__(self, board: Board) -> None:
@@ -53,7 +53,7 @@ class Site:
     """A service's reloader with two workers that run.
 
     Attributes:
-        options: what `load_config` gets beside the state directory.
+        options: settings beside the state directory and the log.
     """
 
     state: StateDirectory
@@ -111,7 +111,7 @@ class Site:
         return [line.split(" | ", 1)[1] for line in self.log_file.read_text().splitlines()]
 
     def told(self) -> list[str]:
-        """What the service manager was told."""
+        """The first lines of the notifications."""
         return [line for line, _ in self.manager.told]
 
     def close(self) -> None:
@@ -224,7 +224,7 @@ def test_worker_that_starts_is_waited_for(site: Site) -> None:
 
 
 def test_reload_again_while_one_is_under_way(site: Site) -> None:
-    """Signals during a reload lead to one more reload after it, with the settings of then."""
+    """Signals during a reload lead to one more reload after it, which reads the settings again."""
     site.options = {"time_to_live": "60"}
     site.reloader.begin()
     site.options = {"time_to_live": "70"}
@@ -265,7 +265,7 @@ def test_worker_that_does_not_read_is_killed(site: Site) -> None:
 
 
 def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:
-    """A reload opens closed slots; the board says so before the service manager and the log are told."""
+    """A reload opens closed slots; the board has them before READY."""
     site.end(0)
     site.world.give_up(0)
     site.reloader.begin()
@@ -275,7 +275,7 @@ def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:
 
 
 def test_result_is_published_before_it_is_announced(site: Site) -> None:
-    """When the service manager is told READY the board has the reload's result, good or bad."""
+    """At the notification READY the board has the reload's result, good or bad."""
     site.options = {"time_to_live": "long"}
     site.reloader.begin()
     site.options = {}
@@ -287,7 +287,7 @@ def test_result_is_published_before_it_is_announced(site: Site) -> None:
 
 
 def test_log_is_opened_again(site: Site, tmp_path: Path) -> None:
-    """The log of the new settings gets the reload's end; what was reported before is in the old one."""
+    """The log of the new settings gets the reload's result; earlier events are in the old one."""
     site.publisher.report("info", "earlier")
     site.options = {"log_file": str(tmp_path / "other"), "log_format": "json"}
     site.reloader.begin()

@@ -50,7 +50,7 @@ def test_worker_runs_from_its_first_report_on(world: World) -> None:
     ],
 )
 def test_unreadable_report_is_not_a_sign_of_life(world: World, message: dict[str, object]) -> None:
-    """What is not a report changes no state; a worker that sends nothing else is replaced. The log says so once."""
+    """A message that is not a report changes nothing; a worker that sends nothing else is replaced. One log line."""
     world.run()
     before = world.slot().status()
     world.now += 6
@@ -65,8 +65,8 @@ def test_unreadable_report_is_not_a_sign_of_life(world: World, message: dict[str
     assert world.signals == [(world.slot().process, signal.SIGKILL)]
 
 
-def test_bytes_that_are_not_json_hurt_nobody(world: World) -> None:
-    """Bytes that are not JSON, or nested without end, are no report either; the next report is taken."""
+def test_bytes_that_are_not_json(world: World) -> None:
+    """Bytes that are not JSON, or nested too deeply, change nothing; the next report is taken."""
     world.start()
     end = socket.socket(fileno=duplicate(world.ends[world.slot().process]))
     with end:

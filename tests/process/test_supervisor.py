@@ -1,4 +1,4 @@
-"""The announcement of a whole service: whoever hears of it finds it ready."""
+"""The announcement of a whole service: it is ready by then."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ status = supervisor.run()
 print(json.dumps(seen))
 sys.exit(status)
 """
-"""The supervisor asks its own admin process within the calls with which it announces the service: it cannot publish
-anything meanwhile."""
+"""The supervisor asks its own admin process within the calls that announce the service: it cannot publish meanwhile."""
 
 
 def test_service_is_ready_when_it_is_announced(state: StateDirectory) -> None:

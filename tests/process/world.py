@@ -33,7 +33,7 @@ class World:
     Attributes:
         now: the clock, seconds.
         ends: the workers' ends of the channels, by process id.
-        signals: what was sent to which process.
+        signals: process ids with the signals sent to them.
         events: names of the events for the log, with their fields.
         reports: slots and statuses of reports.
         refusing: whether no process can be forked.

@@ -57,7 +57,7 @@ def test_message_without_room_is_not_sent(ends: tuple[Channel, Channel]) -> None
 
 
 def test_other_end_is_gone(ends: tuple[Channel, Channel]) -> None:
-    """What a process sent before its end is taken, then `ChannelClosed` is raised; nothing can be sent to it."""
+    """The last messages of a process are taken, then `ChannelClosed` is raised; nothing can be sent to it."""
     supervisor, worker = ends
     worker.send({"last": True})
     worker.close()

@@ -61,7 +61,7 @@ def test_a_file_behind_a_symbolic_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["fsync", "link", "fchmod"])
 def test_a_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
-    """Wherever writing fails, the old file is in place and nothing is left beside it."""
+    """If any step of writing fails, the old file is in place and nothing is left beside it."""
     path = tmp_path / "CTLFile.tlv"
     path.write_bytes(b"old")
 

@@ -25,7 +25,7 @@ def test_directory_lives_with_the_service(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_left_over_directories_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a killed service left is removed by the next one; a running service's, files and links are left alone."""
+    """Directories of killed services are removed; those of running services, files and links stay."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     left, target = tmp_path / f"{PREFIX}left", tmp_path / "target"
     left.mkdir()

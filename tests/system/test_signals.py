@@ -1,4 +1,4 @@
-"""Signals as something to wait for."""
+"""Signals in a pipe."""
 
 from __future__ import annotations
 

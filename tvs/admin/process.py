@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: int) -> int:
-    """The admin process: serves until SIGTERM. Returns the exit status.
+    """Serves the monitoring port until SIGTERM. Returns the exit status.
 
     Args:
         listener: a listening socket.

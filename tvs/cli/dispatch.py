@@ -69,7 +69,7 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(str(error), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone, as head(1) does
+    except BrokenPipeError:  # the reader of the output has ended, as head(1) does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status

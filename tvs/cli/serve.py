@@ -1,4 +1,4 @@
-"""`tvs serve`: the service itself."""
+"""`tvs serve`: starts the service, or checks its settings."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ the file.
 examples:
   tvs serve --state /var/lib/tvs
   tvs serve --state DIR --tls-profile legacy         7900-series phones too
-  tvs serve --state DIR --workers 1                  one worker process, whatever the processors
+  tvs serve --state DIR --workers 1                  one worker process, not one for each processor
   tvs serve --state DIR --log-level debug            with the trace lines of the original
   tvs serve --state DIR --listen 127.0.0.1:0         any free port, printed
-  tvs serve --state DIR --check-config               report all problems, start nothing
+  tvs serve --state DIR --check-config               report all problems, do not start
 
-signals: SIGTERM and SIGINT let open connections finish; a second one ends at once. SIGHUP checks settings,
-certificate, key and CTL file, and goes on with them where all are good; open connections stay. It also opens the
-log file again. --check-config makes the same check beforehand.
-exit statuses: 0 stopped in order, 1 cannot start, 2 wrong settings, 130 ended at once by a second signal.
+signals: SIGTERM and SIGINT let open connections finish; a second one ends the service at once. SIGHUP checks
+settings, certificate, key and CTL file, and uses the new ones if all are good; open connections stay. It also opens
+the log file again. --check-config makes the same check without a service.
+exit statuses: 0 stopped by a signal, 1 cannot start, 2 wrong settings, 130 ended at once by a second signal.
 """
 
 
@@ -48,7 +48,11 @@ def add_commands(commands: Commands) -> None:
     for name in SETTINGS:
         _setting_option(parser, name)
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
-    parser.add_argument("--check-config", action="store_true", help="report all problems of the settings, then end")
+    parser.add_argument(
+        "--check-config",
+        action="store_true",
+        help="check settings and their files, report all problems",
+    )
     handled_by(parser, _serve)
 
 

@@ -1,7 +1,7 @@
 """Loading of settings from a TOML file, the environment and the command line.
 
 The command line wins over the environment, the environment over the file. Every problem is reported at once, with
-the key and where it stands; unknown keys are errors.
+the key and its place; unknown keys are errors.
 """
 
 from __future__ import annotations

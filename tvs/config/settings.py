@@ -34,13 +34,13 @@ class Config:
     listen: Endpoint = _setting(
         read_endpoint,
         Endpoint("0.0.0.0", DEFAULT_PORT),  # noqa: S104 - phones are everywhere
-        "where phones connect",
+        "address and port for phones",
         metavar="HOST:PORT",
     )
     admin: Endpoint = _setting(
         read_endpoint,
         Endpoint("127.0.0.1", 9445),
-        "where /metrics, /healthz and /readyz are served",
+        "address and port of /metrics, /healthz and /readyz",
         metavar="HOST:PORT",
     )
     workers: int | None = _setting(
@@ -58,7 +58,7 @@ class Config:
     client_certificates: ClientCertificates = _setting(
         read_choice(ClientCertificates),
         ClientCertificates.REQUEST,
-        "whether phones must show a certificate of their own",
+        "whether phones are asked for a certificate of their own",
         choices=list(ClientCertificates),
     )
     client_ca: Path | None = _setting(
@@ -73,7 +73,7 @@ class Config:
     ctl_file: Path | None = _setting(
         read_path,
         None,
-        "the CTL file to watch, when it is not tftp/CTLFile.tlv in the state directory",
+        "the CTL file to watch, if it is not tftp/CTLFile.tlv in the state directory",
         metavar="FILE",
     )
     time_to_live: int = _setting(

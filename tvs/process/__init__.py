@@ -1,1 +1,1 @@
-"""Supervisor, workers and reload: which processes exist, and on what settings."""
+"""Supervisor, workers and reload: the service's processes, and the settings that they run on."""

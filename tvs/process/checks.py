@@ -1,4 +1,4 @@
-"""Looks at everything that the settings name, before they are used: for a reload and for --check-config."""
+"""Checks of everything that the settings name, before they are used: for a reload and for --check-config."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def examine(config: Config) -> tuple[Credentials | None, list[str]]:
-    """Gives what TLS contexts are made of, None where that is wrong, and a sentence for each problem.
+    """Reads the TLS credentials, and checks the CTL file and the files that are written to.
 
-    A CTL file that is not there is no problem: clusters in non-secure mode have none. Files that are written to
-    are opened, and thereby made.
+    Returns the credentials, None if they cannot be used, and a sentence for each problem. A missing CTL file is not
+    one: clusters in non-secure mode have none. Log and TLS key log are opened, which creates them.
     """
     problems: list[str] = []
     credentials = None

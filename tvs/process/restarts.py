@@ -1,4 +1,4 @@
-"""When a worker that ended is started again: at once, later, or never. Pure: the time is an argument."""
+"""Restart policy of a worker slot: at once, with back-off, or never. Pure: the time is an argument."""
 
 from __future__ import annotations
 
@@ -6,35 +6,36 @@ from dataclasses import dataclass, field
 from typing import Final
 
 STABLE: Final = 30.0
-"""Seconds that a worker must have run for what went wrong before to be forgotten."""
+"""Seconds of a worker's life after which earlier failures no longer count."""
 AT_ONCE: Final = 3
-"""Workers that answered phones and then died: so many in a row are replaced without a wait."""
+"""Workers in a row that answered phones and then died, and are replaced without a wait."""
 FIRST_WAIT: Final = 0.1
+"""Seconds of the first back-off; each further one is twice as long."""
 LAST_WAIT_AFTER_CRASH: Final = 1.0
-"""Seconds at the most before a worker is replaced that answered phones before it died: phones wait in its queue."""
+"""Seconds, at most, until a worker that answered phones is replaced: phones wait in its queue."""
 LAST_WAIT_AFTER_FAILURE: Final = 10.0
-"""Seconds at the most before the next attempt where a worker did not even start, or hung."""
+"""Seconds, at most, until the next attempt after a worker that did not start, or hung."""
 GIVE_UP: Final = 8
-"""Failures in a row (no start, or hung) after which the slot is closed, so that phones go elsewhere."""
+"""Failures in a row (no start, or hung) after which the slot is closed, so that other workers get its phones."""
 
 
 @dataclass(slots=True)
 class RestartPolicy:
-    """The history of one slot, as far as it counts.
+    """Restart policy of one slot, with the failures that count.
 
-    A worker that answered phones and died is replaced soon, however often that happens: phones are better off with
-    it than without. One that never got so far, or hangs, keeps phones waiting: after `GIVE_UP` of those in a row
-    there is no next attempt.
+    A worker that answered phones and died is replaced soon, however often that happens: for phones it is better than
+    none. A worker that never got so far, or hangs, keeps phones waiting: after `GIVE_UP` of them in a row there is no
+    next attempt.
     """
 
     _crashes: int = field(default=0, init=False)
     _failures: int = field(default=0, init=False)
 
     def ended(self, *, answered: bool, lived: float) -> float | None:
-        """Seconds to wait before the next start; None: give up.
+        """Counts the end of a worker. Seconds until the next start; None: never.
 
         Args:
-            answered: whether the worker got so far as to accept phones, and did not hang.
+            answered: whether the worker accepted phones, and did not hang.
             lived: seconds from its start to its end.
         """
         if lived >= STABLE:
@@ -48,5 +49,5 @@ class RestartPolicy:
 
 
 def _wait(number: int, last: float) -> float:
-    """Doubled with each time, up to `last`."""
+    """Seconds of the back-off number `number`, at most `last`."""
     return min(last, FIRST_WAIT * (1 << min(number - 1, 16)))

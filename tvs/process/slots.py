@@ -34,7 +34,7 @@ class Slots:
         start: forks a worker for a slot, with the worker's end of a channel; returns its process id.
         on_report: called with each report of a worker.
         event: takes events for the log.
-        timeout: seconds without a sign of life after which a worker is replaced.
+        timeout: seconds without a report after which a worker is replaced.
         kill: sends a signal to a process.
 
     Attributes:

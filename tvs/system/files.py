@@ -8,20 +8,20 @@ import tempfile
 from pathlib import Path
 
 KEPT = 5
-"""How many previous files stay beside the current one, as NAME.1 (the newest) to NAME.5."""
+"""Number of previous files that stay beside the current one, as NAME.1 (the newest) to NAME.5."""
 TFTP_MODE = 0o644
-"""Permissions of files that a TFTP server hands to anybody."""
+"""Permissions of files that a TFTP server serves."""
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK})
-"""What a file system says that has no hard links, or a link that leads to another file system."""
+"""Errors of a file system without hard links, and of a link that leads to another file system."""
 
 
 def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int = TFTP_MODE) -> None:
-    """Replaces a file by one with these bytes: readers see the old file or the new one, whatever happens.
+    """Replaces a file atomically: readers see the old file or the new one, whatever happens.
 
     Args:
         path: the file; its directory must exist. A symbolic link is replaced, not what it points to.
-        data: the new content, on the disk before it takes the name.
-        keep: whether the file that stood there stays as NAME.1, the one before as NAME.2, up to NAME.5.
+        data: the new content; it is on the disk before it gets the name.
+        keep: whether the old file stays as NAME.1, the one before as NAME.2, up to NAME.5.
         mode: permissions of the new file.
 
     Raises `OSError`; the old file is then in place as it was.
@@ -37,14 +37,14 @@ def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int =
 
 
 class StagedFile:
-    """A file's new content on the disk, beside the file that it will replace.
+    """New content of a file, on the disk beside the file that it will replace.
 
     Args:
         path: the file that it will replace; its directory must exist.
         data: the new content.
-        mode: permissions of the new file. Written by root, it belongs to the owner of its directory.
+        mode: permissions of the new file. A file that root writes belongs to the owner of its directory.
 
-    Raises `OSError` where the content cannot be written; nothing is left behind then.
+    Raises `OSError` if the content cannot be written; nothing is left behind then.
     """
 
     def __init__(self, path: Path, data: bytes, *, mode: int = TFTP_MODE) -> None:
@@ -52,11 +52,11 @@ class StagedFile:
         self._temporary = _written_beside(path, data, mode)
 
     def read_back(self) -> bytes:
-        """What stands on the disk."""
+        """The bytes on the disk. Raises `OSError`."""
         return self._temporary.read_bytes()
 
     def publish(self) -> None:
-        """Gives the content its name, which needs no room on the disk. Raises `OSError`."""
+        """Gives the content its name, which needs no space on the disk. Raises `OSError`."""
         self._temporary.replace(self.path)
         _sync_directory(self.path.parent)
 
@@ -66,15 +66,15 @@ class StagedFile:
 
 
 def remove_left_over(path: Path) -> None:
-    """Removes what killed writers of this file left beside it. Only for who keeps other writers away."""
+    """Removes the content that killed writers of this file left. The caller must keep other writers away."""
     for left_over in path.parent.glob(f".{path.name}.*.new"):
         left_over.unlink(missing_ok=True)
 
 
 def keep_previous(path: Path) -> None:
-    """Gives the file NAME.1 as a second name; what was NAME.1 becomes NAME.2, up to NAME.5.
+    """Gives the file the second name NAME.1; NAME.1 becomes NAME.2, up to NAME.5.
 
-    The file itself keeps its name, so that it is never gone. Raises `OSError`.
+    The file keeps its own name, so that it is always there. Raises `OSError`.
     """
     first = path.with_name(f"{path.name}.1")
     if not path.exists() or (first.exists() and first.samefile(path)):
@@ -83,12 +83,12 @@ def keep_previous(path: Path) -> None:
         older = path.with_name(f"{path.name}.{number}")
         if older.exists():
             older.replace(path.with_name(f"{path.name}.{number + 1}"))
-            older.unlink(missing_ok=True)  # still there where both were names of one file
+            older.unlink(missing_ok=True)  # still there if both were names of one file
     _second_name(path, first)
 
 
 def _second_name(path: Path, name: Path) -> None:
-    """A hard link, or a copy where there can be none."""
+    """Makes a hard link, or a copy if the file system has no hard links."""
     try:
         os.link(path.resolve(), name)
     except OSError as error:
@@ -113,9 +113,9 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
 
 
 def give_to_owner(descriptor: int, directory: Path) -> None:
-    """Gives an open file that root made to the owner of its directory.
+    """Gives a file that root created to the owner of its directory.
 
-    The service runs as the owner of its directories; a command that root runs must not shut it out.
+    The service runs as the owner of its directories, and must be able to read files of commands that root ran.
     """
     if os.geteuid() == 0:
         status = directory.stat()

@@ -1,4 +1,4 @@
-"""Forking, the signals of parent and child, and what the system says of a process."""
+"""Forking, with the signals of parent and child."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _PR_SET_PDEATHSIG = 1
 def fork(work: Callable[[], int], *, on_parents_death: signal.Signals = signal.SIGKILL) -> int:
     """Runs `work` in a child process, which ends with the status that it returns. Gives the child's process id.
 
-    The child starts without the parent's signal handlers, ignores SIGINT and SIGHUP (a terminal sends them to
-    everybody; the parent alone acts on them), and gets `on_parents_death` when the parent dies, however it dies.
-    To be called where no thread, event loop or database handle exists. Raises `OSError`.
+    The child starts without the parent's signal handlers, ignores SIGINT and SIGHUP (a terminal sends them to all
+    processes; the parent alone acts on them), and gets `on_parents_death` when the parent dies, however it dies.
+    The caller must have no thread, event loop or open database. Raises `OSError`.
     """
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may reach half a child
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may reach a child that is not set up
     try:
         child = os.fork()
         if child == 0:
@@ -53,7 +53,7 @@ def _run_child(
         status = work()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - nothing may run on into the parent's code
+    except BaseException:  # noqa: BLE001 - nothing may continue in the parent's code
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -62,7 +62,7 @@ def _run_child(
 
 
 def _die_with_parent(parent: int, number: signal.Signals) -> None:
-    """Asks the system for a signal when the parent dies; it may have died before."""
+    """Asks the system for a signal at the parent's death; ends at once if that was before."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")

@@ -7,7 +7,7 @@ import resource
 
 
 def raise_descriptor_limit() -> None:
-    """Allows as many open files as the system lets this process have: each phone is one."""
+    """Raises the limit of open files as far as the system allows: each phone is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import socket
 
 BACKLOG = 4096
-"""Phones that may wait to be accepted, as far as the system allows (net.core.somaxconn)."""
+"""Connections that may wait to be accepted, as far as the system allows (net.core.somaxconn)."""
 
 
 def listen(host: str, port: int, *, backlog: int = BACKLOG, shared: bool = False) -> socket.socket:
-    """A listening socket; port 0 is any free one. Raises `OSError`.
+    """A non-blocking listening socket. Raises `OSError`.
 
-    TCP_NODELAY is set here because accepted sockets inherit it. An IPv6 wildcard takes IPv4 too. With `shared`,
-    several sockets may listen on the port, and the system deals phones out to them (SO_REUSEPORT).
+    TCP_NODELAY is set here because accepted sockets inherit it. An IPv6 wildcard takes IPv4 too.
+
+    Args:
+        host: name or IP address.
+        port: 0: any free one.
+        backlog: connections that may wait to be accepted.
+        shared: several sockets may listen on the port; the system distributes connections to them (SO_REUSEPORT).
     """
     listener = _bound(host, port, shared=shared)
     try:
@@ -25,9 +30,9 @@ def listen(host: str, port: int, *, backlog: int = BACKLOG, shared: bool = False
 
 
 def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
-    """So many sockets that listen on one port. Raises `OSError`, also where somebody else listens there.
+    """Several sockets that listen on one port. Raises `OSError`, also if another program listens there.
 
-    SO_REUSEPORT alone would let a second service of the same user take half of the phones away unnoticed.
+    SO_REUSEPORT alone would let a second service of the same user take half of the phones unnoticed.
     """
     _bound(host, port, shared=False).close()
     listeners = [listen(host, port, shared=True)]

@@ -9,7 +9,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_memory(process: int) -> int | None:
-    """Bytes of a process that are in memory, shared ones included; None where it is gone (proc(5), statm)."""
+    """Bytes of a process in memory, shared ones included; None if it does not exist (proc(5), statm)."""
     try:
         return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""The directory of the files in which the workers count: private, in memory, and gone when the service is."""
+"""The directory of the files in which workers count: private, in memory, removed with the service."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _ATTEMPTS: Final = 10
 def metrics_directory() -> Iterator[Path]:
     """A new directory of mode 0700, removed at the end of the with-block. Raises `OSError`.
 
-    What a service left behind whose processes were all killed is removed here. Each holds a lock on its directory
-    as long as one of its processes lives: forked ones share it.
+    Directories of services whose processes were all killed are removed here. A service holds a lock on its directory
+    as long as one of its processes lives: forked processes share it.
     """
     parent = _parent()
     _sweep(parent)
@@ -36,7 +36,7 @@ def metrics_directory() -> Iterator[Path]:
 
 
 def _made(parent: Path) -> tuple[Path, int | None]:
-    """A new directory with its lock. Another service may sweep it away in the moment before it is locked."""
+    """A new directory with its lock. Another service may remove it in the moment before it is locked."""
     for _ in range(_ATTEMPTS):
         path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
         lock = _locked(path)
@@ -46,7 +46,7 @@ def _made(parent: Path) -> tuple[Path, int | None]:
 
 
 def _parent() -> Path:
-    """Where files stay in memory: the kernel writing them to a disk would hold up those who count in them."""
+    """A directory in memory: if the kernel wrote the files to a disk, it would delay the workers."""
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # set by systemd for RuntimeDirectory=
     for directory in (runtime, "/dev/shm"):  # noqa: S108 - mkdtemp makes a private directory in it
         if directory and os.access(directory, os.W_OK | os.X_OK):
@@ -55,7 +55,7 @@ def _parent() -> Path:
 
 
 def _locked(path: Path) -> int | None:
-    """A descriptor that holds the directory's lock; None where somebody has it, or the directory is not ours."""
+    """A descriptor that holds the directory's lock; None if another process has it, or another user the directory."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""Signals as something to wait for: a pipe that has a byte for each."""
+"""Signals in a pipe, one byte for each, so that poll(2) can wait for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WATCHED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Signals:
-    """Takes the signals of a process that supervises others, for the length of a with-block."""
+    """The signals of a process that supervises others, during a with-block."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -37,7 +37,7 @@ class Signals:
             os.close(descriptor)
 
     def pending(self) -> list[int]:
-        """The signals that came since the last call, in their order, without SIGCHLD."""
+        """The signals since the last call, in their order, without SIGCHLD."""
         try:
             numbers = os.read(self._read, 4096)
         except BlockingIOError:
