@@ -1,14 +1,14 @@
-"""The state directory: where the database, the keys and the trust lists are.
+"""The state directory: paths of database, keys and trust lists, and the lock of changes.
 
 tvs.db              the certificate database (SQLite)
 keys/UNIT-ID.key    private keys of the own certificates, PEM, 0600 in a directory of 0700
 tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
 UNIT.csr            the last certificate signing request of a unit
-tvs.toml            settings, where the operator wants some
+tvs.toml            settings, optional
 lock                held while a command changes certificates, keys or trust lists
 
-A key's ID is made from its public key. So a certificate says which key is its own, and one commit in the database
-switches both: a new key is on the disk, under its own name, before any certificate needs it.
+A key's ID is made from its public key. A certificate so names its own key, and one commit in the database switches
+both: a new key is on the disk, under its own name, before any certificate needs it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from tvs.tls.contexts import PrivateKey
 
 LOCK_PATIENCE = 5.0
-"""Seconds that a command waits for another one; they take less than one, with an RSA-4096 key some."""
+"""Seconds that a command waits for another one; a command takes less than one, with an RSA-4096 key a few."""
 LOCK_POLL = 0.05
 """Seconds between two attempts."""
 
 
 class StateDirectory:
-    """Paths in a state directory, and what is read from them.
+    """Paths in a state directory, its database, private keys and lock.
 
     Args:
         path: the directory; it need not exist yet.
@@ -78,7 +78,7 @@ class StateDirectory:
         return self.tftp / "ITLFile.tlv"
 
     def key_file(self, unit: Purpose, public_key: CertificatePublicKeyTypes) -> Path:
-        """Where the private key that belongs to a public key of a unit is, or will be."""
+        """The path of the private key that belongs to a unit's public key, on the disk or to be written."""
         return self.keys / f"{unit}-{key_id(public_key)}.key"
 
     def request_file(self, unit: Purpose) -> Path:
@@ -86,7 +86,7 @@ class StateDirectory:
         return self.path / f"{unit}.csr"
 
     def require(self) -> None:
-        """Raises `StateError` where this is no state directory."""
+        """Raises `StateError` for a path that is not a state directory."""
         if not self.database.exists():
             reason = "does not exist" if not self.path.exists() else "holds no tvs.db"
             raise StateError(
@@ -104,8 +104,8 @@ class StateDirectory:
 
         Args:
             unit: the certificate's unit.
-            certificate: X.509 DER. None: the one in the database. Whoever uses both hands in the certificate, so
-                that they belong together while another process changes them.
+            certificate: X.509 DER; None for the one in the database. A caller that uses both passes it, so that they
+                belong together while another process changes them.
         """
         der = self._own_certificate(unit) if certificate is None else certificate
         path = self.key_file(unit, x509.load_der_x509_certificate(der).public_key())
@@ -122,10 +122,10 @@ class StateDirectory:
 
     @contextmanager
     def lock(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:
-        """Held by a command that changes certificates, keys or trust lists. Raises `StateError`.
+        """The lock that a command holds while it changes certificates, keys or trust lists. Raises `StateError`.
 
         Args:
-            patience: seconds to wait for another one to end; then this one is refused.
+            patience: seconds to wait for another command's end; this one is refused afterwards.
         """
         self.require()
         descriptor = self._open_lock()

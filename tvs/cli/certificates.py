@@ -12,7 +12,6 @@ from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates
 from tvs.cli.changes import STATUSES, change_options, make_change
 from tvs.cli.common import (
-    FAILED,
     OK,
     USAGE,
     CommandError,
@@ -26,6 +25,7 @@ from tvs.cli.common import (
 )
 from tvs.cluster import propose_delete_trusted, propose_import_trusted
 from tvs.cluster.trusted import check_time_to_live, trust_store
+from tvs.manage.lookup import find_entry
 
 if TYPE_CHECKING:
     import argparse
@@ -124,7 +124,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
-        entry = _find(store, arguments.name, own=arguments.which == "own")
+        entry = _find(store, arguments)
     if arguments.pem:
         say(ssl.DER_cert_to_PEM_cert(entry.certificate.der).rstrip())
     elif arguments.json:
@@ -134,19 +134,11 @@ def _show(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _find(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
-    unit, slash, rest = name.partition("/")
-    if slash:
-        return store.entry(unit_of(unit), rest)
-    plain = name.removesuffix(".pem").lower()
-    entries = [entry for entry in store.entries(own=own) if entry.name.removesuffix(".pem").lower() == plain]
-    if len(entries) == 1:
-        return entries[0]
-    if entries:
-        units = ", ".join(f"{entry.unit}/{entry.name}" for entry in entries)
-        raise CommandError(f"{name} stands in several units; say which: {units}", FAILED)
-    which = "own" if own else "trust"
-    raise CommandError(f"there is no certificate {name}; see: tvs show cert list {which}", FAILED)
+def _find(store: CertificateStore, arguments: argparse.Namespace) -> StoreEntry:
+    try:
+        return find_entry(store, arguments.name, own=arguments.which == "own")
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from None
 
 
 def _import(arguments: argparse.Namespace) -> int:

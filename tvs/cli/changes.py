@@ -1,4 +1,4 @@
-"""What the commands have in common that change trust lists, certificates or nodes."""
+"""Options and steps of the commands that change trust lists, certificates or nodes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 DIGESTS = {"sha1": Digest.SHA1, "sha256": Digest.SHA256, "sha512": Digest.SHA512}
 STATUSES = """\
-Before anything is written, what phones will do is found out (see: tvs ctl plan); if phones would be lost, nothing
-is changed.
+Before anything is written, the change is planned (see: tvs ctl plan); if phones would be lost, nothing is changed.
 
 exit statuses:
   0 done    1 not done: answered no, phones would be lost, or it failed    2 wrong usage
@@ -39,8 +38,8 @@ def change_options(parser: argparse.ArgumentParser, *, question: bool = True, di
 
     Args:
         parser: of the command.
-        question: whether it asks one.
-        digest: whether it signs lists with a digest that may be chosen.
+        question: whether the command asks one.
+        digest: whether it signs lists with a digest that can be chosen.
     """
     state_option(parser)
     if question:
@@ -57,12 +56,12 @@ def digest_option(parser: argparse.ArgumentParser) -> None:
         "--digest",
         choices=list(DIGESTS),
         help="digest of the signatures of trust lists, from now on: sha1 for every phone, sha512 for those that know "
-        "it (7800, 8800 series); default: the one of last time, at first sha512",
+        "it (7800, 8800 series); default: that of the last time, at first sha512",
     )
 
 
 def plan_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say what a plan is made from."""
+    """Adds the options of a plan: held lists, kinds of phones, TLS profile."""
     parser.add_argument(
         "--held",
         action="append",
@@ -81,17 +80,17 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         type=TLSProfile,
         choices=list(TLSProfile),
         metavar="PROFILE",
-        help="TLS profile of the service, where its command line names one",
+        help="TLS profile of the service, if its command line names one",
     )
 
 
 def digest_of(arguments: argparse.Namespace) -> Digest | None:
-    """The digest that was given, if one was."""
+    """The digest of `--digest`; None without it."""
     return DIGESTS[arguments.digest] if arguments.digest else None
 
 
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
-    """What the plan is made from. Raises `CommandError`."""
+    """The plan's options. Raises `CommandError`."""
     only_current = arguments.held == [CURRENT]
     try:
         phones = parse_kinds(arguments.phones) if arguments.phones else None
@@ -117,7 +116,7 @@ def make_change(arguments: argparse.Namespace, propose: Propose) -> Change:
 
 
 def _warn(plan: Plan) -> None:
-    """What an administrator should know all the same: on standard error, results stay as scripts know them."""
+    """Writes warnings to standard error; standard output stays as scripts know it."""
     for finding in plan.findings:
         if finding.severity is Severity.WARNING:
             sys.stderr.write(f"tvs: warning: {finding.code}: {finding.sentence}. Way out: {finding.way_out}.\n")

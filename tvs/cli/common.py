@@ -1,4 +1,4 @@
-"""What the commands share: options, exit statuses, the state directory, output."""
+"""Options, exit statuses, state directory and output that the commands share."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 OK = 0
 FAILED = 1
-"""The command did what it should and the result is negative: not trusted, not verified, not found."""
+"""The command worked and its result is negative: not trusted, not verified, not found; or it failed."""
 USAGE = 2
 NO_ANSWER = 3
 INTERRUPTED = 130
 
 
 class CommandError(Exception):
-    """The command cannot go on: a sentence that says what, where and what to do.
+    """A failure of a command: a sentence with its cause, its place and its remedy.
 
     Attributes:
         status: exit status.
@@ -41,7 +41,7 @@ class CommandError(Exception):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that keeps the examples of a help text as they are, and says where help is."""
+    """An argument parser that keeps the lines of examples, and names the help option after an error."""
 
     def __init__(self, *args: object, **settings: object) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
@@ -93,25 +93,25 @@ def unit_of(text: str) -> Purpose:
 
 
 def say(text: str = "") -> None:
-    """A line on standard output."""
+    """Writes a line to standard output."""
     sys.stdout.write(text + "\n")
 
 
 def say_json(value: object) -> None:
-    """A value as JSON on standard output."""
+    """Writes a value as JSON to standard output."""
     say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def progress(text: str) -> None:
-    """A step of longer work: on standard error, only for a person."""
+    """Writes a step of longer work to standard error, if that is a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"  {text}\n")
 
 
 def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> bool:
-    """Asks a question whose answer may be given beforehand with --yes; anything but yes is no.
+    """Asks a question, answered beforehand with --yes; any other answer than yes counts as no.
 
-    An answer that does not come from a terminal is printed behind the question, so that a transcript is whole.
+    An answer that does not come from a terminal is printed after the question, so that a transcript is whole.
     """
     if arguments.yes:
         say(f"{question}{yes[0]}")
@@ -125,5 +125,5 @@ def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...
 
 
 def handled_by(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
-    """Names the function that runs a command; it returns the exit status."""
+    """Sets the function that runs a command; it returns the exit status."""
     parser.set_defaults(handler=handler)

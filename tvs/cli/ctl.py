@@ -1,4 +1,4 @@
-"""`tvs ctl plan`: what phones will do."""
+"""`tvs ctl plan`: the behaviour of phones after a change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHANGE is one of
   update [CTLFile]             tvs utils ctl update CTLFile
   set-cluster MODE             mixed-mode or non-secure-mode
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
-  file FILE …                  other CTL or ITL files in place of the present ones
+  file FILE …                  other CTL or ITL files in place of the current ones
   delete NAME                  tvs file delete tftp NAME
   import UNIT FILE             tvs set cert import trust UNIT FILE
   delete UNIT NAME             tvs set cert delete UNIT NAME
@@ -56,7 +56,7 @@ def add_commands(commands: Commands) -> None:
     plan = ctl.add_parser(
         "plan",
         help="what phones will do when something changes",
-        description="Says what each kind of phone will do after a change, and what is wrong; nothing is changed.",
+        description="Shows what each kind of phone will do after a change, and findings; nothing is changed.",
         epilog=_EPILOG,
     )
     plan.add_argument("change", nargs="*", metavar="CHANGE", help="see below")

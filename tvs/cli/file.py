@@ -1,4 +1,4 @@
-"""`tvs file delete tftp`: a trust list that phones should not fetch any more."""
+"""`tvs file delete tftp`: deletion of a trust list that phones fetch."""
 
 from __future__ import annotations
 

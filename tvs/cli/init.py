@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
 from tvs.identity import KeyType
-from tvs.manage.provision import NewCluster, initialise
+from tvs.manage.provision import NewCluster, initialise, this_host
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +51,7 @@ def add_commands(commands: Commands) -> None:
 
 def _init(arguments: argparse.Namespace) -> int:
     cluster = NewCluster(
-        name=arguments.name or _host_name(),
+        name=arguments.name or this_host(),
         address=arguments.address,
         organisation=arguments.subject,
         tvs_key=arguments.tvs_key,
@@ -65,8 +64,3 @@ def _init(arguments: argparse.Namespace) -> int:
     say(f"  ITL file      {state.itl_file}")
     say(f"Start the service with: tvs serve --state {state.path}")
     return OK
-
-
-def _host_name() -> str:
-    name = socket.gethostname()
-    return name if len(name) <= 64 else name.partition(".")[0]

@@ -67,7 +67,7 @@ def _show(kind: Kind, arguments: argparse.Namespace) -> int:
 
 
 def _read(path: Path) -> tuple[bytes | None, float | None]:
-    """The file's bytes, one more than the limit at the most, and its time; None where there is no file."""
+    """The file's bytes, at most one more than the limit, and its time; None without a file."""
     try:
         with path.open("rb") as file:
             return file.read(MAX_SIZE + 1), path.stat().st_mtime

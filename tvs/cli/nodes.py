@@ -1,4 +1,4 @@
-"""`tvs set node …`, `tvs show nodes`, `tvs set phones`, `tvs show phones`: what the cluster consists of."""
+"""`tvs set node …`, `tvs show nodes`, `tvs set phones`, `tvs show phones`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certstore.certificate import read_certificate_file
 from certstore.purposes import Purpose
 from certstore.store import Node
 from tvs.cli.changes import STATUSES, ask, change_options, make_change
@@ -24,6 +23,7 @@ from tvs.cli.common import (
 )
 from tvs.cli.tables import table
 from tvs.cluster import propose_no_node, propose_node
+from tvs.manage.lookup import read_one_certificate
 from tvs.manage.procedure import phone_kinds, set_phone_kinds
 from tvs.plan import PhoneKind, parse_kinds
 
@@ -70,8 +70,8 @@ def add_set_commands(change: Commands) -> None:
     handled_by(delete, _delete)
     phones = change.add_parser(
         "phones",
-        help="which kinds of phones the cluster has",
-        description="Says which kinds of phones the cluster has. Changes that would lose such phones are stopped.",
+        help="kinds of phones in the cluster",
+        description="Sets the kinds of phones in the cluster. Changes that would lose such phones are stopped.",
         epilog=f"{_kinds_text()}\n\nexample:\n  tvs set phones with-tvs tls1.0",
     )
     phones.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(PhoneKind))
@@ -97,19 +97,12 @@ def add_show_commands(show: Commands) -> None:
 
 def _add(arguments: argparse.Namespace) -> int:
     node = Node(name=arguments.name, address=arguments.address, publisher=False)
-    call_manager, tvs = _one(arguments.call_manager), _one(arguments.tvs)
+    call_manager, tvs = (
+        None if path is None else read_one_certificate(path) for path in (arguments.call_manager, arguments.tvs)
+    )
     make_change(arguments, partial(propose_node, node=node, call_manager=call_manager, tvs=tvs))
     say(f"Successfully added node {node.name}.")
     return OK
-
-
-def _one(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    certificates = read_certificate_file(path)
-    if len(certificates) != 1:
-        raise CommandError(f"{path} holds {len(certificates)} certificates; give the node's own alone")
-    return certificates[0]
 
 
 def _delete(arguments: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""`tvs set cert regen`, `tvs set cert import own`, `tvs set csr gen`, `tvs show csr own`: the own certificates."""
+"""`tvs set cert regen`, `tvs set cert import own`, `tvs set csr gen`, `tvs show csr own`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
 from tvs.cli.changes import STATUSES, ask, change_options, make_change
-from tvs.cli.common import OK, CommandError, handled_by, say, state_of, state_option, unit_of
+from tvs.cli.common import OK, handled_by, say, state_of, state_option, unit_of
 from tvs.cluster import propose_import, propose_regeneration
 from tvs.identity import MADE_HERE, KeyType, load_private_key
+from tvs.manage.lookup import last_request
 from tvs.manage.procedure import make_request
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def add_regen(cert: Commands) -> None:
     """Adds `set cert regen`."""
     regen = cert.add_parser(
         "regen",
-        help="make an own certificate again",
+        help="make a new own certificate",
         description="Makes a new self-signed certificate of this node with a new key, and the ITL file that it needs.",
         epilog="\n".join(_AFTER_REGENERATION),
     )
@@ -56,8 +57,8 @@ def add_import(imports: Commands) -> None:
     )
     own.add_argument("unit", metavar="UNIT", help=_UNITS)
     own.add_argument("file", type=Path, metavar="FILE", help="PEM (the certificate and its chain) or DER")
-    own.add_argument("--key", type=Path, metavar="FILE", help="its private key, where it was not made here")
-    own.add_argument("--node", metavar="NAME", help="whose it is (default: the publisher's)")
+    own.add_argument("--key", type=Path, metavar="FILE", help="its private key, if it was not made here")
+    own.add_argument("--node", metavar="NAME", help="its node (default: the publisher)")
     change_options(own, question=False)
     handled_by(own, _import)
 
@@ -123,10 +124,5 @@ def _request(arguments: argparse.Namespace) -> int:
 
 
 def _show_request(arguments: argparse.Namespace) -> int:
-    unit, state = unit_of(arguments.unit), state_of(arguments)
-    state.require()
-    path = state.request_file(unit)
-    if not path.exists():
-        raise CommandError(f"there is no request of {unit}; make one with: tvs set csr gen {unit}")
-    say(path.read_text("ascii").rstrip())
+    say(last_request(state_of(arguments), unit_of(arguments.unit)).rstrip())
     return OK

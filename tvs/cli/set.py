@@ -1,4 +1,4 @@
-"""`tvs set …`: the group of commands that change certificates and nodes."""
+"""`tvs set …`: the group of commands that change certificates, nodes and kinds of phones."""
 
 from __future__ import annotations
 

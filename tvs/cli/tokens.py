@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("CERTIFICATE", "CTL FILE", "TVS", "TOKEN")
 _EXAMPLES = """\
 CTL FILE: whether the present CTL file has the token (signer: it signed the file).
-TVS: whether phones that ask TVS are told to trust it.
+TVS: whether TVS vouches for it as a security token.
 
 examples:
   tvs show tokens                                  of all modules that p11-kit knows
@@ -91,7 +91,7 @@ def token_options(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None]:
-    """Finds the tokens that the options name, and gives what `propose_ctl` needs; None where they name none.
+    """The CTL source for `propose_ctl` with the tokens that the options name; None without `--token`.
 
     Raises `CommandError`, `TokenUriError` and `TokenError`.
     """

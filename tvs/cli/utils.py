@@ -41,7 +41,7 @@ def add_commands(commands: Commands) -> None:
 def _carry_out(
     arguments: argparse.Namespace, operation: str, propose: Callable[..., Change], *, begin: str = "", done: str
 ) -> int:
-    """Asks, makes the change and says so, in the original's words."""
+    """Asks, makes the change and prints the result, in the original's words."""
     ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
     if begin:
         say(f"\n{begin}")
@@ -73,8 +73,8 @@ def _add_ctl(utils: Commands) -> None:
     handled_by(mode, _set_cluster)
     update = ctl.add_parser(
         "update",
-        help="make the CTL file again",
-        description="Makes the CTL file from the certificates of now, signed by the publisher's CallManager, or by a "
+        help="make a new CTL file",
+        description="Makes the CTL file from the current certificates, signed by the publisher's CallManager, or by a "
         "hardware token.",
         epilog=f"{_UPDATE_EXAMPLES}\n{STATUSES}",
     )
@@ -138,8 +138,8 @@ def _add_itl(utils: Commands) -> None:
     handled_by(reset, _reset_itl)
     update = itl.add_parser(
         "update",
-        help="make the ITL file again",
-        description="Makes the ITL file, signed by CallManager. Other commands do so where its contents change.",
+        help="make a new ITL file",
+        description="Makes the ITL file, signed by CallManager. Other commands do so when its contents change.",
         epilog=STATUSES,
     )
     update.add_argument("file", choices=["ITLFile"], metavar="ITLFile", help="the ITL file")

@@ -1,14 +1,14 @@
-"""The cluster as its administrator changes it: its situation as a value, proposed changes, and their commit.
+"""The cluster as a value: its situation, proposed changes, their commit.
 
     with state.lock(), closing(state.store()) as store:
         situation = read_situation(state, store)
         change = propose_ctl(state, situation, digest=Digest.SHA1)
         commit(state, store, change)
 
-A CTL file that somebody else than the publisher signs, such as a hardware token, is proposed with a function that
-makes a `CtlSource` from the situation:
+A CTL file that a hardware token signs in place of the publisher is proposed with a function that makes a `CtlSource`
+from the situation:
 
-    propose_ctl(state, situation, lambda now: token_source(now, tokens, signer, add_token=False))
+    propose_ctl(state, situation, lambda given: token_source(given, tokens, signer, add_token=False))
 """
 
 from tvs.cluster.certificates import propose_regeneration, propose_request

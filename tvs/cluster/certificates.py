@@ -1,4 +1,4 @@
-"""Changes of the cluster's own certificates, proposed: what they have in common, and certificates made anew."""
+"""Changes of the cluster's own certificates, proposed: regeneration, request, and what an import has in common."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def propose_regeneration(
 ) -> Change:
     """A new self-signed certificate of the publisher with a new key, and the ITL file that it needs.
 
-    The old certificate leaves the database: whoever has its key must not sign lists any more. As long as the CTL
-    file has it, TVS vouches for it from there.
+    The old certificate leaves the database: its key, which may be in wrong hands, must not sign lists any more. As
+    long as the CTL file has it, TVS vouches for it from there.
 
     Args:
-        state: where the keys are.
-        situation: of now.
+        state: the state directory with the keys.
+        situation: the current one.
         unit: one of `MADE_HERE`.
-        kind: of the new key; None is that of the old one.
+        kind: of the new key; None for that of the old one.
     """
     key = new_key(unit, situation, kind)
     old, publisher = situation.require(unit), situation.publisher
@@ -93,7 +93,7 @@ def check_unit(unit: Purpose) -> None:
 
 
 def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
-    """A new key for a certificate of the publisher; None is the kind of the present one. Raises `StateError`."""
+    """A new key for a certificate of the publisher; None for the kind of the present one. Raises `StateError`."""
     check_unit(unit)
     wanted = kind or key_type(situation.require(unit))
     if unit in LIST_SIGNERS and wanted is KeyType.P256:
@@ -106,11 +106,11 @@ class NewCertificate:
     """An own certificate that takes the place of another one.
 
     Attributes:
-        unit: where it goes.
+        unit: its unit.
         certificate: X.509 DER.
         description: a line for people.
-        key: its private key, where it is the publisher's.
-        node: whose it is; None for the publisher.
+        key: its private key, if it is the publisher's.
+        node: the name of its node; None for the publisher.
         chain: X.509 DER of the authorities above it.
     """
 
@@ -139,14 +139,14 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
 
 
 def _signer(state: StateDirectory, after: Situation, new: NewCertificate) -> KeySigner:
-    """CallManager's, which is not on the disk yet where it is the one that changes."""
+    """CallManager's signer; when CallManager itself changes, its key is not on the disk yet."""
     if new.unit is Purpose.CallManager and new.key is not None and new.node is None:
         return KeySigner(new.certificate, new.key, f"the {new.unit} certificate")
     return list_signer(state, after)
 
 
 def _after_update(state: StateDirectory, after: Situation, new: NewCertificate) -> Situation | None:
-    """The situation after ``utils ctl update CTLFile``, which the change makes necessary; None where it does not."""
+    """The situation after ``utils ctl update CTLFile``; None if the change does not make that necessary."""
     if new.unit not in (Purpose.CallManager, Purpose.CAPF) or not after.mixed_mode or not _tokenless(after.ctl):
         return None
     return replace(after, ctl=build_ctl(after, tokenless_source(after, _signer(state, after, new))))
@@ -162,5 +162,5 @@ def _tokenless(ctl: bytes | None) -> bool:
 
 
 def trust_unit(unit: Purpose) -> Purpose:
-    """Where the authorities of a unit's certificates go."""
+    """The trust store of the authorities that issue a unit's certificates."""
     return Purpose.CallManager_trust if unit is Purpose.ITLRecovery else Purpose(f"{unit}-trust")

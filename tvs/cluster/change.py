@@ -1,9 +1,9 @@
 """A change of the cluster: proposed as a value, then committed whole or not at all.
 
-What happens when, so that a kill at any moment leaves everything usable: new keys and new lists are on the disk,
+The order of its steps leaves everything usable after a kill at any moment: new keys and new lists are on the disk,
 read back and verified, before the database is touched; the commit of the database switches certificates and keys;
 the lists take their names after it, which needs no room. A kill between these two leaves the old lists, which
-still are valid, and `tvs ctl plan` says that they are outdated.
+are still valid, and `tvs ctl plan` says that they are outdated.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What would become different.
+    """The cluster before and after a change, and what its commit does.
 
     Attributes:
-        title: what it is, for a plan.
+        title: a few words for a plan.
         before, after: the situations.
-        later: where the change is the first of two steps, the situation after the second, for a plan.
+        later: the situation after the second of two steps, for a plan; None if the change is all.
         keys: new private keys with their units.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
-        apply: what is done to the database, inside one transaction.
+        apply: changes the database, called inside one transaction.
     """
 
     title: str
@@ -57,7 +57,7 @@ class Change:
 
     @property
     def keeps_files(self) -> bool:
-        """Whether phones find the same lists and servers after it: at most what TVS answers is different.
+        """Whether phones find the same lists and servers afterwards: at most the answers of TVS differ.
 
         Such a change can be undone from here: no phone has to be touched for it.
         """
@@ -65,9 +65,9 @@ class Change:
 
 
 def commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
-    """Makes the change; call it with `StateDirectory.lock` held.
+    """Commits a change; call it with `StateDirectory.lock` held.
 
-    Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence says what is not.
+    Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence names an exception.
     """
     unused = [] if change.keeps_files else unused_keys(state, store)
     with _staged(_new_lists(state, change)) as staged:
@@ -104,14 +104,14 @@ def _new_lists(state: StateDirectory, change: Change) -> dict[Path, bytes]:
 
 
 def delete_list(path: Path) -> None:
-    """Takes a list out of phones' reach; it stays as NAME.1. Raises `OSError`."""
+    """Deletes a list; it stays as NAME.1. Raises `OSError`."""
     keep_previous(path)
     path.unlink()
 
 
 @contextmanager
 def _staged(lists: dict[Path, bytes]) -> Iterator[list[StagedFile]]:
-    """The lists on the disk beside the old ones, verified there; what is not published in the block is removed."""
+    """The new lists on the disk beside the old ones, verified there; those not published in the block are removed."""
     staged: list[StagedFile] = []
     try:
         for path, data in lists.items():

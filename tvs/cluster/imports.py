@@ -1,4 +1,4 @@
-"""Import of the cluster's own certificates, proposed: issued by an authority, or brought with their key."""
+"""Imports of own certificates, proposed: issued by an authority, or brought with their key."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def propose_import(
     """An own certificate from a file, and its chain into the unit's trust store.
 
     Args:
-        state: where the keys are.
-        situation: of now.
+        state: the state directory with the keys.
+        situation: the current one.
         unit: one of `MADE_HERE`; for another node than the publisher one of `OF_NODES`.
         certificates: X.509 DER; one is the own certificate, the others its chain.
-        key: its private key, where neither the last signing request nor the present certificate has it.
-        node: whose it is; None for the publisher. Keys of other nodes stay with them.
+        key: its private key, if neither the last signing request nor the present certificate has it.
+        node: the name of its node; None for the publisher. Keys of other nodes stay with them.
 
     Raises `StateError` and `CertificateError`.
     """
@@ -109,7 +109,7 @@ def check_own(unit: Purpose, der: bytes, *, signs: bool) -> None:
     Args:
         unit: the unit.
         der: the certificate.
-        signs: whether its key is here and signs trust lists, where the unit's does.
+        signs: whether its key is here, so that it signs trust lists if the unit's does.
     """
     key = _loaded(der).public_key()
     if signs and unit in LIST_SIGNERS and not (isinstance(key, rsa.RSAPublicKey) and key.key_size in MODULUS_BITS):

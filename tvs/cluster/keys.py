@@ -1,4 +1,4 @@
-"""The private keys in the state directory: new ones written, found again by their certificate, old ones removed."""
+"""Private keys and signing requests in the state directory: written, found by their certificate, removed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ KEY_MODE = 0o600
 
 
 def list_signer(state: StateDirectory, situation: Situation, unit: Purpose = Purpose.CallManager) -> KeySigner:
-    """Signs trust lists with the key of one of the publisher's own certificates.
+    """The signer of trust lists with the key of one of the publisher's own certificates.
 
-    Raises `StateError` where key or certificate are missing, `SigningError` where the key cannot sign lists.
+    Raises `StateError` if key or certificate are missing, `SigningError` if the key cannot sign lists.
     """
     certificate = situation.require(unit)
     return KeySigner(certificate, state.private_key(unit, certificate), f"the {unit} certificate")
@@ -44,10 +44,10 @@ def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]
 
 
 def unused_keys(state: StateDirectory, store: CertificateStore) -> list[Path]:
-    """Key files that no own certificate and no signing request needs, and those that were not finished.
+    """Key files that no own certificate or signing request needs, and unfinished ones.
 
     Taken before a change and removed after it: the key that the change replaces is not among them. It stays until
-    the next change, for a service that read the old certificate a moment ago, and to be able to go back.
+    the next change, for a service that read the old certificate a moment ago, and for a way back.
     """
     used = {_id(entry.certificate.der) for entry in store.entries(own=True)} | _requested(state)
     keys = [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
@@ -74,11 +74,11 @@ def write_requests(state: StateDirectory, requests: Iterable[tuple[Purpose, byte
 
 
 def read_request(state: StateDirectory, unit: Purpose) -> x509.CertificateSigningRequest | None:
-    """A unit's last signing request; None where there is none. Raises `StateError`."""
+    """A unit's last signing request; None before the first. Raises `StateError`."""
     path = state.request_file(unit)
     try:
         return x509.load_pem_x509_csr(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise StateError(f"{path}: cannot be read: {error}; make it anew with: tvs set csr gen {unit}") from None
+        raise StateError(f"{path}: cannot be read: {error}; make a new one with: tvs set csr gen {unit}") from None

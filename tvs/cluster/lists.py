@@ -1,4 +1,4 @@
-"""The cluster's trust lists, made from a situation: who signs them, and which records they have."""
+"""Trust lists made from a situation: their signers and records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Security Token. Click Ok when done."""  # noqa: S105 - a sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CtlSource:
-    """Who signs a CTL file, and its records.
+    """Signer and records of a CTL file.
 
     Attributes:
         signer: its certificate is one of the SAST records.
@@ -45,7 +45,7 @@ class CtlSource:
 
 
 def tokenless_source(situation: Situation, signer: Signer) -> CtlSource:
-    """A CTL that the publisher's CallManager signs."""
+    """The tokenless CTL, signed by the publisher's CallManager."""
     capf = situation.own(Purpose.CAPF)
     return CtlSource(signer=signer, entries=tokenless_ctl_entries(situation.cluster_nodes, capf=capf))
 
@@ -86,9 +86,9 @@ def check_tokens(situation: Situation, tokens: Sequence[ListEntry], *, add_token
 
 
 def unknown_tokens(ctl: bytes | None, tokens: Sequence[bytes]) -> tuple[bytes, ...]:
-    """The tokens' certificates (X.509 DER) that the CTL file has no SAST record of; none where there is no file.
+    """The tokens' certificates (X.509 DER) without a SAST record in the CTL file; none without a file.
 
-    Raises `StateError` where the file cannot be read: nobody knows then whose it is.
+    Raises `StateError` for a damaged file, whose tokens are unknown.
     """
     if ctl is None:
         return ()

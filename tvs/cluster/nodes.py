@@ -1,4 +1,4 @@
-"""Changes of the cluster's nodes, proposed."""
+"""Changes of the cluster's nodes, proposed: a subscriber more, or one less."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def propose_node(
     call_manager: bytes | None = None,
     tvs: bytes | None = None,
 ) -> Change:
-    """One more subscriber, with the certificates of its services (X.509 DER), and the ITL file that it needs."""
+    """A subscriber more, with the certificates of its services (X.509 DER), and the ITL file that it needs."""
     certificates = {
         unit: der for unit, der in ((Purpose.CallManager, call_manager), (Purpose.TVS, tvs)) if der is not None
     }

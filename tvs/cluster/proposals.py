@@ -1,4 +1,4 @@
-"""Changes of trust lists and of the cluster's mode, proposed: nothing is written here, only keys are read."""
+"""Changes of trust lists, mode and parameters, proposed: keys are read, nothing is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
     MakeCtlSource = Callable[[Situation], CtlSource]
-    """From a situation to who signs its CTL file and with which records: see `tvs.cluster.lists`."""
+    """Makes signer and records of a CTL file from a situation: see `tvs.cluster.lists`."""
 
 
 def propose_mode(
@@ -33,8 +33,7 @@ def propose_mode(
 ) -> Change:
     """The cluster in another mode, with the CTL and ITL files of that mode, which CallManager signs.
 
-    In non-secure mode a CTL file stays, with CCM+TFTP records that have no certificate; where there is none,
-    none is made.
+    In non-secure mode a CTL file stays, with CCM+TFTP records that have no certificate; without one, none is made.
     """
     signer = list_signer(state, situation)
     after = with_digest(replace(situation, mixed_mode=mixed_mode), digest)
@@ -59,10 +58,10 @@ def propose_ctl(
     """A new CTL file.
 
     Args:
-        state: where the keys are.
-        situation: of now.
-        make_source: who signs, and the records; None is the publisher's CallManager.
-        digest: of the signature, remembered for other lists too; None is the one that is remembered.
+        state: the state directory with the keys.
+        situation: the current one.
+        make_source: makes signer and records; None for the publisher's CallManager.
+        digest: of the signature, remembered for other lists too; None for the one that is remembered.
 
     Raises `StateError`, and what `make_source` raises.
     """
@@ -80,7 +79,7 @@ def propose_ctl(
 def propose_itl(
     state: StateDirectory, situation: Situation, signer: Purpose = Purpose.CallManager, *, digest: Digest | None = None
 ) -> Change:
-    """A new ITL file, signed by CallManager, or by ITLRecovery, which phones still know when CallManager changed."""
+    """A new ITL file, signed by CallManager, or by ITLRecovery, which phones still know after CallManager changed."""
     after = with_digest(situation, digest)
     after = replace(after, itl=build_itl(after, list_signer(state, after, signer)))
     title = f"make {ITL_NAME}, signed by {signer}"
@@ -95,7 +94,7 @@ def propose_recovery_ctl(state: StateDirectory, situation: Situation, *, digest:
 
 
 def propose_deletion(situation: Situation, name: str) -> Change:
-    """No CTL file, or no ITL file, any more."""
+    """The CTL or the ITL file deleted."""
     after = replace(situation, ctl=None) if name == CTL_NAME else replace(situation, itl=None)
     return Change(title=f"delete {name}", before=situation, after=after)
 
@@ -110,29 +109,29 @@ def propose_parameter(_: StateDirectory, situation: Situation, *, name: str, val
     )
 
 
-# -- what changes of certificates and nodes need too ----------------------------------------------------------
+# -- shared with changes of certificates and nodes ----------------------------------------------------------
 
 
 def with_digest(situation: Situation, digest: Digest | None) -> Situation:
-    """With another digest for trust lists, where one is given."""
+    """The situation with another digest for trust lists; None for the same one."""
     return situation if digest is None else replace(situation, digest=digest)
 
 
 def remember(situation: Situation, store: CertificateStore) -> None:
-    """Puts the digest into the database, where it is not there."""
+    """Puts the digest into the database, unless it is there already."""
     name = situation.digest.name
     if store.parameter(LIST_DIGEST) != name:
         store.set_parameter(LIST_DIGEST, name)
 
 
 def with_itl(situation: Situation, signer: Signer) -> Situation:
-    """With a new ITL file, where its contents change; else with the old one, byte for byte."""
+    """The situation with a new ITL file if its contents change, else with the old one, byte for byte."""
     new = build_itl(situation, signer)
     return situation if same_list(situation.itl, new) else replace(situation, itl=new)
 
 
 def same_list(old: bytes | None, new: bytes | None) -> bool:
-    """Whether two trust lists say the same, whenever they were made."""
+    """Whether two trust lists have the same signer and records, whatever their timestamps."""
     if old is None or new is None:
         return old is new
     return _contents(old) == _contents(new)

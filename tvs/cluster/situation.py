@@ -1,4 +1,4 @@
-"""The situation of a cluster at one moment, as values: what its database, its files and its settings say.
+"""The situation of a cluster as a value, read from its database, files and settings.
 
 A change is tried on such a value first. Nothing here writes.
 """
@@ -31,24 +31,24 @@ SECURITY_MODE = "ClusterSecurityMode"
 LIST_DIGEST = "TrustListDigest"
 """The parameter that remembers the digest of trust lists: SHA1, SHA256 or SHA512."""
 DEFAULT_DIGEST = Digest.SHA512
-"""Where the parameter is not set: what phones of today expect."""
+"""The digest of a cluster without the parameter: current phones expect it."""
 CTL_NAME = "CTLFile.tlv"
 ITL_NAME = "ITLFile.tlv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What phones find: the cluster's nodes and certificates, and the files they fetch.
+    """The cluster as phones find it: its nodes and certificates, and the files they fetch.
 
     Attributes:
         nodes: the publisher first.
         entries: all certificates in their units.
         mixed_mode: whether the cluster is in mixed mode.
         digest: of the trust lists that are made.
-        ctl, itl: the files that phones fetch; None where there is none.
-        watched: the CTL file that TVS watches, where the service's settings name another one than phones fetch.
-        watches_other: whether they do.
-        profile: which phones TVS lets in.
+        ctl, itl: the files that phones fetch; None for a missing one.
+        watched: the CTL file that TVS watches, if the service's settings name another one than phones fetch.
+        watches_other: whether they name another one.
+        profile: the service's TLS profile.
     """
 
     nodes: tuple[Node, ...]
@@ -63,7 +63,7 @@ class Situation:
 
     @property
     def publisher(self) -> Node:
-        """The first node, whose keys are here. Raises `StateError` where the database has none."""
+        """The first node, whose keys are here. Raises `StateError` for a database without one."""
         for node in self.nodes:
             if node.publisher:
                 return node
@@ -80,12 +80,12 @@ class Situation:
         return next((e for e in self.entries if e.unit is unit and e.own and (e.node or "").lower() == name), None)
 
     def own(self, unit: Purpose, node: str | None = None) -> bytes | None:
-        """The same as X.509 DER."""
+        """The certificate of `own_entry`, X.509 DER."""
         entry = self.own_entry(unit, node)
         return None if entry is None else entry.certificate.der
 
     def require(self, unit: Purpose) -> bytes:
-        """The publisher's own certificate in a unit. Raises `StateError` where there is none."""
+        """The publisher's own certificate in a unit. Raises `StateError` if it has none."""
         der = self.own(unit)
         if der is None:
             raise StateError(
@@ -108,24 +108,24 @@ class Situation:
 
     @property
     def tvs_certificates(self) -> frozenset[bytes]:
-        """What the TVS servers of the cluster present, X.509 DER."""
+        """The certificates that the cluster's TVS servers present, X.509 DER."""
         return frozenset(node.tvs for node in self.cluster_nodes if node.tvs is not None)
 
     def roles(self, certificate: bytes) -> tuple[int, ...]:
-        """The roles that the database gives a certificate: those of all units that it stands in."""
+        """The roles that the database gives a certificate: the union over its units."""
         return roles_of(entry.unit for entry in self.entries if entry.certificate.der == certificate)
 
     def same_but_trusted(self, other: Situation) -> bool:
-        """Whether another situation differs at most in trusted certificates, so that phones find the same files."""
+        """Whether another situation has the same files, nodes, parameters and certificates made here."""
         return self._without_trusted() == other._without_trusted()
 
     def _without_trusted(self) -> Situation:
         return replace(self, entries=tuple(entry for entry in self.entries if entry.unit in MADE_HERE))
 
-    # -- the same situation with something else in it ------------------------------------------------------
+    # -- the same situation with a difference ------------------------------------------------------
 
     def with_own(self, unit: Purpose, certificate: bytes, node: str | None = None) -> Situation:
-        """With another own certificate in place of that of a node."""
+        """The situation with another own certificate of a node."""
         name = node or self.publisher.name
         old = self.own_entry(unit, name)
         new = StoreEntry(
@@ -140,7 +140,7 @@ class Situation:
         return replace(self, entries=(*(entry for entry in self.entries if entry is not old), new))
 
     def with_trusted(self, unit: Purpose, certificates: Iterable[bytes]) -> Situation:
-        """With more certificates in a trust unit, those that it has already aside."""
+        """The situation with more certificates in a trust unit, unless it has them already."""
         present = {entry.certificate.der for entry in self.entries if entry.unit is unit}
         new = (
             StoreEntry(
@@ -158,12 +158,12 @@ class Situation:
         return replace(self, entries=(*self.entries, *new))
 
     def with_node(self, node: Node) -> Situation:
-        """With one more node, or with another address of one that is there."""
+        """The situation with a node more, or with another address of a node."""
         others = tuple(present for present in self.nodes if present.name.lower() != node.name.lower())
         return replace(self, nodes=(*others, node))
 
     def without_node(self, name: str) -> Situation:
-        """Without a node and its certificates."""
+        """The situation without a node and its certificates."""
         return replace(
             self,
             nodes=tuple(node for node in self.nodes if node.name.lower() != name.lower()),
@@ -172,12 +172,12 @@ class Situation:
 
 
 def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSProfile | None = None) -> Situation:
-    """The situation of now. Raises `StateError`, `StoreError`, and `ConfigError` for unusable settings.
+    """The current situation. Raises `StateError`, `StoreError`, and `ConfigError` for unusable settings.
 
     Args:
         state: the state directory.
         store: its database.
-        profile: the service's TLS profile, where it is not the one of tvs.toml and the environment.
+        profile: the service's TLS profile, if it is not the one of tvs.toml and the environment.
     """
     config = load_config({"state": str(state.path)})
     elsewhere = config.ctl_path.absolute() != state.ctl_file.absolute()
@@ -195,7 +195,7 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
 
 
 def read_list(path: Path) -> bytes | None:
-    """A trust list's bytes; None where there is no file. Raises `StateError`."""
+    """A trust list's bytes; None without a file. Raises `StateError`."""
     try:
         return read_snapshot(path).data
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Hardware tokens that sign the CTL file: found, checked against the present file, and only then logged in to."""
+"""Hardware tokens that sign the CTL file: found, checked against the present file, then logged in to."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenChoice:
-    """Which tokens a new CTL file has besides those of the present one.
+    """The tokens of a new CTL file besides those of the present one.
 
     Attributes:
         uris: the tokens, one or more; the last one signs, as the last one that is inserted does in the CTL Client.
-        ask_pin: gives the signer's PIN where its URI names no file.
+        ask_pin: returns the signer's PIN, if its URI does not name a file.
         add_token: whether tokens may be new to the present CTL file.
-        module: the PKCS#11 module of tokens whose URI names none.
+        module: the PKCS#11 module of tokens whose URI does not name one.
         time_limit: whole seconds that a module may take for one request.
     """
 
@@ -58,10 +58,10 @@ class _Inserted:
 
 @contextmanager
 def inserted_tokens(choice: TokenChoice) -> Iterator[MakeCtlSource]:
-    """Finds the tokens and gives what `propose_ctl` needs; the tokens can sign inside the with-block.
+    """Finds the tokens and yields the CTL source for `propose_ctl`; they can sign inside the with-block.
 
-    Raises `TokenError` where a token is not there. What is given raises it, and `StateError`, likewise; a PIN is
-    used once, and not before all that can be checked without it is in order.
+    Raises `TokenError` for a token that is not plugged in. The source raises it and `StateError` likewise; a PIN is
+    used once, after every check that needs no PIN.
     """
     with ExitStack() as stack:
         modules: dict[str, TokenModule] = {}
@@ -92,16 +92,16 @@ def _held(ctl: bytes | None) -> tuple[ListEntry, ...]:
         raise StateError(f"{CTL_NAME} is damaged: {error}; delete it with: tvs file delete tftp {CTL_NAME}") from None
 
 
-# -- what is there ---------------------------------------------------------------------------------------
+# -- plugged-in tokens ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenToken:
-    """A certificate on a token in a reader, and who knows it.
+    """A certificate on a plugged-in token, as the cluster knows it.
 
     Attributes:
-        token: where it stands.
-        item: the certificate; None for a token that shows none.
+        token: the token.
+        item: the certificate; None for a token without one.
         in_ctl: whether the present CTL file has it as a security token.
         signs_ctl: whether it signed the present CTL file.
         trusted: whether TVS vouches for it as a security token when phones ask, from its database.
@@ -115,7 +115,7 @@ class SeenToken:
 
 
 def seen_tokens(situation: Situation, tokens: Iterable[Token]) -> list[SeenToken]:
-    """What the cluster knows of each certificate on these tokens. Raises `StateError` for a damaged CTL file."""
+    """Each certificate on these tokens, as the cluster knows it. Raises `StateError` for a damaged CTL file."""
     held, signer = _ctl_tokens(situation.ctl)
     seen = []
     for token in tokens:

@@ -1,1 +1,1 @@
-"""An administrator's procedures: changes, planned before they are made."""
+"""Procedures of administrators: a state directory made, changes planned and then committed."""

@@ -1,4 +1,4 @@
-"""The lists that phones hold: from files, or from what they could fetch lately."""
+"""Trust lists that phones hold, taken from given files or from the state directory's latest ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
 RECENT = 24 * 3600.0
-"""Seconds after the replacement of a list in which phones may still hold the one before: they fetch when they boot."""
+"""Seconds after its replacement in which phones may still hold a list: they fetch lists when they boot."""
 
 
 def held_from_files(paths: Iterable[Path]) -> tuple[HeldLists, ...]:
-    """Phones that hold each combination of these CTL and ITL files. Raises `StateError` for one that is none."""
+    """Each combination of these CTL and ITL files. Raises `StateError` for a file that is not a trust list."""
     ctls: list[tuple[str, bytes | None]] = []
     itls: list[tuple[str, bytes | None]] = []
     for path in paths:
@@ -36,11 +36,11 @@ def held_from_files(paths: Iterable[Path]) -> tuple[HeldLists, ...]:
 
 
 def is_itl(path: Path, data: bytes) -> bool:
-    """Whether a list is an ITL: by the name it says it has, else its records of TVS. Raises `StateError`."""
+    """Whether a list is an ITL, by the file name in its header, else by its TVS records. Raises `StateError`."""
     try:
         trust_list = parse_trust_list(data)
     except RemoteProtocolError as error:
-        raise StateError(f"{path}: is no trust list: {error}") from None
+        raise StateError(f"{path}: is not a trust list: {error}") from None
     name = trust_list.header.file_name.upper() or path.name.upper()
     if name.startswith(("CTL", "ITL")):
         return name.startswith("ITL")
@@ -48,15 +48,15 @@ def is_itl(path: Path, data: bytes) -> bool:
 
 
 def held_now(state: StateDirectory) -> tuple[HeldLists, ...]:
-    """Phones that hold the current files."""
+    """The current files alone."""
     return _combined(_generations(state.ctl_file, float("inf")), _generations(state.itl_file, float("inf")))
 
 
 def held_recently(state: StateDirectory, now: float) -> tuple[HeldLists, ...]:
-    """Phones that hold the current files, or those that were replaced within a day.
+    """Each combination of the current files and those that were replaced within a day.
 
     Args:
-        state: where the files are.
+        state: the state directory.
         now: seconds since 1970.
     """
     since = now - RECENT
@@ -64,7 +64,7 @@ def held_recently(state: StateDirectory, now: float) -> tuple[HeldLists, ...]:
 
 
 def _generations(path: Path, since: float) -> list[tuple[str, bytes | None]]:
-    """The list and those before it which phones may hold; where it was deleted, phones keep the one before."""
+    """Name and bytes of a list and of its predecessors that phones may hold; phones keep a list that was deleted."""
     found: list[tuple[str, bytes | None]] = []
     for number, file in enumerate([path, *(path.with_name(f"{path.name}.{number}") for number in range(1, KEPT + 1))]):
         data = read_list(file)

@@ -1,4 +1,4 @@
-"""Changes by the words of ``tvs ctl plan``."""
+"""Changes named by the words of ``tvs ctl plan``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propose:
-    """A function that proposes the change that the words name. Raises `ValueError` for others."""
+    """The proposal of the change that the words name. Raises `ValueError` for other words."""
     propose: Propose
     match list(words):
         case []:

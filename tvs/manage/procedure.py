@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     Propose = Callable[[StateDirectory, Situation], Change]
 
 CURRENT = "current"
-"""In place of files: phones hold the current ones and no others."""
+"""The word in place of files for phones that hold the current ones and no others."""
 
 
-class PhonesLost(StateError):  # noqa: N818 - what it is
-    """A change was stopped, because phones would be lost; nothing was changed.
+class PhonesLost(StateError):  # noqa: N818 - a verdict
+    """A change is stopped because phones would be lost; nothing was changed.
 
     Attributes:
-        plan: what phones would do.
+        plan: of the change.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -113,7 +113,7 @@ def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> N
 
 
 def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:
-    """What phones will do; nothing is written."""
+    """The plan of a change that is not made; nothing is written and no lock is taken."""
     with closing(state.store()) as store:
         change = propose(state, read_situation(state, store, options.profile))
         return _plan(state, store, change, options)

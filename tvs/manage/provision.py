@@ -1,10 +1,11 @@
-"""Makes a state directory: database, own certificates with their keys, signed trust lists."""
+"""New state directories: database, own certificates with their keys, signed trust lists."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import shutil
+import socket
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +28,17 @@ from tvs.system.files import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MAX_NAME = 64
+"""Characters of a common name: ub-common-name, RFC 5280 appendix A."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCluster:
-    """What `tvs init` makes.
+    """Names and keys of a cluster to be made.
 
     Attributes:
         name: the node's host name.
-        address: its IP address; None where it is not known.
+        address: its IP address; None if it is not known.
         organisation: the rest of the certificates' subjects, CTL text form without CN, such as ``OU=TAC;O=Cisco``.
         tvs_key: the TVS certificate's key; the others are RSA-2048, because they sign trust lists.
     """
@@ -50,7 +54,7 @@ class NewCluster:
             try:
                 ipaddress.ip_address(self.address)
             except ValueError:
-                raise StateError(f"--address {self.address} is no IPv4 or IPv6 address") from None
+                raise StateError(f"--address {self.address} is not an IPv4 or IPv6 address") from None
         try:
             name_from_text(self.subject(self.name))
         except ValueError as error:
@@ -61,20 +65,26 @@ class NewCluster:
         return ";".join(part for part in (f"CN={common_name}", self.organisation) if part)
 
 
+def this_host() -> str:
+    """This machine's host name; without its domain if it is too long for a certificate."""
+    name = socket.gethostname()
+    return name if len(name) <= MAX_NAME else name.partition(".")[0]
+
+
 def _check_host_name(name: str) -> None:
     labels = name.split(".")
     good = all(label and len(label) <= 63 and label.replace("-", "").isalnum() and label.isascii() for label in labels)
-    if not good or len(name) > 64:  # ub-common-name, RFC 5280 appendix A
-        raise StateError(f"--name {name!r} is no host name: letters, digits, '-' and '.', at most 64 characters")
+    if not good or len(name) > MAX_NAME:
+        raise StateError(f"--name {name!r} is not a host name: at most {MAX_NAME} letters, digits, '-' and '.'")
 
 
 def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
-    """Makes the state directory `path`, all of it or nothing. Raises `StateError` where it exists.
+    """Makes the state directory `path`, all of it or nothing. Raises `StateError` if it exists.
 
     Args:
         path: must not exist, or be an empty directory.
         cluster: names and keys.
-        progress: told of each step.
+        progress: called with the name of each step.
     """
     path = path.absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):

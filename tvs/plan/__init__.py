@@ -1,4 +1,4 @@
-"""What phones will do when something of the cluster changes, before it does.
+"""Plans: the behaviour of phones after a change of the cluster, before it is made.
 
     plan = plan_change(held, before, after, now)
     plan.safe, plan.findings, plan.outcomes

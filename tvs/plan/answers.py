@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerAnswer:
-    """What TVS answers: trusted, and this certificate.
+    """TVS's positive answer about a signer.
 
     Attributes:
         certificate: X.509 DER.

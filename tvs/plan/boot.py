@@ -1,7 +1,7 @@
-"""What a phone does when it boots, without a phone: the order of the published traces, on values.
+"""The boot of a phone on values, in the order of the published traces.
 
-What makes a phone take a list is decided by the same functions as in the phone emulator (`tvs.phone.trust`); what
-TVS answers, by the service's own verifier.
+The phone emulator's functions (`tvs.phone.trust`) decide whether a phone takes a list; the service's own verifier
+gives TVS's answers.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 class Decision(StrEnum):
-    """What a phone does with a list: a closed set."""
+    """A phone's decision about a list: a closed set."""
 
     NOT_USED = "not-used"
     """This kind of phone does not fetch it."""
     NOT_FOUND = "not-found"
-    """There is none to fetch; the phone keeps what it has."""
+    """The server has none; the phone keeps its own."""
     UNCHANGED = "unchanged"
-    """It has exactly this one."""
+    """The phone has exactly this one."""
     FIRST = "accepts-first"
-    """It had no list at all, and takes the first on trust."""
+    """The phone had no list at all, and takes the first on trust."""
     OWN_LIST = "accepts-by-own-list"
     TVS = "accepts-after-asking-tvs"
     REFUSES = "refuses"
@@ -43,13 +43,13 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedList:
-    """What becomes of one fetched list.
+    """A phone's decision about one fetched list, with its reasons.
 
     Attributes:
-        decision: what the phone does.
-        refusal: why it refuses.
-        sentence: the same for people; empty where it does not.
-        answer: what TVS answered, where it was asked.
+        decision: of the phone.
+        refusal: the reason of a refusal.
+        sentence: the same for people; empty unless it refuses.
+        answer: of TVS, if the phone asked and was answered.
     """
 
     decision: Decision
@@ -59,7 +59,7 @@ class PlannedList:
 
     @property
     def text(self) -> str:
-        """For people: a few words."""
+        """A few words for people."""
         words = _WORDS[self.decision]
         if self.decision is Decision.TVS and self.answer is not None:
             roles = ", ".join(role_name(role) for role in self.answer.roles)
@@ -80,11 +80,11 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBoot:
-    """What becomes of a phone that boots.
+    """A phone's decisions at a boot.
 
     Attributes:
-        ctl, itl: of the two lists.
-        held: what it holds afterwards.
+        ctl, itl: about the two lists.
+        held: the lists that it holds afterwards.
     """
 
     ctl: PlannedList
@@ -93,12 +93,12 @@ class PlannedBoot:
 
     @property
     def refused(self) -> bool:
-        """Whether it refuses a list, and so keeps an old one."""
+        """Whether the phone refuses a list, and so keeps an old one."""
         return Decision.REFUSES in (self.ctl.decision, self.itl.decision)
 
 
 def boot(held: HeldLists, situation: Situation, kind: PhoneKind) -> PlannedBoot:
-    """What a phone of this kind does that holds these lists and finds this situation."""
+    """The decisions of a phone of this kind that holds these lists and finds this situation."""
     phone = _Phone(kind=kind, itl_at_boot=held.itl if kind.model.tvs else None, situation=situation)
     itl = held.itl if kind.model.tvs else None
     ctl_outcome = phone.check(ListKind.CTL, situation.ctl, held.ctl, (held.ctl, itl))
@@ -130,13 +130,13 @@ class _Phone:
         present: bytes | None,
         installed: tuple[bytes | None, bytes | None],
     ) -> PlannedList:
-        """What becomes of one list.
+        """The decision about one list.
 
         Args:
             list_kind: CTL or ITL.
-            fetched: its bytes; None where there is none.
-            present: the one of the same kind that is installed.
-            installed: all that are, the CTL first.
+            fetched: its bytes; None if the server has none.
+            present: the installed list of the same kind.
+            installed: both installed lists, the CTL first.
         """
         if fetched is None:
             return PlannedList(decision=Decision.NOT_FOUND)
@@ -168,7 +168,7 @@ class _Phone:
         return PlannedList(decision=Decision.TVS, answer=answer)
 
     def _require_tvs(self) -> None:
-        """Raises `Refused` where this phone cannot ask a TVS server of the cluster."""
+        """Raises `Refused` if this phone cannot ask a TVS server of the cluster."""
         if not self.kind.model.tvs:
             raise Refused(
                 Refusal.NO_TVS_SUPPORT, "its signer is in no list that the phone holds, and it does not ask TVS"

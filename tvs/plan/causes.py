@@ -1,4 +1,4 @@
-"""From what phones refuse to findings: which code, which sentence, which way out."""
+"""Findings made from refusals of phones: code, sentence, way out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WAYS_OUT = {
         "or have the list signed by a signer that phones hold"
     ),
     Code.SIGNER_NOT_SAST: (
-        "load the signer's certificate where it gives the role SAST: "
+        "load the signer's certificate as SAST: "
         "tvs set cert import trust Phone-SAST-trust FILE, and delete it elsewhere"
     ),
     Code.SIGNER_DIFFERENT: (
@@ -104,7 +104,7 @@ def refusals(
 
 
 def _code(fetched: PlannedList) -> Code:
-    """The signer of a list may be no SAST in the list itself, or in TVS's answer."""
+    """The finding's code; a signer can lack the role SAST in the list itself, or in TVS's answer."""
     if fetched.refusal is Refusal.NOT_SAST:
         return Code.SIGNER_NOT_SAST if fetched.answer is not None else Code.LIST_DAMAGED
     return _CODES.get(fetched.refusal, Code.LIST_DAMAGED) if fetched.refusal else Code.LIST_DAMAGED

@@ -1,4 +1,4 @@
-"""What phones will do: a pure function of what they hold and of the situations before and after a change."""
+"""The plan: a pure function of held lists and of the situations before and after a change."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ def plan_change(
     phones: frozenset[PhoneKind] = DEFAULT_KINDS,
     title: str = NO_CHANGE,
 ) -> Plan:
-    """What phones will do that boot after a change.
+    """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
     Args:
         held: the lists that phones hold; one for each state that phones may be in.
-        before: the situation now.
-        after: the situation after the change; the same where nothing changes.
+        before: the current situation.
+        after: the situation after the change; the same one if nothing changes.
         now: the time, with its zone.
-        later: where a second step must follow, the situation after it; phones boot after the first, after both
-            or only after the second.
-        phones: the kinds of phones that count; the others are reported, and are no reason to stop.
+        later: the situation after a second step that must follow; phones boot after the first, after both or only
+            after the second. None without such a step.
+        phones: the kinds of phones that count; the others are reported, and do not make it unsafe.
         title: the change, for people.
     """
     steps = (after,) if later is None else (after, later)
@@ -84,7 +84,7 @@ def _outcomes(held: Sequence[HeldLists], steps: Sequence[Situation]) -> Iterator
 
 
 def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
-    """Each once; of two that say the same of the same, the worse one."""
+    """Each finding once, with the worst of its severities."""
     order = list(Severity)
     best: dict[tuple[str, str], Finding] = {}
     for finding in findings:

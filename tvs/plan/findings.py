@@ -1,4 +1,4 @@
-"""What is found in a situation and a change, beside what phones refuse."""
+"""Findings in a situation and a change, beside those from refusals."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from tvs.plan.phones import HeldLists
 
 SOON_DAYS = 30
-"""Days before the end of a certificate from which on it is said to expire soon."""
+"""Days before the end of a certificate in which it expires soon."""
 _SIGNERS = (Purpose.CallManager, Purpose.ITLRecovery)
 
 
-# -- between what phones hold and what they find --------------------------------------------------------------
+# -- between held lists and the situation afterwards --------------------------------------------------------------
 
 
 def changed_together(
     held: Sequence[HeldLists], after: Situation, outcomes: Sequence[PhoneOutcome], counted: frozenset[PhoneKind]
 ) -> Iterator[Finding]:
-    """Two or three of CallManager, TVS and ITLRecovery are others than in an ITL that phones hold."""
+    """Two or three of CallManager, TVS and ITLRecovery differ from an ITL that phones hold."""
     lost = {outcome.held for outcome in outcomes if outcome.kind in counted and outcome.boot.refused}
     names: dict[tuple[str, bool], list[str]] = {}
     for lists in held:
@@ -75,7 +75,7 @@ def _joined(names: Sequence[str]) -> str:
 
 
 def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Finding]:
-    """TVS's own certificate is not in an ITL that phones hold; whether they need it is another matter."""
+    """TVS's own certificate is not in an ITL that phones hold, whether or not they need it."""
     names = [
         lists.itl_name
         for lists in held
@@ -114,7 +114,7 @@ def signer_unknown(situation: Situation, withdrawn: frozenset[str]) -> Iterator[
 
 
 def unloadable(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
-    """A list that a kind of phones does not load, whoever signed it: too large, damaged, an unknown digest."""
+    """A list that a kind of phones does not load, whatever its signer: too large, damaged, an unknown digest."""
     codes = {"too_large": Code.LIST_TOO_LARGE, "digest": Code.DIGEST_UNKNOWN}
     for kind in PhoneKind:
         lists = ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl if kind.model.tvs else None))
@@ -162,7 +162,7 @@ def _certificates(situation: Situation) -> Iterator[tuple[str, Certificate]]:
                 seen.add(record.certificate)
                 try:
                     yield name, Certificate.from_der(record.certificate)
-                except CertificateError:  # phones compare it byte for byte; its dates are nobody's concern
+                except CertificateError:  # phones compare it byte for byte and read no dates
                     continue
 
 

@@ -1,4 +1,4 @@
-"""A plan as a value: what phones will do, what was found, and whether that is safe."""
+"""A plan as a value: outcomes of phones, findings, and whether they are safe."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ NO_CHANGE = "nothing"
 
 
 class Severity(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     ERROR = "error"
     """Phones would be lost: each must be touched by hand."""
     WARNING = "warning"
     NOTE = "note"
-    """It concerns phones that the cluster is not said to have, or what comes next."""
+    """About phones that the cluster is not said to have, or about the next step."""
 
 
 class Code(StrEnum):
-    """What is found: a closed set, fit for scripts."""
+    """The kind of a finding: a closed set, fit for scripts."""
 
     CHANGED_TOGETHER = "changed-together"
     SIGNER_UNKNOWN = "signer-unknown-to-tvs"
@@ -53,13 +53,13 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was found.
+    """A fact that an administrator should know before a change.
 
     Attributes:
-        code: which.
-        severity: how bad it is.
-        sentence: what it is, with names.
-        way_out: what to do.
+        code: its kind.
+        severity: error, warning or note.
+        sentence: the fact, with names.
+        way_out: the remedy, with commands.
     """
 
     code: Code
@@ -70,13 +70,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneOutcome:
-    """What becomes of the phones of one kind that hold the same lists.
+    """The boot of the phones of one kind that hold the same lists.
 
     Attributes:
         kind: of the phones.
         held: the lists that they hold.
-        step: which step of the change, from 0.
-        boot: what they do.
+        step: the step of the change after which they boot, from 0.
+        boot: their decisions.
     """
 
     kind: PhoneKind
@@ -93,7 +93,7 @@ class PhoneOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What phones will do.
+    """The behaviour of phones after a change, and findings.
 
     Attributes:
         title: the change.
@@ -102,7 +102,7 @@ class Plan:
         lists: a line for each list that phones will find.
         outcomes: of all kinds of phones.
         findings: the worst first.
-        present: what the same phones would do without the change.
+        present: of the same phones without the change.
     """
 
     title: str

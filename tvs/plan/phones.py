@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class PhoneKind(StrEnum):
-    """Kinds of phones, as far as a change of trust lists means something else to them."""
+    """Kinds of phones that a change of trust lists affects differently."""
 
     WITH_TVS = "with-tvs"
     """TLS 1.2, asks TVS: 7800 and 8800 series."""
     TLS10 = "tls1.0"
     """TLS 1.0 and SHA-1 only, asks TVS: 7900 series from the 7945 on."""
     WITHOUT_TVS = "without-tvs"
-    """Asks nobody and has no ITL: 7940, 7960; others (Jabber, many TelePresence) likewise."""
+    """Asks no TVS server and has no ITL: 7940, 7960; Jabber and many TelePresence systems likewise."""
 
     @property
     def model(self) -> PhoneModel:
@@ -31,12 +31,12 @@ class PhoneKind(StrEnum):
 
     @property
     def phones(self) -> str:
-        """Whom administrators know under it."""
+        """The phones' names that administrators know."""
         return _PHONES[self]
 
     @property
     def tls10(self) -> bool:
-        """Whether it speaks nothing better than TLS 1.0."""
+        """Whether it speaks at most TLS 1.0."""
         return self.model.facts.maximum <= SSL.TLS1_VERSION
 
 
@@ -47,9 +47,9 @@ _PHONES = {
     PhoneKind.WITHOUT_TVS: "phones without TVS (7940, 7960, Jabber, many TelePresence)",
 }
 DEFAULT_KINDS = frozenset({PhoneKind.WITH_TVS})
-"""The kinds that count where the administrator named none."""
+"""The kinds that count until the administrator names others."""
 PHONE_KINDS = "PhoneKinds"
-"""The parameter that remembers which kinds the cluster has, separated by blanks."""
+"""The parameter with the kinds that the cluster has, separated by blanks."""
 
 
 def parse_kinds(text: str) -> frozenset[PhoneKind]:
@@ -69,8 +69,8 @@ class HeldLists:
     """The trust lists of a phone.
 
     Attributes:
-        ctl, itl: the files' bytes; None where it has none.
-        ctl_name, itl_name: where they are from, for people.
+        ctl, itl: the files' bytes; None for a missing list.
+        ctl_name, itl_name: their origin, for people.
     """
 
     ctl: bytes | None = None

@@ -1,4 +1,4 @@
-"""A plan for people, and for programs."""
+"""Texts of a plan: lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 3
-"""Lists that are named where phones that hold others do the same."""
+"""Most held lists that are named for phones that do the same."""
 
 
 def plan_text(plan: Plan) -> str:
@@ -48,7 +48,7 @@ def _verdict(plan: Plan) -> str:
 
 
 def _table(outcomes: list[PhoneOutcome], plan: Plan) -> Iterator[str]:
-    """Phones by kind; those that do the same stand together, whatever they hold."""
+    """Phones by kind; those that decide alike stand together, whatever they hold."""
     groups: dict[str, dict[tuple[str, str], list[str]]] = {}
     for outcome in outcomes:
         phones = f"{outcome.kind.phones}{'' if outcome.kind in plan.phones else ' *'}"
@@ -77,7 +77,7 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """The same facts: only texts, numbers, booleans, lists and dictionaries."""
+    """The same facts as texts, numbers, booleans, lists and dictionaries."""
     return {
         "change": plan.title,
         "safe": plan.safe,

@@ -28,11 +28,11 @@ _ASKED_FOR = (
     (frozenset({TrustRole.APP_SERVER}), "secure URLs of its server"),
     (frozenset({TrustRole.VPN}), "its VPN gateway"),
 )
-"""What phones ask TVS about for each role."""
+"""Subjects of phones' questions for each role."""
 
 
 def signers_withdrawn(before: Situation, after: Situation) -> frozenset[str]:
-    """Names of the lists that stay, whose signer TVS vouches for before a change and not after it."""
+    """Names of the lists that stay, whose signer TVS vouches for before a change and no longer after it."""
     lists = ((CTL_NAME, before.ctl, after.ctl), (ITL_NAME, before.itl, after.itl))
     return frozenset(
         name
@@ -58,8 +58,8 @@ def _signer_vouched(situation: Situation, trust_list: TrustList) -> bool:
 def trust_withdrawn(before: Situation, after: Situation) -> Iterator[Finding]:
     """Trusted certificates that TVS vouches for in fewer roles after a change, with what phones then refuse.
 
-    A certificate that is imported can do that too: with the serial number and issuer of one in the CTL file, phones
-    are told of the imported one.
+    An import can do that too: phones that ask about a certificate in the CTL file are answered with an imported one
+    of the same serial number and issuer.
     """
     old, new = _trusted(before), _trusted(after)
     for certificate in _touched(old, new, after):
@@ -70,14 +70,14 @@ def trust_withdrawn(before: Situation, after: Situation) -> Iterator[Finding]:
 
 
 def _trusted(situation: Situation) -> dict[tuple[str, bytes], StoreEntry]:
-    """The entries beside the cluster's own certificates, whose changes say themselves what phones do."""
+    """The entries beside the certificates made here, by unit and certificate."""
     return {(entry.unit, entry.certificate.der): entry for entry in situation.entries if entry.unit not in MADE_HERE}
 
 
 def _touched(
     old: dict[tuple[str, bytes], StoreEntry], new: dict[tuple[str, bytes], StoreEntry], after: Situation
 ) -> list[bytes]:
-    """Certificates that enter or leave a unit, and those of the CTL file that have the serial number of one."""
+    """Certificates that enter or leave a unit, and those of the CTL file with the same serial number."""
     entries = [(old.get(key) or new[key]).certificate for key in old.keys() ^ new.keys()]
     serials = {normal_serial(certificate.serial_number) for certificate in entries}
     trust_list = parsed(after.tvs_ctl) if entries else None
