@@ -14,7 +14,7 @@ from certstore.purposes import Purpose
 from certstore.store import CertificateStore
 from tests.fixtures.running import PATIENCE
 from tests.manage.plans import ctl_of
-from tests.manage.test_procedures import everything
+from tests.manage.test_guide import everything
 from tvs.errors import StateError
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out, make_request, phone_kinds, set_phone_kinds

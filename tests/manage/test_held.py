@@ -1,0 +1,111 @@
+"""Lists that phones hold: given files, the current ones, those of the last day."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import itl_entries, tokenless_ctl_entries
+from proto.roles import TrustRole
+from tests.manage.plans import ctl_of
+from tvs.errors import StateError
+from tvs.manage.held import RECENT, held_from_files, held_now, held_recently, is_itl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from ctlcache.entries import ListEntry
+    from ctlcache.signing import KeyFileSigner
+    from tests.fixtures.administrator import Administrator
+    from tvs.plan import HeldLists
+
+
+def names(found: Sequence[HeldLists]) -> list[str]:
+    """The names of held lists."""
+    return [held.name for held in found]
+
+
+def age(path: Path, seconds: float) -> None:
+    """Makes a file that old."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_each_combination_of_files(admin: Administrator, stranger: KeyFileSigner, tmp_path: Path) -> None:
+    """Two CTL files and an ITL are two kinds of phones; an ITL alone is one without a CTL."""
+    (tmp_path / "old.tlv").write_bytes(ctl_of(stranger))
+    files = [admin.state.ctl_file, tmp_path / "old.tlv", admin.state.itl_file]
+    assert names(held_from_files(files)) == ["CTLFile.tlv and ITLFile.tlv", "old.tlv and ITLFile.tlv"]
+    (alone,) = held_from_files([admin.state.itl_file])
+    assert (alone.ctl, alone.itl) == (None, admin.state.itl_file.read_bytes())
+
+
+def test_the_kind_of_a_file(admin: Administrator, stranger: KeyFileSigner, tmp_path: Path) -> None:
+    """The file name in the header decides; without one the file's own name; with neither, records of TVS."""
+    node = admin.situation().cluster_nodes[0]
+
+    def named(name: str) -> tuple[bytes, bytes]:
+        ctl = tokenless_ctl_entries([node], capf=None)
+        itl = itl_entries(node, [node], sast=[stranger.certificate], capf=None, mixed_mode=True)
+        made = [build_trust_list(entries, stranger, timestamp=1, file_name=name) for entries in (_signed(ctl), itl)]
+        return made[0], made[1]
+
+    def _signed(entries: Sequence[ListEntry]) -> list[ListEntry]:
+        return [node.entry(TrustRole.SAST, stranger.certificate), *entries[1:]]
+
+    for header, file, expected in (
+        ("ITLFile.tlv", "CTLFile.tlv", (True, True)),
+        ("ctlfile.tlv", "ITLFile.tlv", (False, False)),
+        ("", "itl-of-monday", (True, True)),
+        ("", "CTLFile.tlv.1", (False, False)),
+        ("", "monday", (False, True)),
+        ("backup", "ITLFile.tlv", (False, True)),
+    ):
+        ctl, itl = named(header)
+        assert (is_itl(tmp_path / file, ctl), is_itl(tmp_path / file, itl)) == expected, (header, file)
+
+
+def test_files_that_cannot_be_held(tmp_path: Path) -> None:
+    """A missing file and one that is not a trust list are named."""
+    (tmp_path / "odd").write_bytes(b"odd")
+    for name, sentence in (("none", "there is no such file"), ("odd", "is not a trust list")):
+        with pytest.raises(StateError, match=f"{name}: {sentence}"):
+            held_from_files([tmp_path / name])
+
+
+def test_the_current_files(admin: Administrator) -> None:
+    """Without their predecessors; a deleted list is none, which phones keep."""
+    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha1")
+    assert names(held_now(admin.state)) == ["CTLFile.tlv and ITLFile.tlv"]
+    admin.state.ctl_file.unlink()
+    assert names(held_now(admin.state)) == ["no CTLFile.tlv and ITLFile.tlv", "CTLFile.tlv.1 and ITLFile.tlv"]
+
+
+def test_the_last_day(admin: Administrator) -> None:
+    """A list that was replaced within a day counts; a list that is older than that has been fetched by all."""
+    for digest in ("sha1", "sha256"):
+        admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+    first, second = (admin.state.tftp / f"CTLFile.tlv.{number}" for number in (1, 2))
+    now = time.time()
+    found = [held.ctl_name for held in held_recently(admin.state, now)]
+    assert found == ["CTLFile.tlv", "CTLFile.tlv.1", "CTLFile.tlv.2"]
+    age(first, RECENT + 60)
+    assert [held.ctl_name for held in held_recently(admin.state, now)] == ["CTLFile.tlv", "CTLFile.tlv.1"]
+    age(admin.state.ctl_file, RECENT + 60)
+    assert [held.ctl_name for held in held_recently(admin.state, now)] == ["CTLFile.tlv"]
+    assert second.exists()
+
+
+def test_damaged_and_equal_lists_are_held_by_no_phone(admin: Administrator) -> None:
+    """Phones refused the damaged one; two equal files are one."""
+    for digest in ("sha1", "sha256"):
+        admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+    first, second = (admin.state.tftp / f"CTLFile.tlv.{number}" for number in (1, 2))
+    second.write_bytes(admin.state.ctl_file.read_bytes())
+    first.write_bytes(first.read_bytes()[:-1])
+    assert [held.ctl_name for held in held_recently(admin.state, time.time())] == ["CTLFile.tlv"]

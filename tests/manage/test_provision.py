@@ -1,0 +1,93 @@
+"""New state directories: names, keys, all of it or nothing."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from certstore.purposes import Purpose
+from ctlcache.verification import verify
+from tvs.cluster import read_situation
+from tvs.errors import StateError
+from tvs.identity import MADE_HERE, KeyType
+from tvs.manage.provision import NewCluster, initialise, this_host
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_new_cluster(tmp_path: Path) -> None:
+    """A publisher in mixed mode, its four certificates with their keys, and verified lists; each step is reported."""
+    steps: list[str] = []
+    cluster = NewCluster(name="pub", address="192.0.2.10", organisation="O=Example", tvs_key=KeyType.P256)
+    state = initialise(tmp_path / "deep" / "state", cluster, steps.append)
+    assert steps == [
+        "CallManager certificate (rsa2048)",
+        "TVS certificate (p256)",
+        "CAPF certificate (rsa2048)",
+        "ITLRecovery certificate (rsa2048)",
+        "trust lists",
+    ]
+    store = state.store()
+    now = read_situation(state, store)
+    store.close()
+    assert now.mixed_mode
+    assert (now.publisher.name, now.publisher.address) == ("pub", "192.0.2.10")
+    for unit in MADE_HERE:
+        certificate = x509.load_der_x509_certificate(now.require(unit))
+        assert certificate.public_key() == state.private_key(unit).public_key()
+        kind = ec.EllipticCurvePublicKey if unit is Purpose.TVS else rsa.RSAPublicKey
+        assert isinstance(certificate.public_key(), kind)
+    assert verify(now.ctl or b"").ok
+    assert verify(now.itl or b"").ok
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ({"name": "not a name"}, "is not a host name"),
+        ({"name": "a" * 65}, "is not a host name"),
+        ({"name": "a..b"}, "is not a host name"),
+        ({"name": "pub", "address": "nowhere"}, "--address nowhere is not an IPv4 or IPv6 address"),
+        ({"name": "pub", "organisation": "C=Poland"}, "--subject C=Poland: "),
+    ],
+)
+def test_names_that_cannot_be(names: dict[str, str], sentence: str) -> None:
+    """Names are checked before anything is made."""
+    with pytest.raises(StateError, match=sentence):
+        NewCluster(**names)  # type: ignore[arg-type] # of texts
+
+
+def test_what_exists_is_left_alone(tmp_path: Path) -> None:
+    """A directory with anything in it, and a file, are refused; an empty directory is used."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    (tmp_path / "file").touch()
+    for name in ("full", "file"):
+        with pytest.raises(StateError, match="exists and is not empty; nothing was changed"):
+            initialise(tmp_path / name, NewCluster(name="pub"))
+    (tmp_path / "empty").mkdir()
+    assert initialise(tmp_path / "empty", NewCluster(name="pub")).database.exists()
+
+
+def test_all_or_nothing(tmp_path: Path) -> None:
+    """A failure in the middle leaves nothing behind, not even under another name."""
+
+    def fail(step: str) -> None:
+        if step == "trust lists":
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(StateError, match="cannot be made: No space left on device"):
+        initialise(tmp_path / "state", NewCluster(name="pub"), fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's name, without its domain if it is too long for a certificate."""
+    assert this_host() == socket.gethostname()[:64]
+    monkeypatch.setattr(socket, "gethostname", lambda: "pub." + "x" * 61)
+    assert this_host() == "pub"
