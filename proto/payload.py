@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-DEVICE_NAME_MARK = b"\x01"
+_DEVICE_NAME_MARK = b"\x01"
 """The byte that precedes the device name in every published request."""
 
-ISSUER_AND_SERIAL = (Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED)
+_ISSUER_AND_SERIAL = (Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED)
 """Tags of a query's issuer name and serial number, which have two of them."""
 
 
@@ -121,7 +121,7 @@ def _decode_verification_response(session_id: int, payload: PayloadElements) -> 
 def _decode_query_request(session_id: int, payload: PayloadElements) -> Message:
     device_name = _device_name(payload.required(Tag.DEVICE_NAME))
     subject_name = _name(payload.required(Tag.SUBJECT_NAME))
-    issuer, serial = _issuer_and_serial(payload.any_of(ISSUER_AND_SERIAL))
+    issuer, serial = _issuer_and_serial(payload.any_of(_ISSUER_AND_SERIAL))
     return QueryCertRequest(
         session_id=session_id,
         device_name=device_name,
@@ -159,7 +159,7 @@ DECODERS: dict[int, Callable[[int, PayloadElements], Message]] = {
 def _device_name_to_bytes(text: str) -> bytes:
     if not (text.isascii() and text.isprintable()):
         raise LocalProtocolError(f"a device name is printable ASCII: {text!r}")
-    return DEVICE_NAME_MARK + text.encode("ascii")
+    return _DEVICE_NAME_MARK + text.encode("ascii")
 
 
 def _write_query(writer: Writer, message: QueryCertRequest) -> None:

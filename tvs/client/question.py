@@ -45,7 +45,7 @@ class TVSQuestion:
 def signer_question(path: Path) -> TVSQuestion:
     """Asks for a trust list's signer: the three fields of the list's header, as a phone copies them.
 
-    The list's signature is not verified: whether it fits the signer is what the answer tells. Raises `QuestionError`.
+    The list's signature is not verified here: the answer tells whether it fits. Raises `QuestionError`.
     """
     try:
         trust_list = read_trust_list(path)

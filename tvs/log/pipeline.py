@@ -110,14 +110,17 @@ class LogPipeline:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        data: bytes | None = b""
-        while data is not None:
+        while True:
             try:
-                data = self._batches.get(timeout=_LOOK)
+                batch = self._batches.get(timeout=_LOOK)
             except Empty:
-                data = b"" if time.monotonic() - self._flushed < _UNATTENDED else self._formatted()
-            self._write_whole(self._formatted() if data is None else data)
+                if time.monotonic() - self._flushed >= _UNATTENDED:
+                    self._write_whole(self._formatted())
+                continue
+            self._write_whole(self._formatted() if batch is None else batch)
             self._writing = False
+            if batch is None:
+                return
 
     def _formatted(self) -> bytes:
         with self._formatting:
