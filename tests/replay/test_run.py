@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
+from tests.fixtures.replaying import PATIENT, devices_in, requests_in, stop_for, trusting
 from tests.fixtures.running import wait_until
-from tests.replay.conftest import PATIENT, devices_in, requests_in, stop_for, trusting
 from tvs.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.fixtures.cluster import Cluster
+    from tests.fixtures.replaying import Replayed
     from tests.fixtures.running import Running
-    from tests.replay.conftest import Cluster, Replayed
 
     Serve = Callable[..., Running]
     Replay = Callable[..., Replayed]
@@ -308,7 +309,7 @@ def test_a_closed_loop(cluster: Cluster, serve: Serve, replay: Replay) -> None:
         (["--server", "127.0.0.1", "--insecure", "--html", "/no/such/place/x.html"], "the directory /no/such/place"),
         (["--server", "127.0.0.1", "--insecure", "--key", "x"], "go together"),
         (["--png", "x.png"], "--png is not an option any more; write the page with --html"),
-        (["--dark"], "chromium --headless --screenshot=page.png"),
+        (["--dark"], "chromium --headless --hide-scrollbars"),
         (["compare", "/etc/passwd", "/etc/passwd"], "/etc/passwd: is not JSON"),
     ],
 )

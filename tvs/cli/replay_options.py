@@ -53,8 +53,9 @@ class _RemovedOption(argparse.Action):
         self, parser: argparse.ArgumentParser, _namespace: object, _values: object, option: object = None
     ) -> None:
         parser.error(
-            f"{option} is not an option any more; write the page with --html page.html, a browser makes the picture: "
-            "chromium --headless --screenshot=page.png --window-size=1280,1500 page.html (docs/replay.md)"
+            f"{option} is not an option any more; write the page with --html page.html, a browser makes the picture "
+            "(docs/replay.md): "
+            "chromium --headless --hide-scrollbars --window-size=1280,1700 --screenshot=page.png page.html"
         )
 
 

@@ -55,6 +55,9 @@ svg{display:block;width:100%%;height:auto;margin-top:8px;touch-action:pan-y}
 #tip{position:fixed;pointer-events:none;visibility:hidden;background:var(--back);border:1px solid var(--edge);
 border-radius:6px;padding:6px 9px;font-size:13px;box-shadow:0 3px 12px #0003;font-variant-numeric:tabular-nums}
 #tip i{display:inline-block;width:9px;height:9px;border-radius:2px;margin-right:6px;background:var(--c)}
+@page{size:landscape;margin:12mm}
+@media print{section,.tiles,.verdict{break-inside:avoid}*{print-color-adjust:exact}main{max-width:none;padding:0}
+.tiles{grid-template-columns:repeat(8,1fr)}.grid2{grid-template-columns:1fr 1fr}}
 """
 _SCRIPT = """
 const tip=document.getElementById('tip');

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from certstore.purposes import Purpose
 from proto.messages import MessageType, TrustStatus
-from tests.replay.conftest import DATA, requests_in, trusting
+from tests.fixtures.replaying import requests_in, trusting
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
 from tvs.replay.questions.model import SourceError
@@ -20,15 +21,15 @@ from tvs.system.files import write_atomically
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
+    from tests.fixtures.cluster import Cluster
+    from tests.fixtures.replaying import Replayed
     from tests.fixtures.running import Running
-    from tests.replay.conftest import Cluster, Replayed
 
 PUBLISHER = "CN=cucm-1051-a-pub;OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL"
 TOKEN_ISSUER = "cn=Cisco Manufacturing CA;o=Cisco Systems"  # noqa: S105 - a name
-GUIDE = DATA / "guide-traces.txt"
+GUIDE = Path(__file__).parent / "data" / "guide-traces.txt"
 """The server's traces as the guide prints them: wrapped, one cut short, the phone's console between them."""
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
+from tests.fixtures.replaying import PATIENT, requests_in, trusting
 from tests.fixtures.running import wait_until
-from tests.replay.conftest import PATIENT, requests_in, trusting
 from tvs.phone import BootOutcome, DirectorySource, Phone, find_model
 from tvs.phone.boot import boot
 from tvs.replay.questions.model import SourceError
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.fixtures.cluster import Cluster
+    from tests.fixtures.replaying import Replayed
     from tests.fixtures.running import Running
-    from tests.replay.conftest import Cluster, Replayed
     from tvs.config.endpoint import Endpoint
     from tvs.replay.questions.model import Ask
 

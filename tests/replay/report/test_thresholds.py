@@ -1,0 +1,68 @@
+"""Thresholds of --fail-if, and the status of a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tvs.replay.report.thresholds import RunStatus, Threshold, status_of
+
+if TYPE_CHECKING:
+    from tvs.replay.report.result import RunResult
+
+
+@pytest.mark.parametrize(
+    ("text", "failed"),
+    [
+        ("p99>250ms", False),
+        ("p99.9>250ms", True),
+        ("tls.p50>=1ms", True),
+        ("max<2s", False),
+        ("mean>10ms", True),
+        ("errors>4%", False),
+        ("errors>=4%", True),
+        ("errors>19", True),
+        ("wrong>15", False),
+        ("wrong_roles>=3%", True),
+        ("connect_timeout>0", False),
+        ("rate<96/s", False),
+        ("rate<=96", True),
+        ("late>0", False),
+    ],
+)
+def test_thresholds(result: RunResult, text: str, failed: bool) -> None:
+    """Percentiles, counts, shares and the rate are compared as written; the unit says what is meant."""
+    assert Threshold.parse(text).failed(result) is failed
+
+
+@pytest.mark.parametrize(
+    "text", ["", "p99", "p99>", "p99>fast", "p101>1s", "speed>1", "errors>x%", "p99=1s", "rate<1ms"]
+)
+def test_wrong_thresholds(text: str) -> None:
+    """They are refused with the expression in the sentence."""
+    with pytest.raises(ValueError, match=re.escape(repr(text))):
+        Threshold.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expressions", "status"),
+    [
+        ({"failures": {}}, (), RunStatus.PASSED),
+        ({}, (), RunStatus.FAILED),
+        ({}, ("errors>5%",), RunStatus.PASSED),
+        ({}, ("p99>1h",), RunStatus.FAILED),
+        ({"failures": {}, "dropped": 1}, (), RunStatus.FAILED),
+        ({"dropped": 1}, ("errors>5%",), RunStatus.FAILED),
+        ({"failed_thresholds": ["errors>1% (4.000%)"]}, ("errors>1%",), RunStatus.THRESHOLD),
+        ({"interrupted": True, "failed_thresholds": ["errors>1% (4.000%)"]}, ("errors>1%",), RunStatus.INTERRUPTED),
+    ],
+)
+def test_status_of_a_run(
+    result: RunResult, changes: dict[str, object], expressions: tuple[str, ...], status: RunStatus
+) -> None:
+    """Errors fail a run unless a threshold about errors allows them; a lagging generator always does."""
+    ended = replace(result, **changes)  # type: ignore[arg-type] # fields of the result
+    assert status_of(ended, [Threshold.parse(text) for text in expressions]) is status
