@@ -1,4 +1,4 @@
-"""What the cluster's signed trust lists vouch for: CTL and ITL files read, made, signed and watched."""
+"""Signed trust lists of the cluster, CTL and ITL files: parsed, built, signed, verified and monitored."""
 
 from ctlcache.builder import build_trust_list
 from ctlcache.cache import CertificateCTLCache, CheckResult

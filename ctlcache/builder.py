@@ -1,7 +1,7 @@
-"""From certificates to a signed CTLFile.tlv or ITLFile.tlv.
+"""Builder of signed trust lists, CTLFile.tlv and ITLFile.tlv.
 
-The elements stand in the order of their tags, the padding at the end of the header, as in the files of real
-clusters. What is built is parsed and verified again before anybody gets it.
+Elements stand in the order of their tags, with the padding at the end of the header, as in files of real clusters. A
+list is parsed and verified before it is returned.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ __all__ = [
 VERSION = (1, 2)
 """The version that is written: 1.2."""
 ALIGNMENT = 4
-"""The header is padded to a multiple of so many bytes."""
+"""Bytes; the header is padded to a multiple of this."""
 NO_ADDRESS = bytes(4)
-"""IPADDRESS of a record that belongs to no node, such as a token's."""
+"""IPADDRESS of a record without a node, such as a token's."""
 
 
 def build_trust_list(
@@ -66,17 +66,17 @@ def build_trust_list(
     """The bytes of a signed trust list.
 
     Args:
-        entries: the records in their order; one of them is the signer's certificate as SAST.
-        signer: holds the key that signs.
+        entries: the records in their order, among them the signer's certificate as SAST.
+        signer: signs with its private key.
         timestamp: seconds since 1970.
-        file_name: the name that the list says it has.
-        digest: SHA-1 is what every phone knows.
-        record_signature: whether records repeat their certificate's signature, as lists made on a server do
-            and those of the CTL Client do not.
+        file_name: value of the element FILENAME.
+        digest: every phone knows SHA-1.
+        record_signature: whether records repeat their certificate's signature, as in lists made on a server, but not
+            in those of the CTL Client.
         version: major and minor.
 
-    Raises `LocalProtocolError` for entries that the format cannot carry or that do not hold the signer, and
-    `SigningError` where the signer cannot sign.
+    Raises `LocalProtocolError` for entries that the format cannot carry or that lack the signer, and `SigningError` if
+    the signer cannot sign.
     """
     prepared = [_Prepared.from_entry(entry) for entry in entries]
     records = b"".join(_record(item, record_signature=record_signature) for item in prepared)
@@ -105,7 +105,7 @@ def _checked(data: bytes, right_size: bool) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Prepared:
-    """An entry with what its record says of its certificate."""
+    """An entry with the fields of its certificate that the record repeats."""
 
     entry: ListEntry
     subject_name: str = ""
@@ -148,7 +148,7 @@ def _signer_entry(prepared: Iterable[_Prepared], signer: Signer) -> _Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _HeaderParts:
-    """The header's elements before and after the signature, and the size that the signature will have."""
+    """The header's elements before and after the signature, and the signature's size in bytes."""
 
     identity: bytes
     method: bytes
@@ -156,7 +156,7 @@ class _HeaderParts:
     signature_size: int
 
     def to_bytes(self, version: tuple[int, int], signature: bytes | None = None) -> bytes:
-        """The header with its signature, or without: then it is what the signature is over."""
+        """The header with its signature; without it, the signed part."""
         writer = Writer()
         with writer.container(HeaderTag.VERSION):
             for number in version:

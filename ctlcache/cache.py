@@ -1,7 +1,7 @@
-"""The CTL cache: the certificates that the cluster's CTL file vouches for, and the monitor of that file.
+"""The cache of the certificates in the cluster's CTL file, and the monitor of that file.
 
-The file is read whole at each look, so that it does not matter how it was changed: replaced, renamed over,
-swapped through a symbolic link, removed, or rewritten in place. Only a file that verifies is put in use.
+Each check reads the whole file, so that every kind of change is noticed: replaced, renamed over, swapped through a
+symbolic link, removed, or rewritten in place. Only a file that verifies is put in use.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from ctlcache.model import Header, SignerIdentity
 
 POLL_INTERVAL: Final = 0.25
-"""Seconds between two looks of the monitor: a change is noticed within 1 s, a bad file takes two looks."""
+"""Seconds between two checks of the monitor: a change is noticed within 1 s, a bad file takes two checks."""
 SETTLE_TIME: Final = 0.1
-"""Seconds between two looks at the start, where no monitor looks again."""
-SETTLE_LOOKS: Final = 10
-"""Most looks at the start at a file that is being written."""
+"""Seconds between two checks at the start, before the monitor runs."""
+SETTLE_CHECKS: Final = 10
+"""Most checks at the start of a file that is being written."""
 
 
 class CheckResult(StrEnum):
-    """What one look at the file came to: a closed set."""
+    """Result of one check of the file: a closed set."""
 
     UNCHANGED = "unchanged"
     UNSETTLED = "unsettled"
-    """Something bad was seen for the first time: a file half written, perhaps. The next look tells."""
+    """The file is bad for the first time, perhaps half written: the next check decides."""
     RELOADED = "reloaded"
     MISSING = "missing"
     DAMAGED = "damaged"
@@ -56,16 +56,16 @@ _RESULTS: Final = {
 class CertificateCTLCache(CertificateCache):
     """Certificates from the records of the CTL file, with roles from their FUNCTION.
 
-    A missing, damaged or unsigned file leaves the index in use as it is. `check` and `load` block while the
-    file is read; `monitor` leaves that to a thread and swaps on the event loop. All belong to one thread.
+    A missing, damaged or unverified file leaves the index in use as it is. `check` and `load` block while they read the
+    file; `monitor` reads in a thread and swaps on the event loop. All must be called from one thread.
 
     Attributes:
         path: the file.
-        trace: takes trace lines, None where nobody reads them; may be replaced at any time.
-        state: what the file is, as far as it has settled.
-        signature_valid: whether the file's signature is good; None where there is no file to tell of.
+        trace: takes trace lines; None while tracing is off. May be replaced at any time.
+        state: state of the file, once it has settled.
+        signature_valid: whether the file's signature is good; None without a file that can be read.
         last_success: when a list was last put in use, seconds since 1970; None before the first.
-        signer: who signed the list in use; None before the first.
+        signer: signer of the list in use; None before the first.
     """
 
     trace_class: ClassVar[str] = "CertificateCTLCache"
@@ -86,7 +86,7 @@ class CertificateCTLCache(CertificateCache):
             default_time_to_live: seconds that phones may keep an answer.
             on_event: called with a name and fields: the `CheckResult` (``reloaded``, ``missing``, ``damaged``,
                 ``unverified`` or ``unreadable``) once for each change of the file that has settled, and
-                ``monitor_error`` where a look itself failed.
+                ``monitor_error`` if a check itself fails.
             trace: takes trace lines.
         """
         super().__init__()
@@ -100,17 +100,17 @@ class CertificateCTLCache(CertificateCache):
         self._on_event = on_event
         self._settled: bytes | None = None
         self._suspect: bytes | None = None
-        self._looks = 0
+        self._checks = 0
         self._last_error = ""
 
     @property
     def content(self) -> bytes | None:
-        """Tells what the file is, as far as it has settled, from other contents; None before the first look."""
+        """Identifies the settled content of the file, as `Inspection.content`; None before the first check."""
         return self._settled
 
     def load(self) -> bool:
-        """Looks until the file has settled, for use at the start; blocks. True if a list was put in use."""
-        for _ in range(SETTLE_LOOKS):
+        """Checks until the file has settled, at the start; blocks. Returns whether a list was put in use."""
+        for _ in range(SETTLE_CHECKS):
             outcome = self.check()
             if outcome is not CheckResult.UNSETTLED:
                 return outcome is CheckResult.RELOADED
@@ -118,7 +118,7 @@ class CertificateCTLCache(CertificateCache):
         return False
 
     def adopt(self, inspection: Inspection) -> None:
-        """Puts a good list in use that was found earlier, where the file is not good any more.
+        """Puts a good list in use that was inspected earlier, because the file is not good any more.
 
         Raises:
             ValueError: the inspection is not of a good file.
@@ -128,35 +128,35 @@ class CertificateCTLCache(CertificateCache):
         self._put_in_use(inspection.header, inspection.loaded, first=True)
 
     def check(self) -> CheckResult:
-        """One look at the file; blocks. What changed is in use afterwards.
+        """Checks the file once, and puts a changed list in use; blocks.
 
-        A bad file is `CheckResult.UNSETTLED` at first, and what it is once a second look has seen the same bytes.
+        A bad file is `CheckResult.UNSETTLED` until a second check has read the same bytes.
         """
-        return self._apply(self._look())
+        return self._apply(self._inspect())
 
     async def monitor(self, interval: float = POLL_INTERVAL) -> None:
-        """Looks at the file every `interval` seconds until it is cancelled: nothing else ends it."""
+        """Checks the file every `interval` seconds until cancelled. Errors do not end it."""
         while True:
             try:
-                await self._look_in_thread()
+                await self._check_in_thread()
                 self._last_error = ""
             except Exception as error:  # noqa: BLE001 - a monitor that ends unnoticed is worse than any error
                 self._report_failure(error)
             await asyncio.sleep(interval)
 
-    async def _look_in_thread(self) -> None:
-        looks = self._looks
-        inspection = await asyncio.to_thread(self._look)
-        if looks == self._looks:  # else `check` looked meanwhile, and what was found here may be older
+    async def _check_in_thread(self) -> None:
+        checks = self._checks
+        inspection = await asyncio.to_thread(self._inspect)
+        if checks == self._checks:  # else `check` was called meanwhile, and this inspection may be older
             self._apply(inspection)
 
-    def _look(self) -> Inspection | None:
+    def _inspect(self) -> Inspection | None:
         return inspect_file(self.path, self._time_to_live, self._settled)
 
-    # -- what a inspection changes --------------------------------------------------------------------
+    # -- applying an inspection --------------------------------------------------------------------
 
     def _apply(self, inspection: Inspection | None) -> CheckResult:
-        self._looks += 1
+        self._checks += 1
         if inspection is None:
             self._suspect = None
             return CheckResult.UNCHANGED
@@ -192,7 +192,7 @@ class CertificateCTLCache(CertificateCache):
         )
 
     def _report_failure(self, error: Exception) -> None:
-        """Says once what keeps the monitor from looking."""
+        """Reports an error that keeps the monitor from checking, once for each kind in a row."""
         text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             self._last_error = text
@@ -203,7 +203,7 @@ class CertificateCTLCache(CertificateCache):
             return
         try:
             self._on_event(event, fields)
-        except Exception as error:  # noqa: BLE001 - whoever listens must not end the watching
+        except Exception as error:  # noqa: BLE001 - a callback that fails must not end the monitor
             self._last_error = f"{type(error).__name__}: {error}"
 
 
@@ -212,7 +212,7 @@ def _signature_valid(state: FileState) -> bool | None:
 
 
 def _trace_reload(trace: Trace, name: str, keys: tuple[str, ...], *, first: bool) -> None:
-    """The original's lines, exact to the character; the first only where a file took another's place."""
+    """Writes the original's lines, exact to the character; the first only for a file that replaces another."""
     if not first:
         trace(
             "ctl_modified",

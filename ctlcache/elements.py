@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PADDING = 0x0D
-"""A single byte without a length, put into the header so that its size is a multiple of 4."""
+"""A single byte without a length that pads the header to a multiple of 4 bytes."""
 
 
 class HeaderTag(IntEnum):
@@ -54,7 +54,7 @@ class RecordTag(IntEnum):
 
 
 CONTAINERS = frozenset({HeaderTag.SIGNER_ID, HeaderTag.SIGNATURE_INFO, HeaderTag.SIGNATURE_ALGORITHM_INFO})
-"""Header elements whose value is itself elements."""
+"""Header elements whose value consists of elements."""
 
 
 def value_of(elements: Iterable[Element], tag: int) -> bytes | None:
@@ -68,7 +68,7 @@ def text_of(elements: Iterable[Element], tag: int) -> str:
 def children(container: Element) -> tuple[Element, ...]:
     """The elements inside a header's container, with offsets from the start of the file.
 
-    Raises `RemoteProtocolError` where they do not fill the container exactly.
+    Raises `RemoteProtocolError` if they do not fill the container exactly.
     """
     start = container.offset + ELEMENT_OVERHEAD
     try:

@@ -1,4 +1,4 @@
-"""Which records stand in which list, and in which order."""
+"""Records of each kind of list, in their order."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEntry:
-    """What one record is made from.
+    """The content of one record to build.
 
     Attributes:
         role: the record's FUNCTION.
-        certificate: X.509 DER; None for a record that keeps only its length, DNS name, function and address.
+        certificate: X.509 DER; None for a record with length, DNS name, function and address only.
         dns_name: host name or address of the node; empty for a token.
         address: the node's IPv4 or IPv6 address; None is written as 0.0.0.0.
-        subject_name: text to write in place of the certificate's own, for tokens, whose names are odd.
+        subject_name: text to write instead of the certificate's own; for tokens, whose names are odd.
         issuer_name: likewise.
     """
 
@@ -38,9 +38,9 @@ class ClusterNode:
 
     Attributes:
         name: host name, or the address, which is what the CTL Client writes.
-        address: IPv4 or IPv6 address; None where it is not known.
-        call_manager: X.509 DER of CallManager; None where the node does not run it.
-        tvs: X.509 DER of TVS; None where the node does not run it.
+        address: IPv4 or IPv6 address; None if it is not known.
+        call_manager: X.509 DER of CallManager; None if the node does not run it.
+        tvs: X.509 DER of TVS; None if the node does not run it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class ClusterNode:
         return ListEntry(role=role, certificate=certificate, dns_name=self.name, address=self.address)
 
     def by_address(self) -> ClusterNode:
-        """The same node named by its address, where it has one, as the CTL Client writes it."""
+        """The same node named by its address, if it has one, as the CTL Client writes it."""
         return replace(self, name=self.address or self.name)
 
 
@@ -63,10 +63,10 @@ def tokenless_ctl_entries(nodes: Sequence[ClusterNode], *, capf: bytes | None) -
     Its CallManager certificate as SAST, the same as CCM+TFTP, CAPF, then each other node's CallManager.
 
     Args:
-        nodes: the publisher first; nodes without CallManager are passed over.
+        nodes: the publisher first; nodes without CallManager are skipped.
         capf: the publisher's CAPF certificate, X.509 DER.
 
-    Raises `ValueError` where the publisher has no CallManager certificate: there is no signer.
+    Raises `ValueError` if the publisher does not have a CallManager certificate, so that there is not a signer.
     """
     publisher = nodes[0]
     if publisher.call_manager is None:
@@ -77,9 +77,9 @@ def tokenless_ctl_entries(nodes: Sequence[ClusterNode], *, capf: bytes | None) -
 def token_ctl_entries(
     tokens: Sequence[ListEntry], nodes: Sequence[ClusterNode], *, capf: bytes | None
 ) -> tuple[ListEntry, ...]:
-    """The records of a CTL that a hardware token signs; no server's certificate is SAST in it.
+    """The records of a CTL that a hardware token signs; servers' certificates are not SAST in it.
 
-    The first token, the servers as in a tokenless list, then the other tokens: the order of published files.
+    In the order of published files: the first token, the servers as in a tokenless list, then the other tokens.
 
     Args:
         tokens: two or more, made with `token_entry`.
@@ -107,7 +107,7 @@ def itl_entries(
     Args:
         server: the TFTP server; its CallManager certificate is TFTP, or CCM+TFTP in mixed mode.
         nodes: all nodes of the cluster; each that runs TVS gets a record for it.
-        sast: X.509 DER of those who may sign, usually CallManager and ITLRecovery, the signer among them.
+        sast: X.509 DER of the certificates that may sign, the signer among them; usually CallManager and ITLRecovery.
         capf: X.509 DER of CAPF.
         mixed_mode: whether the cluster is in mixed mode.
     """
@@ -122,10 +122,7 @@ def itl_entries(
 
 
 def non_secure(entries: Iterable[ListEntry]) -> tuple[ListEntry, ...]:
-    """The same list for non-secure mode.
-
-    CCM+TFTP records keep only their length, DNS name, function and address.
-    """
+    """The same list for non-secure mode: CCM+TFTP records have length, DNS name, function and address only."""
     return tuple(replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries)
 
 

@@ -1,4 +1,4 @@
-"""Trust lists on disk: read whole or not at all, replaced atomically."""
+"""Trust lists on disk, read whole."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Snapshot:
     """A file's content at one moment.
 
     Attributes:
-        data: the bytes; one more than `MAX_SIZE` where the file is larger.
+        data: the bytes; `MAX_SIZE` + 1 of them if the file is larger than `MAX_SIZE`.
         digest: SHA-256 of them.
         torn: whether the file changed while it was read.
     """
@@ -30,10 +30,9 @@ class Snapshot:
 
 
 def read_snapshot(path: Path) -> Snapshot:
-    """The file's content, without waiting for anybody.
+    """The file's content. Never waits, as opening a FIFO would for its writer.
 
-    Raises `FileNotFoundError` where there is none, and another `OSError` where it cannot be read or is not a
-    regular file (opening a FIFO would wait for its writer).
+    Raises `FileNotFoundError` if there is none, and another `OSError` if it cannot be read or is not a regular file.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:

@@ -1,4 +1,4 @@
-"""One look at a trust list on disk: what it is, and whether it may be used. Blocks, and changes nothing."""
+"""Inspection of a trust list on disk: its state, and its certificates if it may be used. Blocks; changes nothing."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 
 class FileState(StrEnum):
-    """What is known of the file: a closed set, fit for readiness and metrics."""
+    """State of the file: a closed set, for readiness and metrics."""
 
     NOT_READ = "not_read"
-    """Nobody has looked yet."""
+    """The file was not read yet."""
     OK = "ok"
     """The file is good and in use."""
     MISSING = "missing"
-    """There is no file."""
+    """The file does not exist."""
     DAMAGED = "damaged"
-    """The file is no trust list."""
+    """The file is not a trust list."""
     UNVERIFIED = "unverified"
-    """The file is a trust list that its signer did not sign."""
+    """The file is a trust list whose signature does not verify."""
     UNREADABLE = "unreadable"
     """The file cannot be read, or is not a regular file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a look found.
+    """Result of an inspection.
 
     Attributes:
-        state: what the file is.
-        content: tells this inspection from others: the digest of the file's bytes, or why there are none.
-        torn: whether the file was being written while it was read.
-        detail: why the file is not good, from a closed set; empty where it is.
+        state: state of the file.
+        content: identifies the content: SHA-256 of the file's bytes, or the reason why they cannot be read.
+        torn: whether the file changed while it was read.
+        detail: why the file is not good, from a closed set; empty for a good one.
         reason: the same as a sentence for people.
-        header: the list's header, where it is good.
-        loaded: what the list gives the cache, where it is good.
+        header: the list's header; None unless it is good.
+        loaded: the list's index for the cache; None unless it is good.
     """
 
     state: FileState
@@ -57,15 +57,15 @@ class Inspection:
 
 
 def inspect_file(path: Path, time_to_live: int, known: bytes | None = None) -> Inspection | None:
-    """One look at the file.
+    """Reads, parses and verifies the file.
 
     Args:
         path: the file.
         time_to_live: seconds that phones may keep an answer about its certificates.
-        known: `Inspection.content` of what is known already.
+        known: `Inspection.content` of an earlier inspection.
 
     Returns:
-        The inspection; None where it is the known one.
+        The inspection; None if the content is the known one.
     """
     try:
         snapshot = read_snapshot(path)

@@ -1,4 +1,4 @@
-"""Public keys in the two forms that a record has them in: inside the certificate, and as PUBLICKEY."""
+"""Public keys of a record: the certificate's, and that in the element PUBLICKEY."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 
 def load_certificate(certificate_der: bytes) -> x509.Certificate | None:
-    """The certificate, or None where the bytes are not one. Never raises."""
+    """The certificate, or None if the bytes are not one. Never raises."""
     try:
         return x509.load_der_x509_certificate(certificate_der)
-    except Exception:  # noqa: BLE001 - whatever a parser of hostile bytes raises, there is no certificate
+    except Exception:  # noqa: BLE001 - the parser raises many kinds for hostile bytes
         return None
 
 
 def certificate_key(certificate_der: bytes) -> rsa.RSAPublicKey | None:
-    """The certificate's RSA key, or None where it has none that can be read. Never raises."""
+    """The certificate's RSA key, or None if it does not have a readable one. Never raises."""
     certificate = load_certificate(certificate_der)
     if certificate is None:
         return None
@@ -28,7 +28,7 @@ def certificate_key(certificate_der: bytes) -> rsa.RSAPublicKey | None:
 
 
 def element_key(public_key: bytes) -> rsa.RSAPublicKey | None:
-    """The RSA key in a PUBLICKEY element (PKCS#1 DER), or None where there is none. Never raises."""
+    """The RSA key in a PUBLICKEY element (PKCS#1 DER), or None if it is not one. Never raises."""
     try:
         key = load_der_public_key(public_key)
     except Exception:  # noqa: BLE001 - hostile keys, as above

@@ -1,4 +1,4 @@
-"""From a trust list to the index that look-ups use."""
+"""The index of a trust list, for look-ups."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Record, TrustList
 
 MAX_ROLE = 0xFF
-"""An answer carries a role in one byte; a record's FUNCTION has two. Larger ones cannot be answered."""
+"""Largest role of an answer, which has one byte for it; a record's FUNCTION has two. Larger ones are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListIndex:
-    """What a trust list gives the cache.
+    """The index of a trust list, with the facts that are traced and reported of it.
 
     Attributes:
         index: one entry for each identity.
         keys: the Unique MAP ID of each record with a certificate, in the list's order.
-        left_out: the Unique MAP IDs of identities that are not in the index, because the list has two
-            different certificates for them, or one that is too large for an answer.
+        left_out: the Unique MAP IDs of identities that are not in the index: the list has two different
+            certificates for them, or one that is too large for an answer.
     """
 
     index: CertificateIndex
@@ -37,7 +37,7 @@ class ListIndex:
 
 @dataclass(slots=True)
 class _Identity:
-    """A serial number and issuer, and what the list's records say of it."""
+    """A serial number and issuer, with the certificates and roles of its records."""
 
     serial_number: bytes
     issuer_name: str
@@ -45,7 +45,7 @@ class _Identity:
     roles: set[int] = field(default_factory=set)
 
     def entry(self, time_to_live: int) -> CacheEntry | None:
-        """The entry; None where there is more than one certificate, or none that fits an answer."""
+        """The entry; None if there are several certificates, or one that does not fit an answer."""
         if len(self.certificates) != 1:
             return None
         try:
@@ -61,13 +61,13 @@ class _Identity:
 
 
 def index_of(trust_list: TrustList, time_to_live: int) -> ListIndex:
-    """The index of a trust list, from the texts that its records have.
+    """The index of a trust list, with names as its records write them.
 
-    The same certificate in several records is one entry with all their roles. Two different certificates of
-    one serial number and issuer contradict each other: neither is vouched for, so that identity is left out.
+    One certificate in several records is one entry with all their roles. Two different certificates with the same
+    serial number and issuer contradict each other: the index has neither.
 
     Args:
-        trust_list: a list that was verified.
+        trust_list: a verified list.
         time_to_live: seconds that phones may keep an answer.
     """
     identities = list(_identities(trust_list))

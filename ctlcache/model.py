@@ -1,4 +1,4 @@
-"""Trust lists as values: a header, then records, each a row of elements kept as they stood.
+"""Trust lists as values: a header and records, each a row of elements kept as they stood.
 
 `ctlcache.trustlist` makes these values from bytes and bytes from them.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerIdentity:
-    """Who signed the list in use.
+    """The signer of a trust list.
 
     Attributes:
         subject_name: as the header writes it.
@@ -45,7 +45,7 @@ class Header:
     """The header of a trust list.
 
     Attributes:
-        elements: as they stood; a container (`CONTAINERS`) holds its elements in its value, a padding byte is
+        elements: as they stood; the value of a container (`CONTAINERS`) is its elements, a padding byte is
             an element with the tag `PADDING` and no value.
     """
 
@@ -102,29 +102,29 @@ class Header:
 
     @property
     def signature_modulus(self) -> int:
-        """Which of 512, 1024, 2048 and 4096 bits the signer's key has, from 0."""
+        """Index of the size of the signer's key in 512, 1024, 2048 and 4096 bits."""
         return self._number(HeaderTag.SIGNATURE_MODULUS)
 
     @property
     def signature(self) -> bytes:
-        """The signature; empty where the list has none."""
+        """The signature; empty if the list does not have one."""
         return value_of(self.elements, HeaderTag.SIGNATURE) or b""
 
     @property
     def file_name(self) -> str:
-        """The name that the list was made under; empty where it does not say."""
+        """The name that the list was made under; empty without the element."""
         return text_of(self.elements, HeaderTag.FILE_NAME)
 
     @property
     def timestamp(self) -> int | None:
-        """When the list was made, in seconds since 1970; None where it does not say."""
+        """When the list was made, in seconds since 1970; None without the element."""
         value = value_of(self.elements, HeaderTag.TIMESTAMP)
         return None if value is None else int.from_bytes(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of a trust list: a certificate, or what is left of it, and what it is trusted as.
+    """One record of a trust list: a certificate, or its hash, or neither, and its role.
 
     Attributes:
         elements: as they stood.
@@ -134,7 +134,7 @@ class Record:
 
     @property
     def offset(self) -> int:
-        """Where the record starts, in bytes from the start of the file."""
+        """Start of the record, in bytes from the start of the file."""
         return self.elements[0].offset
 
     @property
@@ -149,7 +149,7 @@ class Record:
 
     @property
     def subject_name(self) -> str:
-        """The certificate's subject in text form; empty where there is none."""
+        """The certificate's subject in text form; may be empty."""
         return text_of(self.elements, RecordTag.SUBJECT_NAME)
 
     @property
@@ -159,27 +159,27 @@ class Record:
 
     @property
     def issuer_name(self) -> str:
-        """The certificate's issuer in text form; empty where there is none."""
+        """The certificate's issuer in text form; may be empty."""
         return text_of(self.elements, RecordTag.ISSUER_NAME)
 
     @property
     def serial_number(self) -> bytes:
-        """The certificate's serial number, as it stood; empty where there is none."""
+        """The certificate's serial number, as it stood; may be empty."""
         return value_of(self.elements, RecordTag.SERIAL_NUMBER) or b""
 
     @property
     def public_key(self) -> bytes | None:
-        """RSA: PKCS#1 DER; EC: the uncompressed point. None where there is none."""
+        """RSA: PKCS#1 DER; EC: the uncompressed point. None without one."""
         return value_of(self.elements, RecordTag.PUBLIC_KEY) or None
 
     @property
     def signature(self) -> bytes | None:
-        """The certificate's own signature; lists made on the server have it, those of the CTL Client not."""
+        """The certificate's own signature, in lists made on a server; those of the CTL Client do not have it."""
         return value_of(self.elements, RecordTag.SIGNATURE)
 
     @property
     def certificate(self) -> bytes | None:
-        """X.509 DER; None where the record has a hash only, or nothing."""
+        """X.509 DER; None if the record has a hash only, or neither."""
         return value_of(self.elements, RecordTag.CERTIFICATE) or None
 
     @property
@@ -195,7 +195,7 @@ class Record:
 
     @property
     def ip_address(self) -> str | None:
-        """The node's address as text; None where there is none, or one of a size that no address has."""
+        """The node's address as text; None without one of 4 or 16 bytes."""
         value = value_of(self.elements, RecordTag.IP_ADDRESS)
         return str(ipaddress.ip_address(value)) if value is not None and len(value) in (4, 16) else None
 
@@ -205,7 +205,7 @@ class TrustList:
     """A whole trust list.
 
     Attributes:
-        header: who signed it, how, and when.
+        header: signer, signature and time.
         records: in the order of the file.
     """
 
@@ -214,7 +214,7 @@ class TrustList:
 
     @property
     def named_records(self) -> tuple[Record, ...]:
-        """The records whose serial number and issuer are those of the header, whatever their role."""
+        """The records with the serial number and issuer of the header, in any role."""
         serial, issuer = normal_serial(self.header.serial_number), self.header.ca_name
         return tuple(
             record

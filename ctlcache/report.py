@@ -1,6 +1,6 @@
-"""What `show ctl` and `show itl` print of a trust list, in the layout that operators and their scripts know.
+"""The text that `show ctl` and `show itl` print of a trust list, in the layout that operators' scripts read.
 
-The original separates its columns with tabs; here they stand as a terminal shows them, at multiples of 8.
+The original separates columns with tabs; here they are spaces up to multiples of 8, as a terminal shows them.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _RECORD_NAMES: Final[dict[int, str]] = {
 }
 _UNKNOWN: Final = "UNKNOWN"
 _HIDDEN: Final = frozenset({HeaderTag.VERSION, HeaderTag.HEADER_LENGTH, PADDING})
-"""Header elements without a row: two have lines of their own, padding is nothing."""
+"""Header elements without a row: two have lines of their own, padding has none."""
 _TEXTS: Final = frozenset({"SIGNERNAME", "CANAME", "DNSNAME", "SUBJECTNAME", "ISSUERNAME"})
 _COLUMNS: Final = ("BYTEPOS\tTAG\t\tLENGTH\tVALUE".expandtabs(), "-------\t---\t\t------\t-----".expandtabs())
 _DIGEST_NAMES: Final[dict[int, str]] = {
@@ -83,13 +83,12 @@ class ListReport:
 
 
 def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> ListReport:
-    """What `show ctl` or `show itl` prints.
+    """The text of `show ctl` or `show itl`.
 
     Args:
-        data: the file's bytes; None where there is no file.
-        kind: which list it is.
-        modified: when the file was last modified: seconds since 1970 or a time with its zone; None leaves the
-            line out.
+        data: the file's bytes; None without a file.
+        kind: kind of the list.
+        modified: when the file was last modified: seconds since 1970 or a time with its zone; None omits the line.
     """
     if data is None:
         return ListReport("\n".join(_no_file(kind)), ok=False)
@@ -142,7 +141,7 @@ def local_time(modified: datetime | float) -> datetime:
 
 
 def _time_text(time: datetime) -> str:
-    """As `date` prints it in English, whatever the locale."""
+    """As `date` prints it in English, in every locale."""
     day, month = _DAYS[time.weekday()], _MONTHS[time.month - 1]
     return f"{day} {month} {time.day:02} {time:%H:%M:%S} {time.tzname()} {time.year}"
 
@@ -175,7 +174,7 @@ def _header_lines(header: Header) -> Iterator[str]:
 
 def _header_row(element: Element) -> str:
     name = _HEADER_NAMES.get(element.tag, _UNKNOWN)
-    if element.tag in CONTAINERS:  # its own value is the size of what follows, in 2 bytes
+    if element.tag in CONTAINERS:  # the original shows the size of its elements, in 2 bytes
         return _row(element.tag, name, 2, str(len(element.value)))
     is_serial = element.tag == HeaderTag.SERIAL_NUMBER
     return _row(element.tag, name, len(element.value), _value(name, element.value, is_serial=is_serial))

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def report_json(data: bytes | None, *, kind: Kind, modified: datetime | float | None = None) -> dict[str, object]:
-    """The same facts for programs: only texts, numbers, booleans, lists and dictionaries.
+    """The facts of `ctlcache.report.report`, with the same arguments, as values that JSON has.
 
-    `found` says whether there is a file and `ok` whether it was parsed and verified; `error` has the place of
-    a damage, `reason` the closed-set outcome of the verification.
+    `found` is whether there is a file, `ok` whether it was parsed and verified; `error` has the place of damage,
+    `reason` is ``missing`` or a `ctlcache.verification.Reason`.
     """
     if data is None:
         return {"kind": kind, "found": False, "ok": False, "reason": "missing"}

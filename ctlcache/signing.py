@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 MODULUS_BITS: Final = (512, 1024, 2048, 4096)
-"""Key sizes that the header can name: SIGNATUREMODULUS is an index into them."""
+"""Key sizes of the format, in bits: SIGNATUREMODULUS is an index into them."""
 RSA_PKCS1: Final = 0
 """SIGNATUREALGORTITHM of RSA PKCS#1 v1.5."""
 
@@ -37,11 +37,11 @@ HASHES: Final[dict[int, hashes.HashAlgorithm]] = {
 
 
 class SigningError(Exception):
-    """A list cannot be signed; the message says why and what to do."""
+    """A list cannot be signed: a sentence with the reason and the remedy."""
 
 
 class Signer(Protocol):
-    """Whoever holds the private key that belongs to a certificate: a file, or a hardware token."""
+    """The private key of a certificate, in a file or on a hardware token."""
 
     @property
     def certificate(self) -> bytes:
@@ -61,7 +61,7 @@ class KeySigner:
     Args:
         certificate_der: X.509 DER of the signer.
         key: its RSA key.
-        place: where the key is from, for error sentences.
+        place: the key's origin, for error sentences.
 
     Attributes:
         certificate: X.509 DER of the signer.
@@ -89,7 +89,7 @@ class KeySigner:
             raise SigningError(f"{place}: the private key does not belong to the signer's certificate")
 
     def sign(self, data: bytes, digest: Digest) -> bytes:
-        """The signature over `data`. Raises `SigningError` where the key is too small for the digest."""
+        """The signature over `data`. Raises `SigningError` if the key is too small for the digest."""
         try:
             return self._key.sign(data, padding.PKCS1v15(), HASHES[digest])
         except ValueError as error:
@@ -99,10 +99,9 @@ class KeySigner:
 
 
 class KeyFileSigner(KeySigner):
-    """Signs with a private key from a file, PEM or DER, without a passphrase.
+    """Signs with a private key from a file, see `ctlcache.keyfile.read_private_key`.
 
-    Raises `SigningError` if the key cannot sign for this certificate, or if others than its owner can read
-    its file.
+    Raises `SigningError` if the file is not fit, or the key cannot sign for this certificate.
     """
 
     def __init__(self, certificate_der: bytes, key_path: Path | str) -> None:

@@ -1,4 +1,4 @@
-"""Hardware tokens in a CTL file: their records, and the names that the CTL Client writes for Cisco's eTokens."""
+"""Records of hardware tokens in a CTL file, and names of Cisco's eTokens as the CTL Client writes them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def is_token_record(record: Record) -> bool:
 
 
 def held_tokens(trust_list: TrustList) -> tuple[ListEntry, ...]:
-    """The tokens that a CTL holds, in its order, named as it names them."""
+    """The tokens of a CTL, in its order, with the names that it has."""
     return tuple(
         token_entry(record.certificate, subject_name=record.subject_name, issuer_name=record.issuer_name)
         for record in trust_list.records
@@ -67,11 +67,11 @@ def held_tokens(trust_list: TrustList) -> tuple[ListEntry, ...]:
 
 
 def with_tokens(held: Iterable[ListEntry], certificates: Iterable[bytes]) -> tuple[ListEntry, ...]:
-    """The tokens of a new CTL: those held already, then the new ones; the one named last, which signs, is last.
+    """The tokens of a new CTL: the present ones, then new ones, the signer last.
 
     Args:
-        held: see `held_tokens`.
-        certificates: X.509 DER of the tokens that are named, the signer's last.
+        held: the tokens of the present CTL, see `held_tokens`.
+        certificates: X.509 DER of the tokens that the administrator names, the signer's last.
     """
     entries = {entry.certificate: entry for entry in held}
     for certificate in certificates:

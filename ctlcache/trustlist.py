@@ -1,7 +1,7 @@
 """CTLFile.tlv and ITLFile.tlv: a signed list of certificates, parsed and serialised.
 
-Both are one format: a header, then records, each made of elements of tag, length and value. What is read is
-kept as it stood (unknown elements, other orders, padding): parsing, then serialising, gives the same bytes.
+Both have one format: a header, then records, each of elements of tag, length and value. Unknown elements, other orders
+and padding are kept as they stood: to parse and then serialise gives the same bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 MAX_SIZE = 1024 * 1024
-"""Most bytes of a trust list that are read: sixteen times what phones take."""
+"""Most bytes of a trust list that are read: sixteen times `PHONE_LIMIT`."""
 PHONE_LIMIT = 65_536
 """Most bytes of a trust list that phones load (64 KB, about 39 certificates)."""
 
@@ -63,7 +63,7 @@ _HOME: dict[int, HeaderTag | None] = {
     HeaderTag.SIGNATURE_ALGORITHM: HeaderTag.SIGNATURE_ALGORITHM_INFO,
     HeaderTag.SIGNATURE_MODULUS: HeaderTag.SIGNATURE_ALGORITHM_INFO,
 }
-"""The container that each element stands in; None for those outside of all. Others may stand anywhere."""
+"""The container of each element, None outside of all containers. Unknown elements may stand anywhere."""
 _HEADER_SIZES: dict[int, int] = {
     HeaderTag.VERSION: 2,
     HeaderTag.HEADER_LENGTH: 2,
@@ -83,8 +83,8 @@ _RECORD_TEXTS: frozenset[int] = frozenset({RecordTag.DNS_NAME, RecordTag.SUBJECT
 def parse_trust_list(data: bytes) -> TrustList:
     """The trust list in the bytes of a whole file.
 
-    Raises `RemoteProtocolError` for everything that is not a trust list, and nothing else; its offset is the
-    byte of the file where the fault is.
+    Raises `RemoteProtocolError` for bytes that are not a trust list, and nothing else; its offset is the byte of the
+    file with the fault.
     """
     if len(data) > MAX_SIZE:
         raise RemoteProtocolError(
@@ -127,7 +127,7 @@ def _header_length(data: bytes) -> int:
 
 
 def _check_homes(elements: tuple[Element, ...], home: int | None = None) -> None:
-    """Each known element stands in its container, so that none is nested deeper than the format says."""
+    """Checks that each known element is in its container, which also limits the depth."""
     for element in elements:
         if _HOME.get(element.tag, home) != home:
             raise _wrong(ErrorKind.BAD_ELEMENT, element, HeaderTag, "stands in the wrong container")
@@ -162,7 +162,7 @@ def _record_length(data: bytes, start: int) -> int:
 
 
 def _check(elements: Iterable[Element], sizes: dict[int, int], texts: frozenset[int], tags: type[IntEnum]) -> None:
-    """Known elements stand once, have their size, and hold no NUL inside a name."""
+    """Checks that known elements stand once, have their size, and do not have a NUL inside a name."""
     known = frozenset(tags)
     seen: set[int] = set()
     for element in elements:
@@ -189,14 +189,14 @@ def _missing(tag: HeaderTag | RecordTag, where: str, offset: int) -> RemoteProto
 
 
 def serialise(trust_list: TrustList) -> bytes:
-    """The bytes of the file. For a list that was parsed they are the bytes that it was parsed from."""
+    """The bytes of the file. A list that was parsed gives the bytes that it was parsed from."""
     return _joined(trust_list.header.elements, trust_list.records)
 
 
 def signed_bytes(trust_list: TrustList | bytes) -> bytes:
-    """What the signature is over: the whole file with the SIGNATURE element (tag, length and value) left out.
+    """The signed part: the whole file without the SIGNATURE element (tag, length and value).
 
-    Raises `RemoteProtocolError` for bytes that are no trust list.
+    Raises `RemoteProtocolError` for bytes that are not a trust list.
     """
     if isinstance(trust_list, bytes):
         trust_list = parse_trust_list(trust_list)

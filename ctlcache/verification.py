@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Reason(StrEnum):
-    """The outcome of a verification: a closed set, fit for a metric's label."""
+    """Reason of a verification's result: a closed set, fit for a metric's label."""
 
     GOOD = "good"
     DAMAGED = "damaged"
-    """The bytes are no trust list."""
+    """The bytes are not a trust list."""
     NO_SIGNATURE = "no_signature"
     NO_SIGNER_RECORD = "no_signer_record"
-    """No record has the header's serial number and issuer."""
+    """None of the records has the header's serial number and issuer."""
     NOT_SAST = "not_sast"
-    """The header's certificate stands in the list, but not as a security token."""
+    """The header's certificate is in the list, but not as a System Administrator Security Token."""
     NO_KEY = "no_key"
     """The signer's record has neither a certificate nor a public key."""
     BAD_KEY = "bad_key"
@@ -42,7 +42,7 @@ class Reason(StrEnum):
     UNSUPPORTED_ALGORITHM = "unsupported_algorithm"
     UNSUPPORTED_DIGEST = "unsupported_digest"
     BAD_SIGNATURE = "bad_signature"
-    """The signature does not match what it should be over."""
+    """The signature does not match the signed part."""
 
 
 _SENTENCES: Final = {
@@ -63,13 +63,13 @@ _SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a verification found.
+    """Result of a verification.
 
     Attributes:
-        reason: `Reason.GOOD`, or why not.
-        signer: the record whose key was or would have been used; None where there is none.
-        trust_list: what was verified; None where the bytes are no trust list.
-        error: where the bytes are no trust list, what is wrong with them and where.
+        reason: `Reason.GOOD`, or the reason of the failure.
+        signer: the signer's record; None if the list does not have one.
+        trust_list: the parsed list; None for bytes that are not a trust list.
+        error: the parser's error for bytes that are not a trust list.
     """
 
     reason: Reason
@@ -84,7 +84,7 @@ class Verification:
 
     @property
     def sentence(self) -> str:
-        """The reason for people, without a full stop."""
+        """The reason as a sentence for people, without a full stop."""
         return _SENTENCES[self.reason] if self.error is None else f"{_SENTENCES[self.reason]}: {self.error}"
 
 
@@ -98,9 +98,9 @@ def verify(data: TrustList | bytes) -> Verification:
 
 
 def verify_with(trust_list: TrustList, certificate_der: bytes) -> Verification:
-    """Whether a trust list is signed by this certificate, as a phone asks that got the signer from TVS.
+    """Verifies a trust list with this certificate, as a phone does that got its signer from TVS.
 
-    The list needs no record of its signer. Never raises, whatever is in the list and the certificate.
+    The list need not have a record of its signer. Never raises, also for hostile lists and certificates.
     """
     return Verification(_check_with(trust_list, certificate_der), trust_list.signer_record, trust_list)
 

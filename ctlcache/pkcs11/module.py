@@ -1,7 +1,7 @@
-"""Hardware tokens over PKCS#11: which are there, and signatures made by them.
+"""A vendor's PKCS#11 module in a child process: lists tokens, logs in, signs.
 
-The vendor's module runs in a process of its own (`ctlcache.pkcs11.process`): when it crashes or hangs, that process
-ends and there is an error. The private key never leaves the token; the PIN goes to that process only.
+If the module crashes or hangs, the child (`ctlcache.pkcs11.process`) ends and the caller gets an error. The private key
+never leaves the token; the PIN goes to the child only.
 """
 
 from __future__ import annotations
@@ -35,32 +35,32 @@ if TYPE_CHECKING:
     AskPin = Callable[[Token], str]
 
 DEFAULT_MODULE: Final = "libp11-kit.so.0"
-"""p11-kit's proxy, found by the dynamic linker: all modules that are registered on this machine, as one."""
+"""p11-kit's proxy, found by the dynamic linker: all modules that are registered on this machine."""
 TIME_LIMIT: Final = 30
-"""Seconds that a module may take for one request: a smart card needs some for a start and a signature."""
+"""Seconds that a module may take for one request: a smart card takes some to start and to sign."""
 PIN_PAD_TIME: Final = 90
 """Seconds more for a PIN that is typed on the reader itself."""
 MAX_ANSWER: Final = 16 * 1024 * 1024
-"""Most bytes of an answer that are read: some dozens of tokens full of certificates."""
+"""Most bytes of an answer: some dozens of tokens full of certificates."""
 CLOSING_TIME: Final = 2
-"""Seconds that the process has to end by itself."""
+"""Seconds that the child has to end by itself."""
 _DIGEST_INFO: Final = {
     Digest.SHA1: bytes.fromhex("3021300906052b0e03021a05000414"),
     Digest.SHA256: bytes.fromhex("3031300d060960864801650304020105000420"),
     Digest.SHA512: bytes.fromhex("3051300d060960864801650304020305000440"),
 }
-"""What stands before the digest in a PKCS#1 v1.5 signature: RFC 8017, section 9.2, note 1."""
+"""The DigestInfo prefix before the digest in a PKCS#1 v1.5 signature: RFC 8017, section 9.2, note 1."""
 
 
 # -- the module ----------------------------------------------------------------------------------------
 
 
 class TokenModule:
-    """A PKCS#11 module in its process, which is started here and ends with `close`.
+    """A PKCS#11 module in a child process, which starts here and ends with `close`.
 
     Args:
         path: the module's file, or a name that the dynamic linker finds.
-        time_limit: whole seconds that it may take for one request.
+        time_limit: whole seconds that the module may take for one request.
     """
 
     def __init__(self, path: str = DEFAULT_MODULE, *, time_limit: int = TIME_LIMIT) -> None:
@@ -80,7 +80,7 @@ class TokenModule:
         self.close()
 
     def close(self) -> None:
-        """Ends the process; how it ended does not matter any more. May be called twice."""
+        """Ends the child. May be called twice."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 stream.close()
@@ -88,16 +88,16 @@ class TokenModule:
             self._process.wait(CLOSING_TIME)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):  # one that the kernel holds cannot be waited for
+            with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel may hold it in a driver
                 self._process.wait(CLOSING_TIME)
 
     def tokens(self) -> tuple[Token, ...]:
-        """The tokens that are there now and can hold private keys, by label. Raises `TokenError`."""
+        """The present tokens that can hold private keys, by label. Raises `TokenError`."""
         there = (token_from(facts) for facts in self._ask("listing its tokens", do="tokens")["tokens"])
         return tuple(sorted(there, key=lambda token: (token.label, token.serial)))
 
     def find(self, uri: TokenUri) -> Token:
-        """The one token that a URI means. Raises `TokenError` where there is none, or more than one."""
+        """The token that a URI means. Raises `TokenError` if there is none, or more than one."""
         there = self.tokens()
         found = [token for token in there if token.matches(uri)]
         if len(found) == 1:
@@ -107,14 +107,14 @@ class TokenModule:
         raise TokenError(f"{uri}: there is no such token; the PKCS#11 module {self.path} shows {_listed(there)}")
 
     def signer(self, token: Token, item: TokenCertificate, ask_pin: AskPin) -> TokenSigner:
-        """Logs in to the token, once, and gives the signer for a certificate on it; a module has one at a time.
+        """Logs in to the token, once, and returns the signer for a certificate on it; a module has one at a time.
 
         Args:
             token: from `find`.
             item: from `Token.certificate`.
-            ask_pin: is called once where the token needs a PIN from here.
+            ask_pin: called once if the token takes its PIN from the computer.
 
-        Raises `TokenError`, before a PIN is asked for where the certificate's key can sign no trust list.
+        Raises `TokenError`; before it asks for a PIN if the certificate's key cannot sign trust lists.
         """
         key = _signing_key(token, item)
         if token.pin_locked:
@@ -147,7 +147,7 @@ class TokenModule:
         return self._answer(line, whose)
 
     def _send(self, request: dict[str, object]) -> None:
-        """Requests are far smaller than a pipe, so this never waits."""
+        """Writes a request. Never waits: requests are far smaller than a pipe's buffer."""
         stream = self._process.stdin
         if stream is None or stream.closed:
             raise EOFError
@@ -172,7 +172,7 @@ class TokenModule:
         return bytes(line)
 
     def _ending(self) -> str:
-        """How the process came to its end."""
+        """How the child ended, for a sentence."""
         try:
             status = self._process.wait(CLOSING_TIME)
         except subprocess.TimeoutExpired:
@@ -186,7 +186,7 @@ class TokenModule:
         try:
             answer: dict[str, Any] = json.loads(line)
         except ValueError:
-            raise TokenError(f"{whose}: what came back from the module's process is no answer") from None
+            raise TokenError(f"{whose}: the module's process sent something that is not an answer") from None
         if "error" in answer:
             raise TokenError(f"{whose}: {answer['error']}")
         return answer
@@ -211,7 +211,7 @@ def _signing_key(token: Token, item: TokenCertificate) -> RSAPublicKey:
 
 
 class TokenSigner:
-    """Signs with a key on a token that is logged in to; made by `TokenModule.signer`.
+    """Signs with a key on a token after the login; made by `TokenModule.signer`.
 
     Attributes:
         certificate: X.509 DER of the signer.

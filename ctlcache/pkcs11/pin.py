@@ -1,4 +1,4 @@
-"""A token's PIN from a file that only its owner can read."""
+"""PIN files of tokens, which only their owner can read."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from ctlcache.pkcs11.token import Token
 
 MAX_PIN_FILE: Final = 256
-"""Bytes of the file; no token takes a PIN of that length."""
+"""Most bytes of the file; PINs are shorter."""
 
 
 class PinFile:
-    """Gives the PIN in a file to a token that asks; the file is read then and not before.
+    """Reads a token's PIN from a file, when the token asks for it.
 
     Args:
-        path: the file: the PIN, and a line's end behind it where there is one.
+        path: the file: the PIN, with or without an end of line.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
 
     def __call__(self, token: Token) -> str:
-        """The PIN. Raises `TokenError` where the file is open to others or holds no PIN, or a wrong one would lock."""
+        """The PIN. Raises `TokenError` for an unfit file, and for a token that one more wrong PIN locks."""
         if token.pin_final_try:
             raise TokenError(
                 f"{token}: one more wrong PIN locks it, so none is taken from {self._path}: "
@@ -44,7 +44,7 @@ class PinFile:
 
     def _read(self) -> bytes:
         try:
-            with self._path.open("rb") as file:  # waits for a pipe's writer: --pin-file <(program)
+            with self._path.open("rb") as file:  # a pipe too, whose writer it waits for: --pin-file <(program)
                 mode = os.fstat(file.fileno()).st_mode
                 data = file.read(MAX_PIN_FILE + 1)
         except OSError as error:

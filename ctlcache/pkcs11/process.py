@@ -1,9 +1,9 @@
-"""The process that a PKCS#11 module is loaded into: ``python -m ctlcache.pkcs11_process SECONDS``.
+"""The child process that loads a PKCS#11 module: ``python -m ctlcache.pkcs11.process SECONDS``.
 
-Vendors' modules crash, hang and print. Here they can: whoever started this process (`ctlcache.pkcs11.module`) reads one
-answer for each request and ends it when there is none in time. Requests and answers are lines of JSON on standard
-input and output, bytes in hexadecimal. An answer with ``error`` is a sentence for people. No answer ever holds the
-PIN or anything of the private key.
+Vendors' modules crash, hang and print, here without harm: the parent (`ctlcache.pkcs11.module`) reads one answer for
+each request and ends the child when there is none in time. Requests and answers are lines of JSON on standard input and
+output, bytes in hexadecimal. ``error`` in an answer is a sentence for people. Answers never contain the PIN or any part
+of the private key.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 try:
     import pkcs11
     from pkcs11 import Attribute, KeyType, Mechanism, ObjectClass, TokenFlag, exceptions
-except ImportError:  # the extra is not installed: said in the answer to the first request
-    pkcs11 = None  # type: ignore[assignment] # a module or nothing
+except ImportError:  # the extra is not installed: the answer to the first request says so
+    pkcs11 = None  # type: ignore[assignment] # a module or None
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 GRACE: Final = 2
-"""Seconds after the time limit when this process ends itself, should the one that watches it be gone."""
+"""Seconds after the time limit when this process ends itself, in case its parent is gone."""
 MAX_CERTIFICATES: Final = 64
-"""Certificates that are read from one token; hardware holds a handful."""
+"""Most certificates that are read from one token; hardware has room for a handful."""
 NOT_INSTALLED: Final = "python-pkcs11 is not installed: pip install 'trust-verification-service[pkcs11]'"
 GONE: Final = "the token was removed or its reader has gone: insert it and run the command again"
 PROBLEMS: Final = {
@@ -55,7 +55,7 @@ PROBLEMS: Final = {
 
 
 class RequestError(Exception):
-    """The request cannot be met; a sentence."""
+    """The request cannot be fulfilled: a sentence."""
 
 
 class Handler:
@@ -67,7 +67,7 @@ class Handler:
         self._pin: str | None = None
 
     def answer(self, request: Request) -> Answer:
-        """What the request asks for. Raises `RequestError`, and what the module makes the library raise."""
+        """The answer to a request. Raises `RequestError`, and every error of the module and its library."""
         if pkcs11 is None:
             raise RequestError(NOT_INSTALLED)
         does: dict[str, Callable[[Request], Answer]] = {
@@ -101,13 +101,13 @@ class Handler:
 
 
 def _present(module: str) -> Iterator[pkcs11.Token]:
-    """Tokens that can hold private keys: set up, and with a login (lists of trusted CAs have none)."""
+    """Initialised tokens with a login, which can hold private keys; lists of trusted CAs have no login."""
     wanted = TokenFlag.TOKEN_INITIALIZED | TokenFlag.LOGIN_REQUIRED
     for slot in _library(module).get_slots(token_present=True):
         try:
             token = slot.get_token()
         except (exceptions.TokenNotPresent, exceptions.TokenNotRecognised, exceptions.DeviceRemoved):
-            continue  # pulled out in between, or a card of another kind
+            continue  # removed meanwhile, or a card of another kind
         if token.flags & wanted == wanted:
             yield token
 
@@ -161,7 +161,7 @@ def _private_key(session: pkcs11.Session, identifier: bytes) -> Any:
 
 
 def _optional(item: Any, attribute: Attribute) -> Any:
-    """An object's attribute; None where the token does not have or show it."""
+    """An object's attribute; None if the token does not have or show it."""
     try:
         return item[attribute]
     except (KeyError, exceptions.AttributeTypeInvalid, exceptions.AttributeSensitive):
@@ -172,25 +172,25 @@ def _optional(item: Any, attribute: Attribute) -> Any:
 
 
 def main() -> None:
-    """Answers requests until there are no more."""
+    """Answers requests until the end of standard input."""
     limit = int(sys.argv[1]) + GRACE
     requests, answers = _private_streams()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a module that crashes must not write the PIN to the disk
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the process that started this one ends it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the core file of a module that crashes would have the PIN
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends this process
     handler = Handler()
     for line in requests:
         request = json.loads(line)
-        signal.alarm(request.get("seconds", 0) + limit)  # its default action needs no help of a hanging module
+        signal.alarm(request.get("seconds", 0) + limit)  # its default action ends the process even if the module hangs
         answers.write(json.dumps(_answer(handler, request)).encode() + b"\n")
         answers.flush()
         signal.alarm(0)
-    os._exit(0)  # modules have their own exit handlers, and those crash: SoftHSM 2.6.1 with OpenSSL 3.0.12
+    os._exit(0)  # without exit handlers of modules, which crash: SoftHSM 2.6.1 with OpenSSL 3.0.12
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output, for requests and answers only: what a module prints goes to standard error."""
+    """Standard input and output, for requests and answers only; a module's prints go to standard error."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a descriptor is what counts
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - only the descriptor matters
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)
     return requests, answers
@@ -201,7 +201,7 @@ def _answer(handler: Handler, request: Request) -> Answer:
         return handler.answer(request)
     except RequestError as refusal:
         return {"error": str(refusal)}
-    except Exception as error:  # noqa: BLE001 - whatever the module makes the library raise is an answer
+    except Exception as error:  # noqa: BLE001 - every error of a module is an answer
         return {"error": _sentence(error)}
 
 

@@ -1,4 +1,4 @@
-"""Hardware tokens as a PKCS#11 module shows them: labels, serial numbers, the certificates on them."""
+"""Hardware tokens as a PKCS#11 module shows them: labels, serial numbers, certificates."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ctlcache.signing import SigningError
 
 
 class TokenError(SigningError):
-    """A token or its module cannot do what it was asked: says which one, why and what to do."""
+    """A token or its module fails: a sentence with its name, the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenCertificate:
-    """A certificate on a token that can be read without a PIN.
+    """A certificate on a token, readable without a PIN.
 
     Attributes:
         label: CKA_LABEL; may be empty.
-        id: CKA_ID, which the certificate's key has too; may be empty.
+        id: CKA_ID, shared with the certificate's key; may be empty.
         certificate: the certificate.
     """
 
@@ -34,14 +34,14 @@ class Token:
     """A token in a reader.
 
     Attributes:
-        label: what its owner named it, up to 32 bytes.
+        label: the name that its owner gave it, up to 32 bytes.
         serial: its serial number, up to 16 characters.
-        manufacturer: who made it.
-        model: of which kind it is.
-        pin_pad: whether the PIN is typed on the reader and not here.
-        pin_locked: whether it takes no PIN any more.
+        manufacturer: its manufacturer.
+        model: its model.
+        pin_pad: whether the PIN is typed on the reader, not on the computer.
+        pin_locked: whether too many wrong PINs have locked it.
         pin_final_try: whether one more wrong PIN locks it.
-        certificates: what stands on it.
+        certificates: the certificates on it.
     """
 
     label: str
@@ -58,7 +58,7 @@ class Token:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What names it, whatever reader it is in."""
+        """The names that identify it, in any reader."""
         return {"label": self.label, "serial": self.serial, "manufacturer": self.manufacturer, "model": self.model}
 
     def uri(self, item: TokenCertificate | None = None) -> TokenUri:
@@ -79,7 +79,7 @@ class Token:
         return all(wanted is None or wanted == there for wanted, there in pairs)
 
     def certificate(self, uri: TokenUri) -> TokenCertificate:
-        """The one certificate that the URI means. Raises `TokenError`."""
+        """The certificate that the URI means. Raises `TokenError` if there is none, or more than one."""
         found = [
             item
             for item in self.certificates
@@ -102,7 +102,7 @@ def token_from(facts: dict[str, Any]) -> Token:
         try:
             certificate = Certificate.from_der(bytes.fromhex(item["der"]))
         except CertificateError:
-            continue  # what cannot be read cannot be chosen
+            continue  # not offered: it cannot be read
         certificates.append(
             TokenCertificate(label=item["label"], id=bytes.fromhex(item["id"]), certificate=certificate)
         )

@@ -1,4 +1,4 @@
-"""Names of hardware tokens: PKCS#11 URIs as RFC 7512 has them, ``pkcs11:token=…;serial=…;id=…?module-path=…``."""
+"""PKCS#11 URIs (RFC 7512), which name hardware tokens: ``pkcs11:token=…;serial=…;id=…?module-path=…``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXTS: Final = ("token", "serial", "manufacturer", "model", "object")
 _PATH: Final = (*_TEXTS, "id", "type")
 _QUERY: Final = ("module-path", "pin-source")
 _TYPES: Final = ("cert", "private", "public")
-"""Kinds of objects that a URI copied from another program may name; key and certificate are both needed anyway."""
+"""Kinds of objects that a URI copied from another program may name; a signature takes key and certificate."""
 _REFUSED: Final = {
     "pin-value": (
         "a PIN must not stand on a command line, where every user of the machine and the shell's history see it: "
@@ -26,26 +26,26 @@ _REFUSED: Final = {
 }
 _BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~%:\[\]@!$'()*+,=&/?|]*")
-"""What RFC 7512, section 2.3 allows in a value; the separators are gone by then."""
+"""The characters of a value, RFC 7512, section 2.3, without the separators."""
 
 
 class TokenUriError(SigningError):
-    """A URI names no token: says what is wrong with it and how one is written."""
+    """A URI does not name a token: a sentence with the fault and the right form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUri:
-    """Which token, which certificate on it, and what reaches it.
+    """A token, a certificate on it, and the module and PIN that it takes.
 
     Attributes:
         token: the token's label, up to 32 bytes of UTF-8; None for any.
-        serial: the token's serial number, up to 16 characters; None for any. One of the two is there.
+        serial: the token's serial number, up to 16 characters; None for any. At least one of the two is given.
         manufacturer: the token's manufacturer; None for any.
         model: the token's model; None for any.
         object: label of the certificate on the token (CKA_LABEL); None for any.
         id: identifier that certificate and key share (CKA_ID); None for any.
         module_path: the PKCS#11 module to load; None for the default.
-        pin_source: the file that holds the PIN; None where it is asked for.
+        pin_source: the file of the PIN; None to ask for it.
     """
 
     token: str | None = None
@@ -63,7 +63,7 @@ class TokenUri:
 
     @classmethod
     def parse(cls, text: str) -> TokenUri:
-        """The token that a URI names. Raises `TokenUriError`, which never repeats a PIN."""
+        """The URI in a text. Raises `TokenUriError`, which never repeats a PIN."""
         if not text.lower().startswith(_SCHEME):
             raise TokenUriError("a token URI starts with pkcs11: as in pkcs11:token=LABEL")
         path, _, query = text[len(_SCHEME) :].partition("?")
@@ -109,7 +109,9 @@ def _check(name: str, equals: str, value: str, known: tuple[str, ...]) -> None:
     if name in _REFUSED:
         raise TokenUriError(f"the token URI has {name}=, which is refused: {_REFUSED[name]}")
     if name not in known or not equals:
-        raise TokenUriError(f"{name!r} is nothing that stands there in a token URI; there are: {'=, '.join(known)}=")
+        raise TokenUriError(
+            f"{name!r} is not an attribute of this part of a token URI: use {'=, '.join(known)}="
+        )
     if _BAD_ESCAPE.search(value) or not _UNRESERVED.fullmatch(value):
         raise TokenUriError(
             f"{name}= in the token URI has a character that must be written as % and two hexadecimal digits "
