@@ -109,9 +109,7 @@ def _check(name: str, equals: str, value: str, known: tuple[str, ...]) -> None:
     if name in _REFUSED:
         raise TokenUriError(f"the token URI has {name}=, which is refused: {_REFUSED[name]}")
     if name not in known or not equals:
-        raise TokenUriError(
-            f"{name!r} is not an attribute of this part of a token URI: use {'=, '.join(known)}="
-        )
+        raise TokenUriError(f"{name!r} is not an attribute of this part of a token URI: use {'=, '.join(known)}=")
     if _BAD_ESCAPE.search(value) or not _UNRESERVED.fullmatch(value):
         raise TokenUriError(
             f"{name}= in the token URI has a character that must be written as % and two hexadecimal digits "

@@ -13,12 +13,9 @@ from certstore.serials import normal_serial
 from ctlcache.builder import ListEntry, build_trust_list
 from ctlcache.cache import CertificateCTLCache, CheckResult
 from ctlcache.inspection import FileState
-from ctlcache.listindex import index_of
 from ctlcache.trustlist import (
     Header,
     HeaderTag,
-    Record,
-    RecordTag,
     TrustList,
     parse_trust_list,
     serialise,
@@ -131,61 +128,6 @@ def test_the_time_to_live(path: Path, tokenless: bytes) -> None:
     cache = CertificateCTLCache(path, default_time_to_live=60)
     assert cache.load()
     assert {entry.time_to_live for entry in cache.index} == {60}
-
-
-def record_of(certificate: bytes, *, issuer: str, number: bytes, function: int) -> Record:
-    """A record with these texts, whatever the certificate says of itself."""
-    elements = (
-        Element(RecordTag.RECORD_LENGTH, b"\0\5"),
-        Element(RecordTag.FUNCTION, function.to_bytes(2)),
-        Element(RecordTag.ISSUER_NAME, issuer.encode() + b"\0"),
-        Element(RecordTag.SERIAL_NUMBER, number),
-        Element(RecordTag.CERTIFICATE, certificate),
-    )
-    return Record(elements)
-
-
-def index_for(*records: Record) -> tuple[dict[tuple[bytes, str], tuple[int, ...]], tuple[str, ...], tuple[str, ...]]:
-    """Entries with their roles, keys, and what was left out, for a list of these records."""
-    loaded = index_of(TrustList(Header(()), records), 60)
-    entries = {(entry.serial_number, entry.issuer_name): entry.roles for entry in loaded.index}
-    return entries, loaded.keys, loaded.left_out
-
-
-def test_one_certificate_in_several_records() -> None:
-    """The same identity is one entry with all roles, whatever zeros and separators its records write."""
-    entries, keys, left_out = index_for(
-        record_of(b"A", issuer="CN=a;O=b", number=b"\5", function=2),
-        record_of(b"A", issuer="O=b,CN=a", number=b"\0\5", function=0),
-        record_of(b"A", issuer="CN=a;O=b", number=b"\5", function=2),
-        record_of(b"B", issuer="CN=a;O=b", number=b"\6", function=4),
-    )
-    assert entries == {(b"\5", "CN=a;O=b"): (0, 2), (b"\6", "CN=a;O=b"): (4,)}
-    assert keys == ("05CN=a;O=b", "05O=b,CN=a", "05CN=a;O=b", "06CN=a;O=b")
-    assert left_out == ()
-
-
-def test_two_certificates_of_one_identity() -> None:
-    """Two different certificates contradict each other: neither is vouched for, and the list's others are."""
-    entries, _, left_out = index_for(
-        record_of(b"A", issuer="CN=a", number=b"\5", function=0),
-        record_of(b"B", issuer="cn=a", number=b"\5", function=2),
-        record_of(b"C", issuer="CN=c", number=b"\5", function=2),
-    )
-    assert entries == {(b"\5", "CN=c"): (2,)}
-    assert left_out == ("05CN=a",)
-
-
-def test_what_an_answer_cannot_carry() -> None:
-    """A role of two bytes gives none; a certificate that no answer has room for is left out."""
-    entries, keys, left_out = index_for(
-        record_of(b"A", issuer="CN=a", number=b"\5", function=256),
-        record_of(bytes(65_530), issuer="CN=b", number=b"\6", function=2),
-        Record((Element(RecordTag.FUNCTION, b"\0\2"),)),
-    )
-    assert entries == {(b"\5", "CN=a"): ()}
-    assert keys == ("05CN=a", "06CN=b")
-    assert left_out == ("06CN=b",)
 
 
 # -- trace lines ---------------------------------------------------------------------------------------

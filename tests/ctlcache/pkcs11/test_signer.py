@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from dataclasses import replace
@@ -13,7 +12,6 @@ import pytest
 
 from ctlcache.builder import build_trust_list, token_ctl_entries
 from ctlcache.pkcs11.module import TokenModule
-from ctlcache.pkcs11.pin import PinFile
 from ctlcache.pkcs11.token import TokenError
 from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.signing import Digest
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from ctlcache.entries import ClusterNode
     from ctlcache.pkcs11.module import TokenSigner
     from ctlcache.pkcs11.token import Token
-    from ctlcache.signing import KeyFileSigner
     from tests.ctlcache.pkcs11.conftest import Identity, SoftHsm, Spy
     from tests.fixtures.programs import RequireProgram
 
@@ -256,67 +253,7 @@ def test_the_default_module(softhsm: SoftHsm, signer_of: SignerOf, company: Iden
 # -- the PIN's file ------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def token(softhsm: SoftHsm, module: TokenModule) -> Token:
-    """A token that asks for its PIN."""
-    softhsm.add("SAST")
-    return module.find(SAST)
-
-
-def test_a_pin_from_a_file(softhsm: SoftHsm, module: TokenModule, company: Identity, pin_file: Path) -> None:
-    """The file holds the PIN with or without a line's end."""
-    softhsm.add("SAST", company)
-    wanted = SAST
-    token = module.find(wanted)
-    for text in (softhsm.pin, softhsm.pin + "\n", softhsm.pin + "\r\n"):
-        pin_file.write_text(text, newline="")
-        assert PinFile(pin_file)(token) == softhsm.pin
-    assert module.signer(token, token.certificate(wanted), PinFile(pin_file)).key_bits == 2048
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
-def test_a_pin_file_that_others_can_open(mode: int, token: Token, pin_file: Path) -> None:
-    """Refused with the way out."""
-    pin_file.chmod(mode)
-    with pytest.raises(TokenError, match=f"chmod 600 {pin_file}"):
-        PinFile(pin_file)(token)
-
-
-@pytest.mark.parametrize("content", [b"", b"\n", b"1234\n5678\n", b"\xff\xfe", b"1" * 257])
-def test_a_pin_file_without_a_pin(content: bytes, token: Token, pin_file: Path) -> None:
-    """Empty, several lines, no text, far too long: refused, and never repeated."""
-    pin_file.write_bytes(content)
-    with pytest.raises(TokenError, match="must hold the PIN and nothing else, in one line") as refused:
-        PinFile(pin_file)(token)
-    assert "1234" not in str(refused.value)
-
-
-def test_no_pin_file(token: Token, tmp_path: Path) -> None:
-    """A missing file and a directory are said to be so."""
-    with pytest.raises(TokenError, match="the PIN cannot be read: No such file"):
-        PinFile(tmp_path / "none")(token)
-    with pytest.raises(TokenError, match="the PIN cannot be read: Is a directory"):
-        PinFile(tmp_path)(token)
-
-
-def test_a_pin_from_a_pipe(token: Token) -> None:
-    """What a shell makes of <(program) is as good as a file."""
-    reader, writer = os.pipe()
-    os.write(writer, b"from a program\n")
-    os.close(writer)
-    try:
-        assert PinFile(f"/dev/fd/{reader}")(token) == "from a program"
-    finally:
-        os.close(reader)
-
-
 # -- tokens that are about to lock, and names ----------------------------------------------------------
-
-
-def test_the_last_try_is_not_a_files(token: Token, pin_file: Path) -> None:
-    """A token that one more wrong PIN locks gets none from a file, which may be an old one."""
-    with pytest.raises(TokenError, match="one more wrong PIN locks it, so none is taken from"):
-        PinFile(pin_file)(replace(token, pin_final_try=True))
 
 
 def test_a_locked_token(softhsm: SoftHsm, module: TokenModule, company: Identity) -> None:
@@ -325,9 +262,3 @@ def test_a_locked_token(softhsm: SoftHsm, module: TokenModule, company: Identity
     token = replace(module.find(SAST), pin_locked=True)
     with pytest.raises(TokenError, match="its PIN is locked: unlock it with its vendor's program"):
         module.signer(token, token.certificate(SAST), lambda _: pytest.fail("a PIN was asked for"))
-
-
-def test_names_of_other_tokens(publisher: KeyFileSigner) -> None:
-    """Only eTokens have the CTL Client's spelling; other tokens have their certificates' names."""
-    record = token_record(publisher.certificate)
-    assert (record.subject_name, record.issuer_name, record.dns_name) == (None, None, "")
