@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
+from tests.fixtures.running import PATIENCE
 from tvs.system.board import SIZE, Board
 
 
@@ -52,18 +54,24 @@ def test_shorter_document_replaces_a_longer_one() -> None:
     assert board.read() == {}
 
 
+PROGRAM = """
+import os
+from tvs.system.board import Board
+
+board = Board()
+written, answer = os.pipe(), os.pipe()
+if os.fork() == 0:
+    os.read(written[0], 1)
+    os.write(answer[1], str(board.read()["number"]).encode())
+    os._exit(0)
+board.write({"number": 7})
+os.write(written[1], b"x")
+print(os.read(answer[0], 10).decode())
+"""
+"""Forks a process before it writes: by itself, since tests run beside threads."""
+
+
 def test_other_processes_read_the_board() -> None:
-    """A process that was forked afterwards reads what its parent writes later."""
-    board = Board()
-    ready, go = os.pipe(), os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - coverage does not follow
-        os.read(go[0], 1)
-        os.write(ready[1], str(board.read().get("number")).encode())
-        os._exit(0)
-    board.write({"number": 7})
-    os.write(go[1], b"x")
-    assert os.read(ready[0], 10) == b"7"
-    assert os.waitpid(child, 0)[1] == 0
-    for descriptor in (*ready, *go):
-        os.close(descriptor)
+    """A process that was forked reads what its parent writes later."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stdout == "7\n"

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from tvs.admin.process import run_admin
+from tvs.process.restarts import RestartPolicy
 from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
 from tvs.system.fork import fork
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Children:
-    """Forks workers and the admin process, and knows the latter.
+    """Forks workers and the admin process, and replaces the latter.
 
     Args:
         current: what workers start with.
@@ -51,6 +52,8 @@ class Children:
         self._metrics = metrics
         self._admin_listener = admin_listener
         self._leave = leave
+        self._policy = RestartPolicy()
+        self._started = self._due = 0.0
         self.admin = 0
 
     def fork_worker(self, slot: Slot, channel: Channel) -> int:
@@ -75,8 +78,17 @@ class Children:
 
         return fork(work)
 
-    def fork_admin(self) -> None:
-        """Forks the admin process. Raises `OSError`."""
+    def start_admin_due(self, now: float) -> None:
+        """Forks the admin process if there is none and its back-off is over. `now`: monotonic seconds."""
+        if self.admin or now < self._due:
+            return
+        self._started = now
+        try:
+            self.admin = self._fork_admin()
+        except OSError:  # no processes left for the moment
+            self._back_off(now)
+
+    def _fork_admin(self) -> int:
         supervisor = os.getpid()
 
         def work() -> int:
@@ -84,14 +96,18 @@ class Children:
             self._leave(None)
             return run_admin(listener, self._board, self._metrics, supervisor)
 
-        self.admin = fork(work, on_parents_death=signal.SIGTERM)
+        return fork(work, on_parents_death=signal.SIGTERM)
 
-    def admin_ended(self, process: int) -> bool:
-        """A child process has ended; whether it was the admin process."""
+    def admin_ended(self, process: int, now: float) -> bool:
+        """A child process has ended; whether it was the admin process. `now`: monotonic seconds."""
         if process != self.admin:
             return False
         self.admin = 0
+        self._back_off(now)
         return True
+
+    def _back_off(self, now: float) -> None:
+        self._due = now + (self._policy.ended(answered=True, lived=now - self._started) or 0.0)
 
     def end_admin(self) -> None:
         """Ends the admin process."""

@@ -160,7 +160,7 @@ class Supervisor:
                 if not process:
                     return
                 self._publisher.changed()
-                if not self._children.admin_ended(process) and self._slots.reaped(process, wait_status, now):
+                if not self._children.admin_ended(process, now) and self._slots.reaped(process, wait_status, now):
                     self._reloader.worker_ended(process)
 
     def _keep_running(self, now: float) -> None:
@@ -170,8 +170,7 @@ class Supervisor:
             return
         self._slots.kill_hung(now)
         self._slots.start_due(now)
-        if not self._children.admin:
-            self._children.fork_admin()
+        self._children.start_admin_due(now)
         if self._slots.count(SlotState.CLOSED) == len(self._slots):
             self._publisher.report("error", "no_worker_left", advice="the lines above say why; the service ends")
             self._exit_status = 1
