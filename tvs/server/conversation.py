@@ -45,9 +45,10 @@ class Conversation:
 
     Attributes:
         answered: requests that were answered.
+        full: whether so many bytes wait that no more should be received before the next turn.
     """
 
-    __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered")
+    __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered", "full")
 
     def __init__(self, shared: Shared, address: str, trace: ConnectionTrace | None) -> None:
         self._shared = shared
@@ -55,46 +56,40 @@ class Conversation:
         self._trace = trace
         self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
         self.answered = 0
+        self.full = False
 
     @property
     def unfinished(self) -> bool:
         """Whether bytes wait that are not answered: the start of a request, or whole ones after a turn's limit."""
         return self._decoder.buffered > 0
 
-    @property
-    def full(self) -> bool:
-        """Whether so many bytes wait that no more should be received before the next turn."""
-        return self._decoder.buffered >= MAX_BUFFERED
-
     def receive(self, data: bytes) -> None:
         """Takes decrypted bytes, in any pieces."""
         self._decoder.receive_data(data)
+        self.full = self._decoder.buffered >= MAX_BUFFERED
 
     def answer(self) -> tuple[bytes, Turn]:
         """The answers to the whole requests that wait, in their order, and how the turn ended.
 
         A malformed request is counted and logged; those before it are answered.
         """
+        decoder, turn = self._decoder, Turn.DONE
         answers: list[bytes] = []
+        size = 0
         try:
-            turn = self._answer_into(answers)
+            while decoder.buffered and (request := decoder.next_message()) is not NEED_DATA:
+                answer = self._answer_one(request)  # type: ignore[arg-type] # only requests are accepted
+                answers.append(answer)
+                size += len(answer)
+                if len(answers) == MAX_ANSWERS_PER_TURN or size > MAX_UNSENT:
+                    turn = Turn.MORE
+                    break
         except RemoteProtocolError as error:
+            turn = Turn.MALFORMED
             self._shared.counts.protocol_error(error.kind)
             self._shared.stranger("malformed_request", self._address, kind=error.kind.value, detail=str(error))
-            turn = Turn.MALFORMED
+        self.full = self.full and decoder.buffered >= MAX_BUFFERED
         return b"".join(answers), turn
-
-    def _answer_into(self, answers: list[bytes]) -> Turn:
-        """Appends an answer for each whole request. Raises `RemoteProtocolError` after those before a bad one."""
-        decoder = self._decoder
-        size = 0
-        while decoder.buffered and (request := decoder.next_message()) is not NEED_DATA:
-            answer = self._answer_one(request)  # type: ignore[arg-type] # only requests are accepted
-            answers.append(answer)
-            size += len(answer)
-            if len(answers) == MAX_ANSWERS_PER_TURN or size > MAX_UNSENT:
-                return Turn.MORE
-        return Turn.DONE
 
     def _answer_one(self, request: Request) -> bytes:
         """The answer to one request, which is counted, logged and traced."""
