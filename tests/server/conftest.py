@@ -13,9 +13,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from OpenSSL import SSL
 from prometheus_client import CollectorRegistry
 
+from certstore import Purpose
 from proto.codec import Decoder, encode
 from proto.messages import RESPONSES, QueryCertRequest, QueryCertResponse
 from tests.fixtures.caches import ISSUER, SERIAL, SUBJECT, db_cache, empty_ctl_cache, store, verifier
@@ -31,6 +33,7 @@ from tvs.server.metrics import Metrics
 from tvs.server.poller import Poller
 from tvs.server.session import PhoneSession
 from tvs.server.shared import Shared
+from tvs.state import StateDirectory
 from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError
 from tvs.tls.contexts import client_context
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from certstore import CertificateStore
     from tests.fixtures.tls import TLSIdentity
     from tvs.answers.verifier import TrustVerifier
 
@@ -182,6 +186,26 @@ def make_worker(tmp_path: Path, verifier: TrustVerifier) -> Iterator[Callable[..
 def worker(make_worker: Callable[..., Worker]) -> Worker:
     """A worker with the default settings."""
     return make_worker()
+
+
+OWN = identity("tvs", KeyType.P256)
+"""The service's own certificate and key."""
+
+
+def put_key(path: Path, of: TLSIdentity) -> None:
+    """Writes the private key of an identity."""
+    path.touch(mode=0o600)
+    path.write_bytes(of.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+@pytest.fixture
+def config(tmp_path: Path, store: CertificateStore) -> Config:
+    """Settings of a state directory with a TVS certificate and its key."""
+    state = StateDirectory(tmp_path)
+    store.import_certificate(OWN.certificate.public_bytes(Encoding.DER), Purpose.TVS)
+    state.keys.mkdir(mode=0o700)
+    put_key(state.key_file(Purpose.TVS, OWN.certificate.public_key()), OWN)
+    return Config(state=tmp_path, workers=1)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certstore import Purpose
 from tests.fixtures.tls import connected, identity
-from tvs.config.settings import Config
+from tests.server.conftest import OWN
 from tvs.errors import StateError
 from tvs.identity import KeyType
 from tvs.server.credentials import Credentials, read_credentials
@@ -19,30 +19,11 @@ from tvs.state import StateDirectory
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from certstore import CertificateStore
-    from tests.fixtures.tls import TLSIdentity
+    from tvs.config.settings import Config
 
-OWN = identity("tvs", KeyType.P256)
 OTHER = identity("other", KeyType.P256)
 DER = OWN.certificate.public_bytes(Encoding.DER)
-
-
-@pytest.fixture
-def config(tmp_path: Path, store: CertificateStore) -> Config:
-    """Settings of a state directory with a TVS certificate and its key."""
-    state = StateDirectory(tmp_path)
-    store.import_certificate(DER, Purpose.TVS)
-    state.keys.mkdir(mode=0o700)
-    put_key(state.key_file(Purpose.TVS, OWN.certificate.public_key()), OWN)
-    return Config(state=tmp_path)
-
-
-def put_key(path: Path, of: TLSIdentity) -> None:
-    """Writes the private key of an identity."""
-    path.touch(mode=0o600)
-    path.write_bytes(of.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def test_credentials_of_a_state_directory(config: Config) -> None:
