@@ -63,6 +63,15 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert len(caught.value.problems) == 8
 
 
+def test_file_name_with_braces(tmp_path: Path) -> None:
+    """Any file name can stand in a problem's sentence."""
+    folder = tmp_path / "{0} {name}"
+    folder.mkdir()
+    with pytest.raises(ConfigError) as caught:
+        load(folder, "workers = 0\n")
+    assert caught.value.problems == [f"{folder / 'tvs.toml'}: key workers: 0 is not a whole number from 1 to 256"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.fixtures.statuses import service, slot, worker
 from tvs.config.settings import MAX_WORKERS
+from tvs.status.members import MAX_TEXT, StatusError
 from tvs.status.model import (
     MAX_REASONS,
-    MAX_TEXT,
     CTLStatus,
     DatabaseStatus,
     RestartReason,
@@ -21,7 +21,6 @@ from tvs.status.model import (
     ServiceStatus,
     SlotState,
     SlotStatus,
-    StatusError,
     WorkerStatus,
 )
 from tvs.system.board import Board

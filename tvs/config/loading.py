@@ -55,16 +55,24 @@ def load_config(
         environment: environment variables.
     """
     problems: list[str] = []
-    values = _read_values(_from_environment(environment, problems), "environment variable TVS_{upper}", problems)
+    values = _read_values(_from_environment(environment, problems), _variable, problems)
     given = {name: value for name, value in options.items() if value is not None}
-    values |= _read_values(given, "option --{hyphen}", problems)
+    values |= _read_values(given, _option, problems)
     path = file or _state_config(values.get("state"))
     if path is not None:
-        values = _read_values(_from_file(path, problems), f"{path}: key {{name}}", problems) | values
+        values = _read_values(_from_file(path, problems), lambda name: f"{path}: key {name}", problems) | values
     _check_together(values, problems)
     if problems:
         raise ConfigError(problems)
     return Config(**values)
+
+
+def _variable(name: str) -> str:
+    return f"environment variable {ENVIRONMENT_PREFIX}{name.upper()}"
+
+
+def _option(name: str) -> str:
+    return f"option --{name.replace('_', '-')}"
 
 
 def _state_config(state: Path | None) -> Path | None:
@@ -105,14 +113,14 @@ def _suggestion(name: str) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _read_values(found: Mapping[str, object], where: str, problems: list[str]) -> dict[str, Any]:
+def _read_values(found: Mapping[str, object], place: Callable[[str], str], problems: list[str]) -> dict[str, Any]:
+    """Reads values by name; `place` names the place of a setting in a problem's sentence."""
     values: dict[str, Any] = {}
     for name, value in found.items():
         try:
             values[name] = _READERS[name](value)
         except ValueError as error:
-            place = where.format(name=name, upper=name.upper(), hyphen=name.replace("_", "-"))
-            problems.append(f"{place}: {error}")
+            problems.append(f"{place(name)}: {error}")
     return values
 
 

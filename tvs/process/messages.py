@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from tvs.status.model import StatusError, WorkerStatus
+from tvs.status.members import StatusError
+from tvs.status.model import WorkerStatus
 
 if TYPE_CHECKING:
     from tvs.config.settings import Config

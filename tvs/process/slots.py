@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tvs.process.messages import Report
 from tvs.process.slot import Slot
-from tvs.status.model import RestartReason, SlotState, StatusError
+from tvs.status.members import StatusError
+from tvs.status.model import RestartReason, SlotState
 from tvs.system.channel import Channel, ChannelClosed
 
 if TYPE_CHECKING:

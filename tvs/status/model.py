@@ -1,29 +1,23 @@
 """Status of the service as typed values, and their JSON forms for the channel and the board.
 
-A worker reports a `WorkerStatus`; the supervisor publishes a `ServiceStatus`. `from_json` takes nothing for granted:
-it raises `StatusError` for a document of another shape, and for texts and numbers that could make the whole too large
-for the board.
+A worker reports a `WorkerStatus`; the supervisor publishes a `ServiceStatus`. `from_json` takes nothing for granted: it
+raises `StatusError` for a document of another shape, and for texts and numbers that could make the whole too large for
+the board.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
+
+from tvs.status.members import StatusError, choice, member, text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REASONS: Final = 4
 """Reasons of a worker that is not ready; there are three kinds."""
-MAX_TEXT: Final = 200
-"""Characters of a text, printable ASCII. With `MAX_REASONS`, 256 workers at their largest fit on the board."""
-_LARGEST: Final = 2**63 - 1
-_Kind = TypeVar("_Kind", bound=StrEnum)
-
-
-class StatusError(ValueError):
-    """A document is not a status."""
 
 
 class SlotState(StrEnum):
@@ -91,10 +85,10 @@ class DatabaseStatus:
     def from_json(cls, document: object) -> Self:
         """Reads the JSON form. Raises `StatusError`."""
         return cls(
-            up=_member(document, "up", bool),
-            certificates=_member(document, "certificates", int),
-            generation=_member(document, "generation", int),
-            change_number=_member(document, "change_number", int),
+            up=member(document, "up", bool),
+            certificates=member(document, "certificates", int),
+            generation=member(document, "generation", int),
+            change_number=member(document, "change_number", int),
         )
 
 
@@ -129,13 +123,13 @@ class CTLStatus:
     @classmethod
     def from_json(cls, document: object) -> Self:
         """Reads the JSON form. Raises `StatusError`."""
-        content = _member(document, "content", str, type(None))
+        content = member(document, "content", str, type(None))
         return cls(
-            state=_text(_member(document, "state", str)),
-            certificates=_member(document, "certificates", int),
-            generation=_member(document, "generation", int),
-            content=None if content is None else _text(content),
-            last_success=_member(document, "last_success", float, int, type(None)),
+            state=text(member(document, "state", str)),
+            certificates=member(document, "certificates", int),
+            generation=member(document, "generation", int),
+            content=None if content is None else text(content),
+            last_success=member(document, "last_success", float, int, type(None)),
         )
 
 
@@ -167,14 +161,14 @@ class WorkerStatus:
     @classmethod
     def from_json(cls, document: object) -> Self:
         """Reads the JSON form. Raises `StatusError`."""
-        reasons = _member(document, "reasons", list)
+        reasons = member(document, "reasons", list)
         if len(reasons) > MAX_REASONS:
             raise StatusError(f"{len(reasons)} reasons are more than {MAX_REASONS}")
         return cls(
-            reasons=tuple(map(_text, reasons)),
-            db=DatabaseStatus.from_json(_member(document, "db", dict)),
-            ctl=CTLStatus.from_json(_member(document, "ctl", dict)),
-            connections=_member(document, "connections", int),
+            reasons=tuple(map(text, reasons)),
+            db=DatabaseStatus.from_json(member(document, "db", dict)),
+            ctl=CTLStatus.from_json(member(document, "ctl", dict)),
+            connections=member(document, "connections", int),
         )
 
 
@@ -209,12 +203,12 @@ class SlotStatus:
     @classmethod
     def from_json(cls, document: object) -> Self:
         """Reads the JSON form. Raises `StatusError`."""
-        worker = _member(document, "worker", dict, type(None))
+        worker = member(document, "worker", dict, type(None))
         return cls(
-            slot=_member(document, "slot", int),
-            state=_choice(SlotState, _member(document, "state", str)),
-            pid=_member(document, "pid", int),
-            last_seen=_member(document, "last_seen", float, int),
+            slot=member(document, "slot", int),
+            state=choice(SlotState, member(document, "state", str)),
+            pid=member(document, "pid", int),
+            last_seen=member(document, "last_seen", float, int),
             worker=None if worker is None else WorkerStatus.from_json(worker),
         )
 
@@ -255,36 +249,13 @@ class ServiceStatus:
         """Reads the JSON form; an empty object is a service that has not published yet. Raises `StatusError`."""
         if document == {}:
             return cls()
-        restarts = _member(document, "restarts", dict)
-        processes = _member(document, "processes", dict)
+        restarts = member(document, "restarts", dict)
+        processes = member(document, "processes", dict)
         return cls(
-            time=_member(document, "time", float, int),
-            state=_choice(ServiceState, _member(document, "state", str)),
-            reload_successful=_member(document, "reload_successful", bool),
-            restarts={_choice(RestartReason, reason): _member(restarts, reason, int) for reason in restarts},
-            processes={name: _member(processes, name, int) for name in processes},
-            slots=tuple(map(SlotStatus.from_json, _member(document, "slots", list))),
+            time=member(document, "time", float, int),
+            state=choice(ServiceState, member(document, "state", str)),
+            reload_successful=member(document, "reload_successful", bool),
+            restarts={choice(RestartReason, reason): member(restarts, reason, int) for reason in restarts},
+            processes={name: member(processes, name, int) for name in processes},
+            slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )
-
-
-def _member(document: object, key: str, *kinds: type) -> Any:
-    """A member of a JSON object that has exactly one of these types: ``true`` is not a number."""
-    if not isinstance(document, dict) or key not in document:
-        raise StatusError(f"there is no {key}")
-    value = document[key]
-    if type(value) not in kinds or (isinstance(value, int) and abs(value) > _LARGEST):
-        raise StatusError(f"{key} is not usable: {type(value).__name__}")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > MAX_TEXT or not (value.isascii() and value.isprintable()):
-        raise StatusError(f"a text is not at most {MAX_TEXT} printable characters")
-    return value
-
-
-def _choice(kind: type[_Kind], value: str) -> _Kind:
-    try:
-        return kind(value)
-    except ValueError:
-        raise StatusError(f"{value[:MAX_TEXT]!r} is not a {kind.__name__}") from None
