@@ -178,7 +178,7 @@ class _Phone:
             raise Refused(Refusal.NO_TVS_RECORD, "the phone's ITL has no TVS record: it knows no TVS server to ask")
         servers = known & self.situation.tvs_certificates
         if not servers:
-            raise Refused(Refusal.TVS_UNTRUSTED, "the certificate of no TVS server is in the phone's ITL")
+            raise Refused(Refusal.TVS_UNTRUSTED, "the certificates of all TVS servers are missing in the phone's ITL")
         if self.kind.tls10 and not any(serves_tls10(self.situation, server) for server in servers):
             raise Refused(Refusal.TVS_UNREACHABLE, "no TVS server speaks TLS 1.0 with this phone")
 

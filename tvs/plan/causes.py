@@ -51,7 +51,7 @@ WAYS_OUT = {
         "or delete the trust list of each such phone by hand afterwards"
     ),
     Code.LIST_TOO_LARGE: "take nodes out (tvs set node delete) or use smaller keys: 64 KB are about 39 certificates",
-    Code.LIST_DAMAGED: "make the list again: tvs utils ctl update CTLFile, or tvs utils itl update ITLFile",
+    Code.LIST_DAMAGED: "make a new list: tvs utils ctl update CTLFile, or tvs utils itl update ITLFile",
     Code.DIGEST_UNKNOWN: "sign with SHA-1, which every phone knows: --digest sha1",
 }
 

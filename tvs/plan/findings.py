@@ -50,7 +50,7 @@ def changed_together(
             severity=Severity.ERROR if is_lost else Severity.WARNING,
             sentence=f"{changed_text} changed together: phones that hold {_listed(itls)} know none of the new ones",
             way_out="change one at a time and let all phones register in between; "
-            "with those of before in place again (tvs set cert import own UNIT FILE) phones accept the lists",
+            "with the earlier certificates back (tvs set cert import own UNIT FILE) phones accept the lists",
         )
 
 
@@ -85,8 +85,8 @@ def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Find
         yield Finding(
             code=Code.TVS_NOT_IN_ITL,
             severity=Severity.WARNING,
-            sentence=f"the certificate of no TVS server is in {_listed(names)}: phones that hold it cannot ask TVS "
-            f"until they have the new {ITL_NAME}",
+            sentence=f"the certificates of all TVS servers are missing in {_listed(names)}: phones that hold it cannot "
+            f"ask TVS until they have the new {ITL_NAME}",
             way_out="let all phones fetch the new ITL file before anything else changes",
         )
 

@@ -109,6 +109,6 @@ def _way_back(entry: StoreEntry) -> str:
     which = "own" if entry.own else "trust"
     unit = Purpose.tomcat_trust if entry.own else entry.unit
     return (
-        f"keep a copy before it is deleted (tvs show cert {which} {entry.unit}/{entry.name} --pem > FILE); "
-        f"imported again, it is what it was: tvs set cert import trust {unit} FILE"
+        f"keep a copy first (tvs show cert {which} {entry.unit}/{entry.name} --pem > FILE), to import it again with: "
+        f"tvs set cert import trust {unit} FILE"
     )
