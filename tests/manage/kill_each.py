@@ -4,7 +4,7 @@
 
 STATE is copied to WORK each time. A step is an event of Python's audit hooks (open for writing, rename, link, remove
 and others) on a path in WORK. After each kill the directory is examined, and the same command is run again, which must
-succeed. Prints how many steps there were; ends with an exception, and a status other than 0, where anything is not as
+succeed. Prints how many steps there were; ends with an exception, and a status other than 0, if anything is not as
 it should be.
 """
 
@@ -65,7 +65,7 @@ def _changes(event: str, arguments: tuple[object, ...]) -> bool:
 
 
 def examine(work: Path, held: HeldLists) -> None:
-    """What stands there after a kill is whole: lists, keys, and phones that hold the old lists are not lost."""
+    """Checks the directory after a kill: lists and keys are whole, phones that hold the old lists are not lost."""
     state = StateDirectory(work)
     with closing(state.store()) as store:
         situation = read_situation(state, store)
@@ -81,7 +81,7 @@ def examine(work: Path, held: HeldLists) -> None:
 
 
 def kill_each(source: Path, work: Path, words: list[str]) -> int:
-    """How many steps the command has."""
+    """The number of the command's steps."""
     held = HeldLists(ctl=(source / "tftp/CTLFile.tlv").read_bytes(), itl=(source / "tftp/ITLFile.tlv").read_bytes())
     step = 0
     while True:

@@ -1,4 +1,4 @@
-"""Emulated phones beside a plan: they do what it says of them."""
+"""Emulated phones beside a plan, and the comparison of both."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def held_by_phones(admin: Administrator) -> HeldLists:
 async def agree(
     admin: Administrator, service: Running, held: HeldLists
 ) -> dict[PhoneKind, tuple[PlannedList, PlannedList]]:
-    """Boots a phone of each kind against the running service; what each did is what the plan says, list by list."""
+    """Boots a phone of each kind against the running service; each does what the plan says, list by list."""
     situation = admin.situation()
     outcomes = {}
     for kind in PhoneKind:
@@ -43,7 +43,7 @@ async def agree(
 
 
 async def emulated(held: HeldLists, kind: PhoneKind, service: Running, directory: Path) -> BootReport:
-    """What an emulated phone that holds these lists does."""
+    """The boot of an emulated phone that holds these lists."""
     phone = Phone("001DA23B4C5D", kind.model)
     phone.flash.servers = (service.endpoint,)
     if held.ctl is not None:

@@ -1,4 +1,4 @@
-"""Own certificates: made again, requested, signed by an authority, imported with chain or key."""
+"""Own certificates: regenerated, requested, signed by an authority, imported with chain or key."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_regeneration(admin: Administrator, unit: Purpose) -> None:
 
 
 def test_regeneration_leaves_an_equal_itl_alone(admin: Administrator) -> None:
-    """Importing the certificate that is there already changes no list."""
+    """The import of the current certificate changes no list."""
     before = admin.state.itl_file.read_bytes()
     path = admin.state.path / "same.pem"
     path.write_text(admin.does("show", "cert", "own", "TVS", "--pem").out)
@@ -90,7 +90,7 @@ def test_other_units_are_not_made_here(admin: Administrator, unit: str) -> None:
 
 
 async def test_a_new_tvs_certificate_in_a_running_service(admin: Administrator, serve: Callable[..., Running]) -> None:
-    """The service answers with the old certificate until it is told to reload, then with the new one."""
+    """The service answers with the old certificate until its reload, then with the new one."""
     service = serve(admin.state)
     old_itl = ServerTrust.from_file(admin.state.itl_file)
     header = parse_trust_list(admin.state.ctl_file.read_bytes()).header
@@ -242,7 +242,7 @@ def test_own_certificates_are_not_deleted(admin: Administrator) -> None:
     assert loaded(admin, Purpose.TVS).subject
 
 
-def test_keys_that_nobody_needs_go(admin: Administrator) -> None:
+def test_unused_keys_are_removed(admin: Administrator) -> None:
     """The key before the last stays for a way back; older ones are removed, and those of requests are kept."""
     admin.does("set", "csr", "gen", "CallManager")
     count = len(list(admin.state.keys.iterdir()))

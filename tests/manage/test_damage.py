@@ -1,4 +1,4 @@
-"""`show ctl` of damaged files: each cut and each changed byte is said, and the status is not 0."""
+"""`show ctl` of damaged files: each cut and each changed byte is reported, and the status is not 0."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAMAGED = ("The CTL file is damaged", "Error parsing the CTL File.")
 
 
 def test_every_cut(tokenless: bytes) -> None:
-    """A file that ends anywhere too early is damaged at a place inside it, or a shorter list that nobody signed."""
+    """A file that ends anywhere too early is damaged at a place inside it, or a shorter list that is not signed."""
     for size in range(len(tokenless)):
         shown = report(tokenless[:size], kind="CTL")
         assert not shown.ok, size
@@ -48,7 +48,7 @@ def test_the_command_fails(admin: Administrator, kind: str, damage: str) -> None
 
 
 def test_a_new_list_takes_the_place_of_a_damaged_one(admin: Administrator) -> None:
-    """A damaged CTL file is no obstacle: the update writes a good one, and phones' lists come from before it."""
+    """A damaged CTL file does not stop an update, which writes a good one; phones hold an earlier list."""
     admin.state.ctl_file.write_bytes(b"rubbish")
     assert admin("show", "ctl").status == 1
     admin.does("utils", "ctl", "update", "CTLFile", "-y")

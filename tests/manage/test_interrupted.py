@@ -45,7 +45,7 @@ def test_a_kill_at_any_step(made: Path, tmp_path: Path, words: tuple[str, ...]) 
     "words", [("utils", "ctl", "update", "CTLFile"), ("set", "cert", "regen", "TVS", "--key", "p256")], ids=" ".join
 )
 def test_a_full_disk(admin: Administrator, words: tuple[str, ...], limit: int) -> None:
-    """Where files cannot grow any more, the command says so and nothing is different."""
+    """If files cannot grow any more, the command says so and nothing is different."""
     before = admin.situation()
     keys = {path.name for path in admin.state.keys.iterdir()}
 
@@ -96,7 +96,7 @@ def test_a_second_administrator_waits(admin: Administrator) -> None:
 
 
 def test_a_second_administrator_is_refused(admin: Administrator) -> None:
-    """One that would have to wait too long is told so."""
+    """A command that would have to wait too long fails with a sentence."""
     with admin.state.lock(), pytest.raises(StateError, match="try again when it has ended"), admin.state.lock(0.1):
         pass
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.manage.plans import ctl_of
+from tests.manage.plans import ctl_of, planned
 from tvs.manage.planned import propose_planned
 
 if TYPE_CHECKING:
@@ -66,3 +67,50 @@ def test_other_words(words: str) -> None:
         ValueError, match=r"is not a change that can be planned|there is no certificate unit|is not a trust"
     ):
         propose_planned(words.split())
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("updat",), ("regen",), ("regen", "CallMonger"), ("set-cluster", "mixed"), ("file",), ("--phones", "7900")],
+    ids=" ".join,
+)
+def test_wrong_usage(admin: Administrator, words: tuple[str, ...]) -> None:
+    """Words that cannot be planned are wrong usage, status 2."""
+    done = admin("ctl", "plan", *words)
+    assert done.status == 2
+    assert done.err.startswith(("tvs: ", "usage: "))
+
+
+def test_files_that_are_not_lists(admin: Administrator, tmp_path: Path) -> None:
+    """A missing file and one that is not a trust list are named."""
+    (tmp_path / "odd").write_bytes(b"odd")
+    for words in (("--held", tmp_path / "odd"), ("--held", tmp_path / "none"), ("file", tmp_path / "none")):
+        done = admin("ctl", "plan", *words)
+        assert done.status == 1
+        assert str(tmp_path) in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("update",), ("set-cluster", "mixed-mode"), ("regen", "CAPF"), ("reset", "ctl"), ("reset", "itl")],
+    ids=" ".join,
+)
+def test_every_change_can_be_planned(admin: Administrator, words: tuple[str, ...]) -> None:
+    """Planned changes read keys and write nothing; on a fresh cluster they are safe."""
+    before = admin.situation()
+    planned(admin, *words)
+    assert admin.situation() == before
+    assert len(list(admin.state.keys.iterdir())) == 4
+    assert not list(admin.state.tftp.glob("*.1"))
+
+
+def test_kinds_of_phones(admin: Administrator) -> None:
+    """`set phones` is remembered and shown; unknown kinds are refused."""
+    assert admin.does("show", "phones").lines[0].split()[:2] == ["with-tvs", "yes"]
+    admin.does("set", "phones", "with-tvs", "without-tvs")
+    shown = json.loads(admin.does("show", "phones", "--json").out)
+    assert shown == {"with-tvs": True, "tls1.0": False, "without-tvs": True}
+    assert admin("set", "phones", "7975").status == 2
