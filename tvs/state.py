@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
-    from tvs.tls.contexts import PrivateKey
+    from ctlcache.keyfile import PrivateKey
 
 LOCK_PATIENCE = 5.0
 """Seconds that a command waits for another one; a command takes less than one, with an RSA-4096 key a few."""

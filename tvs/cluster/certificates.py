@@ -33,9 +33,9 @@ from tvs.identity import (
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
+    from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls.contexts import PrivateKey
 
 
 def propose_regeneration(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctlcache.verification import verify
-from tvs.cluster.keys import unused_keys, write_keys, write_requests
+from tvs.cluster.keys import unfinished_keys, unused_keys, write_keys, write_requests
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
+    from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls.contexts import PrivateKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> No
 
     Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence names an exception.
     """
-    unused = [] if change.keeps_files else unused_keys(state, store)
+    unused = unfinished_keys(state) if change.keeps_files else unused_keys(state, store)
     with _staged(_new_lists(state, change)) as staged:
         write_keys(state, change.keys)
         write_requests(state, change.requests)

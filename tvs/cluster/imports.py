@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from ctlcache.keyfile import PrivateKey
     from tvs.cluster.change import Change
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls.contexts import PrivateKey
 
 OF_NODES = (Purpose.CallManager, Purpose.TVS)
 """Units in which each node has a certificate of its own; the others are the publisher's."""

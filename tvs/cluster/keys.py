@@ -10,16 +10,16 @@ from certstore.purposes import Purpose
 from ctlcache.signing import KeySigner
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, key_id, key_pem
-from tvs.system.files import write_atomically
+from tvs.system.files import remove_left_over, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from certstore.store import CertificateStore
+    from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-    from tvs.tls.contexts import PrivateKey
 
 KEY_MODE = 0o600
 
@@ -51,7 +51,12 @@ def unused_keys(state: StateDirectory, store: CertificateStore) -> list[Path]:
     """
     used = {_id(entry.certificate.der) for entry in store.entries(own=True)} | _requested(state)
     keys = [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
-    return [*keys, *state.keys.glob(".*.new")]
+    return [*keys, *unfinished_keys(state)]
+
+
+def unfinished_keys(state: StateDirectory) -> list[Path]:
+    """Files of keys that a killed command did not finish."""
+    return list(state.keys.glob(".*.new"))
 
 
 def _id(certificate: bytes) -> str:
@@ -68,6 +73,7 @@ def write_requests(state: StateDirectory, requests: Iterable[tuple[Purpose, byte
     for unit, request in requests:
         path = state.request_file(unit)
         try:
+            remove_left_over(path)
             write_atomically(path, request)
         except OSError as error:
             raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error

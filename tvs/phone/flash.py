@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tvs.tls.contexts import PrivateKey
+    from ctlcache.keyfile import PrivateKey
 
     LSC = tuple[x509.Certificate, PrivateKey]
 

@@ -16,7 +16,7 @@ from tvs.tls.contexts import client_context
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from tvs.tls.contexts import PrivateKey
+    from ctlcache.keyfile import PrivateKey
 
 
 class Series(StrEnum):

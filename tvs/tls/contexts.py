@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-    PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey
+    from ctlcache.keyfile import PrivateKey
 
 
 def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, _ok: int) -> bool:

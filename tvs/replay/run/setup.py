@@ -18,8 +18,8 @@ from tvs.tls.contexts import client_context
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ctlcache.keyfile import PrivateKey
     from tvs.config.endpoint import Endpoint
-    from tvs.tls.contexts import PrivateKey
     from tvs.tls.profiles import TLSProfile
 
 DEFAULT_LATE = 0.02
