@@ -1,4 +1,4 @@
-"""CertificateDBCache: loaded from a store, and kept in step with it."""
+"""CertificateDBCache: loaded from a store, refreshed when the store changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_loading(store: CertificateStore) -> None:
-    """All certificates with their roles, time to live or the default; nothing before."""
+    """A cache has all certificates with their roles, and their time to live or the default; it is empty before."""
     store.import_certificate(certificate(serial=1), Purpose.Phone_SAST_trust)
     store.import_certificate(certificate(serial=2), Purpose.Phone_trust, time_to_live=5)
     store.import_certificate(certificate(serial=3), Purpose.TVS_trust)
@@ -43,7 +43,7 @@ def test_loading(store: CertificateStore) -> None:
 
 
 def test_the_default_time_to_live(store: CertificateStore) -> None:
-    """A day, as the real service has it."""
+    """The default time to live is a day, as in the real service."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     cache = CertificateDBCache(store)
     cache.load()
@@ -93,7 +93,7 @@ def test_refreshing_reads_what_changed(store: CertificateStore) -> None:
 
 
 def test_a_change_that_is_about_something_else(store: CertificateStore) -> None:
-    """A parameter or a node makes no new index."""
+    """A changed parameter or node does not make a new index."""
     cache = CertificateDBCache(store)
     cache.load()
     store.set_parameter("a", "b")
@@ -110,7 +110,7 @@ def test_refreshing_before_loading(store: CertificateStore) -> None:
 
 
 def test_a_change_in_the_middle_of_loading(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is committed while everything is being read is there after the next refresh at the latest."""
+    """A change that is committed during a load is in the index after the next refresh at the latest."""
     store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
     trusted = type(store).trusted
 
@@ -127,7 +127,7 @@ def test_a_change_in_the_middle_of_loading(store: CertificateStore, monkeypatch:
 
 
 def test_bad_rows(database: Database, store: CertificateStore) -> None:
-    """Each is reported, up to a limit; the number of all is in the event of the refresh."""
+    """Bad rows are reported one by one up to a limit; the event of the refresh has the number of all."""
     for serial in range(1, 31):
         store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
     database.execute("update certificate set certificate = 'rubbish' where pkid > 1")
@@ -142,7 +142,7 @@ def test_bad_rows(database: Database, store: CertificateStore) -> None:
 
 
 def test_an_observer_that_fails(store: CertificateStore) -> None:
-    """An exception of the callback stops nothing."""
+    """An exception in the callback does not stop a load."""
 
     def fail(_event: str, _fields: dict[str, Any]) -> None:
         raise RuntimeError
@@ -154,7 +154,7 @@ def test_an_observer_that_fails(store: CertificateStore) -> None:
 
 
 def test_a_store_that_cannot_be_read(store: CertificateStore) -> None:
-    """The error is raised, the last index stays."""
+    """The error is raised, and the last index stays in use."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     cache = CertificateDBCache(store)
     cache.load()
@@ -206,7 +206,7 @@ def test_readers_while_threads_refresh(database: Database, store: CertificateSto
 
 
 async def test_a_change_by_another_process_is_noticed(database: Database, store: CertificateStore) -> None:
-    """The monitor finds what another process commits, without being told."""
+    """The monitor finds the commits of another process by itself."""
     cache = CertificateDBCache(store)
     cache.load()
     async with monitored(cache):
@@ -226,7 +226,7 @@ async def test_the_monitor_loads_what_was_not_loaded(store: CertificateStore) ->
 
 
 async def test_a_change_before_the_first_look(database: Database, store: CertificateStore) -> None:
-    """A cache with another one's index reads what was committed after that, also before its own store was opened."""
+    """A cache with another one's index reads what was committed after it, even before its own store was opened."""
     first = CertificateDBCache(store)
     first.load()
     store.import_certificate(certificate(), Purpose.Phone_trust)
@@ -242,7 +242,7 @@ async def test_a_change_before_the_first_look(database: Database, store: Certifi
 async def test_the_monitor_survives_an_error_of_any_kind(
     store: CertificateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that is no StoreError is reported and tried again like any other."""
+    """An error other than StoreError is reported and tried again like any other."""
     events = Events()
     cache = CertificateDBCache(store, on_event=events)
     cache.load()
@@ -256,7 +256,7 @@ async def test_the_monitor_survives_an_error_of_any_kind(
 
 
 def test_back_off() -> None:
-    """Waits double from a quarter of a second to half a minute, and start anew after a success."""
+    """Waits double from 0.25 s to 30 s, and start anew after a success."""
     backoff = Backoff()
     assert [backoff.next() for _ in range(9)] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
     backoff.reset()

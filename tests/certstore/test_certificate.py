@@ -1,4 +1,4 @@
-"""Certificates out of DER and files."""
+"""Certificates read from DER and from files."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_fields() -> None:
 
 
 def test_openssl_agrees(tmp_path: Path, require_program: RequireProgram) -> None:
-    """Serial number and names are those that openssl prints, the names' order aside."""
+    """Serial number and names are those that openssl prints, except for the order in names."""
     path = tmp_path / "certificate.pem"
     path.write_bytes(pem(certificate(PUBLISHER, 0x70CAF64E090751B9DF22F49F754FC5BB)))
     command = [require_program("openssl"), "x509", "-in", str(path), "-noout", "-serial", "-subject", "-nameopt"]
@@ -79,40 +79,40 @@ def test_openssl_agrees(tmp_path: Path, require_program: RequireProgram) -> None
 
 
 def test_a_negative_serial_number() -> None:
-    """Old authorities wrote the top bit without a zero before it: the bytes count, as trust lists have them."""
+    """Old authorities wrote the top bit without a zero before it: the bytes count, as in trust lists."""
     serial = b"\x83" + bytes(18) + b"\x31"
     assert Certificate.from_der(with_serial_bytes(serial)).serial_number == serial
 
 
 def test_no_common_name() -> None:
-    """A certificate without a CN, and even without any name, is still one."""
+    """A certificate without a CN, and even without any name, is read."""
     empty = x509.Name([])
     read = Certificate.from_der(sign(empty, 7, empty))
     assert (read.common_name, read.subject_name, read.unique_map_id) == ("", "", "07")
 
 
 def test_trailing_bytes() -> None:
-    """A certificate ends where its DER ends."""
+    """Bytes behind the end of the DER are refused."""
     with pytest.raises(CertificateError, match="not a readable"):
         Certificate.from_der(certificate() + b"\0")
 
 
 def test_too_large_for_an_answer() -> None:
-    """What no answer can carry is refused with the limit."""
+    """A certificate that an answer cannot carry is refused with the limit."""
     with pytest.raises(CertificateError, match="70000 bytes; 65000"):
         Certificate.from_der(bytes(70_000))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
-    """Bytes are a certificate or raise CertificateError, nothing else."""
+    """Any bytes are a certificate or raise CertificateError, nothing else."""
     with pytest.raises(CertificateError):
         Certificate.from_der(data)
 
 
 @given(st.data())
 def test_damaged_certificates(data: st.DataObject) -> None:
-    """A certificate with altered, missing or added bytes either is one still or raises CertificateError."""
+    """A certificate with altered, missing or added bytes is still one, or raises CertificateError."""
     damaged = bytearray(certificate())
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
@@ -157,7 +157,7 @@ def test_files(tmp_path: Path) -> None:
     ],
 )
 def test_files_without_certificates(tmp_path: Path, content: bytes, message: str) -> None:
-    """The error names the file and says what is wrong with it."""
+    """The error names the file and its fault."""
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(CertificateError, match=message) as raised:
@@ -166,7 +166,7 @@ def test_files_without_certificates(tmp_path: Path, content: bytes, message: str
 
 
 def test_a_key_beside_the_certificate(tmp_path: Path) -> None:
-    """A file with a private key is refused even where it also holds a certificate."""
+    """A file with a private key is refused even if it also has a certificate."""
     path = tmp_path / "both.pem"
     path.write_bytes(pem(certificate()) + b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n")
     with pytest.raises(CertificateError, match="private key"):
@@ -174,7 +174,7 @@ def test_a_key_beside_the_certificate(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """A missing file, a directory and a name that cannot be one are each a CertificateError."""
+    """A missing file, a directory and an impossible name each raise CertificateError."""
     for path, message in (
         (tmp_path / "missing", "No such file"),
         (tmp_path, "Is a directory"),
@@ -186,7 +186,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_any_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Any content gives certificates' DER or CertificateError."""
+    """Any content gives certificates' DER or raises CertificateError."""
     path = tmp_path_factory.getbasetemp() / "any"
     path.write_bytes(b"-----BEGIN CERTIFICATE-----" + data + b"-----END CERTIFICATE-----")
     with suppress(CertificateError):

@@ -18,7 +18,7 @@ def _entry(serial: bytes, issuer: str, mark: bytes = b"c", roles: tuple[int, ...
 
 
 def test_answers_are_those_of_the_codec() -> None:
-    """The payloads that are made beforehand are what the codec makes of the message, byte for byte."""
+    """The payloads that are encoded in advance are those of the codec, byte for byte."""
     der = certificate()
     entry = CacheEntry(serial_number=b"\0\1", issuer_name="CN=a", certificate=der, roles=[3, 0, 3], time_to_live=7)
     assert (entry.serial_number, entry.roles, entry.certificate) == (b"\1", (0, 3), der)
@@ -30,13 +30,13 @@ def test_answers_are_those_of_the_codec() -> None:
 
 
 def test_too_large_for_an_answer() -> None:
-    """A certificate that no answer could carry is refused when the entry is made, not when a phone asks."""
+    """A certificate that an answer cannot carry is refused when the entry is made, not when a phone asks."""
     with pytest.raises(LocalProtocolError, match="65530 bytes does not fit an answer"):
         _entry(b"\1", "CN=a", bytes(65_530))
 
 
 def test_looking_up() -> None:
-    """Serial numbers are equal whatever zeros they start with, issuers when they mean the same."""
+    """Leading zeros of serial numbers do not count, and issuers are equal if they mean the same."""
     entry = _entry(b"\0\1\2", TOKEN_ISSUER)
     index = CertificateIndex([entry])
     for serial in (b"\1\2", b"\0\1\2", b"\0\0\1\2"):
@@ -78,7 +78,7 @@ IDENTITIES = st.tuples(st.sampled_from([b"\1", b"\2", b"\3"]), st.sampled_from([
 
 @given(st.sets(IDENTITIES), st.lists(IDENTITIES), st.sets(IDENTITIES))
 def test_updates(old: set[tuple[bytes, str]], removed: list[tuple[bytes, str]], new: set[tuple[bytes, str]]) -> None:
-    """An updated index has what an index of the remaining and new entries has; the old one is as it was."""
+    """An updated index equals one of the remaining and new entries; the old one does not change."""
     entries = {identity: _entry(*identity) for identity in sorted(old)}
     added = {identity: _entry(*identity, mark=b"new") for identity in sorted(new)}
     before = CertificateIndex(entries.values())

@@ -21,7 +21,7 @@ def _text(pairs: list[tuple[str, str]], separator: str = ";") -> str:
 
 
 def test_the_order_of_the_der_does_not_show() -> None:
-    """Whatever the DER's order, the text is CN;OU;O;L;ST;C."""
+    """The text is CN;OU;O;L;ST;C for every order of the DER."""
     for order in ("C,O,OU,CN,ST,L", "CN,OU,O,L,ST,C", "L,ST,CN,OU,O,C"):
         name = x509.Name.from_rfc4514_string(
             ",".join(reversed([f"{kind}={'PL' if kind == 'C' else kind.lower()}" for kind in order.split(",")]))
@@ -80,7 +80,7 @@ def test_an_empty_name() -> None:
     ],
 )
 def test_parsing(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
-    """Semicolons separate where there are any, else commas; pieces without = belong to the value before."""
+    """Semicolons separate if there are any, else commas; a piece without = belongs to the value before it."""
     assert parse_name(text) == pairs
 
 
@@ -118,7 +118,7 @@ def test_the_same_name(a: str, b: str) -> None:
     ],
 )
 def test_other_names(a: str, b: str) -> None:
-    """Values are case sensitive, every part counts, and a name without parts is like no other."""
+    """Values are case sensitive, every part counts, and a name without parts equals no other."""
     assert not same_name(a, b)
     assert not same_name(b, a)
 
@@ -133,7 +133,7 @@ def test_order_and_separator_do_not_matter(pairs: list[tuple[str, str]], random:
 
 @given(st.text())
 def test_any_text_can_be_compared(text: str) -> None:
-    """Whatever a stranger sends is parsed, and is the same as itself."""
+    """Any text that a phone may send is parsed, and equals itself."""
     assert same_name(text, text)
     assert all(isinstance(part, str) for pair in parse_name(text) for part in pair)
     assert len(name_key(text)) <= len(parse_name(text))
@@ -169,6 +169,6 @@ def test_making_a_name() -> None:
     ],
 )
 def test_names_that_cannot_be_made(text: str, message: str) -> None:
-    """The error says which part is wrong and what is known."""
+    """The error names the wrong part and the known ones."""
     with pytest.raises(ValueError, match=message):
         name_from_text(text)

@@ -35,7 +35,7 @@ def test_roles_of_a_unit(unit: str, roles: tuple[int, ...]) -> None:
 
 
 def test_own_units() -> None:
-    """Six units hold the nodes' own certificates, all others those of others."""
+    """Six units are for the nodes' own certificates, all others for those of others."""
     own = {purpose.value for purpose in Purpose if purpose.own}
     assert own == {"CallManager", "TVS", "CAPF", "ITLRecovery", "tomcat", "ipsec"}
 
@@ -47,7 +47,7 @@ def test_roles_of_several_units() -> None:
 
 
 def test_finding_a_unit() -> None:
-    """Case and spaces around do not matter."""
+    """Case and surrounding spaces do not matter."""
     assert find_purpose(" phone-sast-TRUST ") is Purpose.Phone_SAST_trust
     assert find_purpose("callmanager") is Purpose.CallManager
 

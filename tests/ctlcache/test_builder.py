@@ -1,4 +1,4 @@
-"""Which records are built, in which order, and what cannot be built."""
+"""Lists that are built: their records and order, and entries that are refused."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_ipv6_addresses(publisher: KeyFileSigner) -> None:
 
 
 def test_the_header_is_a_multiple_of_four(make_signer: Callable[..., KeyFileSigner]) -> None:
-    """Whatever the names' lengths, 0 to 3 bytes of padding make it so."""
+    """For every length of names, 0 to 3 bytes of padding make it so."""
     paddings = set()
     for size in range(1, 5):
         signer = make_signer("CN=" + "a" * size, "05", 1024)
@@ -99,7 +99,7 @@ def test_the_header_is_a_multiple_of_four(make_signer: Callable[..., KeyFileSign
 
 
 def test_a_list_larger_than_phones_take(tokenless_entries: tuple[ListEntry, ...], publisher: KeyFileSigner) -> None:
-    """Lists over 64 KB can be built: who plans compares with the limit."""
+    """Lists over 64 KB can be built: the plan compares with the limit."""
     data = build_trust_list(tokenless_entries * 20, publisher, timestamp=0)
     assert len(data) > PHONE_LIMIT
     assert verify(data).ok
@@ -156,7 +156,7 @@ def test_a_key_that_lists_cannot_carry(
 
 
 class BrokenSigner:
-    """A signer whose token answers nonsense."""
+    """A signer whose token returns nonsense."""
 
     def __init__(self, certificate: bytes, key_bits: int, signature: bytes) -> None:
         self.certificate = certificate
@@ -169,7 +169,7 @@ class BrokenSigner:
 
 
 def test_a_signer_that_lies(publisher: KeyFileSigner) -> None:
-    """A list is given out only after its signature was verified."""
+    """A list is returned only after its signature was verified."""
     entry = ListEntry(role=TrustRole.SAST, certificate=publisher.certificate)
     for signer in (
         BrokenSigner(publisher.certificate, 1024, bytes(128)),

@@ -1,4 +1,4 @@
-"""The CTL cache: what goes into it, its trace lines, and what each look at the file comes to."""
+"""The CTL cache: its entries, its trace lines, and the result of each check of the file."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ class Listener:
 
 @pytest.fixture
 def listener() -> Listener:
-    """Collects what the cache says."""
+    """Collects trace lines and events of the cache."""
     return Listener()
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file stands."""
+    """Path of the file."""
     return tmp_path / "CTLFile.tlv"
 
 
 @pytest.fixture
 def cache(path: Path, listener: Listener) -> CertificateCTLCache:
-    """A cache that watches it."""
+    """A cache of that file."""
     return CertificateCTLCache(path, on_event=listener.event, trace=listener.trace)
 
 
@@ -83,7 +83,7 @@ def serial(text: str) -> bytes:
 
 
 def settled(cache: CertificateCTLCache) -> CheckResult:
-    """The outcome once a second look has confirmed the first."""
+    """The result once a second check has confirmed the first."""
     outcome = cache.check()
     return cache.check() if outcome is CheckResult.UNSETTLED else outcome
 
@@ -155,7 +155,7 @@ def test_the_trace_of_a_changed_file(
     ]
 
 
-def test_a_cache_that_nobody_listens_to(path: Path, tokenless: bytes, regenerated: bytes) -> None:
+def test_a_cache_without_callbacks(path: Path, tokenless: bytes, regenerated: bytes) -> None:
     """Without trace and events the cache works the same."""
     path.write_bytes(tokenless)
     cache = CertificateCTLCache(path)
@@ -169,7 +169,7 @@ def test_a_cache_that_nobody_listens_to(path: Path, tokenless: bytes, regenerate
 
 
 def test_a_good_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
-    """A good file is in use at the first look, and said once."""
+    """A good file is in use at the first check, and reported once."""
     before = time.time()
     assert (cache.state, cache.signature_valid, cache.last_success) == (FileState.NOT_READ, None, None)
     path.write_bytes(tokenless)
@@ -187,7 +187,7 @@ def test_a_good_file(cache: CertificateCTLCache, path: Path, tokenless: bytes, l
 
 
 def test_no_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
-    """A missing file is said once, and one that comes later is a change."""
+    """A missing file is reported once, and one that comes later is a change."""
     assert not cache.load()
     assert (cache.state, cache.loaded, len(cache)) == (FileState.MISSING, False, 0)
     assert cache.check() is CheckResult.UNCHANGED
@@ -229,7 +229,7 @@ def test_a_bad_file(
     outcome: CheckResult,
     detail: str,
 ) -> None:
-    """A damaged, truncated or unsigned file leaves the old index in use and is said once for its content."""
+    """A damaged, truncated or unsigned file leaves the old index in use and is reported once for its content."""
     path.write_bytes(tokenless)
     cache.load()
     index, success = cache.index, cache.last_success
@@ -248,7 +248,7 @@ def test_a_bad_file(
 
 
 def test_a_bad_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
-    """With a bad file at the start nothing is in use, and the reason is said."""
+    """With a bad file at the start nothing is in use, and the reason is reported."""
     path.write_bytes(tokenless[:500])
     assert not cache.load()
     assert (cache.loaded, cache.state, cache.signer) == (False, FileState.DAMAGED, None)
@@ -256,7 +256,7 @@ def test_a_bad_file_at_the_start(cache: CertificateCTLCache, path: Path, tokenle
 
 
 def test_removal(cache: CertificateCTLCache, path: Path, tokenless: bytes, listener: Listener) -> None:
-    """Removing the file keeps the last good index, is said once, and its return is said."""
+    """Removing the file keeps the last good index; removal and return are each reported once."""
     path.write_bytes(tokenless)
     cache.load()
     path.unlink()
@@ -270,7 +270,7 @@ def test_removal(cache: CertificateCTLCache, path: Path, tokenless: bytes, liste
 def test_a_file_that_is_half_written(
     cache: CertificateCTLCache, path: Path, tokenless: bytes, regenerated: bytes, listener: Listener
 ) -> None:
-    """A file that is caught while it is rewritten in place is not called damaged."""
+    """A file that is read while it is rewritten in place is not reported as damaged."""
     path.write_bytes(tokenless)
     cache.load()
     with path.open("r+b") as file:
@@ -329,7 +329,7 @@ def test_what_is_not_a_file(cache: CertificateCTLCache, path: Path, tokenless: b
 def test_a_file_that_may_not_be_read(
     cache: CertificateCTLCache, path: Path, tokenless: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever error the system gives, the index stays in use and the state says it."""
+    """After every error of the system, the index stays in use and the state shows it."""
     path.write_bytes(tokenless)
     cache.load()
 
@@ -346,7 +346,7 @@ def test_a_file_that_may_not_be_read(
 def test_a_file_that_never_settles(
     cache: CertificateCTLCache, path: Path, monkeypatch: pytest.MonkeyPatch, listener: Listener
 ) -> None:
-    """A file that is written all the time does not hold up the start for ever."""
+    """A file that is written all the time does not delay the start for ever."""
 
     def write_more(_seconds: float) -> None:
         with path.open("ab") as file:
@@ -360,7 +360,7 @@ def test_a_file_that_never_settles(
 
 
 def test_a_listener_that_fails(path: Path, tokenless: bytes) -> None:
-    """An error in who listens does not keep the list from being used."""
+    """An error in a callback does not keep the list from being used."""
 
     def fail(_name: str, _fields: dict[str, object]) -> None:
         raise RuntimeError("the listener is broken")

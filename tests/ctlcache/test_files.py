@@ -12,7 +12,7 @@ from ctlcache.trustlist import MAX_SIZE
 
 
 def names(directory: Path) -> set[str]:
-    """What stands in a directory."""
+    """The names in a directory."""
     return {path.name for path in directory.iterdir()}
 
 
@@ -29,7 +29,7 @@ def test_a_snapshot(tmp_path: Path) -> None:
 
 
 def test_what_is_not_a_file(tmp_path: Path) -> None:
-    """A FIFO, a directory, a device and a circular link are refused at once; nobody waits for a writer."""
+    """A FIFO, a directory, a device and a circular link are refused at once, without waiting for a writer."""
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     open_before = names(Path("/proc/self/fd"))

@@ -103,7 +103,7 @@ def test_a_key_in_a_file_of_the_largest_size(path: Path, rsa_key: rsa.RSAPrivate
 
 
 def test_paths_that_are_not_regular_files(tmp_path: Path) -> None:
-    """A missing file, a directory and a FIFO that nobody writes to are refused at once."""
+    """A missing file, a directory and a FIFO without a writer are refused at once."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo, 0o600)
     cases = {

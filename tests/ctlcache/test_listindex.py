@@ -8,7 +8,7 @@ from proto.tlv import Element
 
 
 def record_of(certificate: bytes, *, issuer: str, number: bytes, function: int) -> Record:
-    """A record with these texts, whatever the certificate says of itself."""
+    """A record with these texts, independent of the certificate."""
     elements = (
         Element(RecordTag.RECORD_LENGTH, b"\0\5"),
         Element(RecordTag.FUNCTION, function.to_bytes(2)),
@@ -20,14 +20,14 @@ def record_of(certificate: bytes, *, issuer: str, number: bytes, function: int) 
 
 
 def index_for(*records: Record) -> tuple[dict[tuple[bytes, str], tuple[int, ...]], tuple[str, ...], tuple[str, ...]]:
-    """Entries with their roles, keys, and what was left out, for a list of these records."""
+    """Entries with their roles, keys, and identities that were left out, for a list of these records."""
     loaded = index_of(TrustList(Header(()), records), 60)
     entries = {(entry.serial_number, entry.issuer_name): entry.roles for entry in loaded.index}
     return entries, loaded.keys, loaded.left_out
 
 
 def test_one_certificate_in_several_records() -> None:
-    """The same identity is one entry with all roles, whatever zeros and separators its records write."""
+    """The same identity is one entry with all roles, for all notations of zeros and separators."""
     entries, keys, left_out = index_for(
         record_of(b"A", issuer="CN=a;O=b", number=b"\5", function=2),
         record_of(b"A", issuer="O=b,CN=a", number=b"\0\5", function=0),
@@ -40,7 +40,7 @@ def test_one_certificate_in_several_records() -> None:
 
 
 def test_two_certificates_of_one_identity() -> None:
-    """Two different certificates contradict each other: neither is vouched for, and the list's others are."""
+    """Two different certificates contradict each other: the index has neither, but the list's others."""
     entries, _, left_out = index_for(
         record_of(b"A", issuer="CN=a", number=b"\5", function=0),
         record_of(b"B", issuer="cn=a", number=b"\5", function=2),
@@ -51,7 +51,7 @@ def test_two_certificates_of_one_identity() -> None:
 
 
 def test_what_an_answer_cannot_carry() -> None:
-    """A role of two bytes gives none; a certificate that no answer has room for is left out."""
+    """A role of two bytes is left out, and a certificate that does not fit an answer."""
     entries, keys, left_out = index_for(
         record_of(b"A", issuer="CN=a", number=b"\5", function=256),
         record_of(bytes(65_530), issuer="CN=b", number=b"\6", function=2),

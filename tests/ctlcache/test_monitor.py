@@ -1,4 +1,4 @@
-"""The monitor with real files: every way in which a file changes is noticed while look-ups go on."""
+"""The monitor with real files: it notices every kind of change while look-ups go on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PATIENCE = 30
 
 
 class Watched:
-    """A cache, its file and what it said."""
+    """A cache, its file and its events."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -117,7 +117,7 @@ def remove_and_create(path: Path, data: bytes) -> None:
     "change", [rename_over, swap_link, swap_directory, rewrite_in_place, remove_and_create], ids=lambda f: f.__name__
 )
 async def test_a_change_is_noticed(watched: Watched, regenerated: bytes, change: Callable[[Path, bytes], None]) -> None:
-    """However the file changes, the new list is in use soon after, and nothing bad was said on the way."""
+    """After every kind of change the new list is in use soon, and nothing bad is reported meanwhile."""
     async with watched.monitored():
         change(watched.path, regenerated)
         await watched.until(lambda: watched.knows(NEW))
@@ -126,7 +126,7 @@ async def test_a_change_is_noticed(watched: Watched, regenerated: bytes, change:
 
 
 async def test_removal_and_return(watched: Watched, tokenless: bytes) -> None:
-    """A removed file is said once, its certificates stay in use, and its return is said."""
+    """A removed file is reported once, its certificates stay in use, and its return is reported."""
     async with watched.monitored():
         watched.path.unlink()
         await watched.until_state(FileState.MISSING)
@@ -150,7 +150,7 @@ async def test_a_file_that_comes_later(tmp_path: Path, tokenless: bytes) -> None
 
 @pytest.mark.parametrize("in_its_place", ["directory", "fifo", "loop"])
 async def test_what_is_not_a_file(watched: Watched, regenerated: bytes, in_its_place: str) -> None:
-    """Whatever stands in the file's place, the monitor goes on, and a good file afterwards is used."""
+    """With anything in the file's place, the monitor goes on, and a good file afterwards is used."""
     path = watched.path
     async with watched.monitored():
         path.unlink()
@@ -168,8 +168,8 @@ async def test_what_is_not_a_file(watched: Watched, regenerated: bytes, in_its_p
     assert watched.events == ["reloaded", "unreadable", "reloaded"]
 
 
-async def test_a_bad_file_is_said_once(watched: Watched, tokenless: bytes, regenerated: bytes) -> None:
-    """A damaged and then an unsigned file are each said once, while the old list stays in use."""
+async def test_a_bad_file_is_reported_once(watched: Watched, tokenless: bytes, regenerated: bytes) -> None:
+    """A damaged and then an unsigned file are each reported once, while the old list stays in use."""
     async with watched.monitored():
         write_atomically(watched.path, regenerated[:3000])
         await watched.until_state(FileState.DAMAGED)
@@ -197,7 +197,7 @@ async def test_a_thousand_replacements(watched: Watched, tokenless: bytes, regen
 
 
 async def test_a_check_beside_the_monitor(watched: Watched, tokenless: bytes, regenerated: bytes) -> None:
-    """A look on demand while the monitor looks does not bring an older list back."""
+    """A check on demand during one of the monitor does not bring an older list back."""
     async with watched.monitored():
         for data in (regenerated, tokenless) * 20:
             write_atomically(watched.path, data)
@@ -209,10 +209,10 @@ async def test_a_check_beside_the_monitor(watched: Watched, tokenless: bytes, re
 async def test_errors_do_not_end_the_monitor(
     watched: Watched, regenerated: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody thought of is said once, and the monitor goes on."""
+    """An unforeseen error is reported once, and the monitor goes on."""
 
     def fail(*_arguments: object) -> None:
-        raise RuntimeError("nobody thought of this")
+        raise RuntimeError("unforeseen")
 
     with monkeypatch.context() as patch:
         patch.setattr("ctlcache.cache.inspect_file", fail)
@@ -227,7 +227,7 @@ async def test_errors_do_not_end_the_monitor(
 
 
 async def test_cancelling_is_the_normal_end(watched: Watched) -> None:
-    """The monitor ends when it is cancelled, wherever it is."""
+    """The monitor ends when it is cancelled, at any point."""
     async with watched.monitored() as task:
         await asyncio.sleep(0.02)
     assert task.cancelled()

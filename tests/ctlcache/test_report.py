@@ -142,7 +142,7 @@ def test_the_guide_s_layout(tokenless: bytes, publisher: KeyFileSigner, subscrib
 
 
 def test_the_file_with_tokens(with_tokens: bytes, tokens: tuple[KeyFileSigner, KeyFileSigner]) -> None:
-    """The token that did not sign says so, the one that did says so, and there is no row 8."""
+    """The tokens are marked as the signer or not, and there is no row 8."""
     shown = report(with_tokens, kind="CTL")
     assert ETOKEN.format(token=sha1(tokens[0].certificate)) in shown.text
     assert shown.text.endswith("This etoken was used to sign the CTL file.\n\nThe CTL file was verified successfully.")
@@ -183,7 +183,7 @@ def test_a_damaged_file(tokenless: bytes) -> None:
 
 
 def test_a_file_that_is_not_verified(tokenless: bytes) -> None:
-    """A file with another signature is shown whole, with a sentence that says what is wrong."""
+    """A file with another signature is shown whole, with a sentence of the reason."""
     at = tokenless.index(b"\x0c\x00\x80") + 3
     data = tokenless[:at] + bytes(128) + tokenless[at + 128 :]
     shown = report(data, kind="CTL")
@@ -196,7 +196,7 @@ def test_a_file_that_is_not_verified(tokenless: bytes) -> None:
 
 @pytest.mark.parametrize("size", [0, 7, 100, 335, 336, 337, 1492, 3000, 4946])
 def test_cut_files_are_never_good(tokenless: bytes, size: int) -> None:
-    """Wherever a file is cut, the report says so."""
+    """A file that is cut anywhere is reported."""
     shown = report(tokenless[:size], kind="CTL")
     assert not shown.ok
     assert shown.text.endswith("Error parsing the CTL File.") or "was not verified" in shown.text
@@ -204,7 +204,7 @@ def test_cut_files_are_never_good(tokenless: bytes, size: int) -> None:
 
 
 def test_local_time(tokenless: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file's time in seconds is shown in local time, in English whatever the locale."""
+    """A file's time in seconds is shown in local time, in English in every locale."""
     monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
     time.tzset()
     try:
@@ -265,7 +265,7 @@ def test_json(tokenless: bytes) -> None:
 
 
 def test_records_without_a_certificate_in_json(tokenless: bytes) -> None:
-    """A record that keeps only its name and role has nulls in place of what it lacks."""
+    """A record with only name and role has null for the rest."""
     parsed = parse_trust_list(tokenless)
     record = Record((Element(1, b"\0\x0a"), Element(RecordTag.FUNCTION, b"\0\2")))
     facts = report_json(serialise(TrustList(Header(parsed.header.elements), (record,))), kind="CTL")
@@ -277,7 +277,7 @@ def test_records_without_a_certificate_in_json(tokenless: bytes) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_name_is_printable(name: bytes) -> None:
-    """Whatever a name holds, one printable line comes out that any terminal can encode as UTF-8."""
+    """Any name gives one printable line that a terminal can encode as UTF-8."""
     text = printable(name.decode("utf-8", "surrogateescape"))
     assert text.isprintable()
     assert text.encode().decode() == text

@@ -44,7 +44,7 @@ def openssl(require_program: RequireProgram) -> str:
 @pytest.mark.parametrize("digest", Digest)
 @pytest.mark.parametrize("bits", [1024, 2048, 4096])
 def test_each_digest_and_key_size(make_signer: MakeSigner, bits: int, digest: Digest, tmp_path: Path) -> None:
-    """What is signed verifies here, and with OpenSSL over the bytes that the format says are signed."""
+    """A signature verifies here, and with OpenSSL over the format's signed part."""
     signer = make_signer("CN=signer;O=Cisco", f"{bits:x}", bits)
     entry = ListEntry(role=TrustRole.SAST, certificate=signer.certificate, dns_name="node", address="192.0.2.1")
     data = build_trust_list([entry], signer, timestamp=1, digest=digest)
@@ -89,7 +89,7 @@ def write_key(
 
 @pytest.mark.usefixtures("openssl")
 def test_key_files_that_cannot_sign(publisher: KeyFileSigner, tmp_path: Path) -> None:
-    """Each unfit key file is refused with the reason and, where there is one, the remedy."""
+    """Each unfit key file is refused with the reason, and the remedy if there is one."""
     garbage = tmp_path / "garbage.pem"
     garbage.write_bytes(b"nothing")
     garbage.chmod(0o600)

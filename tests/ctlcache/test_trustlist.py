@@ -1,4 +1,4 @@
-"""Parsing and serialising: what is kept, what is refused, and where the fault is said to be."""
+"""Parsing and serialising: what is kept, and what is refused with which place."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_round_trip_of_real_files(tokenless: bytes, regenerated: bytes, with_tok
 
 
 def test_unknown_elements_are_kept(tokenless: bytes, assemble: Assemble) -> None:
-    """Elements that nobody knows stay where they stood, in the header and in records, and are signed."""
+    """Unknown elements stay in their places, in the header and in records, and are signed."""
     parsed = parse_trust_list(tokenless)
     header = [*parsed.header.elements[:3], Element(200, b"new"), Element(200, b""), *parsed.header.elements[3:]]
     first = parsed.records[0].elements
@@ -114,7 +114,7 @@ def test_other_orders_of_the_header(tokenless: bytes, assemble: Assemble) -> Non
 
 
 def test_names_with_commas(tokenless: bytes, assemble: Assemble) -> None:
-    """A header with ``CN=SAST,O=…`` names the record with ``;``: the same parts, whatever separates them."""
+    """A header with ``CN=SAST,O=…`` names the record with ``;``: separators do not matter."""
     parsed = parse_trust_list(tokenless)
     commas = parsed.header.ca_name.replace(";", ",").encode() + b"\0"
     signer_id = tlv(4, commas) + tlv(5, b"\0\0" + parsed.header.serial_number) + tlv(6, commas)
@@ -168,14 +168,14 @@ def test_optional_parts_of_the_header() -> None:
 
 
 def test_a_name_that_is_not_utf_8_is_kept() -> None:
-    """Bytes that are no UTF-8 survive in names."""
+    """Bytes that are not UTF-8 survive in names."""
     data = small_header() + small_record(tlv(2, b"\xff\xfe\0"), tlv(4, b"\0\2"))
     assert parse_trust_list(data).records[0].dns_name == "\udcff\udcfe"
     assert serialise(parse_trust_list(data)) == data
 
 
 def test_signed_bytes_leave_the_signature_out(tokenless: bytes) -> None:
-    """What is signed is the file without the signature's tag, length and value; the header length stays."""
+    """The signed part is the file without the signature's tag, length and value; the header length stays."""
     start = tokenless.index(b"\x0c\x00\x80")
     expected = tokenless[:start] + tokenless[start + 131 :]
     assert signed_bytes(tokenless) == expected
@@ -249,7 +249,7 @@ def test_what_is_refused(name: str) -> None:
 
 
 def test_the_small_list_itself_is_taken() -> None:
-    """The list that the faults above were made from has none."""
+    """The list that the faults above were made from is good."""
     assert len(parse_trust_list(HEADER + RECORD).records) == 1
 
 
@@ -263,7 +263,7 @@ def test_containers_nested_without_end() -> None:
 
 
 def test_each_cut_has_an_offset(tokenless: bytes) -> None:
-    """A file that is cut anywhere is refused with a place inside it, or is a shorter list that nobody signed."""
+    """A file that is cut anywhere is refused with a place inside it, or is a shorter, unsigned list."""
     boundaries = {336, 336 + 1156, 336 + 2 * 1156, 336 + 2 * 1156 + 1138}
     for size in range(len(tokenless)):
         if size in boundaries:

@@ -58,7 +58,7 @@ def test_the_guide_s_files(tokenless: bytes, regenerated: bytes, with_tokens: by
 
 
 def test_a_record_with_only_a_public_key(tokenless: bytes, assemble: Assemble) -> None:
-    """The signer's record may hold its key alone: PUBLICKEY is what verifies then."""
+    """The signer's record may have its key alone: PUBLICKEY verifies then."""
     parsed = parse_trust_list(tokenless)
     first = without(parsed.records[0], RecordTag.CERTIFICATE, RecordTag.SIGNATURE)
     assert verify(assemble(parsed.header.elements, [first])).ok
@@ -67,7 +67,7 @@ def test_a_record_with_only_a_public_key(tokenless: bytes, assemble: Assemble) -
 
 
 def test_every_changed_byte_is_noticed(tokenless: bytes) -> None:
-    """No byte of a file can be changed without its being damaged or not verified, non-signer's records included."""
+    """A file with any byte changed, also in other records than the signer's, is damaged or not verified."""
     for offset in range(len(tokenless)):
         for mask in (0x01, 0xFF):
             data = bytearray(tokenless)
@@ -76,7 +76,7 @@ def test_every_changed_byte_is_noticed(tokenless: bytes) -> None:
 
 
 def test_no_signature(tokenless: bytes) -> None:
-    """A file whose signature was left out is unsigned, not damaged."""
+    """A file without its signature is unsigned, not damaged."""
     parsed = parse_trust_list(tokenless)
     kept = tuple(element for element in parsed.header.elements if element.tag != HeaderTag.SIGNATURE)
     unsigned = TrustList(Header(kept), parsed.records)
@@ -91,7 +91,7 @@ def test_no_record_of_the_signer(tokenless: bytes) -> None:
     assert verify(replace(parsed, records=parsed.records[2:])).reason is Reason.NO_SIGNER_RECORD
 
 
-def test_a_signer_that_is_no_token(tokenless: bytes, assemble: Assemble) -> None:
+def test_a_signer_that_is_not_a_token(tokenless: bytes, assemble: Assemble) -> None:
     """The signer must be in the list as SAST: CCM+TFTP does not sign trust lists."""
     parsed = parse_trust_list(tokenless)
     verification = verify(assemble(parsed.header.elements, parsed.records[1:]))
@@ -122,7 +122,7 @@ def test_records_that_contradict_themselves(tokenless: bytes, assemble: Assemble
 
 
 def test_an_ec_signer(tokenless: bytes, assemble: Assemble, ec_certificate: bytes) -> None:
-    """An EC certificate cannot be what signed."""
+    """An EC certificate cannot be the signer."""
     parsed = parse_trust_list(tokenless)
     record = changed(without(parsed.records[0], RecordTag.PUBLIC_KEY), RecordTag.CERTIFICATE, ec_certificate)
     assert verify(assemble(parsed.header.elements, [record])).reason is Reason.BAD_KEY
@@ -159,7 +159,7 @@ def test_every_reason_has_a_sentence(tokenless: bytes) -> None:
 
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_hostile_keys_never_raise(public_key: bytes, certificate: bytes) -> None:
-    """Whatever stands in place of key and certificate, verifying answers."""
+    """With any bytes as key and certificate, the verification returns."""
     name = b"CN=a\0"
     record = with_elements(
         (
@@ -190,7 +190,7 @@ def test_mutated_certificates_never_raise(publisher: KeyFileSigner, tokenless: b
 def test_a_signer_that_tvs_vouched_for(
     regenerated: bytes, new_publisher: KeyFileSigner, publisher: KeyFileSigner
 ) -> None:
-    """A phone verifies with the certificate that TVS answered; another one's serial number gives it away."""
+    """A phone verifies with the certificate that TVS answered; another one's serial number is noticed."""
     parsed = replace(parse_trust_list(regenerated), records=())
     assert verify_with(parse_trust_list(regenerated), new_publisher.certificate).ok
     assert verify_with(parsed, new_publisher.certificate).reason is Reason.BAD_SIGNATURE

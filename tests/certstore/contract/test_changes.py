@@ -25,7 +25,7 @@ def test_nothing_changed(store: CertificateStore) -> None:
 
 
 def test_own_changes_are_noticed(store: CertificateStore) -> None:
-    """What this store commits is noticed once, what it rolls back or refuses leaves the change number."""
+    """A commit of this store is noticed once."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     assert store.changed() is True
     assert store.changed() is False
@@ -51,7 +51,7 @@ def test_changes_by_two_stores(database: Database, store: CertificateStore) -> N
 
 
 def test_only_what_changed_is_read(store: CertificateStore) -> None:
-    """Of many certificates, a change names the one that it was about, in its form of now."""
+    """Of many certificates, a change names the one that it was about, in its current form."""
     for serial in range(1, 50):
         store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
     number = store.change_number()

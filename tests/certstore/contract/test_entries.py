@@ -93,7 +93,7 @@ def test_several_units_share_one_certificate(store: CertificateStore) -> None:
 
 
 def test_names_that_are_taken(store: CertificateStore) -> None:
-    """Another certificate with the same CN gets its serial number, and a number where that is taken too."""
+    """Another certificate with the same CN gets its serial number, and then a number, until its name is free."""
     for serial, issuer in ((1, "CN=one"), (2, "CN=one"), (2, "CN=two"), (2, "CN=three")):
         store.import_certificate(certificate("CN=x", serial, issuer=issuer), Purpose.Phone_trust)
     assert [entry.name for entry in store.entries()] == ["x.pem", "x_02.pem", "x_02_3.pem", "x_02_4.pem"]
@@ -112,7 +112,7 @@ def test_names_that_are_taken(store: CertificateStore) -> None:
     ],
 )
 def test_names_are_safe_in_file_systems(store: CertificateStore, subject: str, name: str) -> None:
-    """What does not belong in a file name is replaced; without a CN the serial number is the name."""
+    """Characters that are unsafe in a file name are replaced; without a CN the serial number is the name."""
     assert store.import_certificate(certificate(subject, 7), Purpose.Phone_trust).name == name
 
 

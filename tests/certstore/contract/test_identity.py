@@ -27,7 +27,7 @@ def test_stores_of_one_database(database: Database, store: CertificateStore) -> 
 
 
 def test_a_database_that_changes(store: CertificateStore) -> None:
-    """A database stays the same one whatever is written to it."""
+    """A database stays the same one after any change of its content."""
     identity = store.identity()
     store.import_certificate(certificate(), Purpose.TVS)
     with store.transaction():

@@ -47,7 +47,7 @@ def test_own_certificates_of_several_nodes(store: CertificateStore) -> None:
 
 
 def test_replacing_an_own_certificate(store: CertificateStore) -> None:
-    """A node has one certificate in a unit; another one takes its place only where that is said."""
+    """A node has one certificate in a unit; another one replaces it only if that is allowed."""
     store.import_certificate(certificate(serial=1), Purpose.CallManager)
     with pytest.raises(Conflict, match=r"CallManager/CallManager\.pem is another certificate"):
         store.import_certificate(certificate(serial=2), Purpose.CallManager)
@@ -79,7 +79,7 @@ def test_a_publisher_takes_over(store: CertificateStore) -> None:
 
 
 def test_nodes(store: CertificateStore) -> None:
-    """The publisher comes first; names are unique whatever their case; there is one publisher."""
+    """The publisher comes first; names are unique in any case of letters; there is one publisher."""
     for node in (SUB, PUB, Node(name="a.example.com", address="", publisher=False)):
         store.add_node(node)
     assert [node.name for node in store.nodes()] == ["pub", "a.example.com", "sub"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_a_transaction_is_all_or_nothing(store: CertificateStore, database: Database) -> None:
-    """Changes inside are seen inside at once, by others at the end, by nobody where an exception ends it."""
+    """Changes are seen inside at once, by others at the end, and not at all if an exception ends it."""
     other = database.open()
     with store.transaction():
         store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
@@ -111,7 +111,7 @@ def test_threads(store: CertificateStore) -> None:
 
 
 def test_a_stream_that_is_not_read_to_its_end(store: CertificateStore) -> None:
-    """Reading some of the certificates and stopping keeps nobody from writing."""
+    """A stream that is not read to its end does not keep writers waiting."""
     for serial in range(1, 4):
         store.import_certificate(certificate(serial=serial), Purpose.Phone_trust)
     stream = store.trusted()
@@ -121,7 +121,7 @@ def test_a_stream_that_is_not_read_to_its_end(store: CertificateStore) -> None:
 
 
 def test_after_a_fork(store: CertificateStore) -> None:
-    """A child that uses its parent's store is told so, and the parent's goes on."""
+    """A child that uses its parent's store gets an error, and the parent's store goes on."""
     child = os.fork()
     if child == 0:
         try:

@@ -107,5 +107,5 @@ def test_roles_follow_the_units() -> None:
 
 
 def test_a_certificate_without_a_unit() -> None:
-    """A certificate without a unit leaves the store, whatever roles it has."""
+    """A certificate without a unit leaves the store, with any roles."""
     assert role_changes([], [0, 2]) is None

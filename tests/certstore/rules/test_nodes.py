@@ -38,7 +38,7 @@ def test_addresses_that_no_node_has(address: str) -> None:
 
 
 def test_additions() -> None:
-    """A name is taken once, whatever its case, and one node is the publisher."""
+    """A name is taken once, in any case of letters, and one node is the publisher."""
     check_addition(node("other"), [PUB, SUB])
     check_addition(PUB, [SUB])
     with pytest.raises(Conflict, match="there is a node sub already"):

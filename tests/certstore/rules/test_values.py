@@ -21,7 +21,7 @@ DER = certificate(serial=0x0102)
 
 
 def test_pem() -> None:
-    """The DER between the marks comes out, whatever stands around them."""
+    """The DER between the marks comes out, with any text around them."""
     assert der_from_pem(pem(DER)) == DER
     assert der_from_pem(b"a comment\n" + pem(DER) + b"more") == DER
 
@@ -41,7 +41,7 @@ def test_pem_that_no_answer_can_carry() -> None:
 
 
 def test_pem_of_a_certificate() -> None:
-    """PEM is that of a certificate with the same bytes only; damaged PEM is that of none."""
+    """PEM belongs to a certificate with the same bytes only; damaged PEM does not belong to any."""
     read = Certificate.from_der(DER)
     assert is_pem_of(pem(DER), read)
     assert not any(is_pem_of(text, read) for text in (pem(twin(DER)), b"rubbish", pem(DER)[:100]))

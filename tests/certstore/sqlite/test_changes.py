@@ -38,7 +38,7 @@ def test_changes_by_replace(path: Path, store: CertificateStore) -> None:
 
 
 def test_a_reader_that_is_too_far_behind(path: Path, store: CertificateStore) -> None:
-    """The log keeps a limited number of changes; who is further behind is told to read everything."""
+    """The log keeps a limited number of changes; a reader that is further behind must read everything."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     kept = schema.CHANGES_KEPT
     with closing(sqlite3.connect(path)) as connection:

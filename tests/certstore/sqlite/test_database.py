@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_the_file_is_its_owners_alone(path: Path, store: CertificateStore) -> None:
-    """The database and what SQLite puts beside it have mode 0600, whatever the umask."""
+    """The database and the files of SQLite beside it have mode 0600 under every umask."""
     store.set_parameter("a", "b")
     files = sorted(path.parent.iterdir())
     assert len(files) == 3
@@ -54,7 +54,7 @@ def test_creating_without_a_directory(tmp_path: Path) -> None:
 
 
 def test_a_file_that_others_may_write(path: Path, store: CertificateStore) -> None:
-    """Who can write the database decides whom phones trust: such a file is refused."""
+    """A file that others may write to is refused: its content decides which servers phones trust."""
     store.close()
     path.chmod(0o666)
     with pytest.raises(StoreUnavailable, match="chmod o-rwx"):
@@ -62,7 +62,7 @@ def test_a_file_that_others_may_write(path: Path, store: CertificateStore) -> No
 
 
 def test_an_empty_file(path: Path) -> None:
-    """What an interrupted creation leaves is reported, and is a store after it is made again."""
+    """The empty file of an interrupted creation is reported, and becomes a store when it is created again."""
     path.touch(0o600)
     with pytest.raises(StoreUnavailable, match="the database is empty; make it with: tvs init"):
         open_store(str(path))

@@ -38,5 +38,5 @@ def test_errors(store: CertificateStore, sql: str, message: str) -> None:
 
 
 def test_a_text_that_is_not_utf8(store: CertificateStore) -> None:
-    """Bytes that are no text are shown escaped."""
+    """Bytes that are not text are shown escaped."""
     assert store.select("select cast(x'41ff' as text)")[1] == [("A\\xff",)]

@@ -1,4 +1,4 @@
-"""Hardware tokens in software: SoftHSM2 in the test's own directory, filled by programs that are not ours."""
+"""Hardware tokens in software: SoftHSM2 in the directory of the test, filled by programs that are not ours."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FILLER = x509.ObjectIdentifier("1.3.6.1.4.1.55555.1")
 
 
 def find_library(name: str) -> str:
-    """The path of a library of the system; the test is skipped where it is missing."""
+    """The path of a library of the system; the test is skipped if it is missing."""
     for folder in LIBRARY_FOLDERS:
         for found in sorted(Path("/").glob(f"{folder[1:]}/{name}")):
             return str(found)
@@ -47,7 +47,7 @@ def _name(*pairs: tuple[x509.ObjectIdentifier, str]) -> x509.Name:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A key and the certificate for it, as they are put on a token."""
+    """A key and its certificate, to be put on a token."""
 
     key: rsa.RSAPrivateKey
     certificate: x509.Certificate
@@ -114,7 +114,7 @@ class SoftHsm:
         return serial
 
     def serials(self) -> set[str]:
-        """The serial numbers of the tokens that there are."""
+        """The serial numbers of the present tokens."""
         lines = self._run(self.util, "--show-slots").splitlines()
         return {line.split(":")[1].strip() for line in lines if "Serial number" in line} - {""}
 
@@ -124,7 +124,7 @@ class SoftHsm:
         assert "deleted" in removed, removed
 
     def flags(self, label: str) -> str:
-        """What pkcs11-tool says of a token's state."""
+        """A token's state as pkcs11-tool prints it."""
         slots = self._run(self.tool, "--module", self.module, "--list-token-slots")
         (about,) = [part for part in slots.split("Slot ") if f"token label        : {label}\n" in part]
         return next(line for line in about.splitlines() if "token flags" in line)
@@ -155,13 +155,13 @@ class SoftHsm:
 
 @dataclass(frozen=True, slots=True)
 class Spy:
-    """A module between us and SoftHSM, and the file that it writes what was asked into."""
+    """A module between us and SoftHSM, and the file of its calls."""
 
     module: str
     log: Path
 
     def calls(self, function: str) -> int:
-        """How often a function was called."""
+        """The number of calls of a function."""
         return len(re.findall(f": {function}$", self.log.read_text(), re.MULTILINE))
 
 
@@ -198,7 +198,7 @@ def etokens() -> dict[str, Identity]:
 
 @pytest.fixture(scope="session")
 def company() -> Identity:
-    """A key and certificate that a test uses which needs just any, 2048 bits."""
+    """A key of 2048 bits and its certificate, for tests that need any."""
     return etoken("SAST-2048")
 
 
@@ -213,7 +213,7 @@ def guide_nodes(publisher: KeyFileSigner, subscriber: bytes) -> list[ClusterNode
 
 @pytest.fixture
 def bad_module(tmp_path: Path, softhsm: SoftHsm, require_program: RequireProgram) -> Callable[..., str]:
-    """Compiles a PKCS#11 module that is SoftHSM's but for one function; gives its path."""
+    """Compiles a PKCS#11 module that differs from SoftHSM in one function; returns its path."""
     compiler = require_program("gcc")
 
     def build(behaviour: str, *, function: int | None = None) -> str:
@@ -229,7 +229,7 @@ def bad_module(tmp_path: Path, softhsm: SoftHsm, require_program: RequireProgram
 
 @pytest.fixture
 def spy(tmp_path: Path, softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> Spy:
-    """OpenSC's spy: hands everything on to SoftHSM and writes down what was asked."""
+    """OpenSC's spy: passes everything on to SoftHSM and records the calls."""
     log = tmp_path / "spy.log"
     monkeypatch.setenv("PKCS11SPY", softhsm.module)
     monkeypatch.setenv("PKCS11SPY_OUTPUT", str(log))
@@ -247,7 +247,7 @@ def pin_file(tmp_path: Path, softhsm: SoftHsm) -> Path:
 
 @pytest.fixture
 def signer_of(softhsm: SoftHsm) -> Callable[..., TokenSigner]:
-    """Gives the signer that a URI names: (module, uri, pin)."""
+    """Makes the signer that a URI names: (module, uri, pin)."""
 
     def sign_in(module: TokenModule, uri: str, pin: str = softhsm.pin) -> TokenSigner:
         wanted = TokenUri.parse(uri)

@@ -1,4 +1,4 @@
-"""Modules that crash, hang, leave, talk or lie, or are none: one clear error, in time, and the command goes on."""
+"""Modules that crash, hang, exit, print or lie, and files that are not modules: one clear error, in time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ C_INITIALIZE, C_LOGIN, C_SIGN = 0, 18, 43
 
 
 def test_a_crash_when_the_module_is_loaded(bad_module: BadModule) -> None:
-    """The process dies of it; we say so, with the module's path."""
+    """The child dies; the error has the module's path."""
     path = bad_module("crash")
     with (
         TokenModule(path) as module,
@@ -43,7 +43,7 @@ def test_a_crash_when_the_module_is_loaded(bad_module: BadModule) -> None:
 def test_a_crash_in_the_middle(
     function: int, doing: str, bad_module: BadModule, softhsm: SoftHsm, company: Identity, signer_of: SignerOf
 ) -> None:
-    """The error names the token and what it was doing; whoever asks again gets an error again."""
+    """The error names the token and the operation; a second request gets an error again."""
     softhsm.add("SAST", company)
     with TokenModule(bad_module("crash", function=function)) as module:
         with pytest.raises(TokenError, match=rf"'SAST' .*the module crashed \(Segmentation fault\) while {doing}"):
@@ -53,7 +53,7 @@ def test_a_crash_in_the_middle(
 
 
 def test_a_module_that_ends_its_process(bad_module: BadModule) -> None:
-    """Some libraries call exit() themselves."""
+    """A library that calls exit() itself is an error too."""
     with (
         TokenModule(bad_module("leave", function=C_INITIALIZE)) as module,
         pytest.raises(TokenError, match=r"the module ended its process \(exit status 3\)"),
@@ -65,7 +65,7 @@ def test_a_module_that_ends_its_process(bad_module: BadModule) -> None:
 def test_a_module_that_hangs(
     function: int, doing: str, bad_module: BadModule, softhsm: SoftHsm, company: Identity, signer_of: SignerOf
 ) -> None:
-    """After the time limit its process is gone and there is an error."""
+    """After the time limit the child is gone and there is an error."""
     softhsm.add("SAST", company)
     with TokenModule(bad_module("hang", function=function), time_limit=1) as module:
         with pytest.raises(TokenError, match=rf"no answer in 1 s while {doing}; its process was ended"):
@@ -73,8 +73,8 @@ def test_a_module_that_hangs(
         assert module._process.wait(60) == -signal.SIGKILL
 
 
-def test_a_module_that_hangs_with_nobody_watching(bad_module: BadModule) -> None:
-    """The process ends itself when the one that started it is gone, so that none is left behind."""
+def test_a_module_that_hangs_without_a_parent(bad_module: BadModule) -> None:
+    """The child ends itself when its parent is gone."""
     request = f'{{"do": "tokens", "module": "{bad_module("hang", function=C_INITIALIZE)}"}}\n'
     command = [sys.executable, "-P", "-m", "ctlcache.pkcs11.process", "1"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
@@ -87,7 +87,7 @@ def test_a_module_that_hangs_with_nobody_watching(bad_module: BadModule) -> None
 def test_a_module_that_prints(
     bad_module: BadModule, softhsm: SoftHsm, company: Identity, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What it prints is no answer and not on standard output; it goes to standard error, where people look."""
+    """A module's prints are not answers and not on standard output, but on standard error."""
     softhsm.add("SAST", company)
     with TokenModule(bad_module("chatter")) as module:
         assert module.find(SAST).label == "SAST"
@@ -99,7 +99,7 @@ def test_a_module_that_prints(
 def test_a_module_that_signs_wrongly(
     bad_module: BadModule, softhsm: SoftHsm, company: Identity, signer_of: SignerOf
 ) -> None:
-    """A signature with a wrong bit is not handed on."""
+    """A signature with a wrong bit is not returned."""
     softhsm.add("SAST", company)
     with (
         TokenModule(bad_module("lie", function=C_SIGN)) as module,
@@ -108,8 +108,8 @@ def test_a_module_that_signs_wrongly(
         signer_of(module, "pkcs11:token=SAST").sign(b"data", Digest.SHA1)
 
 
-def test_files_that_are_no_module(tmp_path: Path) -> None:
-    """A text, another library, nothing at all: what the dynamic linker says of it."""
+def test_files_that_are_not_modules(tmp_path: Path) -> None:
+    """A text, another library, a missing file: the error has the dynamic linker's words."""
     text = tmp_path / "text.so"
     text.write_text("no library")
     for path, reason in (
@@ -125,7 +125,7 @@ def test_files_that_are_no_module(tmp_path: Path) -> None:
 
 
 def test_without_the_extra(tmp_path: Path, softhsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without python-pkcs11 the error says what to install."""
+    """Without python-pkcs11 the error names the package to install."""
     (tmp_path / "pkcs11.py").write_text("raise ImportError\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with TokenModule(softhsm.module) as module, pytest.raises(TokenError, match=r"pip install '.*\[pkcs11\]'"):
@@ -133,7 +133,7 @@ def test_without_the_extra(tmp_path: Path, softhsm: SoftHsm, monkeypatch: pytest
 
 
 def test_nothing_is_left_behind(softhsm: SoftHsm, company: Identity, signer_of: SignerOf) -> None:
-    """Closed modules have no process and no open file; closing twice is as good as once."""
+    """Closed modules leave neither a process nor an open file; closing twice is allowed."""
     softhsm.add("SAST", company)
     before = len(list(Path("/proc/self/fd").iterdir()))
     with TokenModule(softhsm.module) as module:

@@ -66,7 +66,7 @@ def service(state: StateDirectory) -> Iterator[str]:
 
 
 def no_pin(_: Token) -> str:
-    """For tests in which nobody is asked for a PIN."""
+    """Fails a test in which a PIN is asked for."""
     pytest.fail("a PIN was asked for")
 
 
@@ -94,7 +94,7 @@ def command(state: StateDirectory, softhsm: SoftHsm, *labels: str) -> list[str]:
 
 
 def query(service: str, state: StateDirectory, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
-    """What a phone gets that asks for the signer of the present CTL file."""
+    """The answer to a phone that asks for the signer of the present CTL file."""
     capsys.readouterr()
     trust, ctl = str(state.itl_file), str(state.ctl_file)
     status = main(["query", "--server", service, "--trust", trust, "--ctl", ctl, "--json"])
@@ -167,7 +167,7 @@ def test_a_token_that_the_file_does_not_have(
 def test_the_commands_refusals(
     state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each is a sentence on standard error and an exit status; the question is not asked where a token is missing."""
+    """Each is a sentence and an exit status; without a token the question is not asked."""
     for name, item in etokens.items():
         softhsm.add(name, item)
     for options, status, words in (
@@ -188,7 +188,7 @@ def test_the_commands_refusals(
 def test_a_pin_typed_on_a_terminal(
     typed: str, status: int, state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]
 ) -> None:
-    """It is asked for once, with the token's name, and not shown; a wrong one or none leaves the old file."""
+    """The PIN is asked for once, with the token's name, and not shown; a wrong or missing one leaves the old file."""
     for name, item in etokens.items():
         softhsm.add(name, item)
     before = state.ctl_file.read_bytes()
@@ -201,7 +201,7 @@ def test_a_pin_typed_on_a_terminal(
 
 
 def on_a_terminal(arguments: list[str], pin: str) -> tuple[int, str]:
-    """Runs a command on a terminal of its own, types the PIN when asked; exit status and what the terminal shows."""
+    """Runs a command on a terminal of its own and types the PIN; exit status and screen."""
     spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
     with subprocess.Popen(
         [sys.executable, "-c", spawn, sys.executable, "-m", "tvs", *arguments],
@@ -221,7 +221,7 @@ def on_a_terminal(arguments: list[str], pin: str) -> tuple[int, str]:
 
 
 def test_no_terminal_to_ask_on(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
-    """Without a terminal and a file nobody is asked, and nothing is read from standard input."""
+    """Without a terminal and a file, there is no question, and standard input is not read."""
     for name, item in etokens.items():
         softhsm.add(name, item)
     arguments = [*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"]
@@ -250,7 +250,7 @@ def test_no_file_at_all(state: StateDirectory, softhsm: SoftHsm, etokens: dict[s
 def test_a_damaged_file(
     state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody knows which tokens were in it: the way out is to delete it."""
+    """The tokens of a damaged file are not known: the remedy is to delete it."""
     for name, item in etokens.items():
         softhsm.add(name, item)
     damaged = state.ctl_file.read_bytes()[:-1]
@@ -261,7 +261,7 @@ def test_a_damaged_file(
 
 
 def test_one_token_alone(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
-    """Refused: when it is lost, every phone must be touched by hand."""
+    """One token alone is refused: after its loss every phone must be touched by hand."""
     softhsm.add(FIRST, etokens[FIRST])
     with pytest.raises(StateError, match="two or more tokens"):
         update(state, FIRST, module=softhsm.module, add_token=True)
@@ -270,7 +270,7 @@ def test_one_token_alone(state: StateDirectory, softhsm: SoftHsm, etokens: dict[
 def test_a_token_that_is_not_plugged_in_stays(
     state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]
 ) -> None:
-    """A file with tokens is updated with one of them; the other one keeps its record without being there."""
+    """A file with tokens is updated with one of them; the other keeps its record without being plugged in."""
     serials = {name: softhsm.add(name, item) for name, item in etokens.items()}
     before = update(state, FIRST, SECOND, ask_pin=lambda _: softhsm.pin, module=softhsm.module, add_token=True)
     softhsm.remove(serials[SECOND])
@@ -337,7 +337,7 @@ def test_a_token_pulled_while_the_pin_is_typed_loses_nothing(
 def test_show_tokens(
     state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A line for each certificate on a token: who knows it, and the URI that names it."""
+    """A line for each certificate on a token, with the lists and stores that have it, and its URI."""
     serials = {name: softhsm.add(name, item) for name, item in etokens.items()}
     third = softhsm.add("empty")
     update(state, FIRST, SECOND, ask_pin=lambda _: softhsm.pin, module=softhsm.module, add_token=True)
@@ -358,7 +358,7 @@ def test_show_tokens(
 
 
 def test_show_tokens_without_any(state: StateDirectory, softhsm: SoftHsm, capsys: pytest.CaptureFixture[str]) -> None:
-    """No token is an error that names the module; so is a file that is no module."""
+    """A module without tokens is an error that names it; so is a file that is not a module."""
     show = ["show", "tokens", "--state", str(state.path), "--token-module"]
     assert main([*show, softhsm.module]) == 1
     assert f"the PKCS#11 module {softhsm.module} shows no token" in capsys.readouterr().err

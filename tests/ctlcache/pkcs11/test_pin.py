@@ -37,7 +37,7 @@ def token() -> Token:
 
 
 def test_a_pin_from_a_file(softhsm: SoftHsm, module: TokenModule, company: Identity, pin_file: Path) -> None:
-    """The file holds the PIN with or without a line's end."""
+    """The file has the PIN with or without an end of line."""
     softhsm.add("SAST", company)
     wanted = SAST
     token = module.find(wanted)
@@ -49,7 +49,7 @@ def test_a_pin_from_a_file(softhsm: SoftHsm, module: TokenModule, company: Ident
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_pin_file_that_others_can_open(mode: int, token: Token, pin_file: Path) -> None:
-    """Refused with the way out."""
+    """A file that others can open is refused with the remedy."""
     pin_file.chmod(mode)
     with pytest.raises(TokenError, match=f"chmod 600 {pin_file}"):
         PinFile(pin_file)(token)
@@ -57,7 +57,7 @@ def test_a_pin_file_that_others_can_open(mode: int, token: Token, pin_file: Path
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"1234\n5678\n", b"\xff\xfe", b"1" * 257])
 def test_a_pin_file_without_a_pin(content: bytes, token: Token, pin_file: Path) -> None:
-    """Empty, several lines, no text, far too long: refused, and never repeated."""
+    """Empty, of several lines, not text, far too long: refused, and its content is never repeated."""
     pin_file.write_bytes(content)
     with pytest.raises(TokenError, match="must hold the PIN and nothing else, in one line") as refused:
         PinFile(pin_file)(token)
@@ -65,7 +65,7 @@ def test_a_pin_file_without_a_pin(content: bytes, token: Token, pin_file: Path) 
 
 
 def test_no_pin_file(token: Token, tmp_path: Path) -> None:
-    """A missing file and a directory are said to be so."""
+    """A missing file and a directory are named as such."""
     with pytest.raises(TokenError, match="the PIN cannot be read: No such file"):
         PinFile(tmp_path / "none")(token)
     with pytest.raises(TokenError, match="the PIN cannot be read: Is a directory"):
@@ -73,7 +73,7 @@ def test_no_pin_file(token: Token, tmp_path: Path) -> None:
 
 
 def test_a_pin_from_a_pipe(token: Token) -> None:
-    """What a shell makes of <(program) is as good as a file."""
+    """A shell's <(program) works like a file."""
     reader, writer = os.pipe()
     os.write(writer, b"from a program\n")
     os.close(writer)
@@ -84,6 +84,6 @@ def test_a_pin_from_a_pipe(token: Token) -> None:
 
 
 def test_the_last_try_is_not_a_files(token: Token, pin_file: Path) -> None:
-    """A token that one more wrong PIN locks gets none from a file, which may be an old one."""
+    """A token that one more wrong PIN locks is not given one from a file, which may be old."""
     with pytest.raises(TokenError, match="one more wrong PIN locks it, so none is taken from"):
         PinFile(pin_file)(replace(token, pin_final_try=True))

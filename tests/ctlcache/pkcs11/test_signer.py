@@ -1,4 +1,4 @@
-"""Tokens as signers: what they sign verifies, with openssl too; which token is meant; the PIN is tried once."""
+"""Tokens as signers: their signatures verify, with openssl too; tokens are found by URI; a PIN is tried once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_openssl_verifies_what_a_token_signs(
     tmp_path: Path,
     require_program: RequireProgram,
 ) -> None:
-    """A list signed by a token verifies as a phone does it, and with openssl dgst on the bytes that are signed."""
+    """A list signed by a token verifies as on a phone, and with openssl dgst on the signed bytes."""
     softhsm.add("SAST", company)
     signer = signer_of(module, "pkcs11:token=SAST")
     data = build_trust_list([token_record(signer.certificate)], signer, timestamp=1, digest=digest)
@@ -100,7 +100,7 @@ def test_the_guides_file_with_tokens(
 def test_a_token_by_label_or_serial_number(
     softhsm: SoftHsm, signer_of: SignerOf, module: TokenModule, company: Identity
 ) -> None:
-    """Either names the token; of two tokens with one label the serial number says which."""
+    """Either names the token; of two tokens with one label the serial number decides."""
     wrong, right = softhsm.add("twin"), softhsm.add("twin", company)
     assert module.find(TokenUri(serial=right)).label == "twin"
     assert signer_of(module, f"pkcs11:serial={right}").certificate == company.der
@@ -111,7 +111,7 @@ def test_a_token_by_label_or_serial_number(
 
 
 def test_no_such_token(softhsm: SoftHsm, module: TokenModule) -> None:
-    """The error names the tokens that there are."""
+    """The error names the present tokens."""
     with pytest.raises(TokenError, match=r"no such token; .* shows no token at all"):
         module.find(SAST)
     serial = softhsm.add("other one")
@@ -136,7 +136,7 @@ def test_a_certificate_by_label_or_id(
 
 
 def test_a_token_without_a_certificate(softhsm: SoftHsm, signer_of: SignerOf, module: TokenModule) -> None:
-    """There is nothing to sign for, and no PIN is asked for."""
+    """Without a certificate there is an error, and a PIN is not asked for."""
     softhsm.add("empty")
     with pytest.raises(TokenError, match=r"the token 'empty' .* shows no such certificate; it shows none at all"):
         signer_of(module, "pkcs11:token=empty")
@@ -154,7 +154,7 @@ def test_a_wrong_pin_is_tried_once(softhsm: SoftHsm, signer_of: SignerOf, compan
 
 
 def test_what_a_token_is_asked(softhsm: SoftHsm, signer_of: SignerOf, company: Identity, spy: Spy) -> None:
-    """OpenSC's spy sees one login and one signature with CKM_RSA_PKCS; nothing of the private key is read."""
+    """OpenSC's spy sees one login and one signature with CKM_RSA_PKCS; the private key is not read."""
     softhsm.add("SAST", company)
     with TokenModule(spy.module) as module:
         signer_of(module, "pkcs11:token=SAST").sign(b"data", Digest.SHA512)
@@ -169,7 +169,7 @@ def test_what_a_token_is_asked(softhsm: SoftHsm, signer_of: SignerOf, company: I
 def test_no_pin_where_others_see_it(
     softhsm: SoftHsm, signer_of: SignerOf, module: TokenModule, company: Identity
 ) -> None:
-    """The process that knows the PIN has it neither among its arguments nor in its environment."""
+    """The PIN is neither among the arguments nor in the environment of the child."""
     softhsm.add("SAST", company)
     signer_of(module, "pkcs11:token=SAST").sign(b"data", Digest.SHA1)
     process = Path("/proc") / str(module._process.pid)
@@ -181,7 +181,7 @@ def test_no_pin_where_others_see_it(
 def test_a_token_that_is_pulled_before_it_signs(
     softhsm: SoftHsm, signer_of: SignerOf, module: TokenModule, company: Identity
 ) -> None:
-    """Its slot is gone between login and signature: an error that names the token, and no signature."""
+    """Without its slot between login and signature: an error that names the token."""
     serial = softhsm.add("SAST", company)
     signer = signer_of(module, "pkcs11:token=SAST")
     softhsm.remove(serial)
@@ -190,7 +190,7 @@ def test_a_token_that_is_pulled_before_it_signs(
 
 
 def test_a_token_that_is_pulled_before_the_login(softhsm: SoftHsm, module: TokenModule, company: Identity) -> None:
-    """Its slot is gone while the PIN is typed: an error that names the token, and no signature."""
+    """Without its slot while the PIN is typed: an error that names the token."""
     serial = softhsm.add("SAST", company)
     wanted = SAST
     token = module.find(wanted)
@@ -211,7 +211,7 @@ def test_a_key_that_is_not_the_certificates(
     etokens: dict[str, Identity],
     make_etoken: Callable[..., Identity],
 ) -> None:
-    """A token whose key belongs to another certificate gives no signature."""
+    """A key that belongs to another certificate is an error."""
     softhsm.add("SAST", company, key=make_etoken("SAST-other"))
     with pytest.raises(TokenError, match="does not verify with its certificate"):
         signer_of(module, "pkcs11:token=SAST").sign(b"data", Digest.SHA1)
@@ -220,7 +220,7 @@ def test_a_key_that_is_not_the_certificates(
 def test_a_key_that_the_format_does_not_know(
     softhsm: SoftHsm, module: TokenModule, make_etoken: Callable[..., Identity]
 ) -> None:
-    """3072 bits cannot stand in the header: refused before a PIN is asked for."""
+    """3072 bits do not exist in the format: refused before a PIN is asked for."""
     softhsm.add("SAST", make_etoken("SAST-3072", bits=3072))
     wanted = SAST
     token = module.find(wanted)

@@ -1,4 +1,4 @@
-"""PKCS#11 URIs, RFC 7512: what they name, what is refused and in which words."""
+"""PKCS#11 URIs, RFC 7512: those that name a token, and those that are refused."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_other_sources_of_a_pin(source: str) -> None:
     ],
 )
 def test_what_is_refused(text: str, words: str) -> None:
-    """Each with its reason, and never with the PIN that somebody put into it."""
+    """Each is refused with its reason, and never with the PIN in it."""
     with pytest.raises(TokenUriError) as refused:
         TokenUri.parse(text)
     assert words in str(refused.value)
@@ -86,14 +86,14 @@ def test_what_is_refused(text: str, words: str) -> None:
 
 @given(token=TEXTS, serial=TEXTS, label=TEXTS, identifier=st.binary(min_size=1, max_size=20))
 def test_written_and_read_again(token: str, serial: str, label: str, identifier: bytes) -> None:
-    """What is written names the same token and certificate."""
+    """The written URI names the same token and certificate."""
     uri = TokenUri(token=token, serial=serial, object=label, id=identifier)
     assert TokenUri.parse(str(uri)) == uri
 
 
 @given(st.text(max_size=60))
 def test_any_text(text: str) -> None:
-    """Whatever stands behind the scheme names a token, or is refused; nothing else is raised."""
+    """Any text behind the scheme names a token or is refused; nothing else is raised."""
     with contextlib.suppress(TokenUriError):
         uri = TokenUri.parse("pkcs11:" + text)
         assert uri.token or uri.serial

@@ -1,0 +1,76 @@
+"""The fields of a certificate in the layout of the original's certificate page."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.report import certificate_fields, certificate_text
+from tests.fixtures.certificates import PUBLISHER, certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctlcache.signing import KeyFileSigner
+
+
+def test_lines_of_the_page(publisher: KeyFileSigner) -> None:
+    """The page has its lines in order, names from L to C, and the key in lines of 84 digits."""
+    lines = certificate_text(publisher.certificate).splitlines()
+    name = "L=Krakow, ST=Malopolska, CN=cucm-1051-a-pub, OU=TAC, O=Cisco, C=PL"
+    assert lines[:5] == [
+        "[",
+        "Version: V3",
+        "Serial Number: 70CAF64E090751B9DF22F49F754FC5BB",
+        "SignatureAlgorithm: SHA1withRSA (1.2.840.113549.1.1.5)",
+        f"Issuer Name: {name}",
+    ]
+    for line, start in zip(lines[5:7], ("Validity From: ", "To: "), strict=True):
+        assert re.fullmatch(start + r"[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d \S+ \d{4}", line)
+    assert lines[7:10] == [f"Subject Name: {name}", "Key: RSA (1.2.840.113549.1.1.1)", "Key value:"]
+    assert re.fullmatch(r"Extensions: \d+ present", lines[-2])
+    assert lines[-1] == "]"
+    value = lines[10:-2]
+    assert {len(line) for line in value[:-1]} == {84}
+    assert "".join(value) == certificate_fields(publisher.certificate)["key_value"]
+
+
+def test_key_of_openssl(publisher: KeyFileSigner, require_program: Callable[[str], str]) -> None:
+    """The key's digits are those of PKCS#1, as openssl writes it."""
+    openssl = require_program("openssl")
+    public = subprocess.run(
+        [openssl, "x509", "-inform", "DER", "-pubkey", "-noout"],
+        input=publisher.certificate,
+        check=True,
+        capture_output=True,
+    ).stdout
+    pkcs1 = subprocess.run(
+        [openssl, "rsa", "-pubin", "-RSAPublicKey_out", "-outform", "DER"],
+        input=public,
+        check=True,
+        capture_output=True,
+    ).stdout
+    assert certificate_fields(publisher.certificate)["key_value"] == pkcs1.hex()
+
+
+def test_an_ec_certificate() -> None:
+    """An EC key has its curve and its uncompressed point."""
+    fields = certificate_fields(certificate(PUBLISHER, 0xAB))
+    assert (fields["serial_number"], fields["key"]) == ("AB", "EC secp256r1 (1.2.840.10045.2.1)")
+    assert fields["signature_algorithm"] == "SHA256withECDSA (1.2.840.10045.4.3.2)"
+    assert re.fullmatch(r"04[0-9a-f]{128}", str(fields["key_value"]))
+    assert (fields["valid_from"], fields["extensions"]) == ("2015-03-06T00:00:00+00:00", 0)
+
+
+def test_unreadable_key() -> None:
+    """A certificate with a key on an unknown curve keeps its other fields."""
+    curve = bytes.fromhex("06082a8648ce3d030107")
+    der = certificate().replace(curve, curve[:-1] + b"\x7f")
+    fields = certificate_fields(der)
+    assert (fields["key"], fields["key_value"]) == ("unknown (1.2.840.10045.2.1)", "")
+    assert fields["serial_number"] == "01"
+    with pytest.raises(ValueError, match="not a readable"):
+        certificate_fields(der[:-1])
