@@ -131,28 +131,28 @@ def test_every_connection_ends_in_one_outcome(
     serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
 ) -> None:
     """Each outcome of a connection is counted once, under its own name."""
-    service = serve("--handshake-timeout", "0.4", "--request-timeout", "0.4", "--log-level", "info")
-    connect(service).close()  # probe
-    with connect(service) as speaker:
-        speaker.sendall(b"GET / HTTP/1.0\r\n\r\n")  # handshake_failed
-        while speaker.recv(1000):
-            pass
-    with connect(service) as slow:
-        slow.sendall(b"\x16")  # handshake_timeout
-        assert slow.recv(1) == b""
-    answered = connect_tls(service)
-    answered.send(request())
-    assert answered.recv(10)
-    answered.shutdown()
-    answered.close()
-    silent = connect_tls(service)  # no_request
-    silent.shutdown()
-    silent.close()
-    with contextlib.closing(connect_tls(service)) as waiting, contextlib.suppress(SSL.ZeroReturnError):
-        waiting.recv(1)  # request_timeout
-    with contextlib.closing(connect_tls(service)) as malformed, contextlib.suppress(SSL.ZeroReturnError):
-        malformed.send(b"GET / HTTP/1.0\r\n\r\n")  # protocol_error
-        malformed.recv(1)
+    service = serve("--handshake-timeout", "2", "--request-timeout", "2", "--log-level", "info")
+    with connect(service) as slow, contextlib.closing(connect_tls(service)) as waiting:
+        slow.sendall(b"\x16")
+        connect(service).close()  # probe
+        with connect(service) as speaker:
+            speaker.sendall(b"GET / HTTP/1.0\r\n\r\n")  # handshake_failed
+            while speaker.recv(1000):
+                pass
+        answered = connect_tls(service)
+        answered.send(request())
+        assert answered.recv(10)
+        answered.shutdown()
+        answered.close()
+        silent = connect_tls(service)  # no_request
+        silent.shutdown()
+        silent.close()
+        with contextlib.closing(connect_tls(service)) as malformed, contextlib.suppress(SSL.ZeroReturnError):
+            malformed.send(b"GET / HTTP/1.0\r\n\r\n")  # protocol_error
+            malformed.recv(1)
+        assert slow.recv(1) == b""  # handshake_timeout
+        with contextlib.suppress(SSL.ZeroReturnError):
+            waiting.recv(1)  # request_timeout
     wanted = {
         "probe": 1,
         "handshake_failed": 1,
