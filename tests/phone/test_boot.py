@@ -233,11 +233,11 @@ async def test_a_damaged_flash_is_reported(cluster: Cluster, tmp_path: Path, nam
 async def test_a_flash_belongs_to_one_phone(cluster: Cluster, tmp_path: Path) -> None:
     """Another device, a service's state directory and a directory without a phone are refused."""
     await booted_directory(tmp_path / "phone", cluster)
-    with pytest.raises(FlashError, match="is that of CP-8861-SEP001122334455, not of CP-7975"):
+    with pytest.raises(FlashError, match="belongs to CP-8861-SEP001122334455, not to CP-7975"):
         FlashDirectory(tmp_path / "phone", "CP-7975-SEP001122334455")
     with pytest.raises(FlashError, match="is a service's state directory"):
         FlashDirectory(cluster.state.path, DEVICE)
-    with pytest.raises(FlashError, match="no phone's directory yet: the first tvs phone boot needs --mac and --model"):
+    with pytest.raises(FlashError, match="is not a phone's directory yet: the first tvs phone boot needs --mac and"):
         FlashDirectory(tmp_path / "empty")
 
 
@@ -289,7 +289,7 @@ def test_status_shows_the_screen(cluster: Cluster, run: Run, tmp_path: Path) -> 
 
 WRONG = {
     "no --mac": (["--model", "8861"], "--mac and --model go together"),
-    "a MAC address that is none": (["--mac", "00:11", "--model", "8861"], "is no MAC address"),
+    "a MAC address that is none": (["--mac", "00:11", "--model", "8861"], "is not a MAC address"),
     "an unknown model": (["--mac", "001122334455", "--model", "Nokia"], "known are 7811, 7821"),
     "a source that is none": (["--mac", "001122334455", "--model", "8861", "--from", "ftp://x"], "write tftp://HOST"),
     "four servers": (

@@ -438,5 +438,5 @@ def test_the_command_says_so(
     assert (flash / "CTLFile.tlv").read_bytes() == old == cluster.state.ctl_file.with_name("CTLFile.tlv.1").read_bytes()
     nothing = run("phone", "boot", "--state", flash, "--from", tmp_path / "nowhere")
     assert nothing.returncode == 3
-    assert "is no directory" in nothing.stdout
+    assert "is not a directory" in nothing.stdout
     assert "CTL and ITL installed" in nothing.stdout

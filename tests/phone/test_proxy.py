@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.fixtures.cluster import Cluster
     from tests.fixtures.running import Running
     from tvs.phone import Phone, TVSProxy
-    from tvs.phone.proxy import Answer
+    from tvs.phone.proxy import ProxyAnswer
 
     MakePhone = Callable[..., Phone]
     Serve = Callable[..., Running]
@@ -40,7 +40,7 @@ async def booted(phone: Phone, cluster: Cluster) -> Phone:
     return phone
 
 
-async def signer_of_ctl(proxy: TVSProxy, cluster: Cluster) -> Answer:
+async def signer_of_ctl(proxy: TVSProxy, cluster: Cluster) -> ProxyAnswer:
     """What a phone asks that does not know the CTL's signer."""
     header = parse_trust_list(cluster.state.ctl_file.read_bytes()).header
     return await proxy.query(subject=header.signer_name, issuer=header.ca_name, serial=header.serial_number)

@@ -1,4 +1,4 @@
-"""The phone's cache of TVS answers: each is kept for its time to live."""
+"""A phone's cache of TVS answers, each with its time to live."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MAX_ENTRIES = 64
-"""Answers that are kept; the one that would expire first makes room. A phone needs a handful."""
+"""Maximum number of answers; the one that would expire first is evicted. A phone needs a handful."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedAnswer:
-    """What TVS said of one certificate.
+    """TVS's answer about one trusted certificate.
 
     Attributes:
-        serial_number: as it was asked for, raw bytes.
-        issuer_name: likewise, CTL text form.
+        serial_number: raw bytes, as asked for.
+        issuer_name: CTL text form, as asked for.
         certificate: X.509 DER.
         roles: role codes.
         expires: seconds since 1970.
@@ -34,15 +34,15 @@ class CachedAnswer:
 
     @property
     def unique_map_id(self) -> str:
-        """Serial number and issuer, as traces have them."""
+        """Serial number and issuer in the form of traces."""
         return unique_map_id(self.serial_number, self.issuer_name)
 
 
 class AnswerCache:
-    """Answers 'trusted' by identity; the others are not kept.
+    """Answers 'trusted' by serial number and issuer; other answers are not cached.
 
     Args:
-        answers: those of a flash that was read.
+        answers: answers to start with, as read from a flash.
     """
 
     __slots__ = ("_answers",)
@@ -59,26 +59,26 @@ class AnswerCache:
         return iter(self._answers.values())
 
     def put(self, answer: CachedAnswer) -> None:
-        """Keeps an answer, in place of one about the same identity."""
+        """Caches an answer; it replaces one about the same serial number and issuer."""
         self._answers[_key(answer.serial_number, answer.issuer_name)] = answer
         if len(self._answers) > MAX_ENTRIES:
             oldest = min(self._answers, key=lambda key: self._answers[key].expires)
             del self._answers[oldest]
 
     def find(self, serial_number: bytes, issuer_name: str, now: float) -> CachedAnswer | None:
-        """The answer about this identity, if it has not expired."""
+        """The answer about this serial number and issuer; None if there is none or it has expired."""
         answer = self._answers.get(_key(serial_number, issuer_name))
         return answer if answer is not None and answer.expires > now else None
 
     def find_certificate(self, certificate: bytes, now: float) -> CachedAnswer | None:
-        """The answer about exactly this certificate, if it has not expired."""
+        """The answer about exactly this certificate; None if there is none or it has expired."""
         return next((a for a in self._answers.values() if a.certificate == certificate and a.expires > now), None)
 
     def flush(self) -> None:
-        """Forgets everything."""
+        """Drops all answers."""
         self._answers.clear()
 
 
 def _key(serial_number: bytes, issuer_name: str) -> tuple[bytes, str]:
-    """By the text that the phone asked with: it asks for the same signer in the same words again."""
+    """The issuer stays text: a phone asks for the same signer in the same words again."""
     return normal_serial(serial_number), issuer_name

@@ -1,7 +1,7 @@
-"""What a phone takes from its configuration file, ``SEP<MAC>.cnf.xml``: its TVS servers.
+"""TVS servers of a phone's configuration file, ``SEP<MAC>.cnf.xml``.
 
-The file comes from the network, so it may be hostile. It is read with expat, which builds no tree; any document type
-is refused, and with it every entity (amplification, external files); depth and the number of servers are bounded.
+The file comes from the network, so it may be hostile. expat parses it without a tree; a document type is refused, and
+with it every entity (amplification, external files); depth and number of servers are bounded.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_SERVERS = 3
-"""TVS servers that a phone knows: as many as a CallManager group has."""
+"""Maximum number of TVS servers: as many as a CallManager group has."""
 MAX_CONFIGURATION = 1024 * 1024
-"""Bytes of a configuration file that are read; real ones have about 10,000."""
+"""Maximum size in bytes; real configuration files have about 10,000."""
 MAX_DEPTH = 32
-"""Nested elements; the servers stand at depth 6."""
+"""Maximum depth of elements; the servers are at depth 6."""
 MAX_TEXT = 300
-"""Characters of an address or a port; a host name has 253 at the most."""
+"""Maximum characters of an address or a port; a host name has at most 253."""
 
 _PLACE = ("TVS", "members", "member")
 _FIELDS = frozenset({"address", "port"})
 
 
 class ConfigurationError(ValueError):
-    """The configuration file cannot be used: a sentence that says what is wrong, and in which line."""
+    """An unusable configuration file; the sentence names the problem and the line."""
 
 
 def tvs_servers(data: bytes) -> tuple[Endpoint, ...]:
-    """The TVS servers of a configuration file by their priority, 0 first; at most `MAX_SERVERS`.
+    """The TVS servers of a configuration file by priority, 0 first; at most `MAX_SERVERS`.
 
-    The element is ``<TVS><members><member priority="0"><port>2445</port><address>…``, wherever it stands. A file
+    The element is ``<TVS><members><member priority="0"><port>2445</port><address>…``, anywhere in the file. A file
     without it has no servers. Raises `ConfigurationError`.
     """
     if len(data) > MAX_CONFIGURATION:
@@ -46,7 +46,7 @@ def tvs_servers(data: bytes) -> tuple[Endpoint, ...]:
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
         raise ConfigurationError(f"the configuration is not well-formed XML: {reason}, line {error.lineno}") from None
-    except (ValueError, LookupError) as error:  # an encoding that Python does not know
+    except (ValueError, LookupError) as error:  # an unknown encoding
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(f"the configuration cannot be read: {error}") from None
@@ -71,7 +71,7 @@ def read_servers(path: Path) -> tuple[Endpoint, ...]:
 
 
 class _Reader:
-    """Handlers for expat that keep nothing but the members of TVS."""
+    """Handlers for expat that collect the members of TVS."""
 
     def __init__(self) -> None:
         self.members: list[tuple[int, Endpoint]] = []
@@ -88,7 +88,7 @@ class _Reader:
         return ConfigurationError(f"the configuration {reason}, line {self.parser.CurrentLineNumber}")
 
     def _doctype(self, *_: object) -> None:
-        raise self._error("has a document type, which no phone's configuration needs")
+        raise self._error("has a document type, which no phone configuration needs")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if len(self._path) >= MAX_DEPTH:
@@ -114,18 +114,18 @@ class _Reader:
     def _add_member(self) -> None:
         address = self._fields.get("address", "").strip()
         if not address:
-            return  # real files have members without an address for the empty places of a group
+            return  # real files have members without an address for empty places of the group
         if len(self.members) >= 0x100:
             raise self._error("has more TVS servers than there are priorities")
         port = self._number(self._fields.get("port", str(DEFAULT_PORT)), "the port of a TVS server", 0xFFFF)
         if port == 0 or any(character.isspace() for character in address):
-            raise self._error(f"has a TVS server that is no address and port: {address!r}, {port}")
+            raise self._error(f"has a TVS server that is not an address and port: {address!r}, {port}")
         self.members.append((self._priority, Endpoint(address.strip("[]"), port)))
 
     def _number(self, text: str, what: str, most: int) -> int:
         digits = text.strip()
         if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and int(digits) <= most):
-            raise self._error(f"has {what} that is no number up to {most}: {text[:20]!r}")
+            raise self._error(f"has {what} that is not a number up to {most}: {text[:20]!r}")
         return int(digits)
 
 

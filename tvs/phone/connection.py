@@ -1,4 +1,4 @@
-"""One connection of a phone to a TVS server, step by step as its console shows it."""
+"""Connection of a phone to a TVS server, reported step by step on its console."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class PhoneConnection(TVSClient):
-    """A `TVSClient` that tells the console what it does.
+    """A `TVSClient` that reports each step to a console.
 
     Args:
         server: host and port.
         trust: the TVS records of the installed ITL.
-        context: the model's TLS, with its LSC where it has one.
+        context: the model's TLS, with the phone's LSC if it has one.
         timeout: seconds for each step.
-        local_address: source IP address; None for the system's choice.
-        console: takes the lines.
-        attempt: counts the connections of this phone.
+        local_address: source IP address; None lets the system choose.
+        console: receives the lines.
+        attempt: number of this connection among those of the phone.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class PhoneConnection(TVSClient):
         self._asking = MessageType.QUERY_CERT_REQ
 
     async def connect(self) -> None:
-        """TCP, TLS, and the check of the server's certificate. Raises `NoAnswer`."""
+        """Connects: TCP, TLS, check of the server's certificate. Raises `NoAnswer`."""
         self._console.connecting(self.server)
         try:
             await super().connect()
         except NoAnswer:
             self._console.connection_failed(self.server, self._descriptor, self._attempt)
             raise
-        except ValueError as error:  # a certificate that cannot be parsed cannot be one of the ITL's
+        except ValueError as error:  # a certificate that cannot be parsed is not in the ITL
             self._console.connection_failed(self.server, self._descriptor, self._attempt)
             raise UntrustedServer(f"{self.server} showed an unreadable certificate: {error}") from None
         self._console.server_accepted()
@@ -78,13 +78,13 @@ class PhoneConnection(TVSClient):
             raise
 
     async def query(self, *, device: str, subject: str, issuer: str, serial: bytes) -> QueryCertResponse:
-        """Who the signer is. Raises `NoAnswer`, and `LocalProtocolError` for what no request can carry."""
+        """Asks for a signer. Raises `NoAnswer`, and `LocalProtocolError` for values that no request can carry."""
         self._asking = MessageType.QUERY_CERT_REQ
         self._console.request_started(self._asking)
         return await super().query(device=device, subject=subject, issuer=issuer, serial=serial)
 
     async def verify(self, *, device: str, certificate: bytes) -> CertVerificationResponse:
-        """Whether exactly this certificate is trusted. Raises as `query`."""
+        """Asks whether exactly this certificate is trusted. Raises as `query`."""
         self._asking = MessageType.CERT_VERIFICATION_REQ
         self._console.request_started(self._asking)
         return await super().verify(device=device, certificate=certificate)

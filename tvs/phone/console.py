@@ -1,7 +1,7 @@
-"""The phone's console, in the words of the two firmwares: SECD (7900 series) and SECUREAPP (7800 and 8800 series).
+"""Console lines of the two firmwares: SECD (7900 series) and SECUREAPP (7800 and 8800 series).
 
-Operators search these texts, so they are exact to the character, the original's misspellings among them. What a
-firmware is not known to print is not printed: a list that an 8800 refuses leaves no line, the screen says it.
+Operators search for these texts, so they are exact to the character, misspellings of the original included. Lines that
+a firmware is not known to print are left out: an 8800 that refuses a list prints nothing, only its screen shows it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ FLUSH_SIZE = 3708
 
 
 class Console:
-    """What a phone can say. This one is silent, for phones by the thousand.
+    """Events of a phone's console. This one is silent, for phones by the thousand.
 
     Attributes:
-        number: of the last line; a phone goes on counting.
+        number: number of the last line; a phone continues to count after a restart.
     """
 
     __slots__ = ("number",)
@@ -34,74 +34,74 @@ class Console:
     def __init__(self) -> None:
         self.number = 0
 
-    # -- the connection to a TVS server
+    # -- connection to a TVS server
 
     def connecting(self, server: Endpoint) -> None:
-        """A TVS server is about to be tried."""
+        """The phone is about to try a TVS server."""
 
     def tcp_connected(self, server: Endpoint, descriptor: int, attempt: int) -> None:
-        """The TCP connection stands; `attempt` counts the connections of this phone."""
+        """TCP is connected; `attempt` numbers the connections of this phone."""
 
     def handshake_started(self, server: Endpoint, descriptor: int, attempt: int) -> None:
-        """The TLS handshake begins."""
+        """The TLS handshake starts."""
 
     def alert_received(self, server: Endpoint, alert: str) -> None:
-        """The server refused the handshake, with this alert."""
+        """The server refused the handshake with this alert."""
 
     def connection_failed(self, server: Endpoint, descriptor: int | None, attempt: int) -> None:
-        """The server is given up; without a descriptor, TCP already failed."""
+        """The connection failed; without a descriptor, TCP already did."""
 
     def server_accepted(self) -> None:
         """The server's certificate is a TVS record of the ITL, and the handshake is done."""
 
-    # -- a question to TVS
+    # -- request to TVS
 
     def cache_missed(self, kind: MessageType) -> None:
         """The phone's cache has no answer."""
 
     def request_started(self, kind: MessageType) -> None:
-        """There is a connection; the request is made."""
+        """The connection is ready for the request."""
 
     def request_sent(self, kind: MessageType, size: int) -> None:
-        """So many bytes were sent."""
+        """The request was sent; `size` in bytes."""
 
     def answer_received(self, kind: MessageType, size: int, status: int) -> None:
-        """So many bytes came back; status 0 is trusted."""
+        """The answer came, `size` in bytes; status 0 is trusted."""
 
     def answer_cached(self, seconds: int) -> None:
-        """The answer is kept for so long."""
+        """The answer was cached for this time to live."""
 
     # -- trust lists
 
     def list_verified(self) -> None:
-        """A fetched list is good and signed by somebody who may."""
+        """A fetched list is good, and its signer is trusted."""
 
     def list_updated(self) -> None:
-        """It is installed."""
+        """The list was installed."""
 
     def cache_flushed(self) -> None:
-        """The cache of TVS answers was emptied, as the last step of a boot that changed a list."""
+        """The cache of TVS answers was flushed, the last step of a boot that changed a list."""
 
-    # -- a secure service URL
+    # -- secure service URL
 
     def https_unknown(self, server: Endpoint) -> None:
         """The server's certificate is in no installed list; TVS can be asked."""
 
     def https_authenticated(self) -> None:
-        """TVS, or its answer in the cache, vouched for it."""
+        """TVS, or its answer in the cache, vouched for the server's certificate."""
 
 
 SILENT = Console()
-"""The console of phones that nobody reads."""
+"""Console of phones without a reader."""
 
 
 class _WrittenConsole(Console):
-    """A console whose lines go somewhere.
+    """A console that writes lines.
 
     Args:
-        write: takes each line, without a line end.
-        now: the local time.
-        number: of the last line that this phone ever wrote.
+        write: called with each line, without a line end.
+        now: returns the local time.
+        number: number of the last line that this phone wrote.
     """
 
     __slots__ = ("_now", "_write")
@@ -119,7 +119,7 @@ class _WrittenConsole(Console):
         self._write(self._format(level, line_text(text)))
 
     def _format(self, level: str, text: str) -> str:
-        raise AssertionError(f"a console without a form of its lines: {level} {text}")
+        raise NotImplementedError
 
 
 class SECDConsole(_WrittenConsole):
@@ -137,40 +137,40 @@ class SECDConsole(_WrittenConsole):
         self._line("ERR", f"EROR:{text}")
 
     def connecting(self, server: Endpoint) -> None:
-        """The address and port that are tried."""
+        """Shows address and port."""
         family = "IPV6" if ":" in server.host else "IPV4"
         self._notice(f"clpSetupSsl: Trying to connect to {family}, IP: {server.host}, Port : {server.port}")
 
     def tcp_connected(self, server: Endpoint, descriptor: int, attempt: int) -> None:
-        """With the client's and the socket's number."""
+        """Shows the numbers of the client and the socket."""
         self._notice(f"clpSetupSsl: TCP connected, <{server.host}> c:{attempt} s:{descriptor}")
 
     def handshake_started(self, server: Endpoint, descriptor: int, attempt: int) -> None:
-        """With the same numbers."""
+        """Shows the same numbers."""
         self._notice(f"clpSetupSsl: start SSL/TLS handshake, <{server.host}> c:{attempt} s:{descriptor}")
 
     def alert_received(self, server: Endpoint, alert: str) -> None:
-        """The alert's name, as OpenSSL has it."""
+        """Shows the alert's OpenSSL name."""
         self._error(f"clpState: SSL3 alert read:fatal:{alert}:<{server.host}>")
 
     def connection_failed(self, server: Endpoint, descriptor: int | None, attempt: int) -> None:
-        """One line more where the handshake had begun."""
+        """Adds a line if the handshake had started."""
         if descriptor is not None:
             self._error(f"clpSetupSsl: ** SSL handshake failed, <{server.host}> c:{attempt} s:{descriptor}")
         self._error(f"clpSndStatus: SSL CLNT ERR, srvr<{server.host}>")
 
     def cache_missed(self, kind: MessageType) -> None:
-        """For a service's certificate only."""
+        """Written for a service's certificate only."""
         if kind is MessageType.CERT_VERIFICATION_REQ:
             self._notice("-No matching entry found at cache")
 
     def request_started(self, kind: MessageType) -> None:
-        """As above."""
+        """Written for a service's certificate only."""
         if kind is MessageType.CERT_VERIFICATION_REQ:
             self._notice("-Successfully obtained a TLS connection to the TVS server")
 
     def request_sent(self, kind: MessageType, size: int) -> None:
-        """As above."""
+        """Written for a service's certificate only."""
         if kind is MessageType.CERT_VERIFICATION_REQ:
             self._notice(
                 f"-Successfully sent the certificate Authentication request to TVS server, bytes written : {size}"
@@ -179,12 +179,12 @@ class SECDConsole(_WrittenConsole):
             self._notice("-Authenticate Certificate : request sent to TVS server - waiting for response")
 
     def answer_received(self, kind: MessageType, size: int, status: int) -> None:  # noqa: ARG002 - SECUREAPP's
-        """As above."""
+        """Written for a service's certificate only."""
         if kind is MessageType.CERT_VERIFICATION_REQ:
             self._notice(f"-Authentication Response received, status : {status}")
 
     def cache_flushed(self) -> None:
-        """The request goes from one process of the phone to another."""
+        """The flush request goes from one process of the phone to another."""
         self._notice("setupSocketToTvsProxy: Connected to TVS proxy server")
         self._notice(f"tvsReqFlushTvsCertCache: Sent Request to TVS proxy, len: {FLUSH_SIZE}")
         self._notice("clpTvsInit: Client message received on TVS proxy socket")
@@ -193,13 +193,13 @@ class SECDConsole(_WrittenConsole):
         self._notice("tvsFlushCertCache: Completed TVS Certificate cache flush request")
 
     def https_unknown(self, server: Endpoint) -> None:
-        """Three lines up to the look into the cache."""
+        """Three lines before the cache lookup."""
         self._notice(f"-HTTPS cert not in CTL, {server}")
         self._notice("-TVS service available, can attempt via TVS")
         self._notice("-TVS Certificate Authentication request")
 
     def https_authenticated(self) -> None:
-        """The connection goes on."""
+        """The connection continues."""
         self._notice("-Authenticated the HTTPS conn via TVS")
 
 
@@ -215,47 +215,47 @@ class SecureAppConsole(_WrittenConsole):
         self._line("NOT", text)
 
     def connecting(self, server: Endpoint) -> None:
-        """The address that is tried."""
+        """Shows the address."""
         mode = "IPv6" if ":" in server.host else "IPv4"
         self._notice(f"Attempting connect to TVS server addr [{server.host}], mode [{mode}]")
 
     def tcp_connected(self, server: Endpoint, descriptor: int, attempt: int) -> None:  # noqa: ARG002 - SECD's
-        """With the socket's number."""
+        """Shows the socket's number."""
         self._notice(f"TCP connect() successful, [{server.host}] [{descriptor}]")
 
     def handshake_started(self, server: Endpoint, descriptor: int, attempt: int) -> None:  # noqa: ARG002 - SECD's
-        """Which connection this is."""
+        """Names the connection."""
         self._notice("Sec SSL Connection - TVS.")
 
     def server_accepted(self) -> None:
-        """The role is that of the ITL's record."""
+        """Shows the role of the ITL record, TVS."""
         self._notice("SSL session setup Cert Verification - Role is = 21")
         self._notice("SSL session setup Cert Verification - Certificate is valid.")
         self._notice("Sec SSL Connection - Handshake successful.")
 
     def request_started(self, kind: MessageType) -> None:
-        """For a signer."""
+        """Written for a signer only."""
         if kind is MessageType.QUERY_CERT_REQ:
             self._notice("TVS process request - processing TVS Query Certificate request.")
 
     def request_sent(self, kind: MessageType, size: int) -> None:  # noqa: ARG002 - SECD's
-        """For both requests."""
+        """Written for both requests."""
         self._notice(f"TVS process request - Successfully sent the TVS request to TVS server, bytes written : {size}")
 
     def answer_received(self, kind: MessageType, size: int, status: int) -> None:  # noqa: ARG002 - SECD's
-        """For both answers."""
+        """Written for both answers."""
         self._notice(f"TVS Service receives {size} bytes of data")
 
     def answer_cached(self, seconds: int) -> None:
-        """In whole hours."""
+        """Shows whole hours."""
         self._notice(f"TVS added cert to TVS cache - expires in {seconds // 3600} hours")
 
     def list_verified(self) -> None:
-        """The signature is good."""
+        """Reports a good signature."""
         self._notice("Hashes match... authentication successful.")
 
     def list_updated(self) -> None:
-        """The records are in use."""
+        """Reports that the records are in use."""
         self._notice("updateFromFile: TL parse to table: CTL_SUCCESS")
         self._notice("updateFromFile: Updating master TL table")
         self._notice("TL file verified successfully.")
@@ -263,6 +263,6 @@ class SecureAppConsole(_WrittenConsole):
 
 
 def console_for(model: PhoneModel, write: Callable[[str], None], *, number: int = 0) -> Console:
-    """The console of a model; `number` is that of its last line."""
+    """The console of a model; `number` is the number of its last line."""
     kind = SECDConsole if model.facts.console == "SECD" else SecureAppConsole
     return kind(write, number=number)

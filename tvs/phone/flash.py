@@ -1,4 +1,4 @@
-"""A phone's flash: what it keeps over a restart. In memory for phones by the thousand, or in a directory.
+"""A phone's flash, its state across restarts: in memory, or in a directory.
 
 CTLFile.tlv, ITLFile.tlv   the installed lists
 tvs-cache.json             TVS answers with their expiry
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
     LSC = tuple[x509.Certificate, PrivateKey]
 
 MAX_MESSAGES = 20
-"""Status messages that the screen remembers."""
+"""Number of status messages that the screen keeps."""
 PRIVATE = 0o600
-NOT_YET = "is no phone's directory yet: the first tvs phone boot needs --mac and --model"
+NOT_YET = "is not a phone's directory yet: the first tvs phone boot needs --mac and --model"
 MAX_FILE = 4 * 1024 * 1024
-"""Bytes of a file of the flash that are read."""
+"""Maximum size in bytes of a file of the flash."""
 
 
 class FlashError(Exception):
-    """The flash directory cannot be used: a sentence that says what to do."""
+    """An unusable flash directory; the sentence says what to do."""
 
 
 class Flash:
-    """What a phone keeps, in memory only.
+    """Flash in memory.
 
     Attributes:
         lists: the installed trust lists.
-        servers: TVS servers of the configuration, in their order.
+        servers: TVS servers of the configuration, in order.
         answers: cache of TVS answers; None while it is empty.
         messages: the screen's last status messages with their time, seconds since 1970; the newest last.
-        lsc: the phone's own certificate and key; None where it has none.
-        line_number: of the console's last line.
+        lsc: the phone's own certificate and key; None if it has none.
+        line_number: number of the console's last line.
     """
 
     __slots__ = ("_ctl", "_itl", "answers", "line_number", "lsc", "messages", "servers")
@@ -69,32 +69,32 @@ class Flash:
         self.line_number = 0
 
     def installed(self, kind: ListKind) -> bytes | None:
-        """The installed list; None where there is none."""
+        """The installed list; None if there is none."""
         return self._ctl if kind is ListKind.CTL else self._itl
 
     def install(self, kind: ListKind, data: bytes) -> None:
-        """Puts a list in place of the installed one. Raises `FlashError`; the old one stays then."""
+        """Replaces the installed list. Raises `FlashError` and keeps the old list."""
         if kind is ListKind.CTL:
             self._ctl = data
         else:
             self._itl = data
 
     def add_message(self, when: float, text: str) -> None:
-        """A status message on the screen."""
+        """Adds a status message, `when` in seconds since 1970."""
         self.messages = (*self.messages[-MAX_MESSAGES + 1 :], (when, text))
 
     def save(self) -> None:
-        """Keeps everything but the lists, which are kept as they are installed. Raises `FlashError`."""
+        """Persists everything except the lists, which `install` persists. Raises `FlashError`."""
 
 
 class FlashDirectory(Flash):
-    """A flash in a directory, each file replaced atomically.
+    """Flash in a directory; each file is replaced atomically.
 
     Args:
-        path: the directory; it is made when something is first kept.
-        device: the phone's name, such as ``CP-8861-SEPB000B4BA0AEE``; None takes that of the directory.
+        path: the directory, created by the first write.
+        device: device name, such as ``CP-8861-SEPB000B4BA0AEE``; None reads it from the directory.
 
-    Raises `FlashError` where the directory is that of another phone, of something else, or damaged.
+    Raises `FlashError` if the directory belongs to another phone or a service, or is damaged.
     """
 
     __slots__ = ("device", "path")
@@ -120,7 +120,7 @@ class FlashDirectory(Flash):
         if kept is None and device is None:
             raise FlashError(f"{self.path} {NOT_YET}")
         if kept is not None and device is not None and kept != device:
-            raise FlashError(f"{self.path} is that of {kept}, not of {device}: give each phone its own --state")
+            raise FlashError(f"{self.path} belongs to {kept}, not to {device}: give each phone its own --state")
         return str(kept or device)
 
     # -- reading
@@ -168,17 +168,17 @@ class FlashDirectory(Flash):
             raise FlashError(f"{self.path / name}: cannot be written: {error.strerror}") from None
 
     def install(self, kind: ListKind, data: bytes) -> None:
-        """As `Flash.install`: the file has the old list or the new one, whatever happens."""
+        """See `Flash.install`; the file holds the old list or the new one, even after a crash."""
         self._write(kind.file_name, data)
         super().install(kind, data)
 
     def install_lsc(self, path: Path) -> None:
-        """Takes a certificate with its key from a PEM file that only its owner can read. Raises `FlashError`."""
+        """Installs a certificate with its key from a PEM file that only its owner can read. Raises `FlashError`."""
         self.lsc = load_lsc(path)
         self._write("lsc.pem", path.read_bytes())
 
     def save(self) -> None:
-        """Keeps the servers, the messages and the cache."""
+        """See `Flash.save`."""
         facts = {
             "device": self.device,
             "tvs_servers": [str(server) for server in self.servers],
@@ -197,11 +197,11 @@ def _refuse_service(path: Path) -> None:
 
 @contextlib.contextmanager
 def lock_flash(path: Path, *, make: bool) -> Iterator[None]:
-    """Held while a command runs a phone, before its flash is read: it cannot boot twice at once. Raises `FlashError`.
+    """Locks a flash while a command runs its phone, so a phone never boots twice at once. Raises `FlashError`.
 
     Args:
         path: the flash directory.
-        make: whether it is made where there is none.
+        make: whether to create a missing directory.
     """
     _refuse_service(path)
     if not make and not path.is_dir():
@@ -226,7 +226,7 @@ def _claim(descriptor: int, path: Path) -> None:
 
 
 def load_lsc(path: Path) -> LSC:
-    """A certificate and its key from one PEM file. Raises `FlashError`."""
+    """Loads a certificate and its key from one PEM file. Raises `FlashError`."""
     try:
         key = load_private_key(path)
         certificate = x509.load_pem_x509_certificate(path.read_bytes())

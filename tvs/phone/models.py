@@ -1,4 +1,4 @@
-"""Phone models, as far as they differ in trust: TVS or not, TLS version, digests, console, checksum on the screen."""
+"""Phone models and their differences in trust: TVS, TLS version, digests, console, checksum on the screen."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Series(StrEnum):
-    """Families of models with the same firmware, as far as this project can tell."""
+    """Series of models with one firmware, as far as this project can tell."""
 
     S7900 = "7900"
     S7800 = "7800"
@@ -28,7 +28,7 @@ class Series(StrEnum):
 
 
 class Checksum(StrEnum):
-    """What the screen shows of an installed list."""
+    """Checksum that the screen shows of an installed list."""
 
     MD5 = "md5"
     SHA1 = "sha1"
@@ -36,15 +36,15 @@ class Checksum(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFacts:
-    """What the models of a series have in common.
+    """Facts common to the models of a series.
 
     Attributes:
-        tls: the highest version that they speak, as administrators know it.
-        maximum: the same as an `SSL` constant.
-        ciphers: OpenSSL's list, where it is shorter than that of the real service.
-        digests: of trust lists that they can verify.
-        checksum: of installed lists on the screen.
-        console: the name that stands in each line of the console.
+        tls: highest TLS version, as administrators know it.
+        maximum: the same version as an `SSL` constant.
+        ciphers: OpenSSL cipher list; None for that of the real service.
+        digests: digests of trust lists that the models can verify.
+        checksum: checksum of installed lists on the screen.
+        console: name in each line of the console.
     """
 
     tls: str
@@ -57,7 +57,7 @@ class SeriesFacts:
 
 _ALL_DIGESTS = frozenset(Digest)
 SERIES = {
-    # TLS 1.0 with RSA key exchange and one suite; OpenSSL takes such a weak version at security level 0 only.
+    # TLS 1.0 with RSA key exchange and one suite; OpenSSL accepts this version only at security level 0.
     Series.S7900: SeriesFacts(
         tls="TLS 1.0",
         maximum=SSL.TLS1_VERSION,
@@ -90,9 +90,9 @@ class PhoneModel:
     """One model.
 
     Attributes:
-        name: as it stands before the device name in requests, such as ``CP-8861``.
-        series: which firmware.
-        tvs: whether it has 'security by default': it loads an ITL and asks TVS for a signer that it does not know.
+        name: prefix of the device name in requests, such as ``CP-8861``.
+        series: series, which decides the firmware.
+        tvs: whether it has 'security by default': it loads an ITL and asks TVS for unknown signers.
     """
 
     name: str
@@ -101,7 +101,7 @@ class PhoneModel:
 
     @property
     def facts(self) -> SeriesFacts:
-        """What its series has in common."""
+        """Facts of its series."""
         return SERIES[self.series]
 
 
@@ -116,17 +116,17 @@ MODELS: dict[str, PhoneModel] = {
     **_models(Series.S7800, "7811 7821 7832 7841 7861"),
     **_models(Series.S8800, "8811 8832 8841 8845 8851 8861 8865"),
 }
-"""The known models by their number."""
+"""Known models by number."""
 
 _MODEL = re.compile(r"(?:CP-)?([0-9]{4})[A-Z0-9-]*", re.IGNORECASE)
 
 
 def find_model(text: str) -> PhoneModel:
-    """The model of that name: ``7975``, ``CP-7975``, ``CP-7975G``. Raises `ValueError` with a sentence."""
+    """Finds a model by name: ``7975``, ``CP-7975``, ``CP-7975G``. Raises `ValueError` with a sentence."""
     match = _MODEL.fullmatch(text.strip())
     model = MODELS.get(match[1]) if match else None
     if model is None:
-        raise ValueError(f"{text!r} is no model that is known here; known are {', '.join(sorted(MODELS))}")
+        raise ValueError(f"{text!r} is not a known model; known are {', '.join(sorted(MODELS))}")
     return model
 
 
@@ -145,10 +145,10 @@ _MAC = re.compile(r"(?:SEP)?([0-9A-F]{12})")
 
 
 def parse_mac(text: str) -> str:
-    """A MAC address as device names have it: 12 upper-case hex digits. Raises `ValueError` with a sentence."""
+    """Normalizes a MAC address to 12 upper-case hex digits, as in device names. Raises `ValueError` with a sentence."""
     match = _MAC.fullmatch(re.sub(r"[:.\- ]", "", text).upper())
     if match is None:
-        raise ValueError(f"{text!r} is no MAC address: write 12 hex digits, such as 001122334455 or 00:11:22:33:44:55")
+        raise ValueError(f"{text!r} is not a MAC address: write 12 hex digits, as in 001122334455 or 00:11:22:33:44:55")
     return match[1]
 
 
@@ -159,11 +159,11 @@ def _shared_context(series: Series) -> SSL.Context:
 
 
 def tls_context(model: PhoneModel, lsc: tuple[x509.Certificate, PrivateKey] | None = None) -> SSL.Context:
-    """The TLS context of a phone; those without a certificate of their own share one for each series.
+    """The TLS context of a phone; phones without an LSC share one context for each series.
 
     Args:
         model: the phone's model.
-        lsc: its locally significant certificate with the key, shown when the server asks.
+        lsc: locally significant certificate with its key, shown if the server asks for one.
     """
     if lsc is None:
         return _shared_context(model.series)

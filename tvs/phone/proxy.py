@@ -1,7 +1,7 @@
-"""The TVS proxy of a phone: its applications share one connection and one cache.
+"""TVS proxy of a phone: one connection and one cache for all its applications.
 
-The servers are tried in the order of the configuration, the next one when one does not answer in time or shows a
-certificate that the installed ITL does not have. Requests on the connection go one after the other.
+Servers are tried in the order of the configuration: the next one if a server does not answer in time or shows a
+certificate that is not in the installed ITL. Requests on the connection are sequential.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class TVSUnavailable(NoAnswer):
     """No server answered.
 
     Attributes:
-        failures: what each server that was tried did, in order.
+        failures: failure of each server, in the order in which they were tried.
     """
 
     def __init__(self, failures: Sequence[NoAnswer]) -> None:
@@ -49,20 +49,20 @@ class TVSUnavailable(NoAnswer):
 
     @property
     def untrusted(self) -> bool:
-        """Whether a server was refused for its certificate."""
+        """Whether the phone refused a server for its certificate."""
         return any(isinstance(failure, UntrustedServer) for failure in self.failures)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What TVS, or the cache, says of a certificate.
+class ProxyAnswer:
+    """Answer of TVS, or of the cache, about a certificate.
 
     Attributes:
         trusted: the status.
-        certificate: X.509 DER; None where it is not trusted.
+        certificate: X.509 DER; None if it is not trusted or TVS sent none that fits.
         roles: role codes.
-        cached: whether it comes from the cache.
-        server: who answered; None for the cache.
+        cached: whether the answer comes from the cache.
+        server: the server that answered; None for the cache.
     """
 
     trusted: bool
@@ -74,15 +74,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxySettings:
-    """What a proxy needs to know of its phone.
+    """Settings of a proxy, from its phone.
 
     Attributes:
-        device: name in requests, such as ``CP-8861-SEPB000B4BA0AEE``.
-        servers: in the order in which they are tried.
+        device: device name in requests, such as ``CP-8861-SEPB000B4BA0AEE``.
+        servers: TVS servers in the order in which they are tried.
         trusted_servers: X.509 DER of the installed ITL's TVS records.
-        context: makes the TLS context of the model, when it is needed.
+        context: lazily makes the TLS context of the model.
         timeout: seconds for each step with a server.
-        local_address: source IP address; None for the system's choice.
+        local_address: source IP address; None lets the system choose.
     """
 
     device: str
@@ -96,16 +96,16 @@ class ProxySettings:
 class TVSProxy:
     """One connection and one cache for all applications of a phone.
 
-    Each application uses it in an ``async with``; with the last one the connection ends.
+    Each application uses it in an ``async with``; the last one closes the connection.
 
     Args:
-        settings: of the phone.
-        cache: answers that are known.
-        console: takes the lines.
-        clock: seconds since 1970, for the time to live.
+        settings: settings of the phone.
+        cache: known answers.
+        console: receives the lines.
+        clock: returns seconds since 1970, for the time to live.
 
     Attributes:
-        connections: how many were opened, or tried.
+        connections: number of connections opened or tried.
     """
 
     __slots__ = ("_cache", "_clock", "_connection", "_console", "_lock", "_settings", "_users", "connections")
@@ -129,7 +129,7 @@ class TVSProxy:
 
     @property
     def users(self) -> int:
-        """Applications that use it now."""
+        """Number of applications that use it."""
         return self._users
 
     async def __aenter__(self) -> Self:
@@ -143,8 +143,8 @@ class TVSProxy:
         if self._users == 0:
             await self._hang_up()
 
-    async def query(self, *, subject: str, issuer: str, serial: bytes) -> Answer:
-        """Who the signer with these names and this serial number is.
+    async def query(self, *, subject: str, issuer: str, serial: bytes) -> ProxyAnswer:
+        """Asks for the signer with these names and this serial number.
 
         Raises `TVSUnavailable`, and `LocalProtocolError` for names or a serial number that no request can carry.
         """
@@ -161,8 +161,8 @@ class TVSProxy:
             certificate = signer_among(response.certificates, serial)
             return self._answer(response, serial, issuer, certificate)
 
-    async def verify(self, certificate: Certificate) -> Answer:
-        """Whether exactly this certificate is trusted. Raises as `query`."""
+    async def verify(self, certificate: Certificate) -> ProxyAnswer:
+        """Asks whether exactly this certificate is trusted. Raises as `query`."""
         async with self._lock:
             known = self._cache.find_certificate(certificate.der, self._clock())
             if known is not None:
@@ -179,11 +179,11 @@ class TVSProxy:
         serial: bytes,
         issuer: str,
         certificate: bytes | None,
-    ) -> Answer:
-        """The answer, kept for its time to live where it is positive."""
+    ) -> ProxyAnswer:
+        """Turns a response into an answer; caches it for its time to live if it is positive."""
         server = None if self._connection is None else self._connection.server
         if response.status is not TrustStatus.TRUSTED:
-            return Answer(trusted=False, server=server)
+            return ProxyAnswer(trusted=False, server=server)
         seconds = DEFAULT_TIME_TO_LIVE if response.time_to_live is None else response.time_to_live
         if certificate is not None:
             self._cache.put(
@@ -196,16 +196,16 @@ class TVSProxy:
                 )
             )
             self._console.answer_cached(seconds)
-        return Answer(trusted=True, certificate=certificate, roles=response.roles, server=server)
+        return ProxyAnswer(trusted=True, certificate=certificate, roles=response.roles, server=server)
 
-    # -- the connection
+    # -- connection
 
     async def _ask(self, question: Callable[[PhoneConnection], Awaitable[_Answer]]) -> _Answer:
-        """The answer of the server that is connected, else of the first that gives one."""
+        """Asks the connected server; otherwise connects to the first server that answers. Raises `TVSUnavailable`."""
         if self._connection is not None:
             try:
                 return await self._asked(self._connection, question)
-            except NoAnswer:  # it has closed an idle connection, which is its right: begin again
+            except NoAnswer:  # the server may have closed an idle connection: start again
                 pass
         failures: list[NoAnswer] = []
         for server in self._settings.servers:
@@ -220,7 +220,7 @@ class TVSProxy:
     ) -> _Answer:
         try:
             return await question(connection)
-        except BaseException:  # also where the phone is switched off: an answer may be on its way
+        except BaseException:  # also after a cancellation: an answer may be on its way
             await self._hang_up()
             raise
 
@@ -246,5 +246,5 @@ class TVSProxy:
             await connection.close()
 
 
-def _from_cache(known: CachedAnswer) -> Answer:
-    return Answer(trusted=True, certificate=known.certificate, roles=known.roles, cached=True)
+def _from_cache(known: CachedAnswer) -> ProxyAnswer:
+    return ProxyAnswer(trusted=True, certificate=known.certificate, roles=known.roles, cached=True)

@@ -1,4 +1,4 @@
-"""What a phone did, as values."""
+"""Reports of boots and HTTPS connections, as values."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class ListOutcome(StrEnum):
-    """What became of one list at a boot: a closed set."""
+    """Outcome of one list at a boot: a closed set."""
 
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     """The fetched file is the installed one."""
     REFUSED = "refused"
-    """The installed one, if any, stays."""
+    """The installed list, if any, stays."""
     NOT_FOUND = "not_found"
-    """The server has no such file; the installed one stays."""
+    """The server has no such file; the installed list stays."""
     NOT_FETCHED = "not_fetched"
-    """The server has trouble with it."""
+    """The server cannot deliver it."""
     UNREACHABLE = "unreachable"
     """The server does not answer."""
     NOT_USED = "not_used"
@@ -30,23 +30,23 @@ class ListOutcome(StrEnum):
 
 
 class BootOutcome(StrEnum):
-    """What became of a boot."""
+    """Outcome of a boot."""
 
     RUNNING = "running"
-    """The phone runs on what it fetched."""
+    """The phone runs on the fetched lists."""
     REFUSED = "refused"
-    """It refused a list and kept the old one."""
+    """The phone refused a list and kept the old one."""
     NOTHING = "nothing"
     """Nothing could be fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
-    """Who vouched for a list.
+    """Voucher of a list.
 
     Attributes:
-        voucher: who.
-        server: the TVS server that answered; None where none was asked, or the cache knew.
+        voucher: kind of voucher.
+        server: the TVS server that answered; None if none was asked or the cache had the answer.
         roles: role codes of TVS's answer.
     """
 
@@ -57,15 +57,15 @@ class Vouched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListReport:
-    """What became of one list.
+    """Report of one list.
 
     Attributes:
         kind: CTL or ITL.
-        outcome: the closed-set result.
-        name: of the file that was fetched, or asked for last; empty where no name was reached.
-        vouched: who vouched for an updated list.
-        refusal: why a list was refused.
-        sentence: for people; empty where all is well.
+        outcome: the outcome.
+        name: name of the file that was fetched or last asked for; empty if no file was asked for.
+        vouched: voucher of an updated list.
+        refusal: reason of a refusal.
+        sentence: explanation for people; empty if all is well.
     """
 
     kind: ListKind
@@ -77,7 +77,7 @@ class ListReport:
 
     @classmethod
     def refused(cls, kind: ListKind, name: str, refused: Refused) -> Self:
-        """A list that was refused."""
+        """The report of a refused list."""
         return cls(
             kind=kind, outcome=ListOutcome.REFUSED, name=name, refusal=refused.refusal, sentence=refused.sentence
         )
@@ -88,12 +88,12 @@ _FETCHED = (ListOutcome.UPDATED, ListOutcome.UNCHANGED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootReport:
-    """What a boot did.
+    """Report of a boot.
 
     Attributes:
-        ctl, itl: what became of the lists.
-        messages: what the screen showed, in order.
-        configuration: why the configuration file could not be used; empty where there is nothing to say.
+        ctl, itl: reports of the lists.
+        messages: messages on the screen, in order.
+        configuration: reason why the configuration file is unusable; empty if all is well.
     """
 
     ctl: ListReport
@@ -113,7 +113,7 @@ class BootReport:
 
     @property
     def outcome(self) -> BootOutcome:
-        """All in one."""
+        """Outcome of the boot, from those of the lists."""
         if self.refused:
             return BootOutcome.REFUSED
         fetched = self.ctl.outcome in _FETCHED or self.itl.outcome in _FETCHED
@@ -122,17 +122,17 @@ class BootReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPSReport:
-    """What became of a connection to a secure service.
+    """Report of a connection to a secure service.
 
     Attributes:
         server: host and port.
-        reached: whether it showed a certificate.
-        certificate: X.509 DER; None where it was not reached.
-        tls: version and suite of the connection.
-        voucher: who vouched for the certificate; None where nobody did: 'Host Not Found'.
+        reached: whether the server showed a certificate.
+        certificate: X.509 DER; None if the server was not reached.
+        tls: TLS version and suite.
+        voucher: voucher of the certificate; None for 'Host Not Found'.
         cached: whether TVS's answer came from the phone's cache.
-        refusal: why nobody did.
-        sentence: for people; empty where all is well.
+        refusal: reason why the certificate has no voucher.
+        sentence: explanation for people; empty if all is well.
     """
 
     server: Endpoint
@@ -146,5 +146,5 @@ class HTTPSReport:
 
     @property
     def connected(self) -> bool:
-        """Whether the phone goes on with the connection."""
+        """Whether the phone keeps the connection."""
         return self.voucher is not None

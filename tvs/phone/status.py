@@ -1,4 +1,4 @@
-"""What the phone's screen shows of its trust."""
+"""Status of a phone's trust, as its screen shows it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class InstalledList:
 
     Attributes:
         kind: CTL or ITL.
-        checksum: of the file, lower-case hex, as administrators compare it with `show ctl`.
+        checksum: checksum of the file, lower-case hex, which administrators compare with `show ctl`.
         checksum_name: ``MD5`` or ``SHA1``, by the model.
-        size: bytes.
-        signer: the signer's name, as the list has it; empty where the list cannot be read any more.
-        records: how many.
+        size: size in bytes.
+        signer: the signer's name in the list; empty if the list cannot be read.
+        records: number of records.
     """
 
     kind: ListKind
@@ -39,17 +39,17 @@ class InstalledList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneStatus:
-    """What the screen shows.
+    """Status of a phone.
 
     Attributes:
-        device: model and name.
+        device: device name with the model.
         tvs: whether the model asks TVS at all.
-        installed: the screen's words for what is installed.
+        installed: the screen's text for the installed lists.
         lists: the installed lists.
-        servers: TVS servers in their order.
-        answers: of TVS, that have not expired.
-        lsc: the subject of the phone's own certificate; empty where it has none.
-        messages: the last status messages with their time, seconds since 1970; the newest last.
+        servers: TVS servers in order.
+        answers: cached TVS answers that have not expired.
+        lsc: subject of the phone's own certificate; empty if it has none.
+        messages: last status messages with their time, seconds since 1970; the newest last.
     """
 
     device: str
@@ -62,7 +62,7 @@ class PhoneStatus:
     messages: tuple[tuple[float, str], ...]
 
     def as_json(self) -> dict[str, object]:
-        """For machines."""
+        """The status as a JSON object."""
         return {
             "device": self.device,
             "tvs": self.tvs,
@@ -88,7 +88,7 @@ class PhoneStatus:
 
 
 def status_of(phone: Phone) -> PhoneStatus:
-    """What a phone's screen shows now."""
+    """The current status of a phone."""
     flash, now = phone.flash, phone.clock()
     lists = [(kind, data) for kind in ListKind if (data := flash.installed(kind)) is not None]
     return PhoneStatus(

@@ -1,6 +1,6 @@
-"""What makes a phone take a trust list: the list itself, the lists that are installed, an answer of TVS.
+"""Trust decisions of a phone about a trust list: the list itself, the installed lists, an answer of TVS.
 
-Nothing here talks to anybody: bytes in, a verdict out.
+Pure functions: bytes in, a verdict out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from tvs.phone.models import PhoneModel
 
 REMEMBERED = 32
-"""Verdicts of each kind that are remembered: thousands of phones in one process ask the same of the same few lists.
-
-All of them are pure functions of bytes."""
+"""Cached verdicts of each kind: thousands of phones in one process check the same few lists."""
 
 
 class ListKind(StrEnum):
@@ -40,15 +38,15 @@ class ListKind(StrEnum):
 
     @property
     def file_name(self) -> str:
-        """Under which every phone finds it, such as ``CTLFile.tlv``."""
+        """Name of the file for all phones, such as ``CTLFile.tlv``."""
         return f"{self}File.tlv"
 
     @property
     def signer_roles(self) -> frozenset[TrustRole]:
-        """As what an installed list must have the signer of a fetched one.
+        """Roles, one of which an installed list must give the signer of a fetched list.
 
-        A CTL is signed by a security token (SAST). An ITL is signed by the TFTP server that made it, which a CTL that
-        hardware tokens sign has as CCM+TFTP only; so have all CTLs the other TFTP servers of the cluster.
+        A security token (SAST) signs a CTL. The TFTP server that made an ITL signs it; a CTL of hardware tokens lists
+        that server as CCM+TFTP only, and every CTL lists the cluster's other TFTP servers so.
         """
         return _SIGNER_ROLES[self]
 
@@ -60,10 +58,10 @@ _SIGNER_ROLES = {
 
 
 class Voucher(StrEnum):
-    """Who vouched for a list."""
+    """Voucher of a list: a closed set."""
 
     FIRST = "first"
-    """Nobody: no list was installed, and the first is taken on trust."""
+    """No list was installed, and the first is taken on trust."""
     CTL = "ctl"
     """The installed CTL has its signer."""
     ITL = "itl"
@@ -73,39 +71,39 @@ class Voucher(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why a phone refuses a list: a closed set."""
+    """Reason of a refusal: a closed set."""
 
     TOO_LARGE = "too_large"
     DAMAGED = "damaged"
-    """The bytes are no trust list."""
+    """The bytes are not a trust list."""
     DIGEST = "digest"
     """The model cannot verify its digest."""
     BAD_SIGNATURE = "bad_signature"
-    """It is not signed by the signer that it names."""
+    """The signature is not that of the signer that the list names."""
     NOT_SAST = "not_sast"
-    """Its signer is known, but may not sign trust lists."""
+    """The signer is known, but may not sign trust lists."""
     NO_TVS_SUPPORT = "no_tvs_support"
-    """Its signer is in no installed list, and the model does not ask TVS."""
+    """The signer is in no installed list, and the model does not ask TVS."""
     NO_TVS_SERVER = "no_tvs_server"
     """The phone's configuration names no TVS server."""
     NO_TVS_RECORD = "no_tvs_record"
-    """The installed ITL has no TVS record, so that no server can be told from an impostor."""
+    """The installed ITL has no TVS record, so any server could be an impostor."""
     TVS_UNREACHABLE = "tvs_unreachable"
     """No server answered."""
     TVS_UNTRUSTED = "tvs_untrusted"
-    """A server answered whose certificate is no TVS record of the installed ITL, and no other did."""
+    """No server answered, and one showed a certificate that is not a TVS record of the installed ITL."""
     UNKNOWN_SIGNER = "unknown_signer"
-    """TVS does not know its signer."""
+    """TVS does not know the signer."""
     WRONG_CERTIFICATE = "wrong_certificate"
-    """TVS answered with a certificate that did not sign it."""
+    """TVS answered with a certificate that did not sign the list."""
 
 
 class Refused(Exception):  # noqa: N818 - a verdict
-    """A list is refused.
+    """Refusal of a list or a certificate.
 
     Attributes:
-        refusal: the closed-set reason.
-        sentence: for people: what is wrong.
+        refusal: the reason.
+        sentence: explanation for people.
     """
 
     def __init__(self, refusal: Refusal, sentence: str) -> None:
@@ -116,7 +114,7 @@ class Refused(Exception):  # noqa: N818 - a verdict
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def verified(data: bytes) -> Verification:
-    """The list in these bytes and whether it is signed by the SAST record that it names."""
+    """Parses a list and verifies its signature with the SAST record that it names."""
     return verify(data)
 
 
@@ -128,9 +126,9 @@ _REFUSALS = {
 
 
 def inspect(data: bytes, model: PhoneModel) -> TrustList:
-    """The list in these bytes, if it is good in itself and the model can tell. Raises `Refused`.
+    """Parses a list and checks it by itself, as the model can. Raises `Refused`.
 
-    Its signer must stand in it as SAST, with the key that signed it (``ctl-file``: 'a file is good only if').
+    The list must contain its signer as SAST, with the key that signed it (``ctl-file``: 'a file is good only if').
     """
     if len(data) > PHONE_LIMIT:
         raise Refused(Refusal.TOO_LARGE, f"phones load trust lists of up to {PHONE_LIMIT} bytes; this one has more")
@@ -157,12 +155,12 @@ def _digest_name(code: int) -> str:
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def vouches(installed: TrustList, fetched: TrustList, kind: ListKind) -> bool:
-    """Whether an installed list has the signer of a fetched one, in a role that may sign it, with the key that did.
+    """Whether an installed list has the signer of a fetched list, in a signing role, with the key of the signature.
 
     Args:
         installed: a list of the phone.
-        fetched: a list that `inspect` found good.
-        kind: what it was fetched as, whatever it says of itself.
+        fetched: a list that passed `inspect`.
+        kind: kind by the name of the file, whatever the list says of itself.
     """
     header = fetched.header
     serial = normal_serial(header.serial_number)
@@ -177,7 +175,7 @@ def vouches(installed: TrustList, fetched: TrustList, kind: ListKind) -> bool:
 
 
 def _signed(fetched: TrustList, record: Record) -> bool:
-    """With the record's certificate; a record with its key alone must have that of the fetched list's own signer."""
+    """Verifies with the record's certificate; a record with a key only must have the key of the list's own signer."""
     if record.certificate is not None:
         return _signed_with(fetched, record.certificate)
     own = fetched.signer_record
@@ -198,14 +196,14 @@ def _record_key(record: Record) -> RSAPublicKey | None:
 
 
 def signer_among(certificates: Iterable[bytes], serial_number: bytes) -> bytes | None:
-    """The certificate of an answer that was asked for; an answer may carry more than one."""
+    """The certificate with this serial number; an answer may carry several certificates."""
     wanted = normal_serial(serial_number)
     return next((certificate for certificate in certificates if _serial_of(certificate) == wanted), None)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def _serial_of(certificate: bytes) -> bytes | None:
-    """Without leading zeros; None where it cannot be read."""
+    """Serial number without leading zeros; None for an unreadable certificate."""
     try:
         return normal_serial(Certificate.from_der(certificate).serial_number)
     except CertificateError:
@@ -213,7 +211,7 @@ def _serial_of(certificate: bytes) -> bytes | None:
 
 
 def check_answer(fetched: TrustList, certificate: bytes | None, roles: Iterable[int]) -> None:
-    """Whether TVS's answer about the signer makes a list good. Raises `Refused`."""
+    """Raises `Refused` unless TVS's answer about the signer makes the list trusted."""
     if certificate is None or not _signed_with(fetched, certificate):
         raise Refused(
             Refusal.WRONG_CERTIFICATE, "its signature does not match the certificate that TVS has for its signer"
@@ -224,13 +222,13 @@ def check_answer(fetched: TrustList, certificate: bytes | None, roles: Iterable[
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def tvs_certificates(itl: bytes) -> frozenset[bytes]:
-    """The certificates of an ITL's TVS records: the only servers that a phone asks."""
+    """Certificates of an ITL's TVS records: the only servers that a phone trusts."""
     trust_list = verified(itl).trust_list
     records = () if trust_list is None else trust_list.records
     return frozenset(r.certificate for r in records if r.function == TrustRole.TVS and r.certificate is not None)
 
 
 def lists_certificate(data: bytes | None, certificate: bytes) -> bool:
-    """Whether an installed list has exactly this certificate, in whatever role."""
+    """Whether an installed list has exactly this certificate, in any role."""
     trust_list = None if data is None else verified(data).trust_list
     return trust_list is not None and any(record.certificate == certificate for record in trust_list.records)

@@ -1,1 +1,1 @@
-"""The load tester: asks a Trust Verification Service what recorded or imagined phones ask, and checks the answers."""
+"""Load tester: sends a service the queries of recorded or imagined phones, and checks the answers."""

@@ -66,7 +66,7 @@ async def check(source: FileSource) -> None:
             await source.fetch("large.tlv", MOST)
         assert await source.fetch("large.tlv", MOST + 1) == CONTENT["large.tlv"]
         for name in ("../secret", "/etc/passwd", "", "a b", "x" * 200, "a\r\nHost: b"):
-            with pytest.raises(FetchError, match="is no name of a phone's file"):
+            with pytest.raises(FetchError, match="is not the name of a phone's file"):
                 await source.fetch(name, MOST)
     finally:
         await source.close()

@@ -47,14 +47,14 @@ def test_a_table_of_devices(cluster: Cluster, serve: Serve, replay: Replay, tmp_
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("device,colour\nx,red\n", "line 1: the column 'colour' is none of device, address"),
+        ("device,colour\nx,red\n", "line 1: the column 'colour' is not one of device, address"),
         ("address\n192.0.2.1\n", "line 1: there is no column 'device'"),
         ("device,issuer,serial\nx,CN=a,01\ny,,\n", "line 3: there is neither a certificate nor issuer and serial"),
         ("device,issuer,serial\nx,CN=a,zz\n", "line 2: non-hexadecimal number"),
         ("device,certificate\nx,none.pem\n", r"line 2: .*none\.pem: cannot be read"),
         ("device,request,issuer,serial\nx,verify,CN=a,01\n", "line 2: a verification needs a certificate"),
-        ("device,request,issuer,serial\nx,guess,CN=a,01\n", "line 2: request 'guess' is none of query, verify"),
-        ("device,issuer,serial\n", "holds no line behind its heading"),
+        ("device,request,issuer,serial\nx,guess,CN=a,01\n", "line 2: request 'guess' is not one of query, verify"),
+        ("device,issuer,serial\n", "holds no line after its heading"),
     ],
 )
 def test_a_table_with_a_mistake(tmp_path: Path, text: str, sentence: str) -> None:
@@ -78,5 +78,5 @@ def test_an_imagined_fleet_has_the_mix(cluster: Cluster) -> None:
 @pytest.mark.parametrize("text", ["7900", "7900:x", "9900:10", "7900:0", ""])
 def test_a_wrong_mix(text: str) -> None:
     """It is refused with a sentence."""
-    with pytest.raises(ValueError, match=r"is no SERIES:SHARE|are all 0"):
+    with pytest.raises(ValueError, match=r"is not SERIES:SHARE|are all 0"):
         parse_mix(text)

@@ -195,7 +195,7 @@ def test_damaged_recordings(tmp_path: Path) -> None:
     assert "this program reads version 1" in refused(gzip.compress(later.encode()))
     for bad in ("[0.0, 1, 0]", "[0.0, 0, 7]", "[0.0]", "{}", "null", "[1,", '{"request": "X"}', '["a", 0, 0]'):
         damaged = "\n".join([*lines[:3], bad, ""])
-        assert "line 4 is not what stands in a recording" in refused(gzip.compress(damaged.encode())), bad
+        assert "line 4 is not a line of a recording" in refused(gzip.compress(damaged.encode())), bad
 
 
 def test_what_cannot_be_recorded(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_what_cannot_be_recorded(command: Callable[..., subprocess.CompletedProc
     existing.write_text("precious")
     done = command("replay", "record", "--log", log, "--out", existing, "--no-follow")
     assert (done.returncode, existing.read_text()) == (2, "precious")
-    assert "is there already" in done.stderr
+    assert "already exists" in done.stderr
     done = command("replay", "record", "--log", tmp_path / "none", "--out", tmp_path / "x", "--no-follow")
     assert done.returncode == 2
     assert "none: cannot be read: No such file" in done.stderr

@@ -1,1 +1,1 @@
-"""Files as phones fetch them: from a directory, over TFTP or over HTTP."""
+"""Sources of a phone's files: a directory, TFTP, HTTP."""

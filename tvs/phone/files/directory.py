@@ -1,4 +1,4 @@
-"""A directory as the source of a phone's files."""
+"""Directory source of a phone's files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DirectorySource:
 
     def _read(self, name: str, most: int) -> bytes | None:
         if not self.path.is_dir():
-            raise Unreachable(f"{self.path} is no directory")
+            raise Unreachable(f"{self.path} is not a directory")
         try:
             with (self.path / name).open("rb") as file:
                 data = file.read(most + 1)
@@ -40,4 +40,4 @@ class DirectorySource:
         return data
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """See `FileSource.close`; nothing is open."""

@@ -1,4 +1,4 @@
-"""Files by HTTP, as newer phones fetch them from the TFTP service, with aiohttp."""
+"""HTTP source of a phone's files, as newer phones use it with the TFTP service; with aiohttp."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from tvs.config.endpoint import Endpoint
 
 CONNECTIONS = 100
-"""Most connections at once to the server; more requests wait their turn."""
+"""Maximum concurrent connections to the server; further requests wait."""
 LONGEST = 12
-"""Most time of a transfer, in timeouts of one step: a server that sends a byte now and then is left."""
+"""Maximum duration of a transfer, in timeouts of one step, against a server that sends a byte now and then."""
 
 
 class HTTPSource:
@@ -23,8 +23,8 @@ class HTTPSource:
 
     Args:
         server: host and port.
-        path: where the files are; empty is the root.
-        timeout: seconds to wait for the connection and for each piece of an answer.
+        path: directory of the files; empty is the root.
+        timeout: seconds for the connection and for each piece of an answer.
     """
 
     def __init__(self, server: Endpoint, path: str, timeout: float) -> None:
@@ -67,7 +67,7 @@ class HTTPSource:
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity"},
-                auto_decompress=False,  # trust lists are small: whatever a server packs is no list
+                auto_decompress=False,  # a compressed answer is not decoded: trust lists are small and never compressed
             )
         return self._session
 

@@ -1,4 +1,4 @@
-"""A source of a phone's files, opened by its URL or path."""
+"""Opening of a file source by URL or path."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tvs.phone.files.source import DEFAULT_TIMEOUT, FetchError, FileSource
 
 TFTP_PORT = 69
 HTTP_PORT = 6970
-"""The port on which a cluster's TFTP service speaks HTTP."""
+"""HTTP port of a cluster's TFTP service."""
 
 
 def open_source(text: str, timeout: float = DEFAULT_TIMEOUT) -> FileSource:
-    """The source of ``tftp://HOST[:PORT]``, ``http://HOST[:PORT][/PATH]``, or a directory.
+    """Opens ``tftp://HOST[:PORT]``, ``http://HOST[:PORT][/PATH]``, or a directory.
 
-    Raises `ValueError` for an address that is none, and `FetchError` where the library for it is not installed.
+    Raises `ValueError` for another address, and `FetchError` if the library for it is not installed.
     """
     scheme, separator, _ = text.partition("://")
     if not separator:

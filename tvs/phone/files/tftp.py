@@ -1,7 +1,7 @@
-"""Files by TFTP, with tftpy.
+"""TFTP source of a phone's files, with tftpy.
 
-The library blocks, so each transfer runs in a thread of a small pool. What it does not guard against is guarded
-here: the size, the time of a whole transfer, and errors of any kind that hostile packets provoke in it.
+The library blocks, so each transfer runs in a thread of a small pool. This module adds the limits that the library
+lacks: on size and duration of a transfer, and on the errors that hostile packets provoke.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from tvs.config.endpoint import Endpoint
 
 TRANSFERS = 64
-"""Most transfers at once; more wait their turn."""
+"""Maximum concurrent transfers; further ones wait."""
 ATTEMPTS = 3
-"""How often a packet is sent before the server counts as unreachable."""
+"""Number of times a packet is sent before the server counts as unreachable."""
 LONGEST = 12
-"""Most time of a transfer, in timeouts of one packet: a server that sends nonsense for ever is left."""
+"""Maximum duration of a transfer, in timeouts of one packet, against a server that sends nonsense for ever."""
 
-logging.getLogger("tftpy").addHandler(logging.NullHandler())  # errors come as exceptions; nobody reads its warnings
+logging.getLogger("tftpy").addHandler(logging.NullHandler())  # errors come as exceptions; its warnings have no reader
 
 
 class _Buffer:
-    """Takes what tftpy writes, up to a limit."""
+    """File object for tftpy with a size limit."""
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
@@ -40,7 +40,7 @@ class _Buffer:
         self.data = bytearray()
 
     def write(self, data: bytes) -> int:
-        """The next block."""
+        """Appends a block. Raises `FileTooLarge`."""
         if len(self.data) + len(data) > self._most:
             raise too_large(self._name, self._most)
         self.data += data
@@ -48,11 +48,11 @@ class _Buffer:
 
 
 class TFTPSource:
-    """Files of a TFTP server, in octet mode, as RFC 1350 has it.
+    """Files of a TFTP server, in octet mode (RFC 1350).
 
     Args:
         server: host and UDP port; the library knows IPv4 only.
-        timeout: seconds to wait for a packet.
+        timeout: seconds for a packet.
     """
 
     def __init__(self, server: Endpoint, timeout: float) -> None:
@@ -94,5 +94,5 @@ class TFTPSource:
             raise Unreachable(f"TFTP server {self.server.host}: {error.strerror}") from None
 
     async def close(self) -> None:
-        """Waits for transfers that run."""
+        """Waits for running transfers."""
         await asyncio.to_thread(self._threads.shutdown)

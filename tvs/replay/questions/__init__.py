@@ -1,1 +1,1 @@
-"""Questions to replay: from captures, trace logs, device lists and recordings."""
+"""Questions to replay, from recordings, logs, captures, tables and imagined fleets."""

@@ -1,4 +1,4 @@
-"""Queries and answers from a packet capture: tshark reads it and decrypts it with the TLS key log."""
+"""Packet captures: queries and answers, which tshark decrypts with the TLS key log."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class _Stream:
 
 
 def read_capture(path: Path, keylog: Path | None, port: int) -> Recording:
-    """The queries in a capture (pcap or pcapng), with their whole answers.
+    """Reads the queries of a capture (pcap or pcapng) with their whole answers.
 
     Args:
         path: the capture.
-        keylog: TLS key log (``--tls-keylog`` of the service); None: the capture holds the secrets itself.
+        keylog: TLS key log (``--tls-keylog`` of the service); None if the capture holds the secrets.
         port: the service's TCP port.
 
     Raises `SourceError`.
@@ -74,7 +74,7 @@ def read_capture(path: Path, keylog: Path | None, port: int) -> Recording:
             _take(builder, number, stream, at, source if from_phone else "", data)
         except RemoteProtocolError as error:
             stream.broken = True
-            left_out[f"a connection holds what is no TVS message: {error}"] += 1
+            left_out[f"a connection holds bytes that are not a TVS message: {error}"] += 1
     for number, stream in streams.items():
         for at, request in stream.waiting:
             _enter(builder, number, stream, at, request, None)
@@ -82,7 +82,7 @@ def read_capture(path: Path, keylog: Path | None, port: int) -> Recording:
     if not recording.asks:
         raise SourceError(
             f"{path}: tshark finds no query on TCP port {port} that the key log decrypts; "
-            "check --keylog and --capture-port, and that the capture has the connections' beginnings"
+            "check --keylog and --capture-port, and that the capture has the start of each connection"
         )
     return recording
 
@@ -123,7 +123,7 @@ def question_of(request: QueryCertRequest | CertVerificationRequest) -> Question
 
 
 def _pieces(path: Path, keylog: Path | None, port: int) -> Iterator[tuple[float, str, str, bool, bytes]]:
-    """Time, connection, sender, whether it is the phone, and decrypted bytes, in the order of the capture."""
+    """Yields time, connection, sender, whether the phone sent it, and decrypted bytes, in order of the capture."""
     for row in _tshark(path, keylog, port):
         at, number, source4, source6, destination, data = row.rstrip("\n").split("\t")
         for piece in data.split(","):  # one for each TLS record in the frame
@@ -152,7 +152,7 @@ def _tshark(path: Path, keylog: Path | None, port: int) -> Iterator[str]:
 
 @contextmanager
 def _running(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], tempfile._TemporaryFileWrapper[str]]]:
-    """A program whose output is read and whose complaints go to a file; it ends with the block."""
+    """Runs a program for the length of a with-block; its standard error goes to a file."""
     with tempfile.NamedTemporaryFile("w+", encoding="utf-8", errors="replace") as complaints:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True)
         try:

@@ -1,4 +1,4 @@
-"""Queries from a table of devices, and from an imagined fleet."""
+"""Tables of devices, and imagined fleets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ COLUMNS = (
     "roles",
     "time_to_live",
 )
-"""The columns that a table may have; only ``device`` must be there."""
+"""Columns of a table; only ``device`` is required."""
 _REQUESTS = {
     "query": MessageType.QUERY_CERT_REQ,
     "verify": MessageType.CERT_VERIFICATION_REQ,
@@ -50,16 +50,16 @@ _REQUESTS = {
 _STATUSES = {"trusted": TrustStatus.TRUSTED, "not trusted": TrustStatus.NOT_TRUSTED, "": None}
 _EXAMPLES = {Series.S7900: "7975", Series.S7800: "7841", Series.S8800: "8861"}
 MODELS = {series.value: find_model(number).name for series, number in _EXAMPLES.items()}
-"""A model of each series, for imagined phones."""
+"""One model of each series, for imagined phones."""
 
 
-# -- a table ---------------------------------------------------------------------------------------------------------
+# -- tables ----------------------------------------------------------------------------------------------------------
 
 
 def read_devices(path: Path) -> Recording:
-    """A CSV file with a heading line: one query a line (see `COLUMNS`). Raises `SourceError`.
+    """Reads a CSV file with a heading line and one query a line (see `COLUMNS`). Raises `SourceError`.
 
-    A certificate is the path of a PEM or DER file, from the table's directory.
+    A certificate is the path of a PEM or DER file, relative to the table's directory.
     """
     builder = RecordingBuilder(str(path), timed=False)
     questions: dict[str, Question] = {}
@@ -77,14 +77,14 @@ def read_devices(path: Path) -> Recording:
         raise SourceError(f"{path}: line {line}: {error}") from None
     recording = builder.build(Counter())
     if not recording.asks:
-        raise SourceError(f"{path}: holds no line behind its heading")
+        raise SourceError(f"{path}: holds no line after its heading")
     return recording
 
 
 def _check_columns(names: Iterable[str]) -> None:
     unknown = [name for name in names if name not in COLUMNS]
     if unknown:
-        raise ValueError(f"the column {unknown[0]!r} is none of {', '.join(COLUMNS)}")
+        raise ValueError(f"the column {unknown[0]!r} is not one of {', '.join(COLUMNS)}")
     if "device" not in names:
         raise ValueError("there is no column 'device'")
 
@@ -99,7 +99,7 @@ def _add_row(builder: RecordingBuilder, folder: Path, row: dict[str, str], quest
 
 
 def _row_question(given: dict[str, str], folder: Path, questions: dict[str, Question]) -> Question:
-    """A certificate is verified, names are asked for, unless the column `request` says otherwise."""
+    """Verifies a certificate and queries for names, unless the column `request` says otherwise."""
     name = given.get("certificate")
     request = _one_of(_REQUESTS, given.get("request", ""), "request") or (VERIFICATION if name else QUERY)
     if name:
@@ -129,20 +129,20 @@ def _row_expected(given: dict[str, str]) -> Expected | None:
 
 def _one_of(choices: dict[str, _Value], value: str, name: str) -> _Value:
     if value.lower() not in choices:
-        raise ValueError(f"{name} {value!r} is none of {', '.join(filter(None, choices))}")
+        raise ValueError(f"{name} {value!r} is not one of {', '.join(filter(None, choices))}")
     return choices[value.lower()]
 
 
-# -- an imagined fleet -----------------------------------------------------------------------------------------------
+# -- imagined fleets -------------------------------------------------------------------------------------------------
 
 
 def parse_mix(text: str) -> dict[str, int]:
-    """``7900:20,8800:80``: shares by series. Raises `ValueError`."""
+    """Parses shares by series, such as ``7900:20,8800:80``. Raises `ValueError`."""
     mix: dict[str, int] = {}
     for part in text.split(","):
         series, _, share = part.strip().partition(":")
         if series not in MODELS or not share.isdigit():
-            raise ValueError(f"{part.strip()!r} is no SERIES:SHARE; the series are {', '.join(MODELS)}")
+            raise ValueError(f"{part.strip()!r} is not SERIES:SHARE; the series are {', '.join(MODELS)}")
         mix[series] = mix.get(series, 0) + int(share)
     if not sum(mix.values()):
         raise ValueError(f"the shares of {text!r} are all 0")
@@ -150,7 +150,7 @@ def parse_mix(text: str) -> dict[str, int]:
 
 
 def imagined_fleet(phones: int, mix: dict[str, int], ask: Sequence[Path]) -> Recording:
-    """Phones that each ask about each of the files, in the shares of the mix and evenly mingled."""
+    """Makes phones that each ask about each of the files; the series are evenly mixed."""
     builder = RecordingBuilder(f"{phones} phones", timed=False)
     asked = [Asked(question, None) for path in ask for question in questions_of(path)]
     for number, series in enumerate(_mingled(phones, mix)):
@@ -161,7 +161,7 @@ def imagined_fleet(phones: int, mix: dict[str, int], ask: Sequence[Path]) -> Rec
 
 
 def _mingled(count: int, mix: dict[str, int]) -> Iterable[str]:
-    """The series of each phone: always the one that is furthest behind its share."""
+    """Yields the series of each phone: the one that is furthest behind its share."""
     total = sum(mix.values())
     given = dict.fromkeys(mix, 0)
     for number in range(1, count + 1):

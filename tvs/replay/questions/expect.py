@@ -1,4 +1,4 @@
-"""Expected answers, and the certificates behind logged names, from trust lists and certificate files."""
+"""Expected answers and certificates, from trust lists, certificate files and a service's database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Identity = tuple[bytes, frozenset[tuple[str, str]]]
 
 
 def identity(serial: bytes, issuer: str) -> _Identity:
-    """What two spellings of one serial number and issuer have in common."""
+    """Key of a certificate, equal for all spellings of its serial number and issuer."""
     return normal_serial(serial), name_key(issuer)
 
 
@@ -42,7 +42,7 @@ class KnownCertificates:
     _known: dict[_Identity, _Known] = field(default_factory=dict)
 
     def add_file(self, path: Path) -> None:
-        """Takes the records of a CTL or ITL, or certificates in PEM or DER. Raises `SourceError`."""
+        """Adds the records of a CTL or ITL, or certificates in PEM or DER. Raises `SourceError`."""
         trust_list = read_trust_list(path)
         if trust_list is not None:
             for record in trust_list.records:
@@ -54,8 +54,8 @@ class KnownCertificates:
             self._entry(certificate.serial_number, certificate.issuer_name, certificate.der)
 
     def add_trusted(self, trusted: TrustedCertificate) -> None:
-        """Takes what a server's database holds; nothing else says more about this certificate."""
-        if trusted.roles:  # for one without a role the CTL file may still vouch
+        """Adds a certificate of a server's database; its roles are complete."""
+        if trusted.roles:  # the CTL file may still vouch for a certificate without a role
             certificate = trusted.certificate
             known = self._entry(certificate.serial_number, certificate.issuer_name, certificate.der)
             known.roles, known.time_to_live, known.exact = set(trusted.roles), trusted.time_to_live, True
@@ -64,9 +64,9 @@ class KnownCertificates:
         return self._known.setdefault(identity(serial, issuer), _Known(der))
 
     def complete(self, asked: Asked) -> Asked:
-        """The question with the certificate that a log only names, and what is expected as far as it is known.
+        """Completes a question's certificate and its expected answer, as far as they are known here.
 
-        What a recording says about an answer stays; what it leaves open is taken from here.
+        Values of the recording are kept.
         """
         question, expected = asked
         known = self._known.get(identity(question.serial, question.issuer))
@@ -109,11 +109,11 @@ def read_certificates(path: Path) -> list[Certificate]:
     try:
         return [Certificate.from_der(der) for der in read_certificate_file(path)]
     except CertificateError as error:
-        raise SourceError(f"{error}; a CTL, an ITL, or certificates in PEM or DER are taken here") from None
+        raise SourceError(f"{error}; give a CTL, an ITL, or certificates in PEM or DER") from None
 
 
 def questions_of(path: Path) -> list[Question]:
-    """What phones ask about a file: who signed this CTL or ITL, or is exactly this certificate trusted."""
+    """The questions of phones about a file: for the signer of a CTL or ITL, or whether certificates are trusted."""
     trust_list = read_trust_list(path)
     if trust_list is not None:
         header = trust_list.header
@@ -122,7 +122,7 @@ def questions_of(path: Path) -> list[Question]:
 
 
 def about(certificate: Certificate, request: MessageType = VERIFICATION) -> Question:
-    """The question about a certificate: whether exactly this one is trusted, or who has its serial and issuer."""
+    """The question about a certificate: a verification, or a query for its serial number and issuer."""
     return Question(
         request=request,
         subject=certificate.subject_name if request is QUERY else "",

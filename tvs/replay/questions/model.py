@@ -1,4 +1,4 @@
-"""What is replayed: phones, their questions and the answers that are expected."""
+"""Recordings: phones, their questions and the expected answers."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 QUERY = MessageType.QUERY_CERT_REQ
 VERIFICATION = MessageType.CERT_VERIFICATION_REQ
 DEFAULT_DEVICE = "CP-8861-SEP000000000000"
-"""The name of a phone whose own is not known."""
+"""Device name of a phone without a known name."""
 
 
 class SourceError(Exception):
-    """A source of queries cannot be used: a sentence that says what, where and what to do."""
+    """An unusable source of queries; the sentence names the file, the problem and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What a phone asks, whoever it is.
+    """A question without the phone that asks it.
 
     Attributes:
-        request: `QUERY` ('who is this signer?') or `VERIFICATION` ('is exactly this certificate trusted?').
+        request: `QUERY` for a signer, or `VERIFICATION` of exactly one certificate.
         subject, issuer: names in CTL text form.
         serial: raw bytes of the serial number.
-        certificate: X.509 DER, for a verification; None where a log names the certificate but does not hold it.
+        certificate: X.509 DER, for a verification; None if a log names the certificate but does not hold it.
     """
 
     request: MessageType = QUERY
@@ -51,7 +51,7 @@ class Question:
     certificate: bytes | None = None
 
     def encoded(self, device: str, session_id: int) -> bytes:
-        """The whole request. Raises `LocalProtocolError` for what the format cannot carry."""
+        """The question as a whole request. Raises `LocalProtocolError` for values that no request can carry."""
         if self.request is QUERY:
             return encode(
                 QueryCertRequest(
@@ -67,7 +67,7 @@ class Question:
         )
 
     def problem(self) -> str | None:
-        """Why this cannot be asked; None where it can."""
+        """The reason why the question cannot be asked; None if it can."""
         if self.request is VERIFICATION and self.certificate is None:
             return "the log names the certificate but does not hold it; give it with --expect FILE"
         try:
@@ -78,18 +78,18 @@ class Question:
 
 
 def digest(der: bytes) -> bytes:
-    """What a certificate is compared by: SHA-256, 32 bytes."""
+    """SHA-256 of a certificate, 32 bytes, by which certificates are compared."""
     return sha256(der).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the answer must be. None: that part is not known, so any is right.
+    """An expected answer. A part that is None is not known, and any value is right.
 
     Attributes:
         status: trusted or not.
         roles: role codes, ascending.
-        more_roles: whether further roles beside `roles` are right too: a trust list does not know them all.
+        more_roles: whether further roles are right too: a trust list may not have all of them.
         time_to_live: seconds.
         certificates: SHA-256 of the DER of each certificate in the answer to a query.
     """
@@ -102,7 +102,7 @@ class Expected:
 
     @classmethod
     def of(cls, answer: Response) -> Expected:
-        """Exactly this answer."""
+        """Expects exactly this answer."""
         certificates = answer.certificates if isinstance(answer, QueryCertResponse) else None
         return cls(
             status=answer.status,
@@ -112,7 +112,7 @@ class Expected:
         )
 
     def wrong_part(self, answer: Response) -> str | None:
-        """The first part of the answer that is wrong: status, certificate, roles or time_to_live; None: it is right."""
+        """The first wrong part of an answer: status, certificate, roles or time_to_live; None if it is right."""
         if answer.status is not self.status:
             return "status"
         if self.status is TrustStatus.NOT_TRUSTED:
@@ -147,24 +147,24 @@ def _numbers(roles: tuple[int, ...]) -> str:
 
 
 class Asked(NamedTuple):
-    """A question and what is expected; None: any answer that is one."""
+    """A question with its expected answer; None accepts any well-formed answer."""
 
     question: Question
     expected: Expected | None
 
     def describe(self) -> str:
-        """The question in a few words, for error sentences."""
+        """Short description of the question, for error sentences."""
         kind = "query" if self.question.request is QUERY else "verification"
         return f"{kind} of {self.question.serial.hex().upper()} by {line_text(self.question.issuer)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A phone.
+    """A phone of a recording or an imagined fleet.
 
     Attributes:
-        device: name such as ``CP-8861-SEPB000B4BA0AEE``, printable ASCII.
-        address: IP address; empty where it is not known.
+        device: device name such as ``CP-8861-SEPB000B4BA0AEE``, printable ASCII.
+        address: IP address; empty if it is not known.
     """
 
     device: str
@@ -175,9 +175,9 @@ class Ask(NamedTuple):
     """One query of a recording.
 
     Attributes:
-        at: seconds since the recording's first one; 0 where the source has no times.
-        phone, asked: numbers in the recording's tables.
-        connection: queries with the same number were asked on one connection; None: on one of its own.
+        at: seconds since the first query; 0 if the source has no times.
+        phone, asked: numbers of the recording's tables.
+        connection: number shared by the queries of one connection; None for a connection of its own.
     """
 
     at: float
@@ -188,13 +188,13 @@ class Ask(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Recording:
-    """Queries from whatever source.
+    """Queries of any source.
 
     Attributes:
-        source: where they come from, for reports.
-        timed: whether `Ask.at` means something.
-        phones, asked, asks: the tables, and the queries in the order of time.
-        left_out: how many queries could not be taken, by reason.
+        source: description of the source, for reports.
+        timed: whether the queries have times.
+        phones, asked, asks: tables of phones and questions, and the queries in order of time.
+        left_out: number of unusable queries by reason.
     """
 
     source: str
@@ -207,10 +207,10 @@ class Recording:
 
 @dataclass(slots=True)
 class RecordingBuilder:
-    """Collects queries as they come.
+    """Collects queries into a recording.
 
     Args:
-        source: where they come from.
+        source: description of the source.
         timed: whether the source has times.
     """
 
@@ -223,25 +223,25 @@ class RecordingBuilder:
     _connections: dict[object, int] = field(default_factory=dict)
 
     def phone(self, key: object, phone: Caller) -> int:
-        """The number of the phone with this key; a new one is entered."""
+        """Returns the number of the phone with this key; adds a new phone."""
         number = self._phones.setdefault(key, len(self._names))
         if number == len(self._names):
             self._names.append(phone)
         return number
 
     def asked(self, asked: Asked) -> int:
-        """The number of a question and its expected answer."""
+        """Returns the number of a question; adds a new question."""
         return self._asked.setdefault(asked, len(self._asked))
 
     def add(self, at: float, phone: int, asked: Asked, connection: object = None) -> None:
-        """Adds one query; `at` in seconds from any beginning, `connection` any key."""
+        """Adds a query; `at` in seconds from any origin, `connection` any key."""
         number = None
         if connection is not None:
             number = self._connections.setdefault(connection, len(self._connections))
         self._asks.append(Ask(at, phone, self.asked(asked), number))
 
     def build(self, left_out: Counter[str]) -> Recording:
-        """The recording, its times from 0."""
+        """Returns the recording, with times from 0."""
         asks = sorted(self._asks, key=lambda ask: ask.at)
         start = asks[0].at if asks else 0.0
         return Recording(
@@ -258,11 +258,11 @@ _MAC_NAME = re.compile(r"(?P<model>.*?)(?:SEP)?[0-9A-Fa-f]{12}")
 
 
 def pseudonym(device: str, number: int) -> str:
-    """The device name with its model, and with a number in place of its MAC address."""
+    """Replaces the MAC address of a device name with a number; the model stays."""
     match = _MAC_NAME.fullmatch(device)
     return f"{match['model'] if match else ''}SEP{number:012X}"
 
 
 def printable_ascii(device: str) -> str:
-    """A device name as the wire can carry it: other characters become ``?``."""
+    """Replaces characters that no request can carry in a device name with ``?``."""
     return "".join(char if char.isascii() and char.isprintable() else "?" for char in device)

@@ -1,15 +1,15 @@
-"""The recording file: queries in gzipped lines of JSON, a few bytes for each query.
+"""Recording file: queries as gzipped lines of JSON, a few bytes for each query.
 
-The first line says what the file is; then each phone and each question stands once, before it is first used, and each
-query is a row of numbers::
+The first line is a header. Each phone and each question has one line before its first use, and each query is a row of
+numbers::
 
     {"format": "tvs-recording", "version": 1, "timed": true, "pseudonyms": true}
     {"phone": "CP-8861-SEP000000000001"}
     {"request": "QUERY_CERT_REQ", "subject": "CN=…", "issuer": "CN=…", "serial": "70CA…",
      "answer": {"status": "TRUSTED", "roles": [0, 2], "time_to_live": 86400, "certificates": ["…SHA-256…"]}}
-    [0.0, 0, 0]                             seconds, phone, question, and where it is known the connection
+    [0.0, 0, 0]                             seconds, phone, question, and the connection if it is known
 
-Written as the queries come; a file whose writer was interrupted is good up to the last second.
+The file is written while queries arrive; after a crash of its writer it is good up to the last second.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 FORMAT = "tvs-recording"
 VERSION = 1
 MAGIC = b"\x1f\x8b"
-"""The first bytes of a gzip file (RFC 1952, 2.3.1)."""
+"""First bytes of a gzip file (RFC 1952, 2.3.1)."""
 MAX_SIZE = 1024 * 1024 * 1024
-"""Bytes of decompressed lines: 40 million queries; a small file must not fill the memory."""
+"""Maximum size of the decompressed lines in bytes, 40 million queries: a small file must not fill the memory."""
 
 
 # -- questions as JSON -----------------------------------------------------------------------------------------------
@@ -93,12 +93,12 @@ def _expected_of(entry: dict[str, Any]) -> Expected:
 
 
 class RecordingWriter:
-    """Writes a recording while it happens.
+    """Writes a recording while queries arrive.
 
     Args:
-        path: a new file (mode 0600); one that is there is refused with `SourceError`.
-        timed: whether the times mean something.
-        names: whether phones are written with their own names and addresses.
+        path: a new file (mode 0600); an existing one raises `SourceError`.
+        timed: whether the queries have times.
+        names: whether to write the phones' own names and addresses.
     """
 
     def __init__(self, path: Path, *, timed: bool = True, names: bool = False) -> None:
@@ -108,7 +108,7 @@ class RecordingWriter:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            raise SourceError(f"{path}: is there already; choose another name, or remove it") from None
+            raise SourceError(f"{path}: already exists; choose another name, or remove it") from None
         except OSError as error:
             raise SourceError(f"{path}: cannot be written: {error.strerror}") from None
         self._raw = os.fdopen(descriptor, "wb")
@@ -116,7 +116,7 @@ class RecordingWriter:
         self._line({"format": FORMAT, "version": VERSION, "timed": timed, "pseudonyms": not names})
 
     def phone(self, phone: Caller) -> int:
-        """Enters a phone; its number."""
+        """Writes a phone; returns its number."""
         entry = {"phone": phone.device}
         if self._names and phone.address:
             entry["address"] = phone.address
@@ -125,7 +125,7 @@ class RecordingWriter:
         return self._phones - 1
 
     def ask(self, at: float, phone: int, asked: Asked, connection: int | None = None) -> None:
-        """Enters one query; `at` in seconds since the first."""
+        """Writes a query; `at` in seconds since the first one."""
         number = self._asked.get(asked)
         if number is None:
             number = self._asked[asked] = len(self._asked)
@@ -134,12 +134,12 @@ class RecordingWriter:
         self._line(row if connection is None else [*row, connection])
 
     def flush(self) -> None:
-        """Everything so far is in the file, and readable, when this returns."""
+        """Flushes all queries so far to the file, in readable form."""
         self._file.flush(zlib.Z_SYNC_FLUSH)
         self._raw.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Closes the file."""
         self._file.close()
         self._raw.close()
 
@@ -151,12 +151,12 @@ class RecordingWriter:
 
 
 def read_recording(path: Path) -> Recording:
-    """Reads a recording; one that was cut off is good up to there. Raises `SourceError`."""
+    """Reads a recording; a truncated one is good up to its end. Raises `SourceError`."""
     recording = Recording(source=str(path), timed=True, phones=[], asked=[], asks=[], left_out=Counter())
     data, whole = _decompressed(path)
     lines = data.split(b"\n")
     if lines.pop() or not whole:  # the last line ends too
-        recording.left_out["the recording was cut off: what stood behind that place is lost"] += 1
+        recording.left_out["the recording was cut off: the queries after that place are lost"] += 1
     for number, line in enumerate(lines, 1):
         try:
             value = json.loads(line)
@@ -165,12 +165,12 @@ def read_recording(path: Path) -> Recording:
             else:
                 _take(value, recording)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-            raise SourceError(f"{path}: line {number} is not what stands in a recording: {error}") from None
+            raise SourceError(f"{path}: line {number} is not a line of a recording: {error}") from None
     return recording
 
 
 def _decompressed(path: Path) -> tuple[bytes, bool]:
-    """The lines, and whether the file has its end."""
+    """The lines, and whether the file is complete."""
     stream = zlib.decompressobj(wbits=31)  # gzip
     try:
         data = stream.decompress(path.read_bytes(), MAX_SIZE)
@@ -187,7 +187,7 @@ def _check_header(value: Any, recording: Recording) -> None:
     if value.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     if value.get("version") != VERSION:
-        raise ValueError(f"version {value.get('version')} is not known here; this program reads version {VERSION}")
+        raise ValueError(f"version {value.get('version')} is not supported; this program reads version {VERSION}")
     recording.timed = bool(value.get("timed", True))
 
 
@@ -201,5 +201,5 @@ def _take(value: Any, recording: Recording) -> None:
         return
     at, phone, asked, *connection = value
     if not (0 <= phone < len(recording.phones) and 0 <= asked < len(recording.asked)):
-        raise ValueError("a query of a phone or a question that is not there")
+        raise ValueError("a query with an unknown phone or question")
     recording.asks.append(Ask(float(at), int(phone), int(asked), int(connection[0]) if connection else None))

@@ -1,4 +1,4 @@
-"""Any file with queries: what it is shows in its first bytes."""
+"""Sources of queries, recognized by their first bytes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tvs.replay.questions.tracelines import Logged
 
 MAX_LINE = 64 * 1024
-"""Characters of a log's line that are looked at."""
+"""Maximum characters of a log's line; the rest is read as another line."""
 INCOMPLETE = "the log does not show serial number and issuer"
 
 
 def read_source(path: Path, *, keylog: Path | None, capture_port: int) -> Recording:
-    """A recording, a capture, a table, or a log in trace form or JSON. Raises `SourceError`."""
+    """Reads a recording, a capture, a table, or a log in trace form or JSON. Raises `SourceError`."""
     try:
         with path.open("rb") as file:
             start = file.read(512)
@@ -40,7 +40,7 @@ def read_source(path: Path, *, keylog: Path | None, capture_port: int) -> Record
 
 
 def read_log(path: Path) -> Recording:
-    """The queries of a log. Raises `SourceError`."""
+    """Reads the queries of a log. Raises `SourceError`."""
     builder = RecordingBuilder(str(path))
     left_out: Counter[str] = Counter()
     parser = LogParser()
@@ -77,12 +77,12 @@ def _enter(builder: RecordingBuilder, queries: Iterator[Logged], left_out: Count
 
 
 def phone_key(logged: Logged) -> object:
-    """What tells a phone from another: its name, else its address, else its connection."""
+    """Key of a phone: its name, otherwise its address, otherwise its connection."""
     return logged.device or logged.address or logged.connection
 
 
 def completed(source: Recording, known: KnownCertificates) -> Recording:
-    """The recording with what files know about its questions; what still cannot be asked is left out and counted."""
+    """Completes a recording from known certificates; questions that still cannot be asked are left out and counted."""
     asked = [known.complete(entry) for entry in source.asked]
     problems = [entry.question.problem() for entry in asked]
     left_out = source.left_out + Counter(problem for ask in source.asks if (problem := problems[ask.asked]) is not None)

@@ -1,4 +1,4 @@
-"""What the trace lines of a query mean, ours and the original's in all their spellings."""
+"""Trace lines of a query, ours and the original's in all spellings, put together."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_CONNECTIONS = 65_536
-"""Connections whose address is remembered until their query comes."""
+"""Maximum number of connections whose address is kept until their query comes."""
 
 
 @dataclass(slots=True)
 class Logged:
-    """One query as a log shows it.
+    """One query of a log.
 
     Attributes:
-        at: seconds from any beginning.
-        request: which of the two requests.
-        device, address: the phone; empty where the log does not say.
+        at: seconds from any origin.
+        request: one of the two requests.
+        device, address: the phone; empty if the log does not name it.
         connection: the log's number of the connection.
-        subject, issuer, serial: as in `Question`.
-        status, roles: the answer; None where the log does not say.
+        subject, issuer: as in `Question`.
+        serial: hex digits.
+        status, roles: the answer; None if the log does not show it.
+        map_id: Unique MAP ID of the look-up line.
     """
 
     at: float
@@ -44,7 +46,7 @@ class Logged:
 
     @property
     def question(self) -> Question | None:
-        """What was asked; None where the log does not say enough."""
+        """The question; None if the log does not show enough of it."""
         digits = self.serial if len(self.serial) % 2 == 0 else f"0{self.serial}"
         try:
             serial = bytes.fromhex(digits)
@@ -57,7 +59,7 @@ class Logged:
 
     @property
     def expected(self) -> Expected | None:
-        """What was answered."""
+        """The answer as an expected one; None if the log does not show it."""
         if self.status is None:
             return None
         if self.status is TrustStatus.NOT_TRUSTED:
@@ -65,11 +67,11 @@ class Logged:
         return Expected(status=self.status, roles=None if self.roles is None else tuple(sorted(set(self.roles))))
 
     def _names(self) -> tuple[str, str]:
-        """Subject and issuer; a name that was cut short is completed from the look-up line, which has it whole.
+        """Subject and issuer; a truncated name is completed from the look-up line.
 
-        The Unique MAP ID is serial and issuer with nothing between. Where that line lost its beginning, what is
-        left of it still overlaps with the end of the issuer's own line. A subject cut at the same place as the
-        issuer of a self-signed certificate is that issuer.
+        The Unique MAP ID is serial and issuer without a separator. If that line lost its start, its rest still
+        overlaps with the end of the issuer's own line. A subject truncated at the same place as the issuer of a
+        self-signed certificate equals that issuer.
         """
         issuer = self.issuer
         if self.serial and self.map_id.startswith(self.serial):
@@ -87,7 +89,7 @@ def _missing_end(start: str, rest: str) -> str:
     return ""
 
 
-# -- what the lines mean ---------------------------------------------------------------------------------------------
+# -- meaning of the lines --------------------------------------------------------------------------------------------
 
 _HANDLER = "tvsHandleQueryCertReq"
 _SUBJECT = re.compile(rf"{_HANDLER} *: *Subject Name +is *: *(.*)", re.IGNORECASE)
@@ -107,7 +109,7 @@ _DUMP = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2}){0,7}")
 
 
 class TraceQueries:
-    """Puts the lines of one query together. A query is given when the next one begins, or at the end."""
+    """Assembles queries from trace lines. A query is complete when the next one starts, or at the end."""
 
     def __init__(self) -> None:
         self._query: Logged | None = None
@@ -116,7 +118,7 @@ class TraceQueries:
         self._dump: bytes | None = None
 
     def trace(self, at: float, text: str) -> Iterator[Logged]:
-        """One trace line."""
+        """Takes a trace line; yields the queries that it completes."""
         if _DUMP.fullmatch(text):
             if self._dump is not None:
                 self._dump += bytes.fromhex(text)
@@ -134,7 +136,7 @@ class TraceQueries:
             self._complete(self._query, text)
 
     def request(self, at: float, fields: dict[str, Any]) -> Iterator[Logged]:
-        """Our own line about an answered request: it ends the query whose trace lines stand before it."""
+        """Takes our own line about an answered request, which completes the query of the trace lines before it."""
         name = str(fields.get("request", ""))
         if name not in (QUERY.name, VERIFICATION.name):
             return
@@ -148,7 +150,7 @@ class TraceQueries:
         yield query
 
     def end(self) -> Iterator[Logged]:
-        """The query that was being put together."""
+        """Yields the last query."""
         if self._query is not None:
             query, self._query = self._query, None
             yield query

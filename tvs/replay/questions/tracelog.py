@@ -1,7 +1,7 @@
-"""Queries from a service's log: trace lines of ours or of the original, and JSON lines.
+"""Logs of a service: queries from trace lines, ours or the original's, and from JSON lines.
 
-The original's lines are accepted in all their spellings, and broken over several lines as documents print them. Our
-own ``request`` lines, which name the phone, complete the trace lines before them or stand alone.
+The original's lines are accepted in all spellings, also wrapped as documents print them. Our own ``request`` lines,
+which name the phone, complete the trace lines before them or stand alone.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from tvs.replay.questions.tracelines import Logged
 
 MAX_TEXT = 16 * 1024
-"""Characters of one trace line with its continuations; the service itself writes 2,048 at the most."""
+"""Maximum characters of a trace line with its continuations; the service itself writes at most 2,048."""
 _DAY = 86_400.0
 _REQUEST_LINE = "request device="
 _STAMP = re.compile(r"\b(\d\d):(\d\d):(\d\d)\.(\d{3}) *\| *(\w+) (.*)$")
 _CONSOLE = re.compile(r"\d+:? (ERR|WRN|NOT|INF|DEB) ")
-"""A line of a phone's console, which documents print between those of the server."""
+"""Line of a phone's console, which documents print between the lines of the server."""
 
 
 class LogParser:
-    """Takes lines and gives queries: `feed` each line, then `end`."""
+    """Parses a log: `feed` each line, then `end`."""
 
     def __init__(self) -> None:
         self._clock = _Clock()
-        self._open: tuple[float, str] | None = None  # a trace line that may go on in the next one
+        self._open: tuple[float, str] | None = None  # a trace line that may continue in the next line
         self._queries = TraceQueries()
 
     def feed(self, line: str) -> Iterator[Logged]:
-        """The queries that this line completes."""
+        """Takes a line; yields the queries that it completes."""
         line = line.rstrip("\r\n")
         if line.startswith('{"'):  # a continuation can start with a brace: {rolecount : 1}
             yield from self._json(line)
@@ -45,7 +45,7 @@ class LogParser:
         if match is not None:
             yield from self._close_line()
             self._open = (self._clock.trace(match), match[6])
-            if match[6].startswith(_REQUEST_LINE):  # ours, and never broken
+            if match[6].startswith(_REQUEST_LINE):  # ours, and never wrapped
                 yield from self._close_line()
         elif self._continues(line):
             at, text = self._open or (0.0, "")
@@ -55,12 +55,12 @@ class LogParser:
             yield from self._close_line()
 
     def end(self) -> Iterator[Logged]:
-        """The last queries."""
+        """Yields the last queries."""
         yield from self._close_line()
         yield from self._queries.end()
 
     def _continues(self, line: str) -> bool:
-        """Whether a line without a time belongs to the one before it: no empty line, no fence, no phone's console."""
+        """Whether a line without a time continues the previous one: not empty, a fence or a phone's console."""
         text = line.strip()
         return self._open is not None and text[:1] not in ("", "`", "*", "/", "#") and not _CONSOLE.match(text)
 
@@ -89,7 +89,7 @@ class LogParser:
 
 
 class _Clock:
-    """Times of a trace, which has no date: one that jumps back by half a day is of the next day."""
+    """Clock of a trace without dates: a jump back by half a day starts the next day."""
 
     def __init__(self) -> None:
         self._day = 0.0
@@ -108,7 +108,7 @@ _FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def _fields(text: str) -> dict[str, Any]:
-    """The ``key=value`` pairs of a line in trace form; values in quotes are JSON."""
+    """Parses the ``key=value`` pairs of a line in trace form; quoted values are JSON."""
     return {key: _unquoted(value) for key, value in _FIELD.findall(text)}
 
 

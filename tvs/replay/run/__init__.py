@@ -1,1 +1,1 @@
-"""The running load test: schedule, processes, calls and counters."""
+"""Runs of the load tester: schedule, processes, calls and counters."""
