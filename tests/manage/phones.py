@@ -44,13 +44,18 @@ async def agree(
 
 async def emulated(held: HeldLists, kind: PhoneKind, service: Running, directory: Path) -> BootReport:
     """The boot of an emulated phone that holds these lists."""
+    return await boot_emulator(installed(held, kind, service), DirectorySource(directory))
+
+
+def installed(held: HeldLists, kind: PhoneKind, service: Running) -> Phone:
+    """An emulated phone that holds these lists, and asks this TVS server."""
     phone = Phone("001DA23B4C5D", kind.model)
     phone.flash.servers = (service.endpoint,)
     if held.ctl is not None:
         phone.flash.install(ListKind.CTL, held.ctl)
     if held.itl is not None and kind.model.tvs:
         phone.flash.install(ListKind.ITL, held.itl)
-    return await boot_emulator(phone, DirectorySource(directory))
+    return phone
 
 
 def assert_same(said: PlannedList, report: ListReport) -> None:

@@ -10,11 +10,12 @@ import pytest
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from tests.fixtures.running import wait_until
-from tests.manage.phones import agree, held_by_phones
+from tests.manage.phones import agree, held_by_phones, installed
 from tests.manage.plans import ctl_of, itl_of, planned, settings, worst
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
-from tvs.phone import Refusal
+from tvs.phone import Refusal, Voucher
+from tvs.phone.https import connect
 from tvs.plan import Code, Decision, HeldLists, PhoneKind
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator, Done
     from tests.fixtures.running import Running
+    from tvs.phone.reports import HTTPSReport
 
     MakeSigner = Callable[..., KeyFileSigner]
     Serve = Callable[..., Running]
@@ -160,6 +162,25 @@ async def test_delete_of_a_server_of_secure_urls(
     assert "tvs show cert trust Phone-trust/stranger.pem --pem > FILE" in done.err
     service.wait_for_line("generation=2")
     assert await vouched() == ()
+
+
+async def test_emulated_phones_refuse_secure_urls_as_the_warning_says(
+    for_all: Administrator, other: Administrator, serve: Serve, tmp_path: Path
+) -> None:
+    """A phone opens an HTTPS server in Phone-trust (here another cluster's service), and not after the deletion."""
+    admin, certificate = for_all, other.situation().require(Purpose.TVS)
+    server, held = serve(other.state), held_by_phones(admin)
+    admin.does("set", "cert", "import", "trust", "Phone-trust", saved(certificate, tmp_path / "web.cer"))
+    service = serve(admin.state)
+    (name,) = (entry.name for entry in admin.situation().entries if not entry.own)
+
+    async def opened() -> HTTPSReport:
+        return await connect(installed(held, WITH_TVS, service), server.endpoint)
+
+    assert (await opened()).voucher is Voucher.TVS
+    assert "refuse secure URLs of its server" in admin.does("set", "cert", "delete", "Phone-trust", name).err
+    service.wait_for_line("generation=2")
+    assert (await opened()).refusal is Refusal.UNKNOWN_SIGNER
 
 
 @pytest.mark.parametrize("unit", ["CallManager-trust", "CAPF-trust", "TVS-trust", "directory-trust"])
