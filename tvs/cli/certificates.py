@@ -56,14 +56,20 @@ def add_show_commands(show: Commands) -> None:
     cert = show.add_parser("cert", help="certificates of the cluster").add_subparsers(
         title="which", metavar="WHICH", required=True
     )
-    listing = cert.add_parser("list", help="a line for each certificate", description="Lists certificates.")
+    listing = cert.add_parser(
+        "list",
+        help="a line for each certificate",
+        description="Lists certificates.",
+        epilog="example:\n  tvs show cert list trust",
+    )
     listing.add_argument("which", choices=("own", "trust"), help="the cluster's own ones, or the trusted ones")
     _finish(listing, _list)
-    for which, help_text in (
-        ("own", "an own certificate's fields"),
-        ("trust", "a trusted certificate's fields"),
+    for which, help_text, example in (
+        ("own", "an own certificate's fields", "CallManager"),
+        ("trust", "a trusted certificate's fields", "Phone-SAST-trust/SAST-ADN008580ef.pem"),
     ):
-        parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.")
+        epilog = f"examples:\n  tvs show cert {which} {example}\n  tvs show cert {which} {example} --pem > FILE"
+        parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.", epilog=epilog)
         parser.add_argument("name", metavar="NAME", help=_NAMES)
         parser.add_argument("--pem", action="store_true", help="print the certificate itself, in PEM")
         parser.set_defaults(which=which)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 DIGESTS = {"sha1": Digest.SHA1, "sha256": Digest.SHA256, "sha512": Digest.SHA512}
 STATUSES = """\
-Before anything is written, the change is planned (see: tvs ctl plan); if phones would be lost, nothing is changed.
+Before anything is written, the change is planned (see: tvs ctl plan). If phones would be lost, nothing is changed,
+unless --force is given.
 
 exit statuses:
   0 done    1 not done: answered no, phones would be lost, or it failed    2 wrong usage

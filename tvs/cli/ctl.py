@@ -41,6 +41,7 @@ CHANGE is one of
 examples:
   tvs ctl plan regen CallManager
   tvs ctl plan update --digest sha1 --phones with-tvs,tls1.0
+  tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem
   tvs ctl plan --held CTLFile.tlv --held ITLFile.tlv       for phones that hold these files
 
 exit statuses:

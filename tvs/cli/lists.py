@@ -37,7 +37,8 @@ def add_show_commands(show: Commands) -> None:
             kind.lower(),
             help=f"the {kind} file: checksums, header, records, signature",
             description=f"Shows a {kind} file and verifies its signature.",
-            epilog=f"exit statuses: 0 verified, 1 no {kind} file, damaged or not verified.",
+            epilog=f"example:\n  tvs show {kind.lower()} {kind}File.tlv --json\n\n"
+            f"exit statuses: 0 verified, 1 no {kind} file, damaged or not verified.",
         )
         parser.add_argument(
             "file",

@@ -63,7 +63,7 @@ def add_set_commands(change: Commands) -> None:
         "delete",
         help="delete a subscriber",
         description="Deletes a subscriber and its certificates from the cluster and from the ITL file.",
-        epilog=STATUSES,
+        epilog=f"example:\n  tvs set node delete cucm-sub1\n\n{STATUSES}",
     )
     delete.add_argument("name", metavar="NAME", help="host name")
     change_options(delete)
@@ -89,7 +89,9 @@ def add_show_commands(show: Commands) -> None:
         ("nodes", "nodes of the cluster", _show),
         ("phones", "kinds of phones that the cluster has", _show_phones),
     ):
-        parser = show.add_parser(name, help=help_text, description=f"Shows the {help_text}.")
+        parser = show.add_parser(
+            name, help=help_text, description=f"Shows the {help_text}.", epilog=f"example:\n  tvs show {name} --json"
+        )
         state_option(parser)
         json_option(parser)
         handled_by(parser, handler)

@@ -72,6 +72,7 @@ def add_set_commands(change: Commands) -> None:
             "gen",
             help="make a certificate signing request",
             description="Makes a key and a certificate signing request, and prints the request.",
+            epilog="example:\n  tvs set csr gen CallManager --key rsa4096 > request.pem",
         )
     )
     _unit(gen)
@@ -86,7 +87,12 @@ def add_show_commands(show: Commands) -> None:
     own = (
         show.add_parser("csr", help="certificate signing requests")
         .add_subparsers(title="which", metavar="WHICH", required=True)
-        .add_parser("own", help="the last request of a unit", description="Prints the last request of a unit.")
+        .add_parser(
+            "own",
+            help="the last request of a unit",
+            description="Prints the last request of a unit.",
+            epilog="example:\n  tvs show csr own CallManager > request.pem",
+        )
     )
     _unit(own)
     handled_by(own, _show_request)

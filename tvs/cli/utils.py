@@ -85,8 +85,8 @@ def _add_ctl(utils: Commands) -> None:
     reset = ctl.add_parser(
         "reset",
         help="sign the CTL file with ITLRecovery",
-        description="Makes the CTL file, signed by ITLRecovery, which phones still know when CallManager has changed.",
-        epilog=STATUSES,
+        description="Makes the CTL file, signed by ITLRecovery, which phones still know after CallManager has changed.",
+        epilog=f"example:\n  tvs utils ctl reset localkey\n\n{STATUSES}",
     )
     _local_key(reset)
     change_options(reset, digest=True)
@@ -129,9 +129,9 @@ def _add_itl(utils: Commands) -> None:
     reset = itl.add_parser(
         "reset",
         help="sign the ITL file with ITLRecovery",
-        description="Makes the ITL file, signed by ITLRecovery, which phones still know when CallManager and TVS have "
+        description="Makes the ITL file, signed by ITLRecovery, which phones still know after CallManager and TVS have "
         "both changed. When all phones have fetched it: tvs utils itl update ITLFile",
-        epilog=STATUSES,
+        epilog=f"example:\n  tvs utils itl reset localkey\n\n{STATUSES}",
     )
     _local_key(reset)
     change_options(reset, digest=True)
@@ -140,7 +140,7 @@ def _add_itl(utils: Commands) -> None:
         "update",
         help="make a new ITL file",
         description="Makes the ITL file, signed by CallManager. Other commands do so when its contents change.",
-        epilog=STATUSES,
+        epilog=f"example:\n  tvs utils itl update ITLFile --digest sha1\n\n{STATUSES}",
     )
     update.add_argument("file", choices=["ITLFile"], metavar="ITLFile", help="the ITL file")
     change_options(update, digest=True)
