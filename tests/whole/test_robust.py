@@ -11,168 +11,18 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
-from proto.codec import Decoder, encode
-from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
+from proto.codec import Decoder
+from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.processes import until
-from tests.fixtures.running import PATIENCE, wait_until
+from tests.fixtures.running import wait_until
+from tests.whole.strangers import DEVICE, ask, connect, connect_tls, query_for, request
 from tvs.system.files import write_atomically
-from tvs.tls.contexts import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from certstore.certificate import Certificate
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
-
-DEVICE = "CP-8861-SEPB000B4BA0AEE"
-
-
-def connect(service: Running, *, receive_buffer: int = 0) -> socket.socket:
-    """A TCP connection to the service. `receive_buffer`: its size in bytes, 0 for the system's."""
-    connection = socket.socket()
-    if receive_buffer:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    connection.settimeout(PATIENCE)
-    connection.connect((service.endpoint.host, service.endpoint.port))
-    return connection
-
-
-def connect_tls(service: Running, *, receive_buffer: int = 0) -> SSL.Connection:
-    """A TLS connection to the service, blocking."""
-    connection = SSL.Connection(client_context(), connect(service, receive_buffer=receive_buffer))
-    connection.get_context()
-    connection.set_connect_state()
-    connection.setblocking(True)
-    connection.do_handshake()
-    return connection
-
-
-async def ask(service: Running) -> bool:
-    """Makes one phone's query; whether it was answered."""
-    async with service.client() as phone:
-        answer = await phone.query(device=DEVICE, subject="CN=a", issuer="CN=a", serial=b"\1")
-    return answer.status is TrustStatus.NOT_TRUSTED
-
-
-def request(session_id: int = 1001) -> bytes:
-    """A query's bytes."""
-    return encode(
-        QueryCertRequest(
-            session_id=session_id, device_name=DEVICE, subject_name="CN=a", issuer_name="CN=a", serial_number=b"\1"
-        )
-    )
-
-
-@contextlib.contextmanager
-def half_open(service: Running, number: int) -> Iterator[list[socket.socket]]:
-    """TCP connections that have sent only the start of a TLS record."""
-    connections: list[socket.socket] = []
-    try:
-        for _ in range(number):
-            connections.append(connect(service))
-            connections[-1].sendall(b"\x16\x03\x01")
-        yield connections
-    finally:
-        for connection in connections:
-            connection.close()
-
-
-async def test_idle_connection_delays_no_phone(serve: Callable[..., Running]) -> None:
-    """A TCP connection that sends nothing does not delay a phone."""
-    service = serve("--handshake-timeout", "60", "--connection-timeout", "60")
-    with connect(service):
-        assert await ask(service)
-        assert await ask(service)
-
-
-async def test_thousand_half_open_connections_delay_no_phone(
-    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """While a thousand connections hang in the handshake, phones are answered."""
-    service = serve("--handshake-timeout", "60", "--connection-timeout", "60", "--log-level", "info")
-    with half_open(service, 1000):
-        wait_until(
-            lambda: scrape(service)['tvs_connections{state="handshake"}'] == 1000, "a thousand half-open connections"
-        )
-        assert all(await asyncio.gather(*(ask(service) for _ in range(20))))
-        assert scrape(service)['tvs_connections{state="handshake"}'] >= 1000
-
-
-async def test_limits_refuse_at_once(
-    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """A connection beyond the limits is closed at once, so that the phone asks its next server."""
-    service = serve("--max-half-open", "3", "--handshake-timeout", "60", "--log-level", "info")
-    with half_open(service, 3), connect(service) as refused:
-        refused.settimeout(PATIENCE)
-        assert refused.recv(1) == b""
-    wait_until(lambda: scrape(service)['tvs_connections{state="handshake"}'] == 0, "the places are free again")
-    assert await ask(service)
-    assert scrape(service)['tvs_connections_rejected_total{reason="half_open"}'] == 1
-
-
-async def test_limit_for_one_address(
-    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """With --max-per-address one address cannot take all connections; another one is served."""
-    service = serve("--max-per-address", "2", "--handshake-timeout", "60")
-    with half_open(service, 2), connect(service) as refused:
-        refused.settimeout(PATIENCE)
-        assert refused.recv(1) == b""
-        async with service.client(local_address="127.0.0.2") as phone:
-            await phone.query(device=DEVICE, subject="CN=a", issuer="CN=a", serial=b"\1")
-    wait_until(
-        lambda: scrape(service)['tvs_connections_rejected_total{reason="address"}'] == 1, "the rejection is counted"
-    )
-
-
-def test_every_connection_ends_in_one_outcome(
-    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """Each outcome of a connection is counted once, under its own name."""
-    service = serve("--handshake-timeout", "2", "--request-timeout", "2", "--log-level", "info")
-    with connect(service) as slow, contextlib.closing(connect_tls(service)) as waiting:
-        slow.sendall(b"\x16")
-        connect(service).close()  # probe
-        with connect(service) as speaker:
-            speaker.sendall(b"GET / HTTP/1.0\r\n\r\n")  # handshake_failed
-            while speaker.recv(1000):
-                pass
-        answered = connect_tls(service)
-        answered.send(request())
-        assert answered.recv(10)
-        answered.shutdown()
-        answered.close()
-        silent = connect_tls(service)  # no_request
-        silent.shutdown()
-        silent.close()
-        with contextlib.closing(connect_tls(service)) as malformed, contextlib.suppress(SSL.ZeroReturnError):
-            malformed.send(b"GET / HTTP/1.0\r\n\r\n")  # protocol_error
-            malformed.recv(1)
-        assert slow.recv(1) == b""  # handshake_timeout
-        with contextlib.suppress(SSL.ZeroReturnError):
-            waiting.recv(1)  # request_timeout
-    wanted = {
-        "probe": 1,
-        "handshake_failed": 1,
-        "handshake_timeout": 1,
-        "answered": 1,
-        "no_request": 1,
-        "request_timeout": 1,
-        "protocol_error": 1,
-    }
-
-    def outcomes() -> dict[str, float]:
-        found = scrape(service)
-        names = {name: f'tvs_connections_closed_total{{outcome="{name}"}}' for name in (*wanted, "internal_error")}
-        return {name: found[metric] for name, metric in names.items() if found[metric]}
-
-    wait_until(lambda: sum(outcomes().values()) == len(wanted), "all connections have ended")
-    assert outcomes() == wanted
-    counted = scrape(service)
-    assert counted["tvs_connections_accepted_total"] == len(wanted)
-    assert counted['tvs_protocol_errors_total{kind="discriminator"}'] == 1
 
 
 def test_requests_in_a_row_and_in_pieces(serve: Callable[..., Running]) -> None:
@@ -225,19 +75,6 @@ def test_slow_reader_gets_every_answer(
             while isinstance(answer := decoder.next_message(), QueryCertResponse):
                 answers.append(answer.session_id)
     assert answers == list(range(8_000))
-
-
-def query_for(known: Certificate, session_id: int) -> bytes:
-    """A query for a certificate, as bytes."""
-    return encode(
-        QueryCertRequest(
-            session_id=session_id,
-            device_name=DEVICE,
-            subject_name=known.subject_name,
-            issuer_name=known.issuer_name,
-            serial_number=known.serial_number,
-        )
-    )
 
 
 async def test_bad_client_beside_good_ones(serve: Callable[..., Running]) -> None:
