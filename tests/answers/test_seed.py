@@ -1,4 +1,4 @@
-"""The seed of new workers: what is read once, before the fork."""
+"""Seed of new workers, read once before the fork."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sources of a worker's answers: what it takes from its seed, what it reads, and what it reports."""
+"""Sources of a worker's answers: seed, store, CTL file, monitors, status."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def make(events: list[str]) -> Iterator[Callable[..., Sources]]:
     made: list[Sources] = []
 
     def make_sources(config: Config, seed: Seed | None = None) -> Sources:
-        def heard(event: str, _fields: Any) -> None:
+        def receive(event: str, _fields: Any) -> None:
             events.append(event)
 
-        made.append(Sources(config, seed=seed, on_db_event=heard, on_ctl_event=heard, trace=None))
+        made.append(Sources(config, seed=seed, on_db_event=receive, on_ctl_event=receive, trace=None))
         return made[-1]
 
     yield make_sources

@@ -1,4 +1,4 @@
-"""The verifier: which cache decides, and what phones are told."""
+"""Verifier: the cache that decides, and the answer that phones get."""
 
 from __future__ import annotations
 

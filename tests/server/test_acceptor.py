@@ -1,4 +1,4 @@
-"""The acceptor: limits, descriptors, drain. Real listening sockets, and phones that connect to them."""
+"""Acceptor: limits, descriptors, drain. Real listening sockets, and phones that connect to them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
+from tests.fixtures.phones import Phone, not_trusted, query
 from tests.fixtures.running import PATIENCE
-from tests.server.conftest import Phone, not_trusted, query
 from tvs.server.acceptor import ACCEPTS_PER_TURN, Acceptor
 from tvs.server.states import SessionState
 from tvs.system.listening import listen_together
@@ -23,7 +23,7 @@ from tvs.tls.contexts import client_context
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 UNKNOWN = b"\x01"
 """Serial number of a certificate that is not trusted."""
@@ -41,7 +41,7 @@ class Entrance:
         self._phones: list[socket.socket] = []
 
     def knock(self, source: str = "127.0.0.1") -> socket.socket:
-        """A TCP connection, which the acceptor has not seen yet."""
+        """A TCP connection that waits in the backlog."""
         phone = socket.create_connection(self.address, PATIENCE, source_address=(source, 0))
         phone.setblocking(False)
         self._phones.append(phone)
@@ -227,7 +227,7 @@ def test_stop_takes_the_waiting_phones(entrance: Entrance) -> None:
 
 
 def test_drain(entrance: Entrance) -> None:
-    """Draining answers who is about to ask, closes answered connections in order, and ends with the last one."""
+    """Draining answers phones that are about to ask, closes answered connections in order, and ends with the last."""
     worker = entrance.worker
     answered, asking = entrance.phone(), entrance.phone()
     answered.send(query(1, serial=UNKNOWN))

@@ -1,4 +1,4 @@
-"""The conversation of a phone: decrypted bytes in, answers out."""
+"""Conversation of a phone: decrypted bytes in, answers out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ctlcache.cache import CertificateCTLCache
 from proto.codec import MAX_REQUEST_PAYLOAD, encode, frame
 from proto.messages import CertVerificationRequest, MessageType, QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
-from tests.server.conftest import ADDRESS, DEVICE, decoded, not_trusted, query
+from tests.fixtures.phones import ADDRESS, DEVICE, decoded, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
 from tvs.server.conversation import (
     MAX_ANSWERS_PER_TURN,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 UNKNOWN = b"\x01"
 """Serial number of a certificate that is not trusted."""
@@ -157,7 +157,7 @@ def test_answers_are_not_requests(conversation: Conversation) -> None:
 
 
 def test_turn_has_a_number_of_answers(conversation: Conversation) -> None:
-    """After its answers of one turn a connection lets other phones in, and then goes on where it stopped."""
+    """A turn ends after a number of answers, so that other phones get theirs; the next turn continues there."""
     conversation.receive(b"".join(query(number, serial=UNKNOWN) for number in range(MAX_ANSWERS_PER_TURN + 1)))
     answers, turn = conversation.answer()
     assert (len(decoded(answers)), turn) == (MAX_ANSWERS_PER_TURN, Turn.MORE)
@@ -183,7 +183,7 @@ def test_turn_has_a_size(worker: Worker, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("announced", [0, 1, MAX_REQUEST_PAYLOAD - 1, MAX_REQUEST_PAYLOAD])
 def test_full_buffer_always_gives_a_turn_work(conversation: Conversation, announced: int) -> None:
-    """With the most bytes that are buffered there is always a request to answer or an error: no phone can get stuck."""
+    """A full buffer always holds a whole request or an error: no phone can get stuck."""
     start = bytes.fromhex("57010300 00000001") + announced.to_bytes(2)
     conversation.receive(start.ljust(MAX_BUFFERED - 1, b"\0"))
     full = [conversation.full]
@@ -225,7 +225,7 @@ def test_stream_that_ends_after_a_request(worker: Worker, published_query: bytes
     assert not [name for name in worker.counted() if name.startswith("tvs_protocol_errors")]
 
 
-# -- what is counted, logged and traced ------------------------------------------------------------------------------
+# -- counts, log, trace -----------------------------------------------------------------------------------------------
 
 
 def test_each_request_is_counted_once(worker: Worker) -> None:

@@ -1,4 +1,4 @@
-"""Counts of a worker and the metrics that they go to."""
+"""Counts of a worker, and the metrics that they are added to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tvs.server.states import OUTCOMES, REJECTIONS, STATES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 
 def test_every_label_exists_from_the_start() -> None:

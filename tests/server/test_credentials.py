@@ -1,4 +1,4 @@
-"""TLS credentials: what is read from the state directory, and the sentences when it does not fit."""
+"""TLS credentials read from the state directory, and the sentences when they do not fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certstore import Purpose
 from tests.fixtures.tls import connected, identity
-from tests.server.conftest import OWN
+from tests.fixtures.worker import OWN
 from tvs.errors import StateError
 from tvs.identity import KeyType
 from tvs.server.credentials import Credentials, read_credentials

@@ -1,4 +1,4 @@
-"""The deadlines of many connections behind one timer."""
+"""Deadlines of many connections behind one timer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Connection:
-    """Remembers its deadlines that passed, and does something at each if told to."""
+    """A connection that records its expired deadlines and then calls `at_each`."""
 
     passed: list[Deadline] = field(default_factory=list)
     at_each: Callable[[], None] = lambda: None
@@ -68,7 +68,7 @@ def test_cancelled_deadlines_do_not_pass() -> None:
 
 
 def test_connection_that_ends_another() -> None:
-    """A connection that is closed by the expiry of another one is not told of its own at the same moment."""
+    """If the expiry of one connection closes another one, that one does not expire at the same moment."""
     deadlines = Deadlines(dict.fromkeys(Deadline, 1.0))
     second = Connection()
     first = Connection(at_each=lambda: deadlines.cancel_all(second))

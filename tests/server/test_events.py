@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certstore import CertificateStore
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 
 @pytest.mark.parametrize(

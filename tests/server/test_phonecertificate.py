@@ -1,4 +1,4 @@
-"""A phone's own certificate: who issued it, as far as its names tell."""
+"""Phone certificates: the class of the issuer, by its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A phone's socket: what it does not take at once is kept and sent later."""
+"""Socket of a phone: bytes that do not fit at once are kept and sent later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tvs.server.phonesocket import PhoneSocket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
     TCPPair = Callable[..., tuple[socket.socket, socket.socket]]
 

@@ -1,4 +1,4 @@
-"""The poller: many sockets behind one descriptor of the event loop."""
+"""Poller: many sockets behind one descriptor of the event loop."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class Owner:
-    """A socket and what its owner was told; reads, and does something more if told to."""
+    """A socket's owner, which records its calls, reads, and then calls `then`."""
 
     socket: socket.socket
-    told: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     then: Callable[[], None] = lambda: None
 
     def on_readable(self) -> None:
         """Reads everything."""
         with contextlib.suppress(BlockingIOError):
             self.socket.recv(1000)
-        self.told.append("readable")
+        self.calls.append("readable")
         self.then()
 
     def on_writable(self) -> None:
-        """Remembers it."""
-        self.told.append("writable")
+        """Records the call."""
+        self.calls.append("writable")
         self.then()
 
 
@@ -77,10 +77,10 @@ def test_only_ready_sockets_are_reported(table: Table) -> None:
     to_first.send(b"x")
     table.turn()
     table.turn()
-    assert (first.told, second.told) == (["readable"], [])
+    assert (first.calls, second.calls) == (["readable"], [])
     to_second.close()
     table.turn()
-    assert (first.told, second.told[:1]) == (["readable"], ["readable"])
+    assert (first.calls, second.calls[:1]) == (["readable"], ["readable"])
 
 
 def test_turned_socket_waits_for_room(table: Table) -> None:
@@ -89,12 +89,12 @@ def test_turned_socket_waits_for_room(table: Table) -> None:
     table.poller.turn(owner.socket.fileno(), writing=True)
     other.send(b"x")
     table.turn()
-    assert set(owner.told) == {"writable"}
+    assert set(owner.calls) == {"writable"}
     table.poller.turn(owner.socket.fileno(), writing=False)
-    owner.told.clear()
+    owner.calls.clear()
     table.turn()
     table.turn()
-    assert owner.told == ["readable"]
+    assert owner.calls == ["readable"]
 
 
 def test_socket_that_another_one_closes(table: Table) -> None:
@@ -112,7 +112,7 @@ def test_socket_that_another_one_closes(table: Table) -> None:
     to_first.send(b"x")
     to_second.send(b"x")
     table.turn()
-    assert sorted([first.told, second.told]) == [[], ["readable"]]
+    assert sorted([first.calls, second.calls]) == [[], ["readable"]]
 
 
 def test_turn_is_bounded(table: Table) -> None:
@@ -121,9 +121,9 @@ def test_turn_is_bounded(table: Table) -> None:
     for _, other in owners:
         other.send(b"x")
     table.turn()
-    assert sum(len(owner.told) for owner, _ in owners) == EVENTS_PER_TURN
+    assert sum(len(owner.calls) for owner, _ in owners) == EVENTS_PER_TURN
     table.turn()
-    assert [owner.told for owner, _ in owners] == [["readable"]] * len(owners)
+    assert [owner.calls for owner, _ in owners] == [["readable"]] * len(owners)
 
 
 def test_closed_poller_reports_nothing(table: Table) -> None:
@@ -135,4 +135,4 @@ def test_closed_poller_reports_nothing(table: Table) -> None:
     table.poller.forget(owner.socket.fileno())
     other.send(b"x")
     table.turn()
-    assert owner.told == []
+    assert owner.calls == []

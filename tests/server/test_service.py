@@ -1,4 +1,4 @@
-"""The service of one worker in this process: load, start, reload, drain, close."""
+"""Service of one worker in this process: load, start, reload, drain, close."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from certstore import Purpose
 from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
 from tests.fixtures.monitored import until
+from tests.fixtures.phones import DEVICE
 from tests.fixtures.tls import identity
-from tests.server.conftest import DEVICE, OWN
+from tests.fixtures.worker import OWN
 from tvs.client.connection import TVSClient
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import Endpoint
@@ -148,7 +149,7 @@ async def test_changes_of_the_store_are_followed(running: Running, store: Certif
 
 
 async def test_reload(running: Running) -> None:
-    """After a reload new connections get the new certificate and settings; an open one goes on with its own."""
+    """After a reload new connections get the new certificate and settings; an open one keeps its own."""
     running.start()
     async with running.client() as open_before:
         config = replace(running.config, time_to_live=60, log_level="warning")

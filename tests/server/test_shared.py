@@ -1,4 +1,4 @@
-"""What sessions and acceptor share: the settings in use, the log, the rate limit of strangers' lines."""
+"""Shared state of sessions and acceptor: current settings, log, the rate limit of lines that strangers provoke."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.server.conftest import ADDRESS
+from tests.fixtures.phones import ADDRESS
 from tvs.log.forms import LogFormat
 from tvs.server.deadlines import Deadline
 from tvs.tls.profiles import ClientCertificates
@@ -16,7 +16,7 @@ from tvs.tls.profiles import ClientCertificates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 
 @pytest.mark.parametrize(

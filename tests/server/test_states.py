@@ -72,16 +72,16 @@ DEADLINES = {
 def test_each_deadline_in_each_state(state: SessionState, deadline: Deadline) -> None:
     """The outcome of each deadline in each state, whatever else is known of the phone."""
     unanswered, satisfied = DEADLINES[state, deadline]
-    for heard, answered, unfinished in FACTS:
+    for spoke, answered, unfinished in FACTS:
         expected = satisfied if answered and not unfinished else unanswered
-        if state is SessionState.HANDSHAKE and not heard:
+        if state is SessionState.HANDSHAKE and not spoke:
             expected = ("probe", False)
-        given = outcome_of_deadline(deadline, state, heard=heard, answered=answered, unfinished=unfinished)
-        assert given == expected, (heard, answered, unfinished)
+        given = outcome_of_deadline(deadline, state, spoke=spoke, answered=answered, unfinished=unfinished)
+        assert given == expected, (spoke, answered, unfinished)
 
 
 @pytest.mark.parametrize(
-    ("state", "reset", "heard", "answered", "unfinished", "outcome"),
+    ("state", "reset", "spoke", "answered", "unfinished", "outcome"),
     [
         (SessionState.HANDSHAKE, False, False, 0, False, "probe"),
         (SessionState.HANDSHAKE, True, False, 0, False, "probe"),
@@ -102,19 +102,19 @@ def test_each_deadline_in_each_state(state: SessionState, deadline: Deadline) ->
     ],
 )
 def test_each_end_in_each_state(
-    state: SessionState, *, reset: bool, heard: bool, answered: int, unfinished: bool, outcome: str
+    state: SessionState, *, reset: bool, spoke: bool, answered: int, unfinished: bool, outcome: str
 ) -> None:
     """The outcome of a phone that closes or resets its connection, in each state."""
-    assert outcome_of_end(state, reset=reset, heard=heard, answered=answered, unfinished=unfinished) == outcome
+    assert outcome_of_end(state, reset=reset, spoke=spoke, answered=answered, unfinished=unfinished) == outcome
 
 
 def test_outcomes_are_a_closed_set() -> None:
     """Whatever is decided has its own label in the metrics."""
     decided = set(TIMEOUT_OUTCOMES.values())
-    for state, (heard, answered, unfinished) in itertools.product(OPEN, FACTS):
+    for state, (spoke, answered, unfinished) in itertools.product(OPEN, FACTS):
         for deadline in RUNNING:
-            decided.add(outcome_of_deadline(deadline, state, heard=heard, answered=answered, unfinished=unfinished)[0])
+            decided.add(outcome_of_deadline(deadline, state, spoke=spoke, answered=answered, unfinished=unfinished)[0])
         for reset in (False, True):
-            decided.add(outcome_of_end(state, reset=reset, heard=heard, answered=answered, unfinished=unfinished))
+            decided.add(outcome_of_end(state, reset=reset, spoke=spoke, answered=answered, unfinished=unfinished))
     assert decided <= set(OUTCOMES)
     assert len(set(OUTCOMES)) == len(OUTCOMES)

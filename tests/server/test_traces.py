@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proto.messages import MessageType
-from tests.server.conftest import ADDRESS
+from tests.fixtures.phones import ADDRESS
 from tvs.log.forms import MAX_LINE
 from tvs.server.states import SessionState
 from tvs.server.traces import ConnectionTrace, trace_to
@@ -15,7 +15,7 @@ from tvs.server.traces import ConnectionTrace, trace_to
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.server.conftest import Worker
+    from tests.fixtures.worker import Worker
 
 
 class Lines(list[str]):
@@ -90,7 +90,7 @@ def test_answer(trace: ConnectionTrace, lines: Lines, request_type: MessageType,
 
 
 def test_no_trace_above_debug(worker: Worker) -> None:
-    """Without debug there is no trace to write to, so that no line is made."""
+    """Unless the level is debug, `Shared.trace` is None, so that no line is made."""
     assert trace_to(worker.pipeline) is None
     assert worker.shared.trace is None
 

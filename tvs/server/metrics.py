@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from bisect import bisect_left
-from collections import Counter as Tally
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
@@ -49,7 +49,7 @@ class Durations(Histogram):
         """Observes each duration; writes each bucket once."""
         if not seconds:
             return
-        buckets = Tally(bisect_left(self._upper_bounds, value) for value in seconds)
+        buckets = collections.Counter(bisect_left(self._upper_bounds, value) for value in seconds)
         self._sum.inc(sum(seconds))
         for bucket, number in buckets.items():
             self._buckets[bucket].inc(number)

@@ -42,10 +42,10 @@ class PhoneSession:
         "_accepted_at",
         "_closed",
         "_conversation",
-        "_heard",
         "_outcome",
         "_shared",
         "_socket",
+        "_spoke",
         "_tls",
         "_trace",
         "address",
@@ -64,7 +64,7 @@ class PhoneSession:
         self._conversation = Conversation(shared, address, self._trace)
         self.state = SessionState.HANDSHAKE
         self._accepted_at = shared.clock()
-        self._heard = False
+        self._spoke = False
         self._outcome = ""  # set when the session begins to close: it only lingers from then on
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class PhoneSession:
             self._shared.counts.handshake_failed("timeout")
         conversation = self._conversation
         outcome, in_order = outcome_of_deadline(
-            deadline, self.state, heard=self._heard, answered=conversation.answered, unfinished=conversation.unfinished
+            deadline, self.state, spoke=self._spoke, answered=conversation.answered, unfinished=conversation.unfinished
         )
         if in_order:
             self._finish(outcome)
@@ -156,7 +156,7 @@ class PhoneSession:
         if not data:
             self._ended()
         elif self.state is not SessionState.LINGER:
-            self._heard = True
+            self._spoke = True
             self._tls.receive(data)
             if self.state is SessionState.HANDSHAKE and not self._handshake():
                 return
@@ -199,7 +199,7 @@ class PhoneSession:
             conversation.end()
         answered = conversation.answered
         self._close(
-            outcome_of_end(self.state, reset=reset, heard=self._heard, answered=answered, unfinished=unfinished)
+            outcome_of_end(self.state, reset=reset, spoke=self._spoke, answered=answered, unfinished=unfinished)
         )
 
     def _finish(self, outcome: str) -> None:

@@ -67,14 +67,14 @@ PHASES = ("handshake", "answer", "connection")
 
 
 def outcome_of_deadline(
-    deadline: Deadline, state: SessionState, *, heard: bool, answered: int, unfinished: bool
+    deadline: Deadline, state: SessionState, *, spoke: bool, answered: int, unfinished: bool
 ) -> tuple[str, bool]:
     """The outcome of a session that has none yet and whose deadline has passed.
 
     Args:
         deadline: the deadline; not `Deadline.LINGER`, which is set only after the outcome.
         state: the session's state; neither `SessionState.LINGER` nor `SessionState.CLOSED`.
-        heard: whether the phone sent any byte.
+        spoke: whether the phone sent any byte.
         answered: how many requests were answered.
         unfinished: whether decrypted bytes wait that are not answered yet.
 
@@ -82,7 +82,7 @@ def outcome_of_deadline(
         The outcome, and whether TLS is closed in order; otherwise TCP is closed at once.
     """
     if state is SessionState.HANDSHAKE:
-        return "handshake_timeout" if heard else "probe", False
+        return "handshake_timeout" if spoke else "probe", False
     if state is SessionState.SENDING or deadline is Deadline.WRITE:
         return TIMEOUT_OUTCOMES[deadline], False  # the phone reads nothing, a close notification included
     if answered and not unfinished:
@@ -90,18 +90,18 @@ def outcome_of_deadline(
     return TIMEOUT_OUTCOMES[deadline], True
 
 
-def outcome_of_end(state: SessionState, *, reset: bool, heard: bool, answered: int, unfinished: bool) -> str:
+def outcome_of_end(state: SessionState, *, reset: bool, spoke: bool, answered: int, unfinished: bool) -> str:
     """The outcome of a session that has none yet and whose phone ended TLS or TCP.
 
     Args:
         state: the session's state; neither `SessionState.LINGER` nor `SessionState.CLOSED`.
         reset: whether TCP was reset.
-        heard: whether the phone sent any byte.
+        spoke: whether the phone sent any byte.
         answered: how many requests were answered.
         unfinished: whether decrypted bytes wait that are not answered yet.
     """
     if state is SessionState.HANDSHAKE:
-        return "handshake_failed" if heard else "probe"
+        return "handshake_failed" if spoke else "probe"
     if unfinished and not reset:
         return "protocol_error"
     if answered:
