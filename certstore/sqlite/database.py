@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from certstore.sqlite.file import checked_file, create_file
 from certstore.sqlite.schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
 from certstore.store import StoreUnavailable
 
@@ -47,7 +47,7 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._seen: tuple[int, int] | None = None
         if create:
-            _create_file(path)
+            create_file(path)
         try:
             with self._lock, self._errors():
                 connection = self._open(create=create)
@@ -59,7 +59,7 @@ class Database:
     # -- opening and closing
 
     def _open(self, *, create: bool = False) -> sqlite3.Connection:
-        identity = _checked_file(self.path)
+        identity = checked_file(self.path)
         connection = _connect(self.path, "rw")
         try:
             prepare_schema(connection, self.path, create=create)
@@ -220,39 +220,3 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-# -- the file ----------------------------------------------------------------------------------------------
-
-
-def _create_file(path: Path) -> None:
-    """Makes the file, empty and with mode 0600, before SQLite opens it; never through a symbolic link."""
-    try:
-        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        return
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreUnavailable(f"{path}: the database cannot be made: {reason}") from error
-    try:
-        if os.geteuid() == 0:  # the service runs as the owner of the directory
-            directory = path.parent.stat()
-            os.fchown(file, directory.st_uid, directory.st_gid)
-    finally:
-        os.close(file)
-
-
-def _checked_file(path: Path) -> tuple[int, int]:
-    """Device and inode of the database file. Raises `StoreUnavailable` if it is missing, or others may write to it."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise StoreUnavailable(f"{path}: there is no database; make it with: tvs init") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreUnavailable(f"{path}: the database cannot be opened: {reason}") from error
-    if not stat.S_ISREG(status.st_mode):
-        raise StoreUnavailable(f"{path}: not a regular file, so not a database")
-    if status.st_mode & stat.S_IWOTH:
-        raise StoreUnavailable(f"{path}: every user may write to the database; run: chmod o-rwx {path}")
-    return status.st_dev, status.st_ino

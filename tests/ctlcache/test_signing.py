@@ -14,7 +14,6 @@ from certstore.certificate import Certificate
 from ctlcache.builder import ListEntry, build_trust_list
 from ctlcache.signing import Digest, KeyFileSigner, SigningError
 from ctlcache.trustlist import (
-    Record,
     TrustList,
     parse_trust_list,
     signed_bytes,
@@ -23,12 +22,9 @@ from ctlcache.verification import Reason, verify
 from proto.roles import TrustRole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
-    from proto.tlv import Element
-
-    Assemble = Callable[[Sequence[Element], Sequence[Record]], bytes]
     from tests.fixtures.programs import RequireProgram
 
     MakeSigner = Callable[..., KeyFileSigner]

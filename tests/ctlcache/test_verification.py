@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Assemble = Callable[[Sequence[Element], Sequence[Record]], bytes]
 
-    MakeSigner = Callable[..., KeyFileSigner]
-
 
 def without(record: Record, *tags: int) -> Record:
     """The record without some elements, with the right length."""

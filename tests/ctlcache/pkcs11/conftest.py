@@ -19,6 +19,8 @@ from cryptography.x509.oid import NameOID
 from ctlcache.entries import ClusterNode
 from ctlcache.pkcs11.module import TokenModule, TokenSigner
 from ctlcache.pkcs11.uri import TokenUri
+from tvs.manage.provision import NewCluster, initialise
+from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -255,3 +257,17 @@ def signer_of(softhsm: SoftHsm) -> Callable[..., TokenSigner]:
         return module.signer(token, token.certificate(wanted), lambda _: pin)
 
     return sign_in
+
+
+@pytest.fixture(scope="module")
+def made_state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
+    """A cluster in mixed mode with a tokenless CTL file, as `tvs init` makes it."""
+    path = tmp_path_factory.mktemp("made") / "state"
+    return initialise(path, NewCluster(name="cucm-1051-a-pub", address="127.0.0.1"))
+
+
+@pytest.fixture
+def state(made_state: StateDirectory, tmp_path: Path) -> StateDirectory:
+    """The same, of the test's own."""
+    subprocess.run(["cp", "-a", made_state.path, tmp_path / "state"], check=True)
+    return StateDirectory(tmp_path / "state")

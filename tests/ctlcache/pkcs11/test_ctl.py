@@ -12,42 +12,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.pkcs11.token import Token, TokenError
-from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole
+from tests.ctlcache.pkcs11.commands import FIRST, PATIENCE, SECOND, command, update
 from tvs.cli.main import main
-from tvs.cluster import commit, propose_ctl, read_situation
-from tvs.cluster.tokens import TokenChoice, inserted_tokens
 from tvs.errors import StateError
-from tvs.manage.provision import NewCluster, initialise
-from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from ctlcache.trustlist import TrustList
     from tests.ctlcache.pkcs11.conftest import Identity, SoftHsm, Spy
+    from tvs.state import StateDirectory
 
-PATIENCE = 30
-"""Seconds that something may take on a busy machine."""
-FIRST, SECOND = "SAST-ADN0054f509", "SAST-ADN008580ef"
 SAST, CCM_TFTP, CAPF = TrustRole.SAST, TrustRole.CCM_TFTP, TrustRole.CAPF
-
-
-@pytest.fixture(scope="module")
-def made_state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
-    """A cluster in mixed mode with a tokenless CTL file, as `tvs init` makes it."""
-    path = tmp_path_factory.mktemp("made") / "state"
-    return initialise(path, NewCluster(name="cucm-1051-a-pub", address="127.0.0.1"))
-
-
-@pytest.fixture
-def state(made_state: StateDirectory, tmp_path: Path) -> StateDirectory:
-    """The same, of the test's own."""
-    subprocess.run(["cp", "-a", made_state.path, tmp_path / "state"], check=True)
-    return StateDirectory(tmp_path / "state")
 
 
 @pytest.fixture
@@ -63,34 +42,6 @@ def service(state: StateDirectory) -> Iterator[str]:
         yield found[1]
         process.terminate()
         process.wait(PATIENCE)
-
-
-def no_pin(_: Token) -> str:
-    """Fails a test in which a PIN is asked for."""
-    pytest.fail("a PIN was asked for")
-
-
-def update(
-    state: StateDirectory, *labels: str, ask_pin: Callable[[Token], str] = no_pin, module: str, add_token: bool = False
-) -> TrustList:
-    """Makes the CTL file with these tokens, the last of which signs."""
-    uris = tuple(TokenUri.parse(f"pkcs11:token={label}") for label in labels)
-    store = state.store()
-    try:
-        situation = read_situation(state, store)
-        choice = TokenChoice(uris=uris, ask_pin=ask_pin, add_token=add_token, module=module, time_limit=PATIENCE)
-        with inserted_tokens(choice) as make_source:
-            commit(state, store, propose_ctl(state, situation, make_source))
-    finally:
-        store.close()
-    return parse_trust_list(state.ctl_file.read_bytes())
-
-
-def command(state: StateDirectory, softhsm: SoftHsm, *labels: str) -> list[str]:
-    """`tvs utils ctl update CTLFile` with these tokens."""
-    tokens = [f"--token=pkcs11:token={label}" for label in labels]
-    where = ["--state", str(state.path), "--token-module", softhsm.module]
-    return ["utils", "ctl", "update", "CTLFile", *where, *tokens]
 
 
 def query(service: str, state: StateDirectory, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -162,80 +113,6 @@ def test_a_token_that_the_file_does_not_have(
         with pytest.raises(StateError, match="The Security Token you have inserted does not exist in the CTL File"):
             update(state, *labels, module=softhsm.module)
     assert state.ctl_file.read_bytes() == before
-
-
-def test_the_commands_refusals(
-    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each is a sentence and an exit status; without a token the question is not asked."""
-    for name, item in etokens.items():
-        softhsm.add(name, item)
-    for options, status, words in (
-        (["--yes", *command(state, softhsm, FIRST, SECOND)[4:]], 1, "does not exist in the CTL File"),
-        (["--token=pkcs11:token=none"], 1, "there is no such token"),
-        (["--token=pkcs11:token=none?pin-value=1234"], 1, "a PIN must not stand on a command line"),
-        (["--add-token"], 2, "--add-token and --pin-file go with --token URI"),
-        ([f"--token=pkcs11:token={FIRST}", "--token-timeout", "0"], 2, "--token-timeout 0 is not in 1 … 3600 seconds"),
-    ):
-        assert main([*command(state, softhsm), *options]) == status
-        printed = capsys.readouterr()
-        assert words in printed.err
-        assert "1234" not in printed.err + printed.out
-        assert ("(y/n)" in printed.out) == ("--yes" in options)
-
-
-@pytest.mark.parametrize(("typed", "status"), [("right", 0), ("0000-wrong", 1), ("", 1)])
-def test_a_pin_typed_on_a_terminal(
-    typed: str, status: int, state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]
-) -> None:
-    """The PIN is asked for once, with the token's name, and not shown; a wrong or missing one leaves the old file."""
-    for name, item in etokens.items():
-        softhsm.add(name, item)
-    before = state.ctl_file.read_bytes()
-    pin = softhsm.pin if typed == "right" else typed
-    ended, shown = on_a_terminal([*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"], pin)
-    assert ended == status
-    assert shown.count(f"PIN of the token '{SECOND}' (serial number ") == 1
-    assert not pin or pin not in shown
-    assert (state.ctl_file.read_bytes() == before) == (status != 0)
-
-
-def on_a_terminal(arguments: list[str], pin: str) -> tuple[int, str]:
-    """Runs a command on a terminal of its own and types the PIN; exit status and screen."""
-    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
-    with subprocess.Popen(
-        [sys.executable, "-c", spawn, sys.executable, "-m", "tvs", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        shown = b""
-        while b"): " not in shown and (data := process.stdout.read(4096)):
-            shown += data
-        process.stdin.write(pin.encode() + b"\n")
-        while data := process.stdout.read(4096):
-            shown += data
-        return process.wait(PATIENCE), shown.decode()
-
-
-def test_no_terminal_to_ask_on(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
-    """Without a terminal and a file, there is no question, and standard input is not read."""
-    for name, item in etokens.items():
-        softhsm.add(name, item)
-    arguments = [*command(state, softhsm, FIRST, SECOND), "--add-token", "--yes"]
-    ended = subprocess.run(
-        [sys.executable, "-m", "tvs", *arguments],
-        input=softhsm.pin,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-        timeout=PATIENCE * 2,
-    )
-    assert ended.returncode == 1
-    assert "there is no terminal to ask for the token's PIN on: use --pin-file FILE" in ended.stderr
 
 
 def test_no_file_at_all(state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity]) -> None:
@@ -332,35 +209,3 @@ def test_a_token_pulled_while_the_pin_is_typed_loses_nothing(
     with pytest.raises(TokenError, match=f"the token '{SECOND}'"):
         update(state, FIRST, SECOND, ask_pin=pull, module=softhsm.module, add_token=True)
     assert state.ctl_file.read_bytes() == before
-
-
-def test_show_tokens(
-    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A line for each certificate on a token, with the lists and stores that have it, and its URI."""
-    serials = {name: softhsm.add(name, item) for name, item in etokens.items()}
-    third = softhsm.add("empty")
-    update(state, FIRST, SECOND, ask_pin=lambda _: softhsm.pin, module=softhsm.module, add_token=True)
-    show = ["show", "tokens", "--token-module", softhsm.module, "--state", str(state.path)]
-    assert main(show) == 0
-    title, *lines = capsys.readouterr().out.splitlines()
-    assert title.split("  ")[0] == "CERTIFICATE"
-    assert sorted(" ".join(line.split()) for line in lines) == sorted(
-        [
-            f"{FIRST} yes no pkcs11:token={FIRST};serial={serials[FIRST]};object=SAST%2001;id=%01",
-            f"{SECOND} signer no pkcs11:token={SECOND};serial={serials[SECOND]};object=SAST%2001;id=%01",
-            f"(none) no no pkcs11:token=empty;serial={third}",
-        ]
-    )
-    assert main([*show, "--json"]) == 0
-    (signer,) = [token for token in json.loads(capsys.readouterr().out) if token["signs_ctl"]]
-    assert (signer["label"], signer["serial_number"]) == (SECOND, "83E9080000005545AF31")
-
-
-def test_show_tokens_without_any(state: StateDirectory, softhsm: SoftHsm, capsys: pytest.CaptureFixture[str]) -> None:
-    """A module without tokens is an error that names it; so is a file that is not a module."""
-    show = ["show", "tokens", "--state", str(state.path), "--token-module"]
-    assert main([*show, softhsm.module]) == 1
-    assert f"the PKCS#11 module {softhsm.module} shows no token" in capsys.readouterr().err
-    assert main([*show, "/none.so"]) == 1
-    assert "cannot be loaded as a PKCS#11 module" in capsys.readouterr().err
