@@ -111,6 +111,18 @@ async def test_hung_worker_is_replaced(serve: Serve, scrape: Scrape, workers: Wo
     assert len(load.failures) <= 6 * hung(scrape, service)  # what it held
 
 
+async def test_supervisor_that_stood_still_kills_no_worker(serve: Serve, scrape: Scrape) -> None:
+    """A supervisor that did not run for longer than `worker_timeout` reads the waiting reports before it judges."""
+    service = serve("--workers", "2", "--worker-timeout", "2", *QUIET)
+    halt(service.process.pid)
+    await asyncio.sleep(3)
+    os.kill(service.process.pid, signal.SIGCONT)
+    async with under_load(service) as load:
+        pass
+    assert load.failures == []
+    assert total(scrape(service), "tvs_worker_restarts_total") == 0
+
+
 def hung(scrape: Scrape, service: Running) -> int:
     """Number of workers that were replaced because they gave no sign of life."""
     return int(scrape(service)['tvs_worker_restarts_total{reason="hung"}'])

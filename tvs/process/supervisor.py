@@ -142,6 +142,7 @@ class Supervisor:
     def _supervise(self) -> None:
         while True:
             now = time.monotonic()
+            self._slots.receive(now)  # before silent workers are killed: this process may have stood still
             self._reap(now)
             if self._slots.stopping and not self._slots.alive:
                 return
@@ -151,7 +152,6 @@ class Supervisor:
             self._wait(now)
             for number in self._signals.pending():
                 self._signalled(number)
-            self._slots.receive(time.monotonic())
 
     def _reap(self, now: float) -> None:
         with contextlib.suppress(ChildProcessError):
