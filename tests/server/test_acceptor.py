@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
-from tests.fixtures.phones import Phone, not_trusted, query
+from tests.fixtures.phones import UNKNOWN, Phone, not_trusted, query
 from tests.fixtures.running import PATIENCE
 from tvs.server.acceptor import ACCEPTS_PER_TURN, Acceptor
 from tvs.server.states import SessionState
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.fixtures.worker import Worker
-
-UNKNOWN = b"\x01"
-"""Serial number of a certificate that is not trusted."""
 
 
 class Entrance:

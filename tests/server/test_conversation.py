@@ -13,7 +13,7 @@ from ctlcache.cache import CertificateCTLCache
 from proto.codec import MAX_REQUEST_PAYLOAD, encode, frame
 from proto.messages import CertVerificationRequest, MessageType, QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
-from tests.fixtures.phones import ADDRESS, DEVICE, decoded, not_trusted, query
+from tests.fixtures.phones import ADDRESS, DEVICE, UNKNOWN, decoded, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
 from tvs.server.conversation import (
     MAX_ANSWERS_PER_TURN,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fixtures.worker import Worker
-
-UNKNOWN = b"\x01"
-"""Serial number of a certificate that is not trusted."""
 
 
 def conversation_of(worker: Worker) -> Conversation:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
-from tests.fixtures.phones import ADDRESS, not_trusted, query
+from tests.fixtures.phones import ADDRESS, UNKNOWN, asked, closed, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
 from tvs.server.states import SessionState
 from tvs.tls.connection import TLSError
@@ -23,26 +23,6 @@ if TYPE_CHECKING:
     from tvs.server.session import PhoneSession
 
     Connect = Callable[..., tuple[PhoneSession, Phone]]
-
-UNKNOWN = b"\x01"
-"""Serial number of a certificate that is not trusted."""
-HANDSHAKE, REQUEST, WRITE, LINGER, CONNECTION = 5.0, 5.0, 5.0, 1.0, 10.0
-"""Seconds of the deadlines by default."""
-
-
-def closed(worker: Worker, session: PhoneSession) -> bool:
-    """Whether the session has ended, was reported once, and left nothing behind."""
-    assert worker.closed == [session] * (session.state is SessionState.CLOSED)
-    return session.state is SessionState.CLOSED
-
-
-def asked(session: PhoneSession, phone: Phone, session_id: int = 1) -> bytes:
-    """The answer to a query for an unknown certificate."""
-    phone.received = b""
-    phone.send(query(session_id, serial=UNKNOWN))
-    phone.worker.until(phone.read)
-    assert session.state is SessionState.AWAIT_REQUEST
-    return phone.received
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------
