@@ -12,6 +12,7 @@ from tests.fixtures.cluster import (
     tftp_server,
     tvs,
 )
+from tests.fixtures.refusals import plan, put_ctl, stranger
 
 __all__ = [
     "cluster",
@@ -20,8 +21,11 @@ __all__ = [
     "made_cluster",
     "make_phone",
     "other_cluster",
+    "plan",
+    "put_ctl",
     "run",
     "serve",
+    "stranger",
     "tftp_server",
     "tvs",
 ]

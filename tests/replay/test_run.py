@@ -290,9 +290,9 @@ def test_a_closed_loop(cluster: Cluster, serve: Serve, replay: Replay) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "say whom to ask"),
-        (["--server", "127.0.0.1"], "say whom to believe"),
-        (["--server", "127.0.0.1", "--insecure"], "say what to ask"),
+        ([], "name the service: --server"),
+        (["--server", "127.0.0.1"], "choose the trust in the server: --trust"),
+        (["--server", "127.0.0.1", "--insecure"], "choose the queries: --from"),
         (["--server", "127.0.0.1", "--insecure", "--ask", "/no/such/file"], "/no/such/file: cannot be read"),
         (["--server", "127.0.0.1", "--insecure", "--from", "/no/such/file"], "/no/such/file: cannot be read"),
         (["--server", "127.0.0.1", "--insecure", "--from", "/etc/passwd"], "holds no query"),

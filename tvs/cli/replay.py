@@ -126,9 +126,9 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def _setup(arguments: argparse.Namespace) -> Setup:
     if arguments.server is None:
-        raise ValueError("say whom to ask: --server HOST[:PORT]")
+        raise ValueError("name the service: --server HOST[:PORT]")
     if arguments.trust is None and not arguments.insecure:
-        raise ValueError("say whom to believe: --trust FILE (the cluster's ITL), or --insecure")
+        raise ValueError("choose the trust in the server: --trust FILE (the cluster's ITL), or --insecure")
     server = Endpoint.parse(arguments.server, DEFAULT_PORT)
     try:
         family, address = resolve(server)
@@ -156,7 +156,7 @@ def _source(arguments: argparse.Namespace) -> SourceSettings:
     if arguments.source is not None and fleet:
         raise ValueError(f"--from has its own phones; --{fleet[0]} is for an imagined fleet")
     if arguments.source is None and not arguments.ask:
-        raise ValueError("say what to ask: --from FILE, or --ask FILE for an imagined fleet")
+        raise ValueError("choose the queries: --from FILE, or --ask FILE for an imagined fleet")
     return SourceSettings(
         file=arguments.source,
         keylog=arguments.keylog,

@@ -109,7 +109,7 @@ def make_schedule(recording: Recording, mode: ModeSettings) -> Schedule:
     if mode.speed is not None and math.isinf(mode.speed):
         return in_loop(recording, at_once=mode.at_once, duration=None)
     if not recording.timed:
-        raise ValueError(f"{recording.source}: has no times; say when to call: --rate, --storm, --loop or --speed max")
+        raise ValueError(f"{recording.source}: has no times; choose the times: --rate, --storm, --loop or --speed max")
     return recorded_times(recording, mode.speed or 1.0)
 
 

@@ -1,20 +1,14 @@
-"""What administrators know of phones that do not take a list: each keeps the old one and says so on its screen."""
+"""Refused signers: each phone keeps the old list and says so on its screen."""
 
 from __future__ import annotations
 
-import json
 import socket
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
 from certstore.purposes import Purpose
-from ctlcache.builder import build_trust_list
-from ctlcache.entries import ClusterNode, tokenless_ctl_entries
-from ctlcache.signing import Digest
-from ctlcache.trustlist import PHONE_LIMIT
+from tests.fixtures.refusals import assert_kept, booted, ctl_of
 from tvs.config.endpoint import Endpoint
 from tvs.phone import (
     BootOutcome,
@@ -33,97 +27,15 @@ if TYPE_CHECKING:
 
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.cluster import Cluster
+    from tests.fixtures.refusals import Said
     from tests.fixtures.running import Running
-    from tvs.phone import BootReport, Phone
+    from tvs.phone import Phone
 
     MakePhone = Callable[..., Phone]
     Serve = Callable[..., Running]
     PutCtl = Callable[[bytes], DirectorySource]
-    Plan = Callable[..., "Said"]
+    Plan = Callable[..., Said]
     Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def stranger(make_signer: Callable[..., KeyFileSigner]) -> KeyFileSigner:
-    """A signer that no list of the cluster has."""
-    return make_signer("CN=stranger;O=Elsewhere", "0BADCAFE", 2048)
-
-
-@pytest.fixture
-def put_ctl(cluster: Cluster) -> PutCtl:
-    """Puts a CTL file where phones fetch it, while TVS watches the one that was there: as with two TFTP servers."""
-
-    def put(data: bytes) -> DirectorySource:
-        watched = cluster.state.path / "watched.tlv"
-        watched.write_bytes(cluster.state.ctl_file.read_bytes())
-        (cluster.state.path / "tvs.toml").write_text(f'ctl_file = "{watched}"\n')
-        cluster.state.ctl_file.write_bytes(data)
-        return DirectorySource(cluster.state.tftp)
-
-    return put
-
-
-@pytest.fixture
-def plan(cluster: Cluster, tmp_path: Path, run: Run) -> Plan:
-    """What `tvs ctl plan CHANGE` says to an administrator whose phones hold a phone's lists."""
-
-    def ask(phone: Phone, *change: object, phones: str = "with-tvs") -> Said:
-        held: list[object] = []
-        for kind in ListKind:
-            if (data := phone.flash.installed(kind)) is not None:
-                path = tmp_path / f"held-{kind.file_name}"
-                path.write_bytes(data)
-                held += ["--held", path]
-        done = run("ctl", "plan", *change, "--state", cluster.state.path, "--json", "--phones", phones, *held)
-        said = json.loads(done.stdout)
-        decisions = [outcome["ctl"] for outcome in said["outcomes"] if outcome["kind"] == phones]
-        return Said(
-            status=done.returncode,
-            findings={finding["code"] for finding in said["findings"] if finding["severity"] == "error"},
-            ctl=decisions[-1]["decision"],
-            refusal=decisions[-1].get("refusal"),
-        )
-
-    return ask
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a plan says: its exit status, its errors, and what a phone does with the CTL file at last."""
-
-    status: int
-    findings: set[str]
-    ctl: str
-    refusal: str | None
-
-    def loses(self, code: str, refusal: Refusal) -> bool:
-        """Whether phones would be lost, for this reason, and that is what the phone refuses for."""
-        return self.status == 1 and code in self.findings and self.ctl == "refuses" and self.refusal == refusal
-
-
-def ctl_of(signer: KeyFileSigner, *, nodes: int = 1, digest: Digest = Digest.SHA1) -> bytes:
-    """A CTL of so many nodes, all with the signer's certificate."""
-    cluster = [ClusterNode(name=f"node{n}", address="192.0.2.1", call_manager=signer.certificate) for n in range(nodes)]
-    entries = tokenless_ctl_entries(cluster, capf=None)
-    return build_trust_list(entries, signer, timestamp=int(time.time()), digest=digest)
-
-
-async def booted(phone: Phone, cluster: Cluster) -> Phone:
-    """The phone with the cluster's lists of now, taken on trust."""
-    report = await boot(phone, DirectorySource(cluster.state.tftp))
-    assert report.outcome is BootOutcome.RUNNING
-    return phone
-
-
-def assert_kept(phone: Phone, report: BootReport, old: bytes, refusal: Refusal) -> None:
-    """The CTL was refused for this reason, the old one is installed, and the screen says so."""
-    assert report.outcome is BootOutcome.REFUSED
-    assert report.ctl.outcome is ListOutcome.REFUSED
-    assert report.ctl.refusal is refusal, report.ctl.sentence
-    assert phone.flash.installed(ListKind.CTL) == old
-    assert "Trust List update failed" in report.messages
-    assert "Trust List updated" not in report.messages
-    assert report.messages[-1] in ("CTL and ITL installed", "CTL Installed")
 
 
 async def test_no_tvs_server_answers(
@@ -251,70 +163,6 @@ async def test_a_phone_without_tvs_support(cluster: Cluster, make_phone: MakePho
     assert not any("Accepted TCP connection" in text for text in running.texts())
 
 
-@pytest.mark.parametrize(
-    ("damage", "refusal"),
-    [
-        (lambda data: data[: len(data) // 2], Refusal.DAMAGED),
-        (lambda _: b"", Refusal.DAMAGED),
-        (lambda _: b"<html>404</html>", Refusal.DAMAGED),
-        (lambda data: data[:-1] + b"\x02", Refusal.BAD_SIGNATURE),
-    ],
-    ids=["cut", "empty", "something else", "one byte"],
-)
-async def test_a_damaged_file(
-    cluster: Cluster,
-    make_phone: MakePhone,
-    put_ctl: PutCtl,
-    plan: Plan,
-    damage: Callable[[bytes], bytes],
-    refusal: Refusal,
-) -> None:
-    """A file that is cut, empty, something else, or has one byte changed is refused before anybody is asked."""
-    phone = await booted(make_phone(), cluster)
-    old = cluster.state.ctl_file.read_bytes()
-    source = put_ctl(damage(old))
-    assert plan(phone).loses("list-damaged", refusal)
-    assert_kept(phone, await boot(phone, source), old, refusal)
-
-
-async def test_a_damaged_file_is_not_taken_as_the_first(
-    cluster: Cluster, make_phone: MakePhone, put_ctl: PutCtl
-) -> None:
-    """'On trust' means whoever signed it, not whatever it is."""
-    data = bytearray(cluster.state.ctl_file.read_bytes())
-    data[-100] ^= 1
-    phone = make_phone()
-    report = await boot(phone, put_ctl(bytes(data)))
-    assert report.ctl.refusal is Refusal.BAD_SIGNATURE
-    assert phone.flash.installed(ListKind.CTL) is None
-
-
-async def test_a_list_over_64_kb(
-    cluster: Cluster, make_phone: MakePhone, stranger: KeyFileSigner, put_ctl: PutCtl, plan: Plan
-) -> None:
-    """A list of 70 nodes is a good list, and too large for every phone, also as its first."""
-    phone = await booted(make_phone(), cluster)
-    large = ctl_of(stranger, nodes=70)
-    assert len(large) > PHONE_LIMIT
-    old = cluster.state.ctl_file.read_bytes()
-    source = put_ctl(large)
-    assert plan(phone).loses("list-too-large", Refusal.TOO_LARGE)
-    assert_kept(phone, await boot(phone, source), old, Refusal.TOO_LARGE)
-    assert (await boot(make_phone(), source)).ctl.refusal is Refusal.TOO_LARGE
-
-
-async def test_a_list_of_64_kb_is_loaded(
-    make_phone: MakePhone, make_signer: Callable[..., KeyFileSigner], put_ctl: PutCtl
-) -> None:
-    """39 nodes fit, up to 65,536 bytes."""
-    size = 1000
-    left = PHONE_LIMIT - len(ctl_of(make_signer("CN=s", "01", 2048, size=size), nodes=39))
-    data = ctl_of(make_signer("CN=s", "01", 2048, size=size + left // 40), nodes=39)
-    assert PHONE_LIMIT - 40 < len(data) <= PHONE_LIMIT
-    report = await boot(make_phone(), put_ctl(data))
-    assert report.ctl.outcome is ListOutcome.UPDATED
-
-
 async def test_a_tvs_certificate_that_is_not_in_the_itl(
     cluster: Cluster, other_cluster: Cluster, make_phone: MakePhone, serve: Serve, plan: Plan
 ) -> None:
@@ -361,18 +209,6 @@ async def test_a_7900_and_a_service_without_tls_1_0(
     assert texts[4].startswith("EROR:clpSetupSsl: ** SSL handshake failed, <127.0.0.1> c:")
     assert texts[5] == "EROR:clpSndStatus: SSL CLNT ERR, srvr<127.0.0.1>"
     assert [line.split()[1] for line in lines[:6]] == ["NOT", "NOT", "NOT", "ERR", "ERR", "ERR"]
-
-
-async def test_a_digest_that_a_7900_does_not_know(cluster: Cluster, make_phone: MakePhone, plan: Plan) -> None:
-    """SHA-512 is good for an 8861 and nothing that a 7975 can verify."""
-    phone = await booted(make_phone("CP-7975"), cluster)
-    old = cluster.state.ctl_file.read_bytes()
-    said = plan(phone, "update", "--digest", "sha512", phones="tls1.0")
-    assert said.loses("digest-unknown", Refusal.DIGEST)
-    cluster.update_ctl("sha512")
-    source = DirectorySource(cluster.state.tftp)
-    assert_kept(phone, await boot(phone, source), old, Refusal.DIGEST)
-    assert (await boot(make_phone("CP-8861"), source)).ctl.outcome is ListOutcome.UPDATED
 
 
 async def test_an_installed_signer_with_another_key(
