@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tests.fixtures.running import PATIENCE
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tvs.state import StateDirectory
 
 PROGRAM = """
@@ -39,11 +41,48 @@ sys.exit(status)
 """The supervisor asks its own admin process within the calls that announce the service: it cannot publish meanwhile."""
 
 
+FAILING = """
+import json, os, signal, sys
+from pathlib import Path
+import tvs.process.restarts
+from tvs.config.loading import load_config
+from tvs.process.supervisor import Supervisor
+
+tvs.process.restarts.GIVE_UP = 2
+
+def announce(phones, admin):
+    (config.state / "tvs.db").unlink()
+    for slot in supervisor._slots:
+        os.kill(slot.process, signal.SIGKILL)
+
+config = load_config(json.loads(sys.argv[1]), environment={})
+supervisor = Supervisor(config, load_config=lambda: config, announce=announce)
+sys.exit(supervisor.run())
+"""
+"""Gives up early, and takes the database away from a service that runs."""
+
+
+def run(program: str, state: StateDirectory, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program with the settings of a service of two workers."""
+    service = {"state": str(state.path), "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": "2", **settings}
+    command = [sys.executable, "-c", program, json.dumps(service)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_service_without_a_worker_ends(state: StateDirectory, tmp_path: Path) -> None:
+    """When all slots are given up the service ends with status 1; the log says why each worker could not start."""
+    done = run(FAILING, state, log_file=str(tmp_path / "log"))
+    assert (done.returncode, done.stderr) == (1, "")
+    events = [line.split()[3] for line in (tmp_path / "log").read_text().splitlines()]
+    supervisors = [event for event in events if not event.startswith(("worker_", "db_"))]
+    assert supervisors == ["listening", "no_worker_left", "stopping", "stopped"]
+    assert events.count("worker_cannot_start") == 4
+    assert events.count("worker_given_up") == 2
+
+
 def test_service_is_ready_when_it_is_announced(state: StateDirectory) -> None:
     """In the moment of the announcement, and of READY, /readyz answers 200 and knows all workers with their status."""
-    settings = {"state": str(state.path), "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": "2"}
-    command = [sys.executable, "-c", PROGRAM, json.dumps(settings)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = run(PROGRAM, state)
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert [(what, status) for what, status, _ in seen] == [("announced", 200), ("ready", 200)]
