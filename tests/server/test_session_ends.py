@@ -132,6 +132,30 @@ def test_malformed_request_after_good_ones(worker: Worker, connect: Connect) -> 
     assert worker.counted()["tvs_protocol_errors_total{discriminator}"] == 1
 
 
+def test_malformed_request_of_a_phone_that_does_not_read(worker: Worker, connect: Connect) -> None:
+    """If answers still wait for room, a malformed request ends the connection at once: the phone would see no end."""
+    session, phone = connect(worker, buffer=4096)
+    phone.handshake()
+    phone.send(query() * 31 + b"GET / HTTP/1.0")
+    worker.turn()
+    assert closed(worker, session)
+    assert worker.outcomes == {"protocol_error": 1}
+
+
+def test_phone_that_is_gone_when_it_is_answered(worker: Worker, connect: Connect) -> None:
+    """A connection that was reset before the answer went out ends as reset, though the request was answered."""
+    session, phone = connect(worker)
+    phone.handshake()
+    phone.send(query())
+    data = session._socket.receive(1 << 14)
+    assert data
+    phone.reset()
+    session._tls.receive(data)
+    session._requests()
+    assert closed(worker, session)
+    assert worker.outcomes == {"reset": 1}
+
+
 # -- drain, abort, faults --------------------------------------------------------------------------------------------
 
 
