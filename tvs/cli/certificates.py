@@ -167,7 +167,7 @@ def _names(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[
     """The names that the store gave certificates in a unit."""
     with store_of(arguments) as store:
         names = {entry.certificate.der: entry.name for entry in store.entries(unit=unit)}
-    return [names[der] for der in certificates]
+    return [names[der] for der in certificates if der in names]
 
 
 def _delete(arguments: argparse.Namespace) -> int:

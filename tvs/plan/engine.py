@@ -48,20 +48,7 @@ def plan_change(
     steps = (after,) if later is None else (after, later)
     outcomes = tuple(_outcomes(held, steps))
     last = steps[-1]
-    withdrawn = signers_withdrawn(before, last)
-    findings = [
-        *refusals(outcomes, phones, withdrawn),
-        *found.changed_together(held, last, outcomes, phones),
-        *found.unloadable(last, phones),
-        *found.tvs_not_in_itl(held, last),
-        *found.signer_unknown(last, withdrawn),
-        *trust_withdrawn(before, last),
-        *found.nodes(last),
-        *found.ctl_file(last),
-        *found.expiry(last, now),
-        *found.outdated(last),
-        *found.profile(last, phones),
-    ]
+    findings = [*_findings_of_change(held, before, last, outcomes, phones), *_findings_of_situation(last, phones, now)]
     return Plan(
         title=title,
         steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
@@ -71,6 +58,30 @@ def plan_change(
         findings=tuple(_worst_first(findings)),
         present=tuple(_outcomes(held, (before,))),
     )
+
+
+def _findings_of_change(
+    held: Sequence[HeldLists],
+    before: Situation,
+    last: Situation,
+    outcomes: Sequence[PhoneOutcome],
+    phones: frozenset[PhoneKind],
+) -> Iterator[Finding]:
+    withdrawn = signers_withdrawn(before, last)
+    yield from refusals(outcomes, phones, withdrawn)
+    yield from found.changed_together(held, last, outcomes, phones)
+    yield from found.tvs_not_in_itl(held, last)
+    yield from found.signer_unknown(last, withdrawn)
+    yield from trust_withdrawn(before, last)
+
+
+def _findings_of_situation(last: Situation, phones: frozenset[PhoneKind], now: datetime) -> Iterator[Finding]:
+    yield from found.unloadable(last, phones)
+    yield from found.nodes(last)
+    yield from found.ctl_file(last)
+    yield from found.expiry(last, now)
+    yield from found.outdated(last)
+    yield from found.profile(last, phones)
 
 
 def _outcomes(held: Sequence[HeldLists], steps: Sequence[Situation]) -> Iterator[PhoneOutcome]:

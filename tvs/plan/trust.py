@@ -62,7 +62,7 @@ def trust_withdrawn(before: Situation, after: Situation) -> Iterator[Finding]:
     of the same serial number and issuer.
     """
     old, new = _trusted(before), _trusted(after)
-    for certificate in _touched(old, new, after):
+    for certificate in _endangered(old, new, after):
         lost = [role for role in vouched_roles(before, certificate) if role not in vouched_roles(after, certificate)]
         if lost:
             removed = [old[key] for key in old.keys() - new.keys() if key[1] == certificate]
@@ -74,19 +74,19 @@ def _trusted(situation: Situation) -> dict[tuple[str, bytes], StoreEntry]:
     return {(entry.unit, entry.certificate.der): entry for entry in situation.entries if entry.unit not in MADE_HERE}
 
 
-def _touched(
+def _endangered(
     old: dict[tuple[str, bytes], StoreEntry], new: dict[tuple[str, bytes], StoreEntry], after: Situation
 ) -> list[bytes]:
-    """Certificates that enter or leave a unit, and those of the CTL file with the same serial number."""
-    entries = [(old.get(key) or new[key]).certificate for key in old.keys() ^ new.keys()]
-    serials = {normal_serial(certificate.serial_number) for certificate in entries}
-    trust_list = parsed(after.tvs_ctl) if entries else None
+    """Certificates that leave a unit, and those of the CTL file with the serial number of one that enters or leaves."""
+    moved = [(old.get(key) or new[key]).certificate for key in old.keys() ^ new.keys()]
+    serials = {normal_serial(certificate.serial_number) for certificate in moved}
+    trust_list = parsed(after.tvs_ctl) if moved else None
     listed = [
         record.certificate
         for record in (() if trust_list is None else trust_list.records)
         if record.certificate is not None and normal_serial(record.serial_number) in serials
     ]
-    return sorted({certificate.der for certificate in entries} | set(listed))
+    return sorted({der for _, der in old.keys() - new.keys()} | set(listed))
 
 
 def _finding(der: bytes, lost: list[int], removed: list[StoreEntry]) -> Finding:
