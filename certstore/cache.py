@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from certstore.index import CacheEntry, CertificateIndex
 from certstore.lookup import CertificateCache
 from certstore.store import StoreError
+from proto.messages import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +66,7 @@ class CertificateDBCache(CertificateCache):
         self,
         store: CertificateStore,
         *,
-        default_time_to_live: int = 86_400,
+        default_time_to_live: int = DEFAULT_TIME_TO_LIVE,
         on_event: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         """Empty until `load`.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from certstore.sqlite.store import SqliteStore
 from certstore.store import CertificateStore, StoreUnavailable
 
 
@@ -19,6 +18,8 @@ def open_store(url: str, *, create: bool = False) -> CertificateStore:
     Raises:
         StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.
     """
+    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - programs without a store do not load its driver
+
     return SqliteStore(_sqlite_path(url), create=create)
 
 
