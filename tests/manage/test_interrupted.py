@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         ("utils ctl set-cluster non-secure-mode -y", 6),
         ("set cert regen CallManager -y", 6),
         ("set cert regen TVS --key p256 -y", 6),
-        ("set csr gen TVS", 6),
+        ("set csr gen TVS --key p256", 6),
         ("set cert import trust Phone-trust FILE", 2),
         ("set phones tls1.0", 2),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,6 @@ from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out, make_reques
 from tvs.plan import Code, parse_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
     from tvs.cluster import Change, Situation
@@ -37,15 +36,24 @@ FILES = {"StagedFile", "write_atomically", "write_keys", "write_requests", "dele
 """Functions that write keys, requests and trust lists."""
 
 
-def calls(names: set[str]) -> Iterator[tuple[str, int, str]]:
-    """Module, line and name of each call of one of these functions or methods in the package."""
-    for path in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                function = node.func
-                name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-                if name in names:
-                    yield str(path.relative_to(ROOT)), node.lineno, name
+@functools.cache
+def all_calls() -> list[tuple[str, int, str]]:
+    """Module, line and name of each call of a function or method in the package."""
+    return [
+        (
+            str(path.relative_to(ROOT)),
+            node.lineno,
+            node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id,
+        )
+        for path in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name)
+    ]
+
+
+def calls(names: set[str]) -> list[tuple[str, int, str]]:
+    """The calls of these functions and methods."""
+    return [call for call in all_calls() if call[2] in names]
 
 
 def outside(names: set[str], rooms: set[str]) -> list[tuple[str, int, str]]:
