@@ -184,7 +184,7 @@ class CertificateDBCache(CertificateCache):
         Every error is reported, and tried again with a back-off of `FIRST_RETRY` to `LAST_RETRY` seconds.
         """
         backoff = Backoff()
-        poll: Callable[[], object] = self.refresh  # at first in any case: `changed` may have told of the change before
+        poll: Callable[[], object] = self.refresh  # first without `changed`, which misses earlier commits
         while True:
             try:
                 await asyncio.to_thread(poll)

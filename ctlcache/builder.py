@@ -93,7 +93,7 @@ def build_trust_list(
 
 def _checked(data: bytes, right_size: bool) -> bytes:
     if len(data) > MAX_SIZE:
-        raise LocalProtocolError(f"the trust list has {len(data)} bytes; {MAX_SIZE} is the most")
+        raise LocalProtocolError(f"a trust list has at most {MAX_SIZE} bytes, not {len(data)}")
     verification = verify(data)
     if not verification.ok or not right_size:
         raise SigningError(f"the list that was made does not verify: {verification.sentence}")

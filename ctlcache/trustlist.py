@@ -118,7 +118,9 @@ def _header_length(data: bytes) -> int:
         )
     size = int.from_bytes(length.value)
     if size < reader.offset:
-        raise RemoteProtocolError(ErrorKind.BAD_ELEMENT, f"a header of {size} bytes cannot be", length.offset)
+        raise RemoteProtocolError(
+            ErrorKind.BAD_ELEMENT, f"a header of {size} bytes is shorter than its first elements", length.offset
+        )
     if size > len(data):
         raise RemoteProtocolError(
             ErrorKind.TRUNCATED, f"the header has {size} bytes, the file ends after {len(data)}", len(data)
@@ -153,7 +155,9 @@ def _record_length(data: bytes, start: int) -> int:
         raise RemoteProtocolError(ErrorKind.BAD_ELEMENT, "a record starts with its length in 2 bytes", start)
     size = int.from_bytes(element.value)
     if size < reader.offset - start:
-        raise RemoteProtocolError(ErrorKind.BAD_ELEMENT, f"a record of {size} bytes cannot be", start)
+        raise RemoteProtocolError(
+            ErrorKind.BAD_ELEMENT, f"a record of {size} bytes is shorter than its first element", start
+        )
     if start + size > len(data):
         raise RemoteProtocolError(
             ErrorKind.TRUNCATED, f"the record has {size} bytes, {len(data) - start} are left", start

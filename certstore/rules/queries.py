@@ -20,7 +20,7 @@ def check_statement(sql: str) -> None:
 
 
 def not_a_select(detail: str = "") -> StoreError:
-    """The error for a statement that is not a SELECT; `detail` is what the database says of it."""
+    """The error for a statement that is not a SELECT; `detail` is the message of the database."""
     behind = f" ({detail})" if detail else ""
     return StoreError(f"only SELECT statements can be run; change the store with the tvs commands{behind}")
 
