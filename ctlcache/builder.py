@@ -11,15 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
-from ctlcache.entries import (
-    ClusterNode,
-    ListEntry,
-    itl_entries,
-    non_secure,
-    token_ctl_entries,
-    token_entry,
-    tokenless_ctl_entries,
-)
 from ctlcache.keys import key_element, load_certificate
 from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError
 from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag
@@ -32,18 +23,10 @@ from proto.tlv import ELEMENT_OVERHEAD, Writer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ctlcache.entries import (
+        ListEntry,
+    )
     from ctlcache.signing import Signer
-
-__all__ = [
-    "ClusterNode",
-    "ListEntry",
-    "build_trust_list",
-    "itl_entries",
-    "non_secure",
-    "token_ctl_entries",
-    "token_entry",
-    "tokenless_ctl_entries",
-]
 
 VERSION = (1, 2)
 """The version that is written: 1.2."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ctlcache.builder import ListEntry, build_trust_list
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ListEntry
 from proto.roles import TrustRole
 from tests.fixtures.tls import identity
 from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctlcache.builder import ListEntry, build_trust_list
-from ctlcache.entries import ClusterNode, itl_entries, non_secure, tokenless_ctl_entries
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ClusterNode, ListEntry, itl_entries, non_secure, tokenless_ctl_entries
 from ctlcache.signing import Digest, KeyFileSigner, SigningError
 from ctlcache.trustlist import PHONE_LIMIT, RecordTag, parse_trust_list
 from ctlcache.verification import verify

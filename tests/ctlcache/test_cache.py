@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.serials import normal_serial
-from ctlcache.builder import ListEntry, build_trust_list
+from ctlcache.builder import build_trust_list
 from ctlcache.cache import CertificateCTLCache, CheckResult
+from ctlcache.entries import ListEntry
 from proto.roles import TrustRole
 from tvs.system.files import write_atomically
 

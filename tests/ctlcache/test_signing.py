@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certstore.certificate import Certificate
-from ctlcache.builder import ListEntry, build_trust_list
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ListEntry
 from ctlcache.signing import Digest, KeyFileSigner, SigningError
 from ctlcache.trustlist import (
     TrustList,

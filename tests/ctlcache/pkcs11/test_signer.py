@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctlcache.builder import build_trust_list, token_ctl_entries
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import token_ctl_entries
 from ctlcache.pkcs11.module import TokenModule
 from ctlcache.pkcs11.token import TokenError
 from ctlcache.pkcs11.uri import TokenUri
