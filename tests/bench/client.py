@@ -23,14 +23,14 @@ SOURCE = Path(__file__).with_name("load.c")
 
 
 class BenchError(Exception):
-    """The benchmark cannot run: a sentence that says what to do."""
+    """The benchmark cannot run; the sentence says what to do."""
 
 
 def build(directory: Path, source: Path = SOURCE) -> Path:
     """Compiles the client, or another C program of this folder; gives the program's path."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise BenchError(f"{source.name} is a C program and there is no compiler: apt-get install gcc libssl-dev")
+        raise BenchError(f"{source.name} is a C program and no compiler is installed: apt-get install gcc libssl-dev")
     program = directory / source.stem
     command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source), "-lssl", "-lcrypto"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,7 +96,7 @@ class Totals:
 
     @property
     def failed(self) -> int:
-        """Connections that failed, for whatever reason."""
+        """Connections that failed for any reason."""
         return self.failures.total()
 
     def percentile(self, share: float) -> float:

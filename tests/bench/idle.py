@@ -24,7 +24,7 @@ PATIENT = ("--request-timeout", "600", "--connection-timeout", "600", "--max-con
 PATIENCE = 120.0
 """Seconds until all connections must be held."""
 HELD_NETWORK = 100
-"""Where held connections come from; the phones that are answered come from others."""
+"""Source addresses of held connections; the answered phones use others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,7 +162,7 @@ static void answered(struct slot *slot) {
     }
 }
 
-/* Reads what there is; 1 where an answer was completed and another one is awaited. */
+/* Reads the available bytes; returns 1 if an answer was completed and another one is awaited. */
 static int read_answer(struct slot *slot) {
     unsigned char buffer[16384];
     const struct text *answer = &slot->exchange->answer;

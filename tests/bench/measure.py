@@ -42,9 +42,9 @@ class Sample:
         share: share of the server's cores that the server had.
         stolen: share of the server's cores that the hypervisor gave to other machines.
         clients_busy: share of the clients' cores that the clients had.
-        problem: why the sample does not count; empty where it does.
+        problem: reason why the sample does not count; empty if it does.
         limit: why only its CPU times count, not its rate and latencies: other programs had too much of the server's
-            core, or the clients did not fill it; empty where all counts.
+            core, or the clients did not fill it; empty if all counts.
     """
 
     rate: float
@@ -73,8 +73,8 @@ class Setup:
 
     Attributes:
         program: the client program.
-        servers: where the servers run, one at a time at work.
-        clients: where the clients run, a process on each core.
+        servers: cores of the servers, one server at a time.
+        clients: cores of the clients, a process on each.
         seconds: of each measurement.
         slots: connections at once in each client process.
         rounds: how often each server is measured.
@@ -108,7 +108,7 @@ def measure(
     Args:
         server: the server.
         ciphers: OpenSSL's names.
-        setup: where and how long.
+        setup: cores and duration.
         mode: what clients do, see load.c.
         saturate: whether the server's core has to be full.
         together: questions in each of its exchanges, which are counted one by one.

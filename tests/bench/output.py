@@ -23,7 +23,7 @@ def tell(text: str) -> None:
 
 
 def number(value: float, digits: int = 0) -> str:
-    """A number with thousands apart; a dash where there is none."""
+    """A number with separated thousands; a dash for NaN."""
     return "-" if math.isnan(value) else f"{value:,.{digits}f}"
 
 

@@ -49,7 +49,7 @@ class Site:
 
 @contextlib.contextmanager
 def site() -> Iterator[Site]:
-    """Made in a temporary directory, and removed."""
+    """Makes a site in a temporary directory, which is removed afterwards."""
     with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(sys.stderr):
         state, before = Path(directory) / "state", Path(directory) / "before"
         tvs(["init", "--state", str(state), "--name", "pub", "--address", "127.0.0.1"])
@@ -74,7 +74,7 @@ def site() -> Iterator[Site]:
 
 
 def fleet(number: int, place: Site) -> list[Phone]:
-    """Phones from the factory."""
+    """Phones in factory state."""
     made = [Phone(f"{n:012X}", find_model("8861"), timeout=300) for n in range(number)]
     for phone in made:
         phone.flash.servers = (place.service,)
@@ -82,7 +82,7 @@ def fleet(number: int, place: Site) -> list[Phone]:
 
 
 async def boot(phones: list[Phone], files: Path) -> int:
-    """All at once; the most resident bytes meanwhile."""
+    """Boots all phones at once; returns the peak of resident bytes."""
     source = DirectorySource(files)
     most = 0
 

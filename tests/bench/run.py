@@ -30,7 +30,7 @@ class Run:
     Attributes:
         options: the command line.
         directory: for state directories, logs and the client program.
-        setup: where and how long.
+        setup: cores and duration.
         against: checkout of another revision; None without --against.
     """
 

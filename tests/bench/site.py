@@ -105,7 +105,7 @@ def _public(key: object) -> bytes:
 
 
 def ask(port: int, question: bytes) -> bytes:
-    """Asks a service once and gives the answer's bytes. Raises `BenchError` where it is not a positive one."""
+    """Asks a service once and gives the answer's bytes. Raises `BenchError` if the answer is not positive."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -67,7 +67,7 @@ def run(run: Run) -> dict[str, object]:
 
 
 def _setups(run: Run) -> dict[str, Setup]:
-    """A core for each worker and the others for clients; where none is left, all are shared, by one worker's too."""
+    """A core for each worker and the others for clients; if none is left, all cores are shared, with any workers."""
     cores = sorted(run.setup.everywhere.cores, reverse=True)
     place = run.setup.servers
     found = {"1 worker": run.setup}

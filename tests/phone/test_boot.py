@@ -33,7 +33,7 @@ NAME = "SEP001DA23B4C5D"
 
 
 class Watched(DirectorySource):
-    """A directory, and what was asked of it."""
+    """A directory that records the names it is asked for."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -45,7 +45,7 @@ class Watched(DirectorySource):
 
 
 async def test_the_order_of_the_files(cluster: Cluster, make_phone: MakePhone) -> None:
-    """The phone's own list, then everybody's; the CTL before the ITL, the configuration last."""
+    """The phone's own list, then that of all phones; the CTL before the ITL, the configuration last."""
     source = Watched(cluster.state.tftp)
     await boot(make_phone(), source)
     assert source.asked == [
@@ -58,7 +58,7 @@ async def test_the_order_of_the_files(cluster: Cluster, make_phone: MakePhone) -
 
 
 async def test_the_phones_own_list_wins(cluster: Cluster, make_phone: MakePhone) -> None:
-    """Where the server has a list for this phone, everybody's is not fetched."""
+    """If the server has a list for this phone, that of all phones is not fetched."""
     cluster.state.ctl_file.rename(cluster.state.ctl_file.with_name(f"CTL{NAME}.tlv"))
     source = Watched(cluster.state.tftp)
     report = await boot(make_phone(), source)
@@ -67,7 +67,7 @@ async def test_the_phones_own_list_wins(cluster: Cluster, make_phone: MakePhone)
 
 
 async def test_a_phone_without_tvs_fetches_no_itl(cluster: Cluster, make_phone: MakePhone) -> None:
-    """7940 and 7960 do not know such a file."""
+    """The 7940 and the 7960 have no ITL."""
     source = Watched(cluster.state.tftp)
     await boot(make_phone("CP-7940"), source)
     assert not any(name.startswith("ITL") for name in source.asked)
@@ -83,7 +83,7 @@ async def test_a_server_that_does_not_answer_is_not_asked_again(make_phone: Make
 
 
 async def test_an_empty_server(make_phone: MakePhone, tmp_path: Path) -> None:
-    """Nothing there: the screen says which files were not found."""
+    """The screen names the missing files."""
     report = await boot(make_phone(), DirectorySource(tmp_path))
     assert report.outcome is BootOutcome.NOTHING
     assert report.messages == (
@@ -137,7 +137,7 @@ async def test_an_itl_of_a_cluster_with_tokens(cluster: Cluster, make_phone: Mak
 async def test_a_tftp_server_may_not_sign_a_ctl(
     cluster: Cluster, make_phone: MakePhone, tokens: Tokens, tmp_path: Path
 ) -> None:
-    """With the tokens' CTL and no ITL installed, a CTL of the CallManager that it has as CCM+TFTP is refused."""
+    """The tokens' CTL has CallManager as CCM+TFTP: without an installed ITL, a CTL signed by it is refused."""
     tokenless = cluster.state.ctl_file.read_bytes()
     cluster.sign_with_tokens(tokens)
     for name, data in (("first", cluster.state.ctl_file.read_bytes()), ("second", tokenless)):
@@ -167,6 +167,6 @@ async def test_a_list_of_keys_without_certificates_vouches(
 
 
 def _resized(elements: tuple[Element, ...]) -> tuple[Element, ...]:
-    """A record's elements with the right RECORDLENGTH, which stands first."""
+    """A record's elements with the right RECORDLENGTH, the first element."""
     size = sum(3 + len(element.value) for element in elements)
     return (Element(elements[0].tag, size.to_bytes(2)), *elements[1:])

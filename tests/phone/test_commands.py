@@ -42,9 +42,9 @@ def test_status_shows_the_screen(cluster: Cluster, run: Run, tmp_path: Path) -> 
 
 WRONG = {
     "no --mac": (["--model", "8861"], "--mac and --model go together"),
-    "a MAC address that is none": (["--mac", "00:11", "--model", "8861"], "is not a MAC address"),
+    "a wrong MAC address": (["--mac", "00:11", "--model", "8861"], "is not a MAC address"),
     "an unknown model": (["--mac", "001122334455", "--model", "Nokia"], "known are 7811, 7821"),
-    "a source that is none": (["--mac", "001122334455", "--model", "8861", "--from", "ftp://x"], "write tftp://HOST"),
+    "a wrong source": (["--mac", "001122334455", "--model", "8861", "--from", "ftp://x"], "write tftp://HOST"),
     "four servers": (
         ["--mac", "001122334455", "--model", "8861", *["--tvs", "192.0.2.1"] * 4],
         "at most 3 TVS servers",
@@ -56,7 +56,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("options", "sentence"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_usage(run: Run, tmp_path: Path, options: list[str], sentence: str) -> None:
-    """Exit 2 and a sentence; no directory is made."""
+    """Exit status 2 and a sentence; no directory is created."""
     source = [] if "--from" in options else ["--from", str(tmp_path)]
     done = run("phone", "boot", "--state", tmp_path / "phone", *source, *options)
     assert done.returncode == 2
@@ -67,7 +67,7 @@ def test_wrong_usage(run: Run, tmp_path: Path, options: list[str], sentence: str
 def test_an_lsc_is_installed_with_its_key(
     cluster: Cluster, run: Run, tmp_path: Path, make_signer: Callable[..., KeyFileSigner]
 ) -> None:
-    """From a PEM file that only its owner can read; an open one is refused and nothing is installed."""
+    """The PEM file must be readable by its owner only; otherwise it is refused and nothing is installed."""
     lsc = make_signer("CN=SEP001122334455;O=Cisco", "15C2", 2048)
     path = tmp_path / "lsc.pem"
     path.write_bytes(

@@ -1,4 +1,4 @@
-"""The TVS servers of a configuration file, and files that mean harm."""
+"""TVS servers of a configuration file, and hostile files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_published_element() -> None:
 
 
 def test_servers_stand_in_the_order_of_their_priority() -> None:
-    """Whatever their order in the file; 0 is tried first."""
+    """The order in the file does not matter; 0 is tried first."""
     data = configuration((2, "192.0.2.12", "2445"), (0, "tvs.example.com", "2445"), (1, "2001:db8::1", "12445"))
     assert tvs_servers(data) == (
         Endpoint("tvs.example.com", 2445),
@@ -43,21 +43,21 @@ def test_servers_stand_in_the_order_of_their_priority() -> None:
 
 
 def test_a_file_without_servers() -> None:
-    """No TVS element, an empty one, or members for places of the group that nobody has: no servers."""
+    """A missing or empty TVS element, or members for empty places of the group: no servers."""
     assert tvs_servers(PLACES.format("").encode()) == ()
     assert tvs_servers(PLACES.format("<TVS><members/></TVS>").encode()) == ()
     assert tvs_servers(configuration((0, "", "2445"))) == ()
 
 
 def test_other_ports_and_addresses_are_not_meant() -> None:
-    """Elements of the same names elsewhere (CallManager groups have them) are no TVS servers."""
+    """Elements of the same names elsewhere (CallManager groups have them) are not TVS servers."""
     other = '<group><members><member priority="0"><address>192.0.2.99</address></member></members></group>'
     assert tvs_servers(PLACES.format(other).encode()) == ()
     assert tvs_servers(PLACES.format(other + PUBLISHED.decode()).encode()) == (Endpoint("192.0.2.10", 2445),)
 
 
 def test_a_phone_knows_three_servers() -> None:
-    """More are passed over, by their priority."""
+    """Further servers are dropped by priority."""
     data = configuration(*((9 - n, f"192.0.2.{n}", "2445") for n in range(6)))
     assert [server.host for server in tvs_servers(data)] == [f"192.0.2.{n}" for n in (5, 4, 3)]
     assert MAX_SERVERS == 3
@@ -91,7 +91,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_files_are_refused_with_a_sentence(text: str) -> None:
-    """Nothing is fetched, nothing grows; the error says what is wrong."""
+    """Nothing is fetched, memory does not grow, and the error names the problem."""
     with pytest.raises(ConfigurationError, match=r"^the configuration "):
         tvs_servers(text.encode())
 
@@ -104,6 +104,6 @@ def test_a_file_that_is_too_large() -> None:
 
 @given(st.binary(max_size=300) | st.text(alphabet="<>/=\"'&;!?TVSmember portaddress0", max_size=300).map(str.encode))
 def test_any_bytes_are_servers_or_a_configuration_error(data: bytes) -> None:
-    """Whatever the bytes, there is no other outcome."""
+    """Any bytes give servers or this error."""
     with contextlib.suppress(ConfigurationError):
         assert len(tvs_servers(data)) <= MAX_SERVERS

@@ -42,7 +42,7 @@ async def booted_directory(path: Path, cluster: Cluster) -> FlashDirectory:
 
 
 async def test_everything_outlives_a_restart(cluster: Cluster, tmp_path: Path) -> None:
-    """Lists, servers, messages and the device's name are there again; nobody else can read them."""
+    """Lists, servers, messages and the device name are restored; only the owner can read the files."""
     path = tmp_path / "deep" / "phone"
     before = await booted_directory(path, cluster)
     after = FlashDirectory(path)
@@ -57,7 +57,7 @@ async def test_everything_outlives_a_restart(cluster: Cluster, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["phone.json", "tvs-cache.json"])
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"{}", b"null", b'[{"serial": "zz"}]', b"[" * 100_000, b"\xff"])
 async def test_a_damaged_flash_is_reported(cluster: Cluster, tmp_path: Path, name: str, damage: bytes) -> None:
-    """An error names the file and what to do; nothing is changed. Values that only lack something are taken."""
+    """The error names the file and what to do, and nothing is changed. Empty values are accepted."""
     path = tmp_path / "phone"
     await booted_directory(path, cluster)
     (path / name).write_bytes(damage)
@@ -81,7 +81,7 @@ async def test_a_flash_belongs_to_one_phone(cluster: Cluster, tmp_path: Path) ->
 
 
 async def test_one_command_at_a_time_runs_a_phone(cluster: Cluster, run: Run, tmp_path: Path) -> None:
-    """A second one is refused; afterwards the flash is free again."""
+    """A second command is refused; afterwards the flash is free again."""
     path = tmp_path / "phone"
     await booted_directory(path, cluster)
     boot = ("phone", "boot", "--state", path, "--from", cluster.state.tftp)
@@ -92,7 +92,7 @@ async def test_one_command_at_a_time_runs_a_phone(cluster: Cluster, run: Run, tm
 
 
 async def test_a_full_disk_leaves_the_old_list(cluster: Cluster, tmp_path: Path) -> None:
-    """A list that cannot be written is not installed; the flash is as it was."""
+    """A list that cannot be written is not installed; the flash stays unchanged."""
     flash = await booted_directory(tmp_path / "phone", cluster)
     old = flash.installed(ListKind.CTL)
     (tmp_path / "phone" / "CTLFile.tlv").unlink()

@@ -64,7 +64,7 @@ def web_server(require_program: RequireProgram, free_port: Callable[[int], int],
 
 @pytest.fixture
 def service(make_signer: Callable[..., KeyFileSigner], web_server: WebServer) -> tuple[bytes, Endpoint]:
-    """A secure service of the company: its certificate and where it is."""
+    """A secure service of the company: its certificate and its address."""
     signer = make_signer("CN=phonebook;O=Cisco", "5EC0DE", 2048)
     key = signer._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return signer.certificate, web_server(signer.certificate, key)
@@ -83,7 +83,7 @@ async def booted(phone: Phone, cluster: Cluster) -> Phone:
 
 
 def secd(lines: list[str]) -> list[str]:
-    """The texts of a 7900's console, numbers of sockets and bytes aside."""
+    """The texts of a 7900's console, without the numbers of sockets and bytes."""
     texts = [line.partition("SECD: ")[2] for line in lines]
     return [re.sub(r"c:\d+ s:\d+|bytes written : \d+", "…", text) for text in texts]
 
@@ -132,7 +132,7 @@ async def test_tvs_vouches_and_the_console_shows_each_step(
 async def test_a_certificate_of_the_installed_lists(
     cluster: Cluster, make_phone: MakePhone, web_server: WebServer, dead_server: Endpoint
 ) -> None:
-    """Nobody is asked: the CTL has CallManager, only the ITL has TVS."""
+    """TVS is not asked: the CTL has CallManager, the ITL alone has TVS."""
     phone = await booted(make_phone("CP-8861", dead_server), cluster)
     for unit, voucher in ((Purpose.CallManager, Voucher.CTL), (Purpose.TVS, Voucher.ITL)):
         der = cluster.own(unit).der
@@ -154,10 +154,10 @@ async def test_host_not_found(
     assert phone.flash.messages[-1][1] == HOST_NOT_FOUND == "Host Not Found"
 
 
-async def test_host_not_found_where_port_2445_is_blocked(
+async def test_host_not_found_if_port_2445_is_blocked(
     cluster: Cluster, make_phone: MakePhone, service: tuple[bytes, Endpoint], dead_server: Endpoint
 ) -> None:
-    """The certificate may be good, but no server says so."""
+    """The certificate may be good, but no server can vouch for it."""
     phone = await booted(make_phone("CP-8861", dead_server), cluster)
     report = await connect(phone, service[1])
     assert report.refusal is Refusal.TVS_UNREACHABLE
@@ -171,15 +171,15 @@ async def test_the_same_identity_with_another_certificate(
     service: tuple[bytes, Endpoint],
     make_signer: Callable[..., KeyFileSigner],
 ) -> None:
-    """TVS knows a certificate with this serial number and issuer, and it is another one: refused."""
+    """TVS has another certificate with this serial number and issuer: refused."""
     namesake = make_signer("CN=phonebook;O=Cisco", "5EC0DE", 1024)
     cluster.import_trust(Purpose.tomcat_trust, namesake.certificate)
     phone = await booted(make_phone("CP-8861", serve(cluster).endpoint), cluster)
     assert (await connect(phone, service[1])).refusal is Refusal.UNKNOWN_SIGNER
 
 
-async def test_no_server_there(make_phone: MakePhone, dead_server: Endpoint) -> None:
-    """Where nobody listens, there is no certificate to ask about."""
+async def test_a_server_that_is_down(make_phone: MakePhone, dead_server: Endpoint) -> None:
+    """Without a connection there is no certificate to ask about."""
     report = await connect(make_phone(), dead_server)
     assert (report.connected, report.reached) == (False, False)
     assert "does not accept the connection" in report.sentence
@@ -193,7 +193,7 @@ def test_the_command(
     run: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
-    """Exit 0 connected, 1 'Host Not Found', 3 where the server does not answer; the answer outlives the command."""
+    """Exit 0 connected, 1 'Host Not Found', 3 if the server does not answer; TVS's answer outlives the command."""
     certificate, server = service
     cluster.import_trust(Purpose.tomcat_trust, certificate)
     running = serve(cluster)

@@ -47,7 +47,7 @@ async def test_a_damaged_file(
     damage: Callable[[bytes], bytes],
     refusal: Refusal,
 ) -> None:
-    """A file that is cut, empty, something else, or has one byte changed is refused before anybody is asked."""
+    """A truncated, empty, foreign or altered file is refused before any server is asked."""
     phone = await booted(make_phone(), cluster)
     old = cluster.state.ctl_file.read_bytes()
     source = put_ctl(damage(old))
@@ -58,7 +58,7 @@ async def test_a_damaged_file(
 async def test_a_damaged_file_is_not_taken_as_the_first(
     cluster: Cluster, make_phone: MakePhone, put_ctl: PutCtl
 ) -> None:
-    """'On trust' means whoever signed it, not whatever it is."""
+    """'On trust' means any signer, but not any file."""
     data = bytearray(cluster.state.ctl_file.read_bytes())
     data[-100] ^= 1
     phone = make_phone()
@@ -70,7 +70,7 @@ async def test_a_damaged_file_is_not_taken_as_the_first(
 async def test_a_list_over_64_kb(
     cluster: Cluster, make_phone: MakePhone, stranger: KeyFileSigner, put_ctl: PutCtl, plan: Plan
 ) -> None:
-    """A list of 70 nodes is a good list, and too large for every phone, also as its first."""
+    """A list of 70 nodes is a good list, but too large for every phone, also as its first."""
     phone = await booted(make_phone(), cluster)
     large = ctl_of(stranger, nodes=70)
     assert len(large) > PHONE_LIMIT
@@ -94,7 +94,7 @@ async def test_a_list_of_64_kb_is_loaded(
 
 
 async def test_a_digest_that_a_7900_does_not_know(cluster: Cluster, make_phone: MakePhone, plan: Plan) -> None:
-    """SHA-512 is good for an 8861 and nothing that a 7975 can verify."""
+    """An 8861 verifies SHA-512, a 7975 does not."""
     phone = await booted(make_phone("CP-7975"), cluster)
     old = cluster.state.ctl_file.read_bytes()
     said = plan(phone, "update", "--digest", "sha512", phones="tls1.0")

@@ -41,13 +41,13 @@ async def booted(phone: Phone, cluster: Cluster) -> Phone:
 
 
 async def signer_of_ctl(proxy: TVSProxy, cluster: Cluster) -> ProxyAnswer:
-    """What a phone asks that does not know the CTL's signer."""
+    """Asks for the CTL's signer."""
     header = parse_trust_list(cluster.state.ctl_file.read_bytes()).header
     return await proxy.query(subject=header.signer_name, issuer=header.ca_name, serial=header.serial_number)
 
 
 def counted(running: Running, requests: int) -> tuple[int, int]:
-    """The connections and the requests that the service has seen, once its log has so many requests."""
+    """Numbers of connections and requests in the service's log, once it has this many requests."""
 
     def seen(start: str) -> int:
         return sum(text.startswith(start) for text in running.texts())
@@ -57,7 +57,7 @@ def counted(running: Running, requests: int) -> tuple[int, int]:
 
 
 async def test_applications_share_one_connection(cluster: Cluster, make_phone: MakePhone, serve: Serve) -> None:
-    """Six questions of six applications at once go over one connection, one after the other."""
+    """Concurrent requests of several applications share one connection, in sequence."""
     running = serve(cluster)
     phone = await booted(make_phone("CP-8861", running.endpoint), cluster)
     units = (Purpose.CallManager, Purpose.TVS, Purpose.CAPF, Purpose.ITLRecovery)
@@ -72,7 +72,7 @@ async def test_applications_share_one_connection(cluster: Cluster, make_phone: M
 
 
 async def test_one_question_is_asked_once(cluster: Cluster, make_phone: MakePhone, serve: Serve) -> None:
-    """Of applications that ask the same at once, one asks the server and the others the cache."""
+    """Of concurrent applications with one question, one asks the server and the others get the cached answer."""
     running = serve(cluster)
     phone = await booted(make_phone("CP-8861", running.endpoint), cluster)
     async with phone.tvs() as proxy:
@@ -97,10 +97,10 @@ async def test_an_answer_is_kept_for_its_time_to_live(cluster: Cluster, make_pho
     assert counted(running, 2) == (2, 2)
 
 
-async def test_not_trusted_is_not_kept(
+async def test_not_trusted_is_not_cached(
     cluster: Cluster, make_phone: MakePhone, serve: Serve, make_signer: Callable[..., KeyFileSigner]
 ) -> None:
-    """What TVS does not know yet, it may know a minute later."""
+    """TVS may know a signer a minute after it did not."""
     running = serve(cluster)
     phone = await booted(make_phone("CP-8861", running.endpoint), cluster)
     name, serial = "CN=later;O=Cisco", bytes.fromhex("7A7A")
@@ -122,7 +122,7 @@ async def test_not_trusted_is_not_kept(
 async def test_a_connection_that_the_server_closed_is_opened_again(
     cluster: Cluster, make_phone: MakePhone, serve: Serve
 ) -> None:
-    """A service lets an idle phone go; the next question finds it again."""
+    """The service closes idle connections; the next question reconnects."""
     running = serve(cluster, "--request-timeout", "0.2")
     phone = await booted(make_phone("CP-8861", running.endpoint), cluster)
     async with phone.tvs() as proxy:
@@ -135,7 +135,7 @@ async def test_a_connection_that_the_server_closed_is_opened_again(
 
 @contextlib.asynccontextmanager
 async def silent_server() -> AsyncIterator[Endpoint]:
-    """A server that accepts and says nothing: a host that hangs."""
+    """A server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield Endpoint("127.0.0.1", listener.getsockname()[1])
 
@@ -144,7 +144,7 @@ async def silent_server() -> AsyncIterator[Endpoint]:
 async def test_the_next_server_when_one_does_not_answer_in_time(
     cluster: Cluster, make_phone: MakePhone, serve: Serve, dead_server: Endpoint, model: str
 ) -> None:
-    """One hangs, one is down, the third answers: that is the order in which they are tried."""
+    """The first hangs, the second is down, the third answers: they are tried in this order."""
     running = serve(cluster)
     lines: list[str] = []
     async with silent_server() as hanging:
@@ -159,10 +159,10 @@ async def test_the_next_server_when_one_does_not_answer_in_time(
         assert tried == [hanging.port, dead_server.port, running.endpoint.port]
 
 
-async def test_what_every_server_did_is_said(
+async def test_the_failure_of_each_server_is_reported(
     cluster: Cluster, other_cluster: Cluster, make_phone: MakePhone, serve: Serve, dead_server: Endpoint
 ) -> None:
-    """Where no server answers, the error names each and its reason."""
+    """If no server answers, the error names each server and its reason."""
     impostor = serve(other_cluster)
     phone = await booted(make_phone("CP-8861", dead_server, impostor.endpoint, timeout=5), cluster)
     async with phone.tvs() as proxy:
@@ -194,7 +194,7 @@ async def test_the_phones_own_certificate_is_presented(
 async def test_a_restart_flushes_the_cache_with_a_new_list(
     cluster: Cluster, make_phone: MakePhone, serve: Serve
 ) -> None:
-    """Answers from before an update are forgotten; a restart that changes nothing keeps them."""
+    """Answers from before an update are flushed; a restart without a new list keeps them."""
     running = serve(cluster)
     phone = await booted(make_phone("CP-8861", running.endpoint), cluster)
     async with phone.tvs() as proxy:

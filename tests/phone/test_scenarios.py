@@ -1,6 +1,6 @@
 """The published guide, end to end: the service, a TFTP server of the distribution, the emulator as a command.
 
-Each procedure is made with a 7975, the guide's phone, and with an 8861.
+Each procedure runs with a 7975, the guide's phone, and with an 8861.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore.purposes import Purpose
+from tests.phone.consoles import CONSOLES, asked, installed
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,60 +28,12 @@ if TYPE_CHECKING:
     Command = Callable[..., subprocess.CompletedProcess[str]]
 
 MACS = {"CP-7975": "00:1D:A2:3B:4C:5D", "CP-8861": "B0:00:B4:BA:0A:EE"}
-CONSOLES = {
-    "CP-7975": re.compile(r"(\d+): (NOT|ERR) \d\d:\d\d:\d\d\.\d{6} SECD: (.*)"),
-    "CP-8861": re.compile(r"(\d+) (NOT) [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d\.\d{6} SECUREAPP-(.*)"),
-}
-FLUSH = [
-    "setupSocketToTvsProxy: Connected to TVS proxy server",
-    "tvsReqFlushTvsCertCache: Sent Request to TVS proxy, len: 3708",
-    "clpTvsInit: Client message received on TVS proxy socket",
-    "processTvsClntReq: Success reading the client TVS request, len : 3708",
-    "processTvsClntReq: TVS Certificate cache flush request received",
-    "tvsFlushCertCache: Completed TVS Certificate cache flush request",
-]
-INSTALLED = [
-    "Hashes match... authentication successful.",
-    "updateFromFile: TL parse to table: CTL_SUCCESS",
-    "updateFromFile: Updating master TL table",
-    "TL file verified successfully.",
-    "TL file updated.",
-]
-
 LOOKUP = "Certificate{}::getCertificateInformation - Looking up the certificate cache using Unique MAP ID : "
-
-
-def asked(model: str, running: Running) -> list[str]:
-    """The console's lines of a question to TVS that is answered 'trusted'; numbers of sockets and bytes as patterns."""
-    address, port = running.endpoint.host, running.endpoint.port
-    if model == "CP-7975":
-        return [
-            f"clpSetupSsl: Trying to connect to IPV4, IP: {address}, Port : {port}",
-            rf"clpSetupSsl: TCP connected, <{address}> c:1 s:\d+",
-            rf"clpSetupSsl: start SSL/TLS handshake, <{address}> c:1 s:\d+",
-        ]
-    return [
-        rf"Attempting connect to TVS server addr \[{address}\], mode \[IPv4\]",
-        rf"TCP connect\(\) successful, \[{address}\] \[\d+\]",
-        r"Sec SSL Connection - TVS\.",
-        "SSL session setup Cert Verification - Role is = 21",
-        r"SSL session setup Cert Verification - Certificate is valid\.",
-        r"Sec SSL Connection - Handshake successful\.",
-        r"TVS process request - processing TVS Query Certificate request\.",
-        r"TVS process request - Successfully sent the TVS request to TVS server, bytes written : \d+",
-        r"TVS Service receives \d+ bytes of data",
-        "TVS added cert to TVS cache - expires in 24 hours",
-    ]
-
-
-def installed(model: str, lists: int) -> list[str]:
-    """The console's lines of lists that are installed, and of the flush at the end of the boot."""
-    return FLUSH if model == "CP-7975" else INSTALLED * lists
 
 
 @dataclass
 class CommandPhone:
-    """A phone that is run with `tvs phone`."""
+    """A phone emulated with `tvs phone`."""
 
     model: str
     path: Path
@@ -90,7 +43,7 @@ class CommandPhone:
     lines: int = 0
 
     def boot(self, *options: object, status: int = 0) -> list[str]:
-        """Boots; gives what was printed behind the console, and checks the console's numbers."""
+        """Boots and checks the console's line numbers; returns the lines printed after the console."""
         first = [] if self.path.exists() else ["--mac", MACS[self.model], "--model", self.model]
         done = self.tvs("phone", "boot", *first, "--state", self.path, "--from", self.source, *options)
         assert done.returncode == status, done.stdout + done.stderr
@@ -116,7 +69,7 @@ def phone(
     tvs: Command,
     run: Command,
 ) -> CommandPhone:
-    """A phone from the factory, and the cluster's TFTP server."""
+    """A phone in factory state, with the cluster's TFTP server."""
     return CommandPhone(request.param, tmp_path / "phone", tftp_server(cluster.state.tftp), tvs, run)
 
 
@@ -131,21 +84,21 @@ def configuration(path: Path, running: Running) -> Path:
 
 
 def matches(lines: list[str], patterns: list[str]) -> bool:
-    """Whether each line matches its pattern or is it."""
+    """Whether each line matches or equals its pattern."""
     return len(lines) == len(patterns) and all(
         line == pattern or re.fullmatch(pattern, line) for line, pattern in zip(lines, patterns, strict=True)
     )
 
 
 def shown_checksum(run: Command, cluster: Cluster, model: str) -> str:
-    """What `tvs show ctl` prints: MD5 for the 7900 series, SHA-1 for the others."""
+    """The checksum of `tvs show ctl`: MD5 for the 7900 series, SHA-1 for the others."""
     lines = run("show", "ctl", "--state", cluster.state.path).stdout.splitlines()
     name = "(MD5)" if model == "CP-7975" else "(SHA1)"
     return next(line.removesuffix(name) for line in lines if line.endswith(name))
 
 
 def query_lines(running: Running, *, until: str = "Timer started") -> list[str]:
-    """The handler's trace lines of the first query since they were last read."""
+    """The handler's trace lines of the first new query."""
     running.wait_for_new(until)
     texts = running.new_texts()
     start = texts.index("tvsHandleQueryCertReq")
@@ -156,7 +109,7 @@ def query_lines(running: Running, *, until: str = "Timer started") -> list[str]:
 def test_from_non_secure_to_mixed_mode(
     cluster: Cluster, phone: CommandPhone, serve: Callable[..., Running], run: Command
 ) -> None:
-    """The first CTL is taken from the signer that the installed ITL has; nobody asks TVS."""
+    """The installed ITL vouches for the first CTL's signer; TVS is not asked."""
     cluster.set_mode("non-secure-mode")
     cluster.delete_ctl()
     running = serve(cluster)

@@ -43,7 +43,7 @@ async def test_no_tvs_server_answers(
 ) -> None:
     """Every server is tried, in the order of the configuration; then the old list is kept.
 
-    The plan says that phones will ask TVS; whether its port is open, nobody knows beforehand.
+    The plan says that phones will ask TVS; it cannot know beforehand whether the port is open.
     """
     servers = [Endpoint("127.0.0.1", free_port(socket.SOCK_STREAM)) for _ in range(3)]
     lines: list[str] = []
@@ -166,7 +166,7 @@ async def test_a_phone_without_tvs_support(cluster: Cluster, make_phone: MakePho
 async def test_a_tvs_certificate_that_is_not_in_the_itl(
     cluster: Cluster, other_cluster: Cluster, make_phone: MakePhone, serve: Serve, plan: Plan
 ) -> None:
-    """A server that the ITL does not have is asked nothing; the next one of the configuration is."""
+    """A server that is not in the ITL is not asked; the next one of the configuration is."""
     strange = await booted(make_phone(), other_cluster)
     assert plan(strange, "regen", "CallManager").loses("tvs-not-in-itl", Refusal.TVS_UNTRUSTED)
     impostor, running = serve(other_cluster), serve(cluster)
@@ -229,7 +229,7 @@ async def test_an_installed_signer_with_another_key(
 
 
 async def test_a_phone_without_servers(cluster: Cluster, make_phone: MakePhone) -> None:
-    """Where the configuration names no TVS server, an unknown signer is refused at once."""
+    """Without a TVS server in the configuration, an unknown signer is refused at once."""
     phone = await booted(make_phone(), cluster)
     old = cluster.state.ctl_file.read_bytes()
     cluster.regenerate(Purpose.CallManager)
@@ -260,7 +260,7 @@ def test_the_command_says_so(
     run: Run,
     tmp_path: Path,
 ) -> None:
-    """Exit 0 for the first boot, 1 for a refused list, 3 where nothing can be fetched; the flash keeps the old list."""
+    """Exit 0 for the first boot, 1 for a refused list, 3 if nothing can be fetched; the flash keeps the old list."""
     flash, source = tmp_path / "phone", cluster.state.tftp
     device = ("--mac", "001122334455", "--model", "8861", "--state", flash)
     assert run("phone", "boot", *device, "--from", source, "--tvs", dead_server).returncode == 0

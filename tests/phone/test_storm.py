@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     Serve = Callable[..., Running]
 
 PATIENT = ("--handshake-timeout", "120", "--request-timeout", "120", "--connection-timeout", "300")
-"""A service that waits for phones of a busy machine."""
+"""Options of a service that waits for the phones of a busy machine."""
 MODELS = ("CP-8861", "CP-7975", "CP-8841", "CP-7841")
 
 
 @pytest.fixture(autouse=True)
 def descriptors() -> Iterator[None]:
-    """As many open files as the system allows: each phone that asks is one."""
+    """Raises the limit of open files to the maximum: each phone that asks needs one."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
     yield
@@ -39,7 +39,7 @@ def descriptors() -> Iterator[None]:
 
 
 def phones(number: int, *servers: Endpoint) -> list[Phone]:
-    """So many phones of several models."""
+    """This number of phones, of several models."""
     made = [Phone(f"{n:012X}", find_model(MODELS[n % len(MODELS)]), timeout=120) for n in range(number)]
     for phone in made:
         phone.flash.servers = servers
@@ -47,12 +47,12 @@ def phones(number: int, *servers: Endpoint) -> list[Phone]:
 
 
 async def boot_all(fleet: list[Phone], source: DirectorySource) -> list[BootReport]:
-    """All at once."""
+    """Boots all phones at once."""
     return await asyncio.gather(*(boot(phone, source) for phone in fleet))
 
 
 async def boot_later(fleet: list[Phone], source: DirectorySource, event: asyncio.Event) -> list[BootReport]:
-    """All at once, after an event."""
+    """Boots all phones at once, after an event."""
     await event.wait()
     return await boot_all(fleet, source)
 

@@ -16,7 +16,6 @@ import pytest
 from certstore.purposes import Purpose
 from tests.fixtures.replaying import PATIENT, devices_in, requests_in, stop_for, trusting
 from tests.fixtures.running import wait_until
-from tvs.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +63,7 @@ def test_constant_rate(cluster: Cluster, serve: Serve, replay: Replay, tmp_path:
 
 
 def test_a_generator_that_lags_makes_the_run_invalid(cluster: Cluster, serve: Serve, replay: Replay) -> None:
-    """Where calls begin too late, here by more than a microsecond, the run is called invalid, with status 1."""
+    """A run with late calls, here by more than a microsecond, is not valid and ends with status 1."""
     running = serve(cluster, *PATIENT)
     done = replay(*fleet(cluster, running, "--rate", "50/s", "--duration", "1s", "--late-after", "1us"))
     assert (done.status, done.result["answered"], done.result["valid"]) == (1, 50, False)
@@ -85,7 +84,7 @@ def test_phones_speak_tls_as_their_series_does(cluster: Cluster, serve: Serve, r
 
 
 def test_phones_that_the_server_refuses(cluster: Cluster, serve: Serve, replay: Replay) -> None:
-    """TLS 1.0 phones at a server without TLS 1.0 fail in TLS, and the report says why; the others are served."""
+    """TLS 1.0 phones at a server without TLS 1.0 fail in TLS, and the report names the reason; the rest is served."""
     running = serve(cluster, *PATIENT, "--tls-profile", "compatible")
     done = replay(*fleet(cluster, running, "--storm", "20", "--within", "1s", "--mix", "7900:50,8800:50"))
     assert done.status == 1
@@ -96,7 +95,7 @@ def test_phones_that_the_server_refuses(cluster: Cluster, serve: Serve, replay: 
 def test_phones_with_a_certificate(
     cluster: Cluster, serve: Serve, replay: Replay, tmp_path: Path, require_program: Callable[[str], str]
 ) -> None:
-    """A server that requires certificates serves phones that have one, and refuses those without at the first look."""
+    """A server that requires certificates serves phones that have one; the trial connection refuses the others."""
     key, certificate = tmp_path / "phone.key", tmp_path / "phone.pem"
     command = [require_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
     command += ["-subj", "/O=Cisco/CN=CP-8861-SEP000000000001", "-keyout", str(key), "-out", str(certificate)]
@@ -164,7 +163,7 @@ def test_another_certificate_is_a_wrong_certificate(
 
 
 def test_a_server_that_nobody_vouches_for(cluster: Cluster, serve: Serve, replay: Replay, other: Path) -> None:
-    """The first look refuses it; with --insecure it is asked."""
+    """The trial connection refuses it; with --insecure it is asked."""
     running = serve(cluster, *PATIENT)
     ask = ("--server", running.endpoint, "--ask", cluster.state.ctl_file, "--rate", "10/s", "--duration", "1s")
     refused = replay(*ask, "--trust", other)
@@ -176,7 +175,7 @@ def test_a_server_that_nobody_vouches_for(cluster: Cluster, serve: Serve, replay
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    """The ITL of a cluster that has nothing to do with the first."""
+    """The ITL of another cluster."""
     from tvs.manage.provision import NewCluster, initialise  # noqa: PLC0415 - only here
 
     return initialise(tmp_path / "other", NewCluster(name="other-pub", address="127.0.0.1")).itl_file
@@ -218,7 +217,7 @@ def test_interrupted(
     tmp_path: Path,
     number: signal.Signals,
 ) -> None:
-    """It ends at once with status 130 and writes what it has."""
+    """An interrupted run ends at once with status 130 and writes its results so far."""
     running = serve(cluster, *PATIENT)
     outputs = {kind: tmp_path / f"interrupted.{kind}" for kind in ("json", "csv", "html")}
     options = [part for kind, path in outputs.items() for part in (f"--{kind}", path)]
@@ -243,7 +242,7 @@ def test_a_stall_shows_in_the_percentiles(
     tmp_path: Path,
     stall: float,
 ) -> None:
-    """No coordinated omission: queries planned while the server stands still count from their planned time.
+    """No coordinated omission: queries planned while the server stalls count from their planned time.
 
     Their schedule is known, and none of them can be answered before the server goes on: that is the least that the
     percentiles must show. A client that waits with its next query until the last one is answered shows one slow
@@ -280,44 +279,8 @@ def _seconds(text: str) -> float:
 
 
 def test_a_closed_loop(cluster: Cluster, serve: Serve, replay: Replay) -> None:
-    """So many phones as asked for, one query each at a time, until the time is over."""
+    """The given number of phones, each with one query at a time, until the time is over."""
     running = serve(cluster, *PATIENT)
     done = replay(*fleet(cluster, running, "--loop", "4", "--duration", "1s", "--processes", "2"))
     assert (done.status, done.result["planned"], done.result["open_model"]) == (0, None, False), done.out
     assert done.result["answered"] == done.result["started"] == len(requests_in(running.log)) > 4
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ([], "name the service: --server"),
-        (["--server", "127.0.0.1"], "choose the trust in the server: --trust"),
-        (["--server", "127.0.0.1", "--insecure"], "choose the queries: --from"),
-        (["--server", "127.0.0.1", "--insecure", "--ask", "/no/such/file"], "/no/such/file: cannot be read"),
-        (["--server", "127.0.0.1", "--insecure", "--from", "/no/such/file"], "/no/such/file: cannot be read"),
-        (["--server", "127.0.0.1", "--insecure", "--from", "/etc/passwd"], "holds no query"),
-        (
-            ["--server", "127.0.0.1", "--insecure", "--sources", "192.0.2.1"],
-            "192.0.2.1 cannot be a source address here",
-        ),
-        (["--server", "127.0.0.1", "--insecure", "--sources", "127.0.0.9-127.0.0.2"], "is not a range of addresses"),
-        (["--rate", "fast"], "'fast' is not a rate above 0; write 500/s"),
-        (["--speed", "0"], "'0' is not a speed"),
-        (["--within", "5 minutes"], "is not a duration; write 250ms"),
-        (["--server", "127.0.0.1", "--insecure", "--fail-if", "p99"], "'p99' is not a threshold"),
-        (["--server", "127.0.0.1", "--insecure", "--fail-if", "p101>1s"], "is not one of p50"),
-        (["--server", "127.0.0.1", "--insecure", "--html", "/no/such/place/x.html"], "the directory /no/such/place"),
-        (["--server", "127.0.0.1", "--insecure", "--key", "x"], "go together"),
-        (["--png", "x.png"], "--png is not an option any more; write the page with --html"),
-        (["--dark"], "chromium --headless --hide-scrollbars"),
-        (["compare", "/etc/passwd", "/etc/passwd"], "/etc/passwd: is not JSON"),
-    ],
-)
-def test_wrong_usage(capsys: pytest.CaptureFixture[str], options: list[str], sentence: str) -> None:
-    """What is wrong is said before anything is sent, with exit status 2."""
-    try:
-        status = main(["replay", *options])
-    except SystemExit as end:
-        status = int(end.code or 0)
-    assert status == 2
-    assert sentence in capsys.readouterr().err

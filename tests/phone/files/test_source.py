@@ -1,4 +1,4 @@
-"""Where phones fetch files: servers that we did not write, and servers that mean harm."""
+"""Sources of files, against servers that we did not write and against hostile servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MOST = 65_536
 CONTENT = {"CTLFile.tlv": os.urandom(5000), "ITLFile.tlv": os.urandom(512 * 9), "large.tlv": os.urandom(MOST + 1)}
-"""One file ends on a full TFTP block, which needs an empty one behind it."""
+"""One file ends on a full TFTP block, after which an empty block must follow."""
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def listens(port: int) -> bool:
 
 
 async def check(source: FileSource) -> None:
-    """Files whole, one that is not there, one that is too large, names that are none."""
+    """Checks whole files, a missing one, one that is too large, and bad names."""
     try:
         fetched = await asyncio.gather(*(source.fetch(name, MOST) for name in ("CTLFile.tlv", "ITLFile.tlv")))
         assert fetched == [CONTENT["CTLFile.tlv"], CONTENT["ITLFile.tlv"]]
@@ -89,7 +89,7 @@ async def test_http(http_server: str) -> None:
 
 @pytest.fixture
 def dnsmasq(files: Path, require_program: RequireProgram) -> Iterator[str]:
-    """Another TFTP server of the distribution. Its port is fixed: it gets an address of its own."""
+    """Another TFTP server of the distribution. Its port is fixed, so it gets an address of its own."""
     program = require_program("dnsmasq")
     if os.geteuid() != 0:
         pytest.skip("dnsmasq serves TFTP on port 69 only, which only root may open")
@@ -107,7 +107,7 @@ async def test_dnsmasq(dnsmasq: str) -> None:
 
 
 def answers_tftp(host: str, port: int) -> bool:
-    """Whether a request for a file that is not there is answered."""
+    """Whether a request for a missing file is answered."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(0.2)
         try:
@@ -117,8 +117,8 @@ def answers_tftp(host: str, port: int) -> bool:
             return False
 
 
-async def test_servers_that_are_not_there(free_port: Callable[[int], int], tmp_path: Path) -> None:
-    """Each says so in its words, and in time."""
+async def test_servers_that_are_down(free_port: Callable[[int], int], tmp_path: Path) -> None:
+    """Each source reports `Unreachable`, in time."""
     for address in (
         f"http://127.0.0.1:{free_port(socket.SOCK_STREAM)}",
         f"tftp://127.0.0.1:{free_port(socket.SOCK_DGRAM)}",
@@ -135,25 +135,25 @@ async def test_servers_that_are_not_there(free_port: Callable[[int], int], tmp_p
 @pytest.mark.parametrize(
     "address", ["ftp://192.0.2.1", "tftp://", "tftp://192.0.2.1/CTLFile.tlv", "http://:80", "http://h:x"]
 )
-def test_addresses_that_are_none(address: str) -> None:
-    """The error says how to write them."""
+def test_wrong_addresses(address: str) -> None:
+    """The error shows the form of addresses."""
     with pytest.raises(ValueError, match=r"write (tftp://HOST|HOST:PORT)"):
         open_source(address)
 
 
-async def test_a_file_that_nobody_may_read(tmp_path: Path) -> None:
-    """A directory in its place is no file: an error, not 'not found'."""
+async def test_an_unreadable_file(tmp_path: Path) -> None:
+    """A directory in place of the file is an error, not a missing file."""
     (tmp_path / "CTLFile.tlv").mkdir()
     with pytest.raises(FetchError, match="cannot be read: Is a directory"):
         await DirectorySource(tmp_path).fetch("CTLFile.tlv", MOST)
 
 
-# -- servers that mean harm ------------------------------------------------------------------------------------------
+# -- hostile servers -------------------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def tftp_that_says(*answers: bytes) -> Iterator[str]:
-    """Answers each packet with these, one after the other, and the last one for ever."""
+    """A TFTP server that answers each packet with the next of these, and with the last one for ever."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
 
@@ -185,16 +185,16 @@ TFTP_HARM = {
     "a block of the future": (b"\0\x03\x40\0" + bytes(512),),
     "our own request": (b"\0\x01CTLFile.tlv\0octet\0",),
     "an acknowledgement": (b"\0\x04\0\x01",),
-    "options that nobody asked for": (b"\0\x06blksize\0" + b"65464\0",),
-    "options that are none": (b"\0\x06\xff\xff\xff",),
+    "unrequested options": (b"\0\x06blksize\0" + b"65464\0",),
+    "malformed options": (b"\0\x06\xff\xff\xff",),
     "an error with odd text": (b"\0\x05\0\x02\x1b[2J\xff\xfe\0",),
-    "an error that is cut": (b"\0\x05\0",),
+    "a truncated error": (b"\0\x05\0",),
 }
 
 
 @pytest.mark.parametrize("answers", TFTP_HARM.values(), ids=TFTP_HARM.keys())
-async def test_a_tftp_server_that_means_harm(answers: tuple[bytes, ...]) -> None:
-    """Whatever it says, the fetch ends with an error of one line, in time."""
+async def test_a_hostile_tftp_server(answers: tuple[bytes, ...]) -> None:
+    """Any answer ends the fetch with an error of one line, in time."""
     with tftp_that_says(*answers) as address:
         source = open_source(address, 0.2)
         with pytest.raises(FetchError) as caught:
@@ -205,7 +205,7 @@ async def test_a_tftp_server_that_means_harm(answers: tuple[bytes, ...]) -> None
 
 @contextlib.asynccontextmanager
 async def http_that_says(answer: bytes, *, for_ever: bool = False) -> AsyncIterator[str]:
-    """Answers each connection with these bytes; `for_ever` repeats the last kilobyte."""
+    """An HTTP server that answers each connection with these bytes; `for_ever` repeats a kilobyte without end."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -235,8 +235,8 @@ HTTP_HARM = {
 
 
 @pytest.mark.parametrize(("answer", "for_ever"), HTTP_HARM.values(), ids=HTTP_HARM.keys())
-async def test_an_http_server_that_means_harm(answer: bytes, for_ever: bool) -> None:
-    """Whatever it says, the fetch ends with an error of one line, and nothing grows."""
+async def test_a_hostile_http_server(answer: bytes, for_ever: bool) -> None:
+    """Any answer ends the fetch with an error of one line; memory does not grow."""
     async with http_that_says(answer, for_ever=for_ever) as address:
         source = open_source(address, 1)
         with pytest.raises(FetchError) as caught:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Wiretap:
-    """Passes connections on to a server, and keeps each piece with its time and direction for text2pcap."""
+    """Forwards connections to a server and keeps each piece with its direction for text2pcap."""
 
     def __init__(self, server: tuple[str, int]) -> None:
         self._server = server
@@ -65,7 +65,7 @@ class Wiretap:
         self._thread.join(10)
 
     def capture(self, path: Path, text2pcap: str) -> None:
-        """Writes a capture with the help of text2pcap, which makes the TCP around the pieces."""
+        """Writes a capture with text2pcap, which adds TCP to the pieces."""
         dump = "\n".join(f"{direction} 000000 {data.hex(' ')}" for direction, data in self.pieces) + "\n"
         command = [text2pcap, "-q", "-D", "-4", "192.0.2.77,192.0.2.10", "-T", "40000,2445", "-", str(path)]
         subprocess.run(command, input=dump, text=True, check=True, capture_output=True)
@@ -81,7 +81,7 @@ def test_a_capture_with_the_key_log(
     tmp_path: Path,
     profile: str,
 ) -> None:
-    """tshark decrypts it with the service's key log; query and whole answer come out and replay."""
+    """tshark decrypts the capture with the service's key log; the query and the whole answer replay."""
     require_program("tshark")
     keys, pcap = tmp_path / "keys.log", tmp_path / "one.pcapng"
     running = serve(cluster, *PATIENT, "--tls-keylog", str(keys), "--tls-profile", profile)
@@ -114,7 +114,7 @@ def test_the_key_log_is_private_and_announced(
     command: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
-    """Mode 0600 also where the file was there before; the log warns at the start; a link is refused."""
+    """Mode 0600 also for an existing file; the log warns at the start; a link is refused."""
     keys = tmp_path / "keys.log"
     keys.touch(mode=0o644)
     running = serve(cluster, *PATIENT, "--tls-keylog", str(keys))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def test_a_table_of_devices(cluster: Cluster, serve: Serve, replay: Replay, tmp_path: Path) -> None:
-    """Each line is a query: about a certificate's file, or about names; verified unless the line says otherwise."""
+    """Each line asks about a certificate's file or about names; `request` turns a verification into a query."""
     running = serve(cluster, *PATIENT)
     own = cluster.own(Purpose.CallManager)
     (tmp_path / "own.der").write_bytes(own.der)
@@ -58,7 +58,7 @@ def test_a_table_of_devices(cluster: Cluster, serve: Serve, replay: Replay, tmp_
     ],
 )
 def test_a_table_with_a_mistake(tmp_path: Path, text: str, sentence: str) -> None:
-    """The sentence names the file, the line and what is wrong."""
+    """The sentence names the file, the line and the mistake."""
     table = tmp_path / "devices.csv"
     table.write_text(text)
     with pytest.raises(SourceError, match=sentence):
@@ -66,7 +66,7 @@ def test_a_table_with_a_mistake(tmp_path: Path, text: str, sentence: str) -> Non
 
 
 def test_an_imagined_fleet_has_the_mix(cluster: Cluster) -> None:
-    """The shares are those of the mix, evenly mingled, and each phone has a name of its own."""
+    """The series have their shares, evenly mixed, and each phone has a name of its own."""
     fleet = imagined_fleet(1000, parse_mix("7900:20,7800:5,8800:75"), [cluster.state.ctl_file, cluster.state.itl_file])
     names = [phone.device.split("-SEP")[0] for phone in fleet.phones]
     assert {name: names.count(name) for name in set(names)} == {"CP-7975": 200, "CP-7841": 50, "CP-8861": 750}
@@ -77,6 +77,6 @@ def test_an_imagined_fleet_has_the_mix(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("text", ["7900", "7900:x", "9900:10", "7900:0", ""])
 def test_a_wrong_mix(text: str) -> None:
-    """It is refused with a sentence."""
+    """A wrong mix is refused with a sentence."""
     with pytest.raises(ValueError, match=r"is not SERIES:SHARE|are all 0"):
         parse_mix(text)

@@ -36,7 +36,7 @@ MODELS = ("CP-8861", "CP-7975", "CP-8841", "CP-7841")
 
 
 def phones(number: int, server: Endpoint) -> list[Phone]:
-    """So many phones of several models."""
+    """This number of phones, of several models."""
     made = [Phone(f"B000{n:08X}", find_model(MODELS[n % len(MODELS)]), timeout=120) for n in range(number)]
     for phone in made:
         phone.flash.servers = (server,)
@@ -44,14 +44,14 @@ def phones(number: int, server: Endpoint) -> list[Phone]:
 
 
 async def boot_all(fleet: list[Phone], cluster: Cluster) -> None:
-    """All boot at once, and all have current lists then."""
+    """Boots all phones at once; all have current lists afterwards."""
     source = DirectorySource(cluster.state.tftp)
     reports = await asyncio.gather(*(boot(phone, source) for phone in fleet))
     assert {report.outcome for report in reports} == {BootOutcome.RUNNING}
 
 
 def recorder_is_ready(path: Path) -> bool:
-    """Whether the recording is begun: then the log is open."""
+    """Whether the recording has started: then the log is open."""
     return path.exists()
 
 
@@ -62,7 +62,7 @@ async def test_a_storm_of_two_thousand_phones(
     replay: Callable[..., Replayed],
     tmp_path: Path,
 ) -> None:
-    """Recorded while it happens, it replays with the same queries and the same answers, without the phones' names."""
+    """A recorded storm replays with the same queries and answers, without the phones' names."""
     raise_descriptor_limit()
     running = serve(cluster, *PATIENT, "--log-level", "info")
     fleet = phones(2000, running.endpoint)
@@ -98,7 +98,7 @@ async def test_a_storm_of_two_thousand_phones(
 
 
 def record_all(command: Callable[..., subprocess.CompletedProcess[str]], log: Path, out: Path, *options: object) -> str:
-    """Records a log that is there; what the command says."""
+    """Records an existing log; returns the command's output."""
     done = command("replay", "record", "--log", log, "--out", out, "--from-start", "--no-follow", *options)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -111,7 +111,7 @@ LINE = (
 
 
 def test_names_only_when_asked_for(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    """With --names the phones keep name and address; without, the model and a number are all that is left."""
+    """With --names phones keep name and address; without, only the model and a number."""
     log = tmp_path / "tvs.log.pipeline"
     log.write_text("".join(LINE.format(number) for number in range(1, 4)))
     record_all(command, log, tmp_path / "without.tvsr")
@@ -127,7 +127,7 @@ def test_names_only_when_asked_for(command: Callable[..., subprocess.CompletedPr
 
 
 def test_from_standard_input(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    """The log can come from a pipe, with what journald puts before each line."""
+    """The log can come from a pipe, with journald's prefix on each line."""
     text = "".join(f"Nov 23 16:11:17 host tvs[12]: {LINE.format(number)}" for number in range(1, 6))
     done = command("replay", "record", "--log", "-", "--out", tmp_path / "piped.tvsr", stdin=text)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path}/piped.tvsr: 5 queries of 5 phones\n")
@@ -135,7 +135,7 @@ def test_from_standard_input(command: Callable[..., subprocess.CompletedProcess[
 
 
 def test_a_rotated_log_is_followed(background: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
-    """Lines that were there before do not count; those of the file that takes the log's name do."""
+    """Lines from before the start do not count; those of the file that replaces the log do."""
     log, out = tmp_path / "tvs.log.pipeline", tmp_path / "rotated.tvsr"
     log.write_text(LINE.format(1))
     process = background("replay", "record", "--log", log, "--out", out, "--queries", "2")
@@ -172,7 +172,7 @@ def test_an_interrupted_recording_is_whole(
 
 
 def test_damaged_recordings(tmp_path: Path) -> None:
-    """One that was cut off is good up to there; another file, a damaged line or version is refused with its place."""
+    """A truncated recording is good up to its end; other files, damaged lines and versions are refused."""
     header = {"format": "tvs-recording", "version": 1, "timed": True, "pseudonyms": True}
     question = {"request": "QUERY_CERT_REQ", "issuer": "CN=a", "serial": "01"}
     lines = [json.dumps(line) for line in (header, {"phone": "SEP1"}, question, [0.0, 0, 0], [1.0, 0, 0], "")]
@@ -199,7 +199,7 @@ def test_damaged_recordings(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded(command: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path) -> None:
-    """A recording is never written over another file, and a log that is not there is said."""
+    """A recording never overwrites a file, and a missing log is an error."""
     log = tmp_path / "tvs.log.pipeline"
     log.write_text(LINE.format(1))
     existing = tmp_path / "existing"

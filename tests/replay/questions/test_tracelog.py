@@ -1,4 +1,4 @@
-"""Logs as a source: the guide's traces, other spellings, and what our own service writes."""
+"""Logs as a source: the guide's traces, other spellings, and our own service's logs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GUIDE = Path(__file__).parent / "data" / "guide-traces.txt"
 
 
 def test_the_traces_of_the_guide_are_read() -> None:
-    """Both queries come out whole, also the one whose names and look-up line the document cuts short."""
+    """Both queries are read whole, also the one with names and a look-up line that the document truncates."""
     recording = read_log(GUIDE)
     token, regenerated = (recording.asked[number] for number in (0, 1))
     assert (token.question.serial.hex().upper(), token.question.issuer) == ("83E9080000005545AF31", TOKEN_ISSUER)
@@ -113,7 +113,7 @@ def test_other_releases_spellings_and_midnight(tmp_path: Path) -> None:
 
 
 def test_a_log_without_queries_is_refused(tmp_path: Path) -> None:
-    """The sentence names the file and what it should have been."""
+    """The sentence names the file and the accepted forms."""
     log = tmp_path / "other.log"
     log.write_bytes(b'Jan 1 sshd: hello\n\0\xff\xfe{"time": 3}\n{"' + b"x" * 100_000)
     with pytest.raises(SourceError, match=r"other\.log: holds no query"):

@@ -9,7 +9,7 @@ from tvs.replay.report.axes import Unit, axis
 
 @pytest.mark.parametrize("values", [[], [0.0], [1.0], [7.0], [99.0], [1e6]])
 def test_axes_hold_their_values(values: list[float]) -> None:
-    """Every value lies between the ends of its axis, and there are at least two ticks."""
+    """Every value lies within its axis, which has at least two ticks."""
     for unit in (Unit.RATE, Unit.SECONDS):
         made = axis(unit, values)
         assert all(0 <= made.place(value) <= 1 for value in values)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_compare(result: RunResult, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two results side by side, with the change; what makes them unlike is said."""
+    """Both values and the change of each number; notes name the differences of the runs."""
     (tmp_path / "a.json").write_text(to_json(result))
     slower = {phase: histogram(*[2.0] * 90, *[40.0] * 9, 6000.0) for phase in Phase}
     other = replace(result, histograms=slower, answered=240, failures={}, mode="another", interrupted=True)

@@ -36,7 +36,7 @@ class _Links(HTMLParser):
 
 
 def test_the_page_needs_no_network_and_escapes_names(result: RunResult) -> None:
-    """It loads nothing, forbids itself to, and shows what strangers chose as text."""
+    """The page loads nothing, its policy forbids it to, and names that strangers chose are text."""
     page = html_page(result)
     links = _Links()
     links.feed(page)
@@ -85,7 +85,7 @@ def test_the_page_in_a_browser(result: RunResult, require_program: RequireProgra
 
 
 def test_the_page_on_paper(result: RunResult, require_program: RequireProgram, tmp_path: Path) -> None:
-    """The documented command prints it on a few landscape pages."""
+    """The documented command prints the page on a few landscape sheets."""
     (tmp_path / "page.html").write_text(html_page(result))
     browse(require_program, tmp_path, next(command for command in COMMANDS if "--print-to-pdf=page.pdf" in command))
     document = (tmp_path / "page.pdf").read_bytes()
@@ -107,7 +107,7 @@ def browse(require_program: RequireProgram, folder: Path, command: list[str], *o
     "rows", [[], [row(0, 1)], [row(0, 0, None, connection_refused=3)], [row(s, 5) for s in range(5000)]]
 )
 def test_pages_of_other_runs(result: RunResult, rows: list[Row]) -> None:
-    """Runs without a second, with one, with errors only and of an hour and more are drawn."""
+    """Runs of no second, of one, with errors only and of more than an hour are drawn."""
     failures = {"connection_refused": 3} if rows and rows[0].failed else {}
     empty = {phase: histogram() for phase in Phase} if not rows or failures else result.histograms
     other = replace(result, rows=rows, seconds=float(len(rows)), failures=failures, histograms=empty)

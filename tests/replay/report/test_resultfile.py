@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_json_and_back(result: RunResult, tmp_path: Path) -> None:
-    """What --json writes is read back whole, histograms too."""
+    """The output of --json is read back whole, histograms included."""
     path = tmp_path / "result.json"
     path.write_text(to_json(result))
     again = read_result(path)

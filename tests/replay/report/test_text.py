@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def test_the_table(result: RunResult) -> None:
-    """It has the counts, the errors by kind and lines that line up."""
+    """The table has the counts and the errors by kind, in aligned columns."""
     lines = table(result).splitlines()
     assert "  Queries    500 planned, 500 started, 480 answered as expected, 20 failed (4.00%)" in lines
     assert "  wrong_roles         15  3.00%" in lines
@@ -24,7 +24,7 @@ def test_the_table(result: RunResult) -> None:
 
 
 def test_csv(result: RunResult) -> None:
-    """A row a second; a second without latencies leaves their cells empty."""
+    """The CSV file has a row a second; missing latencies are empty cells."""
     rows = list(csv.DictReader(io.StringIO(csv_text(result))))
     assert [int(line["answered"]) for line in rows] == [100, 0, 180, 100, 100]
     assert (rows[1]["p99"], rows[2]["p99"], rows[2]["wrong_roles"]) == ("", "3.000000", "15")

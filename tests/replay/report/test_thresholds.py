@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_thresholds(result: RunResult, text: str, failed: bool) -> None:
-    """Percentiles, counts, shares and the rate are compared as written; the unit says what is meant."""
+    """Percentiles, counts, shares and the rate are compared as written; the unit decides what is compared."""
     assert Threshold.parse(text).failed(result) is failed
 
 
@@ -42,7 +42,7 @@ def test_thresholds(result: RunResult, text: str, failed: bool) -> None:
     "text", ["", "p99", "p99>", "p99>fast", "p101>1s", "speed>1", "errors>x%", "p99=1s", "rate<1ms"]
 )
 def test_wrong_thresholds(text: str) -> None:
-    """They are refused with the expression in the sentence."""
+    """Wrong expressions are refused; the sentence quotes them."""
     with pytest.raises(ValueError, match=re.escape(repr(text))):
         Threshold.parse(text)
 

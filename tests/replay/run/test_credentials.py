@@ -49,7 +49,7 @@ stream {{
 
 @pytest.fixture
 def nginx(require_program: RequireProgram, tmp_path: Path) -> Iterator[Callable[[Running], int]]:
-    """nginx before a service, ending TLS itself and keeping its sessions; gives its port."""
+    """nginx in front of a service, with TLS and a session cache of its own; returns its port."""
     openssl, program = require_program("openssl"), require_program("nginx")
     if find_program("nginx") is not None and not _stream_module():
         pytest.skip("nginx has no stream module (libnginx-mod-stream)")

@@ -9,7 +9,7 @@ from tvs.replay.run.histograms import Histogram, merged
 
 
 def test_histograms_merge_without_loss() -> None:
-    """The merged histogram is the one that would have counted everything."""
+    """A merged histogram equals one that recorded all values."""
     parts = [histogram(*range(start, 1000, 3)) for start in (1, 2, 3)]
     whole = histogram(*range(1, 1000))
     together = merged(part.encode() for part in parts)

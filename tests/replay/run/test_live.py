@@ -13,7 +13,7 @@ from tvs.replay.run.timeline import Timeline
 
 
 def test_the_live_line() -> None:
-    """It shows the part of the run, the rate of the last second, open connections, errors and percentiles."""
+    """The line shows progress, the rate of the last second, open connections, errors and percentiles."""
     builder = RecordingBuilder("a test", timed=False)
     phone = builder.phone(0, Caller("CP-8861-SEP000000000001"))
     builder.add(0.0, phone, Asked(Question(issuer="CN=a", serial=b"\x01"), None))

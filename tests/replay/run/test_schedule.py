@@ -1,4 +1,4 @@
-"""Schedules: what is fixed before the first call."""
+"""Schedules of all modes, and their parts for processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ASKED = Asked(Question(subject="CN=a", issuer="CN=a", serial=b"\x01"), None)
 
 
 def recording(phones: int, *times: float, together: bool = False) -> Recording:
-    """Phones that each ask at these times, on one connection or on one each."""
+    """Phones that each ask at these times, on one connection or on several."""
     builder = RecordingBuilder("a test")
     for number in range(phones):
         phone = builder.phone(number, Caller(f"CP-8861-SEP{number:012X}"))
@@ -25,7 +25,7 @@ def recording(phones: int, *times: float, together: bool = False) -> Recording:
 
 @pytest.mark.parametrize(("rate", "duration", "ramp"), [(100.0, 10.0, 0.0), (100.0, 10.0, 4.0), (7.5, 20.0, 20.0)])
 def test_constant_rate(rate: float, duration: float, ramp: float) -> None:
-    """So many calls in each second as the rate says, in the ramp as many as the area under it."""
+    """Each second has as many calls as the rate, in the ramp as many as the area under it."""
     plan = constant_rate(recording(3, 0.0), rate=rate, duration=duration, ramp=ramp)
 
     def begun(t: float) -> float:
@@ -48,7 +48,7 @@ def test_recorded_times_and_speed() -> None:
 
 
 def test_queries_of_one_connection_stay_together() -> None:
-    """They are one call, and their distance in time stays."""
+    """They are one call and keep their distance in time."""
     plan = recorded_times(recording(2, 5.0, 7.0, together=True), 2.0)
     assert list(plan.at) == [0.0, 0.5]
     assert [[after for after, _ in plan.talks[talk]] for talk in plan.talk] == [[0.0, 1.0], [0.0, 1.0]]
@@ -57,7 +57,7 @@ def test_queries_of_one_connection_stay_together() -> None:
 
 
 def test_storm() -> None:
-    """All phones come within the time, spread over it; each then makes its further calls; the seed repeats it."""
+    """All phones come within the time, evenly spread, and make their further calls; the seed repeats the times."""
     source = recording(10, 0.0, 100.0, 200.0)
     plan = storm(source, phones=1000, within=60.0, pause=2.0, seed=7)
     assert len(plan.at) == 3000
@@ -89,7 +89,7 @@ def test_parts_are_the_whole(phones: int, parts: int) -> None:
 
 
 def test_a_closed_loop_divides_its_phones() -> None:
-    """The phones at once are those of all processes together."""
+    """The processes together have the given number of phones at once."""
     plan = in_loop(recording(5, 0.0), at_once=10, duration=30.0)
     assert [plan.part(number, 4).at_once for number in range(4)] == [3, 3, 2, 2]
     assert not plan.open

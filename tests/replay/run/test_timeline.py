@@ -17,7 +17,7 @@ from tvs.replay.run.timeline import Second, Timeline
     ("count", "p50", "p99"), [(1, 1, 1), (2, 1, 2), (100, 50, 99), (101, 51, 100), (1000, 500, 990)]
 )
 def test_percentiles_of_a_second(count: int, p50: float, p99: float) -> None:
-    """They are values by nearest rank: the least that is not exceeded by so many percent."""
+    """Percentiles are values by nearest rank."""
     values = array("L", (number * 1_000_000 for number in range(count, 0, -1)))
     assert Second(whole=values).percentiles((50, 99, 100)) == [p50, p99, count]
     assert Second().percentiles((50,)) == [None]
