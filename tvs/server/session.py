@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.server.conversation import Conversation, Turn
+from tvs.server.conversation import MALFORMED, MORE, Conversation
 from tvs.server.deadlines import Deadline
 from tvs.server.phonecertificate import record_certificate
 from tvs.server.phonesocket import PhoneSocket
@@ -160,7 +160,7 @@ class PhoneSession:
             self._tls.receive(data)
             if self.state is SessionState.HANDSHAKE and not self._handshake():
                 return
-            if self._awaits_request() and self._tls.readable:
+            if self.state is SessionState.AWAIT_REQUEST and self._tls.readable:
                 self._requests()
 
     def _writable(self) -> None:
@@ -198,9 +198,8 @@ class PhoneSession:
         elif unfinished and not reset:
             conversation.end()
         answered = conversation.answered
-        self._close(
-            outcome_of_end(self.state, reset=reset, spoke=self._spoke, answered=answered, unfinished=unfinished)
-        )
+        outcome = outcome_of_end(self.state, reset=reset, spoke=self._spoke, answered=answered, unfinished=unfinished)
+        self._close(outcome)
 
     def _finish(self, outcome: str) -> None:
         """Sends the close notification and ends our side of TCP, then waits for the phone's last bytes."""
@@ -261,21 +260,22 @@ class PhoneSession:
     def _requests(self) -> None:
         """Reads decrypted bytes, answers the whole requests in them, sends all answers at once."""
         closed = self._read_plaintext()
-        if not self._awaits_request():
+        if closed is None:
             return
         answers, turn = self._conversation.answer()
         if answers:
             self._tls.write(answers)
-            self._shared.deadlines.set(self, Deadline.REQUEST, self._shared.clock())
+            clock = self._shared.clock
+            self._shared.deadlines.set(self, Deadline.REQUEST, clock())
         self._flush(self._tls.outgoing())
         if not self._awaits_request():
             return
-        if turn is Turn.MALFORMED:
+        if turn is MALFORMED:
             self._finish("protocol_error")
         elif self._socket.unsent:
             self._enter(SessionState.SENDING)
             self._shared.deadlines.cancel(self, Deadline.REQUEST)
-        elif turn is Turn.MORE or (self._tls.readable and not closed):
+        elif turn is MORE or (self._tls.readable and not closed):
             self._shared.loop.call_soon(self._on_next_turn)
         elif closed:
             self._ended()
@@ -284,8 +284,8 @@ class PhoneSession:
         """Whether the session is open for requests; most steps can end that."""
         return self.state is SessionState.AWAIT_REQUEST
 
-    def _read_plaintext(self) -> bool:
-        """Hands decrypted bytes to the conversation; True if the phone has closed TLS."""
+    def _read_plaintext(self) -> bool | None:
+        """Hands decrypted bytes to the conversation. True if the phone has closed TLS, None if TLS has failed."""
         conversation, tls = self._conversation, self._tls
         try:
             while tls.readable and not conversation.full and (data := tls.read()):
@@ -295,4 +295,5 @@ class PhoneSession:
         except TLSError as error:
             self._shared.stranger("tls_error", self.address, reason=error.failure.value, detail=error.detail)
             self._finish("tls_error")
+            return None
         return False
