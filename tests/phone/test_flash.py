@@ -18,7 +18,7 @@ from tvs.phone import (
     find_model,
 )
 from tvs.phone.boot import boot
-from tvs.phone.flash import lock_flash
+from tvs.phone.lock import lock_flash
 
 if TYPE_CHECKING:
     import subprocess

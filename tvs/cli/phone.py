@@ -22,11 +22,12 @@ from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.phone.boot import boot
 from tvs.phone.configuration import MAX_SERVERS, read_servers
-from tvs.phone.console import console_for
 from tvs.phone.files.opening import open_source
 from tvs.phone.files.source import FetchError
-from tvs.phone.flash import FlashDirectory, FlashError, lock_flash
+from tvs.phone.firmware import console_for
+from tvs.phone.flash import FlashDirectory, FlashError
 from tvs.phone.https import connect
+from tvs.phone.lock import lock_flash
 from tvs.phone.models import find_model, parse_device
 from tvs.phone.phone import DEFAULT_TIMEOUT, Phone
 from tvs.phone.status import status_of

@@ -1,9 +1,10 @@
 """Phone emulator: boots, asks TVS and installs trust lists as real phones do."""
 
-from tvs.phone.console import SILENT, Console, console_for
+from tvs.phone.console import SILENT, Console
 from tvs.phone.files.directory import DirectorySource
 from tvs.phone.files.opening import open_source
 from tvs.phone.files.source import FetchError, FileSource
+from tvs.phone.firmware import console_for
 from tvs.phone.flash import Flash, FlashDirectory, FlashError
 from tvs.phone.models import MODELS, PhoneModel, Series, find_model, parse_mac
 from tvs.phone.phone import Phone

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
-import fcntl
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -102,7 +100,7 @@ class FlashDirectory(Flash):
     def __init__(self, path: Path, device: str | None = None) -> None:
         super().__init__()
         self.path = path
-        _refuse_service(path)
+        refuse_service(path)
         facts = self._read_json("phone.json", {})
         self.device = self._check_device(facts, device)
         with self._damage("phone.json"):
@@ -190,39 +188,10 @@ class FlashDirectory(Flash):
         self._write("tvs-cache.json", json.dumps(answers, indent=1).encode())
 
 
-def _refuse_service(path: Path) -> None:
+def refuse_service(path: Path) -> None:
+    """Raises `FlashError` for the state directory of a service."""
     if (path / "tvs.db").exists():
         raise FlashError(f"{path} is a service's state directory: give the phone a directory of its own")
-
-
-@contextlib.contextmanager
-def lock_flash(path: Path, *, make: bool) -> Iterator[None]:
-    """Locks a flash while a command runs its phone, so a phone never boots twice at once. Raises `FlashError`.
-
-    Args:
-        path: the flash directory.
-        make: whether to create a missing directory.
-    """
-    _refuse_service(path)
-    if not make and not path.is_dir():
-        raise FlashError(f"{path} {NOT_YET}")
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    except OSError as error:
-        raise FlashError(f"{path}: cannot be used: {error.strerror}") from None
-    try:
-        _claim(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _claim(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FlashError(f"the phone of {path} is busy: another command is running it") from None
 
 
 def load_lsc(path: Path) -> LSC:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tvs.replay.questions.model import Asked, Caller, Question, RecordingBuilder
+from tvs.replay.questions.builder import RecordingBuilder
+from tvs.replay.questions.model import Asked, Caller, Question
 from tvs.replay.run.counters import Progress
 from tvs.replay.run.failures import Failure
 from tvs.replay.run.live import LiveView

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tvs.replay.questions.model import Asked, Caller, Question, Recording, RecordingBuilder
+from tvs.replay.questions.builder import RecordingBuilder
+from tvs.replay.questions.model import Asked, Caller, Question, Recording
 from tvs.replay.run.prepare import ModeSettings, make_schedule
 
 

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tvs.replay.questions.model import Asked, Caller, Question, Recording, RecordingBuilder
+from tvs.replay.questions.builder import RecordingBuilder
+from tvs.replay.questions.model import Asked, Caller, Question, Recording
 from tvs.replay.run.schedule import constant_rate, in_loop, recorded_times, storm
 
 ASKED = Asked(Question(subject="CN=a", issuer="CN=a", serial=b"\x01"), None)

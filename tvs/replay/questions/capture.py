@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING, cast
 from proto.codec import NEED_DATA, Decoder
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, RESPONSES, CertVerificationRequest, QueryCertRequest
-from tvs.replay.questions.model import (
-    VERIFICATION,
-    Asked,
-    Caller,
-    Expected,
-    Question,
-    Recording,
-    RecordingBuilder,
-    SourceError,
-)
+from tvs.replay.questions.builder import RecordingBuilder
+from tvs.replay.questions.model import VERIFICATION, Asked, Caller, Expected, Question, Recording, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from proto.messages import MessageType, TrustStatus
 from tvs.phone.models import Series, find_model
+from tvs.replay.questions.builder import RecordingBuilder
 from tvs.replay.questions.expect import about, questions_of, read_certificates
 from tvs.replay.questions.model import (
     QUERY,
@@ -17,7 +18,6 @@ from tvs.replay.questions.model import (
     Expected,
     Question,
     Recording,
-    RecordingBuilder,
     SourceError,
     printable_ascii,
     pseudonym,

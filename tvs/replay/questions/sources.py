@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tvs.replay.questions import capture, recording
+from tvs.replay.questions.builder import RecordingBuilder
 from tvs.replay.questions.devices import COLUMNS, read_devices
-from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, Recording, RecordingBuilder, SourceError
+from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, Recording, SourceError
 from tvs.replay.questions.tracelog import LogParser
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 
 from proto.messages import MessageType
 from tvs.config.endpoint import Endpoint
-from tvs.phone.console import SILENT, console_for
+from tvs.phone.console import SILENT
+from tvs.phone.firmware import console_for
 from tvs.phone.models import find_model
 
 SERVER, SERVER6 = Endpoint("192.0.2.10", 2445), Endpoint("2001:db8::1", 2445)
