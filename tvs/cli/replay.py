@@ -64,16 +64,16 @@ examples:
     tvs replay --server 192.0.2.10 --trust ITLFile.tlv --from tvs.log --expect CTLFile.tlv --speed 10
   a capture, decrypted with the key log of tvs serve --tls-keylog:
     tvs replay --server 192.0.2.10 --trust ITLFile.tlv --from storm.pcapng --keylog keys.log
-  write down what a running service is asked, and compare two runs:
+  record the queries of a running service, and compare two runs:
     tvs replay record --log /var/log/tvs.log --out monday.tvsr
     tvs replay compare before.json after.json
 
 exit statuses:
     0  every answer as expected
-    1  wrong or missing answers, or a run that is not valid because the generator itself lagged
+    1  wrong or missing answers, or a run that is not valid: the generator itself lagged
     2  wrong usage
     3  cannot connect
-   99  a --fail-if expression came true
+   99  a --fail-if expression is true
   130  interrupted, results written
 With a --fail-if about errors, that expression alone decides how many are too many.
 """
@@ -84,7 +84,7 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "replay",
         help="load-test a service with phones' queries",
-        description="Asks a service what many phones ask, and checks every answer.",
+        description="Sends a service the queries of many phones, and checks every answer.",
         epilog=_EPILOG,
     )
     server_options(parser)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
 
 _EPILOG = """\
-Follows the log of a running service until Ctrl-C and writes each query down, with its answer. Phones get numbers in
+Follows the log of a running service until Ctrl-C and records each query with its answer. Phones get numbers in
 place of their MAC addresses, and no address is kept, unless --names is given. Names and serial numbers of certificates
 are part of the queries and stay. The log needs its request lines (level info), or the trace lines of level debug.
 
