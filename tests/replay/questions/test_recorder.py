@@ -84,9 +84,9 @@ async def test_a_storm_of_two_thousand_phones(
     asked = Counter(requests_in(running.log))
 
     again = serve(cluster, *PATIENT, "--log-level", "info")
-    # slower than recorded: phones in one process with the test are faster than the generator on a busy machine
-    slowly = ("--from", path, "--speed", "0.25", "--timeout", "120s")
-    done = await asyncio.to_thread(replay, "--server", again.endpoint, *trusting(cluster), *slowly)
+    # not at the recorded times: on a machine that has become busier since, the generator would drop late queries
+    untimed = ("--from", path, "--speed", "max", "--timeout", "120s")
+    done = await asyncio.to_thread(replay, "--server", again.endpoint, *trusting(cluster), *untimed)
     assert (done.status, done.result["answered"], done.result["failures"]) == (0, 2000, {}), done.out
     assert Counter(requests_in(again.log)) == asked
     assert {line[4:] for line in asked} == {("trusted", "db", "0,2")}
