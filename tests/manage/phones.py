@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.administrator import Administrator
     from tests.fixtures.running import Running
-    from tvs.phone.reports import ListReport
+    from tvs.phone.reports import ListUpdate
 
 
 def held_by_phones(admin: Administrator) -> HeldLists:
@@ -58,7 +58,7 @@ def installed(held: HeldLists, kind: PhoneKind, service: Running) -> Phone:
     return phone
 
 
-def assert_same(said: PlannedList, report: ListReport) -> None:
+def assert_same(said: PlannedList, report: ListUpdate) -> None:
     """The emulated phone did what the plan says."""
     if report.outcome is Emulated.UPDATED:
         assert report.vouched is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvs.phone.reports import BootOutcome, BootReport, ListOutcome, ListReport
+from tvs.phone.reports import BootOutcome, BootReport, ListOutcome, ListUpdate
 from tvs.phone.trust import ListKind
 
 
@@ -23,6 +23,6 @@ from tvs.phone.trust import ListKind
 )
 def test_a_refused_list_decides_the_outcome(ctl: ListOutcome, itl: ListOutcome, outcome: BootOutcome) -> None:
     """One refusal makes the boot refused; without a fetched list there is nothing."""
-    report = BootReport(ctl=ListReport(kind=ListKind.CTL, outcome=ctl), itl=ListReport(kind=ListKind.ITL, outcome=itl))
+    report = BootReport(ctl=ListUpdate(kind=ListKind.CTL, outcome=ctl), itl=ListUpdate(kind=ListKind.ITL, outcome=itl))
     assert report.outcome is outcome
     assert report.updated is (ListOutcome.UPDATED in (ctl, itl))

@@ -15,7 +15,7 @@ from tvs.phone.trust import ListKind
 
 if TYPE_CHECKING:
     from tvs.phone.models import PhoneModel
-    from tvs.phone.reports import BootReport, HTTPSReport, ListReport
+    from tvs.phone.reports import BootReport, HTTPSReport, ListUpdate
     from tvs.phone.status import PhoneStatus
 
 _STATUSES = {BootOutcome.RUNNING: OK, BootOutcome.REFUSED: FAILED, BootOutcome.NOTHING: NO_ANSWER}
@@ -46,7 +46,7 @@ def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_js
     return _STATUSES[report.outcome]
 
 
-def _list_json(item: ListReport) -> dict[str, object]:
+def _list_json(item: ListUpdate) -> dict[str, object]:
     vouched = item.vouched
     return {
         "outcome": item.outcome,
@@ -67,7 +67,7 @@ _VOUCHED = {
 }
 
 
-def _list_text(item: ListReport) -> str:
+def _list_text(item: ListUpdate) -> str:
     text = f"{item.outcome.replace('_', ' ')}{f' ({item.name})' if item.name else ''}"
     if item.vouched is not None:
         server = f" ({item.vouched.server})" if item.vouched.server else ""

@@ -9,7 +9,7 @@ from tvs.phone.flash import Flash, FlashDirectory, FlashError
 from tvs.phone.models import MODELS, PhoneModel, Series, find_model, parse_mac
 from tvs.phone.phone import Phone
 from tvs.phone.proxy import TVSProxy, TVSUnavailable
-from tvs.phone.reports import BootOutcome, BootReport, HTTPSReport, ListOutcome, ListReport
+from tvs.phone.reports import BootOutcome, BootReport, HTTPSReport, ListOutcome, ListUpdate
 from tvs.phone.trust import ListKind, Refusal, Refused, Voucher
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "HTTPSReport",
     "ListKind",
     "ListOutcome",
-    "ListReport",
+    "ListUpdate",
     "Phone",
     "PhoneModel",
     "Refusal",

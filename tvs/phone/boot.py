@@ -14,7 +14,7 @@ from proto.errors import LocalProtocolError
 from tvs.phone.configuration import MAX_CONFIGURATION, ConfigurationError, tvs_servers
 from tvs.phone.files.source import FetchError, FileTooLarge, Unreachable
 from tvs.phone.proxy import TVSUnavailable
-from tvs.phone.reports import BootReport, ListOutcome, ListReport, Vouched
+from tvs.phone.reports import BootReport, ListOutcome, ListUpdate, Vouched
 from tvs.phone.trust import ListKind, Refusal, Refused, Voucher, check_answer, inspect, verified, vouches
 
 if TYPE_CHECKING:
@@ -74,16 +74,16 @@ async def _configure(phone: Phone, source: FileSource) -> str:
 # -- one list --------------------------------------------------------------------------------------------------------
 
 
-async def _update_itl(phone: Phone, source: FileSource, ctl: ListReport) -> ListReport:
+async def _update_itl(phone: Phone, source: FileSource, ctl: ListUpdate) -> ListUpdate:
     """A model without security by default has no ITL; an unreachable server is not asked again."""
     if not phone.model.tvs:
-        return ListReport(kind=ListKind.ITL, outcome=ListOutcome.NOT_USED)
+        return ListUpdate(kind=ListKind.ITL, outcome=ListOutcome.NOT_USED)
     if ctl.outcome is ListOutcome.UNREACHABLE:
-        return ListReport(kind=ListKind.ITL, outcome=ListOutcome.UNREACHABLE, sentence=ctl.sentence)
+        return ListUpdate(kind=ListKind.ITL, outcome=ListOutcome.UNREACHABLE, sentence=ctl.sentence)
     return await _update(phone, source, ListKind.ITL)
 
 
-async def _update(phone: Phone, source: FileSource, kind: ListKind) -> ListReport:
+async def _update(phone: Phone, source: FileSource, kind: ListKind) -> ListUpdate:
     """Fetches one list, the phone's own file first, and installs or refuses it."""
     name = f"{kind}{phone.name}.tlv"
     try:
@@ -92,15 +92,15 @@ async def _update(phone: Phone, source: FileSource, kind: ListKind) -> ListRepor
             name = kind.file_name
             data = await source.fetch(name, PHONE_LIMIT)
     except FileTooLarge as error:
-        return ListReport.refused(kind, name, Refused(Refusal.TOO_LARGE, f"{error}, the most that phones load"))
+        return ListUpdate.refused(kind, name, Refused(Refusal.TOO_LARGE, f"{error}, the most that phones load"))
     except Unreachable as error:
-        return ListReport(kind=kind, outcome=ListOutcome.UNREACHABLE, sentence=str(error))
+        return ListUpdate(kind=kind, outcome=ListOutcome.UNREACHABLE, sentence=str(error))
     except FetchError as error:
-        return ListReport(kind=kind, outcome=ListOutcome.NOT_FETCHED, name=name, sentence=str(error))
+        return ListUpdate(kind=kind, outcome=ListOutcome.NOT_FETCHED, name=name, sentence=str(error))
     if data is None:
-        return ListReport(kind=kind, outcome=ListOutcome.NOT_FOUND, name=name)
+        return ListUpdate(kind=kind, outcome=ListOutcome.NOT_FOUND, name=name)
     if data == phone.flash.installed(kind):
-        return ListReport(kind=kind, outcome=ListOutcome.UNCHANGED, name=name)
+        return ListUpdate(kind=kind, outcome=ListOutcome.UNCHANGED, name=name)
     return await _install(phone, kind, name, _shared(data))
 
 
@@ -110,17 +110,17 @@ def _shared(data: bytes) -> bytes:
     return data
 
 
-async def _install(phone: Phone, kind: ListKind, name: str, data: bytes) -> ListReport:
+async def _install(phone: Phone, kind: ListKind, name: str, data: bytes) -> ListUpdate:
     """Installs a list that is good and vouched for; reports a refusal otherwise."""
     try:
         fetched = inspect(data, phone.model)
         vouched = await _vouched(phone, kind, fetched)
     except Refused as refused:
-        return ListReport.refused(kind, name, refused)
+        return ListUpdate.refused(kind, name, refused)
     phone.console.list_verified()
     phone.flash.install(kind, data)
     phone.console.list_updated()
-    return ListReport(kind=kind, outcome=ListOutcome.UPDATED, name=name, vouched=vouched)
+    return ListUpdate(kind=kind, outcome=ListOutcome.UPDATED, name=name, vouched=vouched)
 
 
 # -- trust in one list -----------------------------------------------------------------------------------------------

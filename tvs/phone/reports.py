@@ -56,8 +56,8 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListReport:
-    """Report of one list.
+class ListUpdate:
+    """Report of the update of one list.
 
     Attributes:
         kind: CTL or ITL.
@@ -96,8 +96,8 @@ class BootReport:
         configuration: reason why the configuration file is unusable; empty if all is well.
     """
 
-    ctl: ListReport
-    itl: ListReport
+    ctl: ListUpdate
+    itl: ListUpdate
     messages: tuple[str, ...] = ()
     configuration: str = ""
 
