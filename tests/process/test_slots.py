@@ -109,6 +109,16 @@ def test_worker_that_starts_has_more_time(world: World) -> None:
     assert len(world.signals) == 2
 
 
+def test_supervisor_sleeps_while_workers_start_or_die(world: World) -> None:
+    """A worker that takes long to start, or was killed and is not gone yet, does not keep the supervisor busy."""
+    world.start()
+    world.now += START_PATIENCE - 5
+    assert world.slots.next_due(world.now) == 1.0
+    world.now += 6
+    world.slots.kill_hung(world.now)
+    assert world.slots.next_due(world.now) == 1.0
+
+
 @pytest.mark.parametrize(
     ("wait_status", "reason", "detail"),
     [

@@ -78,8 +78,14 @@ class Slot:
 
     def silent(self, now: float, timeout: float) -> bool:
         """Whether the worker must be killed, because it would keep phones waiting."""
-        patience = START_PATIENCE if self.state is SlotState.STARTING else timeout
-        return self.state in _ALIVE and not self.hung and now - self.last_seen > patience
+        return self._watched and now - self.last_seen > self._patience(timeout)
+
+    @property
+    def _watched(self) -> bool:
+        return self.state in _ALIVE and not self.hung
+
+    def _patience(self, timeout: float) -> float:
+        return START_PATIENCE if self.state is SlotState.STARTING else timeout
 
     def end(self, now: float) -> float | None:
         """The worker has ended. Seconds until the next start; None: the slot is given up, and its port closed."""
@@ -107,7 +113,7 @@ class Slot:
         """When there is something to do that no message announces; None: never."""
         if self.state is SlotState.WAITING:
             return self.due
-        return self.last_seen + timeout if self.state in _ALIVE else None
+        return self.last_seen + self._patience(timeout) if self._watched else None
 
     def close_listener(self) -> None:
         """Closes the supervisor's listening socket."""
