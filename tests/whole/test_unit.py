@@ -28,7 +28,7 @@ UNIT = Path(__file__).resolve().parents[2] / "deploy" / "tvs.service"
 def unit(tmp_path: Path) -> Path:
     """The unit with the path of a program that is there."""
     path = tmp_path / "tvs.service"
-    path.write_text(UNIT.read_text().replace("/usr/bin/tvs", sys.executable))
+    path.write_text(UNIT.read_text().replace("/opt/tvs/bin/tvs", sys.executable))
     return path
 
 
