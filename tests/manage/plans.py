@@ -1,4 +1,4 @@
-"""Plans by command, and trust lists that other signers made."""
+"""Plans by command, and ITL files that other signers made."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from ctlcache.builder import build_trust_list
-from ctlcache.entries import ClusterNode, itl_entries, tokenless_ctl_entries
-from ctlcache.signing import Digest
+from ctlcache.entries import itl_entries
+from tests.fixtures.refusals import AHEAD
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
@@ -46,15 +46,8 @@ def worst(found: Findings, code: Code) -> str:
     return found[code][0]["severity"]
 
 
-def ctl_of(signer: KeyFileSigner, *, nodes: int = 1, digest: Digest = Digest.SHA1) -> bytes:
-    """A CTL of so many nodes, all with the signer's certificate."""
-    cluster = [ClusterNode(name=f"node{n}", address="192.0.2.1", call_manager=signer.certificate) for n in range(nodes)]
-    entries = tokenless_ctl_entries(cluster, capf=None)
-    return build_trust_list(entries, signer, timestamp=int(time.time()), digest=digest)
-
-
 def itl_of(admin: Administrator, signer: KeyFileSigner) -> bytes:
     """An ITL with the cluster's TVS, and another signer as its only SAST."""
     node = admin.situation().cluster_nodes[0]
     entries = itl_entries(node, [node], sast=[signer.certificate], capf=None, mixed_mode=True)
-    return build_trust_list(entries, signer, timestamp=int(time.time()), file_name="ITLFile.tlv")
+    return build_trust_list(entries, signer, timestamp=int(time.time()) + AHEAD, file_name="ITLFile.tlv")

@@ -11,7 +11,7 @@ import pytest
 from ctlcache.builder import build_trust_list
 from ctlcache.entries import itl_entries, tokenless_ctl_entries
 from proto.roles import TrustRole
-from tests.manage.plans import ctl_of
+from tests.fixtures.refusals import ctl_of
 from tvs.errors import StateError
 from tvs.manage.held import RECENT, held_from_files, held_now, held_recently, is_itl
 

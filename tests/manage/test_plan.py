@@ -13,8 +13,9 @@ import pytest
 
 from certstore.purposes import Purpose
 from ctlcache.trustlist import PHONE_LIMIT
+from tests.fixtures.refusals import ctl_of
 from tests.manage.phones import agree, held_by_phones
-from tests.manage.plans import ALL, ctl_of, itl_of, planned, settings, worst
+from tests.manage.plans import ALL, itl_of, planned, settings, worst
 from tvs.phone import Refusal
 from tvs.plan import Code, Decision, PhoneKind, Severity, plan_change
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.signing import Digest
-from tests.manage.plans import ctl_of, planned
+from tests.fixtures.refusals import ctl_of
+from tests.manage.plans import planned
 from tvs.manage.planned import propose_planned
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 import tvs
 from certstore.purposes import Purpose
 from certstore.store import CertificateStore
+from tests.fixtures.refusals import ctl_of
 from tests.fixtures.running import PATIENCE
-from tests.manage.plans import ctl_of
 from tests.manage.test_guide import everything
 from tvs.errors import StateError
 from tvs.manage.planned import propose_planned

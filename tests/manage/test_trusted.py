@@ -9,9 +9,10 @@ import pytest
 
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose
+from tests.fixtures.refusals import ctl_of
 from tests.fixtures.running import wait_until
 from tests.manage.phones import agree, held_by_phones, installed
-from tests.manage.plans import ctl_of, itl_of, planned, settings, worst
+from tests.manage.plans import itl_of, planned, settings, worst
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
 from tvs.phone import Refusal, Voucher

@@ -28,6 +28,10 @@ Security Token. Click Ok when done."""  # noqa: S105 - a sentence
 """The CTL Client's words."""
 
 
+MAX_AHEAD = 3600
+"""Seconds that a list's timestamp may be ahead of the clock: a list made each second for an hour."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CtlSource:
     """Signer and records of a CTL file.
@@ -118,14 +122,33 @@ def build_itl(situation: Situation, signer: Signer) -> bytes:
 def _built(
     situation: Situation, signer: Signer, entries: Sequence[ListEntry], name: str, *, record_signature: bool = True
 ) -> bytes:
+    before = situation.ctl if name == CTL_NAME else situation.itl
     try:
         return build_trust_list(
             entries,
             signer,
-            timestamp=int(time.time()),
+            timestamp=timestamp_after(before, int(time.time())),
             file_name=name,
             digest=situation.digest,
             record_signature=record_signature,
         )
     except LocalProtocolError as error:
         raise StateError(f"{name} cannot be made: {error}") from None
+
+
+def timestamp_after(before: bytes | None, now: int) -> int:
+    """The timestamp of a list, seconds since 1970: later than that of the list which it replaces.
+
+    Signatures are deterministic: without this, two lists of one second could have the same bytes, and phones take a
+    list with the bytes of theirs for the old one. A timestamp that lies further ahead than `MAX_AHEAD` comes from a
+    clock that was wrong, and is not continued.
+
+    Args:
+        before: the list that is replaced; None, or bytes that cannot be read, for none.
+        now: seconds since 1970.
+    """
+    try:
+        last = parse_trust_list(before).header.timestamp if before is not None else None
+    except RemoteProtocolError:
+        last = None
+    return last + 1 if last is not None and now <= last < now + MAX_AHEAD else now
