@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore.purposes import Purpose
-from tests.phone.consoles import CONSOLES, asked, installed
+from tests.fixtures.consoles import CONSOLES, asked, installed
 
 if TYPE_CHECKING:
     import subprocess
