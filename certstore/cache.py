@@ -95,7 +95,7 @@ class CertificateDBCache(CertificateCache):
 
     @property
     def reconnects(self) -> int:
-        """How often the store was read again after it could not be."""
+        """Number of times that the store was read again after a failure."""
         return self._reconnects
 
     @property

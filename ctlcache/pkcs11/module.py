@@ -172,7 +172,7 @@ class TokenModule:
         return bytes(line)
 
     def _ending(self) -> str:
-        """How the child ended, for a sentence."""
+        """The end of the child, as a part of a sentence."""
         try:
             status = self._process.wait(CLOSING_TIME)
         except subprocess.TimeoutExpired:

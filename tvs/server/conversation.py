@@ -28,7 +28,7 @@ MAX_BUFFERED = HEADER_SIZE + MAX_REQUEST_PAYLOAD
 
 
 class Turn(Enum):
-    """How a turn of answers ended."""
+    """The end of a turn of answers."""
 
     DONE = "every whole request is answered"
     MORE = "the turn's limit was reached; more requests may wait"

@@ -21,7 +21,7 @@ _ATTEMPTS: Final = 50
 class Board:
     """One JSON document: written by the process that made the board, read by the processes that it forked.
 
-    There is no lock that a dead process could hold: by a checksum the reader notices that it read while the
+    A lock could be held by a dead process; instead, a checksum shows the reader that it read while the
     document was being written, and reads again.
     """
 

@@ -28,7 +28,7 @@ _ENDED = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 
 
 class Switchboard(Protocol):
-    """What a call needs from the engine that runs it. Times are seconds of the run."""
+    """The engine, as far as a call needs it. Times are seconds of the run."""
 
     @property
     def counters(self) -> Counters:
