@@ -197,7 +197,8 @@ async def test_lists_that_no_phone_loads(
     """A list over 64 KB and damaged ones are refused by all."""
     admin, held = for_all, held_by_phones(for_all)
     good = ctl_of(stranger)
-    data = {"large": ctl_of(stranger, nodes=60), "cut": good[:-7], "changed": good[:-9] + b"x" + good[-8:]}[what]
+    changed = good[:-9] + bytes([good[-9] ^ 1]) + good[-8:]
+    data = {"large": ctl_of(stranger, nodes=60), "cut": good[:-7], "changed": changed}[what]
     assert (len(data) > PHONE_LIMIT) is (what == "large")
     admin.state.ctl_file.write_bytes(data)
     code = Code.LIST_TOO_LARGE if what == "large" else Code.LIST_DAMAGED
