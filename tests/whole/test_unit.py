@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -14,11 +15,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fixtures.processes import Load
+from tests.fixtures.running import PATIENCE
 from tvs.client.trust import ServerTrust
 from tvs.config.endpoint import Endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.fixtures.processes import Probe
     from tests.fixtures.programs import RequireProgram
+    from tests.fixtures.running import Running
     from tvs.state import StateDirectory
 
 UNIT = Path(__file__).resolve().parents[2] / "deploy" / "tvs.service"
@@ -50,6 +56,27 @@ def test_unit_exposes_little(require_program: RequireProgram, unit: Path) -> Non
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"exposure level for tvs.service: 1\.[0-4]", done.stdout)
+
+
+def test_the_reload_needs_no_program_but_the_shell(serve: Callable[..., Running], tmp_path: Path, probe: Probe) -> None:
+    """The unit's last ExecReload reloads the service where `kill` is not installed as a program."""
+    running = serve()
+    *_, line = re.findall(r"^ExecReload=(.*)$", UNIT.read_text(), re.MULTILINE)
+    command = shlex.split(line.replace("$MAINPID", str(running.process.pid)))
+    assert command[0] == "/bin/sh"
+    done = subprocess.run(
+        command, env={"PATH": str(tmp_path / "empty")}, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    running.wait_for_line("reloaded")
+    assert probe(running, "/readyz")[0] == 200
+
+
+def test_a_log_file_has_a_place(unit: Path) -> None:
+    """The unit opens the directory that docs name for a log file, and no other beside state and run-time files."""
+    text = unit.read_text()
+    assert "LogsDirectory=tvs\n" in text
+    assert "/var/log/tvs/tvs.log" in (UNIT.parents[1] / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_lines_of_several_workers_do_not_mix(state: StateDirectory) -> None:
