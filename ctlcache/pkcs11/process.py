@@ -32,7 +32,7 @@ GRACE: Final = 2
 """Seconds after the time limit when this process ends itself, in case its parent is gone."""
 MAX_CERTIFICATES: Final = 64
 """Most certificates that are read from one token; hardware has room for a handful."""
-NOT_INSTALLED: Final = "python-pkcs11 is not installed: pip install 'trust-verification-service[pkcs11]'"
+NOT_INSTALLED: Final = f"python-pkcs11 is not installed: {sys.executable} -m pip install 'python-pkcs11>=0.10'"
 GONE: Final = "the token was removed or its reader has gone: insert it and run the command again"
 PROBLEMS: Final = {
     "PinIncorrect": "the PIN is wrong; it was tried once and is not tried again, because wrong PINs lock the token",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from tvs.phone.files.source import DEFAULT_TIMEOUT, FetchError, FileSource
 TFTP_PORT = 69
 HTTP_PORT = 6970
 """HTTP port of a cluster's TFTP service."""
+REQUIREMENTS = "'tftpy>=0.8.7' 'aiohttp>=3.13'"
+"""The extra `phone` of the package, as a shell hands it to pip."""
 
 
 def open_source(text: str, timeout: float = DEFAULT_TIMEOUT) -> FileSource:
@@ -26,7 +29,7 @@ def open_source(text: str, timeout: float = DEFAULT_TIMEOUT) -> FileSource:
         return _remote(scheme.lower(), text, timeout)
     except ImportError as error:
         raise FetchError(
-            f"{scheme}:// needs the library {error.name}: pip install 'trust-verification-service[phone]'"
+            f"{scheme}:// needs the library {error.name}: {sys.executable} -m pip install {REQUIREMENTS}"
         ) from None
 
 

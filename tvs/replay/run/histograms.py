@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,8 @@ LOWEST = 1
 HIGHEST = 3_600_000_000
 """µs; a longer time counts as an hour."""
 DIGITS = 3
+REQUIREMENT = "hdrhistogram>=0.10.7"
+"""The extra `replay` of the package, as pip takes it."""
 
 
 class MissingPackage(Exception):  # noqa: N818 - the sentence says what is missing
@@ -23,7 +26,7 @@ def require_hdrhistogram() -> None:
         import hdrh.histogram  # type: ignore[import-untyped] # noqa: PLC0415, F401 - optional, and without types
     except ImportError:
         raise MissingPackage(
-            "the load tester needs hdrhistogram: pip install 'trust-verification-service[replay]'"
+            f"the load tester needs hdrhistogram: {sys.executable} -m pip install '{REQUIREMENT}'"
         ) from None
 
 
