@@ -25,6 +25,7 @@ class Purpose(StrEnum):
     ITLRecovery = "ITLRecovery"
     tomcat = "tomcat"
     ipsec = "ipsec"
+    CallManager_ECDSA = "CallManager-ECDSA"
 
     Phone_SAST_trust = "Phone-SAST-trust"
     Phone_trust = "Phone-trust"
@@ -51,6 +52,7 @@ class Purpose(StrEnum):
 
 _ROLES: dict[Purpose, tuple[int, ...]] = {
     Purpose.CallManager: (TrustRole.SAST, TrustRole.CCM_TFTP),
+    Purpose.CallManager_ECDSA: (TrustRole.CCM_TFTP,),
     Purpose.TVS: (TrustRole.TVS,),
     Purpose.CAPF: (TrustRole.CAPF,),
     Purpose.ITLRecovery: (TrustRole.SAST,),

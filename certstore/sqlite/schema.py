@@ -165,6 +165,7 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool) 
             f"{path}: the database has schema {version} and this program knows {SCHEMA_VERSION}: "
             "it was made by a newer version; update the program, or restore a database of this version"
         )
+    _add_new_units(connection)
 
 
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
@@ -197,11 +198,22 @@ def _fill_tables(connection: sqlite3.Connection) -> None:
     connection.executemany(
         "INSERT INTO typetrustrole VALUES (?, ?)", [(int(role), role_name(role)) for role in TrustRole]
     )
+    _insert_units(connection)
+    connection.execute("INSERT INTO processconfig VALUES ('ClusterSecurityMode', '0')")
+
+
+def _insert_units(connection: sqlite3.Connection) -> None:
     connection.executemany(
-        "INSERT INTO typecertificateservice VALUES (?, ?)",
+        "INSERT OR IGNORE INTO typecertificateservice VALUES (?, ?)",
         [(code, unit.value) for unit, code in UNIT_CODES.items()],
     )
-    connection.execute("INSERT INTO processconfig VALUES ('ClusterSecurityMode', '0')")
+
+
+def _add_new_units(connection: sqlite3.Connection) -> None:
+    """Adds the units that an earlier version of this program did not know."""
+    ((units,),) = connection.execute("SELECT count(*) FROM typecertificateservice").fetchall()
+    if units < len(UNIT_CODES):
+        _insert_units(connection)
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -21,6 +21,7 @@ from certstore import Purpose, find_purpose, roles_of
         ("tomcat", (7,)),
         ("tomcat-trust", (7,)),
         ("ipsec", (7,)),
+        ("CallManager-ECDSA", (2,)),
         ("CallManager-trust", ()),
         ("CAPF-trust", ()),
         ("TVS-trust", ()),
@@ -35,9 +36,9 @@ def test_roles_of_a_unit(unit: str, roles: tuple[int, ...]) -> None:
 
 
 def test_own_units() -> None:
-    """Six units are for the nodes' own certificates, all others for those of others."""
+    """Seven units are for the nodes' own certificates, all others for those of others."""
     own = {purpose.value for purpose in Purpose if purpose.own}
-    assert own == {"CallManager", "TVS", "CAPF", "ITLRecovery", "tomcat", "ipsec"}
+    assert own == {"CallManager", "TVS", "CAPF", "ITLRecovery", "tomcat", "ipsec", "CallManager-ECDSA"}
 
 
 def test_roles_of_several_units() -> None:

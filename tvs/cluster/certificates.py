@@ -163,4 +163,6 @@ def _tokenless(ctl: bytes | None) -> bool:
 
 def trust_unit(unit: Purpose) -> Purpose:
     """The trust store of the authorities that issue a unit's certificates."""
-    return Purpose.CallManager_trust if unit is Purpose.ITLRecovery else Purpose(f"{unit}-trust")
+    if unit in (Purpose.ITLRecovery, Purpose.CallManager_ECDSA):
+        return Purpose.CallManager_trust
+    return Purpose(f"{unit}-trust")

@@ -130,3 +130,12 @@ def test_a_file_that_cannot_grow(path: Path, store: CertificateStore) -> None:
     assert "the disk" in done.stdout
     assert [entry.certificate.der for entry in store.entries()] == [certificate(serial=1)]
     store.import_certificate(certificate(serial=2), Purpose.CallManager, replace=True)
+
+
+def test_units_that_an_earlier_version_did_not_know(path: Path, store: CertificateStore) -> None:
+    """A database without a unit that this version knows gets it when it is opened."""
+    store.close()
+    SqliteDatabase(path).execute("delete from typecertificateservice where name = 'CallManager-ECDSA'")
+    with closing(open_store(str(path))) as opened:
+        entry = opened.import_certificate(certificate(), Purpose.CallManager_ECDSA)
+        assert opened.entries(own=True) == [entry]
