@@ -1,7 +1,7 @@
 """Builder of signed trust lists, CTLFile.tlv and ITLFile.tlv.
 
-Elements stand in the order of their tags, with the padding at the end of the header, as in files of real clusters. A
-list is parsed and verified before it is returned.
+Elements stand in the order of their tags, except that the signer version (28) stands before the signer (3), with the
+padding at the end of the header, as in files of real clusters. A list is parsed and verified before it is returned.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ def build_trust_list(
     digest: Digest = Digest.SHA1,
     record_signature: bool = True,
     version: tuple[int, int] = VERSION,
+    signer_version: tuple[int, int] | None = None,
 ) -> bytes:
     """The bytes of a signed trust list.
 
@@ -57,6 +58,9 @@ def build_trust_list(
         record_signature: whether records repeat their certificate's signature, as in lists made on a server, but not
             in those of the CTL Client.
         version: major and minor.
+        signer_version: major and minor of the element SIGNERVERSION (tag 28), which later releases write: 1.1 says
+            that phones may use the list's EC certificates. None omits the element; phones that do not know it
+            ignore it.
 
     Raises `LocalProtocolError` for entries that the format cannot carry or that lack the signer, and `SigningError` if
     the signer cannot sign.
@@ -64,6 +68,7 @@ def build_trust_list(
     prepared = [_Prepared.from_entry(entry) for entry in entries]
     records = b"".join(_record(item, record_signature=record_signature) for item in prepared)
     header = _HeaderParts(
+        signer_version=_signer_version(signer_version),
         identity=_signer_id(_signer_entry(prepared, signer)),
         method=_signature_info(signer, digest),
         tail=_tail(file_name, timestamp),
@@ -133,6 +138,7 @@ def _signer_entry(prepared: Iterable[_Prepared], signer: Signer) -> _Prepared:
 class _HeaderParts:
     """The header's elements before and after the signature, and the signature's size in bytes."""
 
+    signer_version: bytes
     identity: bytes
     method: bytes
     tail: bytes
@@ -141,12 +147,10 @@ class _HeaderParts:
     def to_bytes(self, version: tuple[int, int], signature: bytes | None = None) -> bytes:
         """The header with its signature; without it, the signed part."""
         writer = Writer()
-        with writer.container(HeaderTag.VERSION):
-            for number in version:
-                writer.uint(number, 1)
+        _put_version(writer, HeaderTag.VERSION, version)
         with writer.container(HeaderTag.HEADER_LENGTH):
             writer.uint(self._length(), 2)
-        writer.put(self.identity + self.method)
+        writer.put(self.signer_version + self.identity + self.method)
         if signature is not None:
             writer.element(HeaderTag.SIGNATURE, signature)
         writer.put(self.tail)
@@ -159,7 +163,22 @@ class _HeaderParts:
     def _unpadded(self) -> int:
         start = 2 * (ELEMENT_OVERHEAD + 2)  # version and header length, 2 bytes each
         signature = ELEMENT_OVERHEAD + self.signature_size
-        return start + len(self.identity) + len(self.method) + signature + len(self.tail)
+        fixed = len(self.signer_version) + len(self.identity) + len(self.method) + len(self.tail)
+        return start + fixed + signature
+
+
+def _put_version(writer: Writer, tag: HeaderTag, version: tuple[int, int]) -> None:
+    with writer.container(tag):
+        for number in version:
+            writer.uint(number, 1)
+
+
+def _signer_version(version: tuple[int, int] | None) -> bytes:
+    """The element SIGNERVERSION, between header length and signer as in files of real clusters; empty for None."""
+    writer = Writer()
+    if version is not None:
+        _put_version(writer, HeaderTag.SIGNER_VERSION, version)
+    return bytes(writer)
 
 
 def _signer_id(item: _Prepared) -> bytes:

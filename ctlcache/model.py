@@ -71,6 +71,12 @@ class Header:
         return self._number(HeaderTag.HEADER_LENGTH)
 
     @property
+    def signer_version(self) -> tuple[int, int] | None:
+        """Major and minor of tag 28: (1, 1) allows EC certificates. None without such an element of 2 bytes."""
+        value = value_of(self.elements, HeaderTag.SIGNER_VERSION)
+        return (value[0], value[1]) if value is not None and len(value) == 2 else None
+
+    @property
     def signer_name(self) -> str:
         """The signer's subject."""
         return text_of(self.walk(), HeaderTag.SIGNER_NAME)

@@ -176,8 +176,13 @@ def _header_row(element: Element) -> str:
     name = _HEADER_NAMES.get(element.tag, _UNKNOWN)
     if element.tag in CONTAINERS:  # the original shows the size of its elements, in 2 bytes
         return _row(element.tag, name, 2, str(len(element.value)))
-    is_serial = element.tag == HeaderTag.SERIAL_NUMBER
-    return _row(element.tag, name, len(element.value), _value(name, element.value, is_serial=is_serial))
+    return _row(element.tag, name, len(element.value), _header_value(element, name))
+
+
+def _header_value(element: Element, name: str) -> str:
+    if element.tag == HeaderTag.SIGNER_VERSION and len(element.value) == 2:
+        return ".".join(str(number) for number in element.value)
+    return _value(name, element.value, is_serial=element.tag == HeaderTag.SERIAL_NUMBER)
 
 
 def _signature_lines(signature: bytes) -> Iterator[str]:

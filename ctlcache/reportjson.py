@@ -55,6 +55,7 @@ def _header_json(header: Header) -> dict[str, object]:
     return {
         "version": "{}.{}".format(*header.version),
         "length": header.header_length,
+        "signer_version": None if header.signer_version is None else "{}.{}".format(*header.signer_version),
         "signer": printable(header.signer_name),
         "serial_number": serial_text(header.serial_number),
         "issuer": printable(header.ca_name),

@@ -98,6 +98,27 @@ def test_the_header_is_a_multiple_of_four(make_signer: Callable[..., KeyFileSign
     assert paddings == {0, 1, 2, 3}
 
 
+@pytest.mark.parametrize("signer_version", [(1, 0), (1, 1)])
+def test_signer_version(
+    tokenless: bytes,
+    tokenless_entries: tuple[ListEntry, ...],
+    publisher: KeyFileSigner,
+    signer_version: tuple[int, int],
+) -> None:
+    """Tag 28 stands behind the header length, which counts its 5 bytes; the padding makes 4 of the guide's 336 + 5."""
+    data = build_trust_list(
+        tokenless_entries, publisher, timestamp=1_425_667_513, signer_version=signer_version, file_name="CTLFile.tlv"
+    )
+    parsed = parse_trust_list(data)
+    assert [element.tag for element in parsed.header.elements] == [1, 2, 28, 3, 7, 12, 14, 15, 13, 13]
+    assert data[10:15] == bytes([28, 0, 2, *signer_version])
+    assert parsed.header.signer_version == signer_version
+    assert parsed.header.header_length == 336 - 3 + 5 + 2
+    assert len(data) == len(tokenless) + 4
+    assert verify(data).ok
+    assert parse_trust_list(tokenless).header.signer_version is None
+
+
 def test_a_list_larger_than_phones_take(tokenless_entries: tuple[ListEntry, ...], publisher: KeyFileSigner) -> None:
     """Lists over 64 KB can be built: the plan compares with the limit."""
     data = build_trust_list(tokenless_entries * 20, publisher, timestamp=0)
@@ -125,6 +146,8 @@ def test_what_cannot_be_built(tokenless_entries: tuple[ListEntry, ...], publishe
         build_trust_list([sast], publisher, timestamp=-1)
     with pytest.raises(LocalProtocolError, match="does not fit into 1 bytes"):
         build_trust_list([sast], publisher, timestamp=0, version=(1, 256))
+    with pytest.raises(LocalProtocolError, match="does not fit into 1 bytes"):
+        build_trust_list([sast], publisher, timestamp=0, signer_version=(1, 256))
 
 
 def test_a_key_that_lists_cannot_carry(

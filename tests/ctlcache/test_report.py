@@ -234,7 +234,7 @@ def test_elements_beyond_the_guide(
     size = 5 + sum(3 + len(element.value) for element in elements)
     record = Record((Element(RecordTag.RECORD_LENGTH, size.to_bytes(2)), *elements))
     text = report(assemble(header, [parsed.records[0], record]), kind="CTL").text
-    assert "28      SIGNERVERSION   2\n99      UNKNOWN         3\n" in text
+    assert "28      SIGNERVERSION   2       0.1\n99      UNKNOWN         3\n" in text
     assert (
         "2       DNSNAME         10      a\\x1b[31m\\xff\\x09b\n"
         "4       FUNCTION        2       TVS\n"
@@ -242,6 +242,33 @@ def test_elements_beyond_the_guide(
         "12      HASH ALGORITHM  1       SHA-512\n"
     ) in text
     assert text.endswith("The CTL file was verified successfully.")
+
+
+@pytest.mark.parametrize(
+    ("value", "row", "version"),
+    [
+        (b"\1\0", "28      SIGNERVERSION   2       1.0", "1.0"),
+        (b"\1\1", "28      SIGNERVERSION   2       1.1", "1.1"),
+        (b"\1", "28      SIGNERVERSION   1", None),
+        (b"\1\0\0", "28      SIGNERVERSION   3", None),
+        (b"", "28      SIGNERVERSION   0", None),
+    ],
+)
+def test_signer_version(
+    tokenless: bytes,
+    assemble: Callable[[Sequence[Element], Sequence[Record]], bytes],
+    value: bytes,
+    row: str,
+    version: str | None,
+) -> None:
+    """Tag 28 is shown with major and minor; with another size than 2 bytes it has a row without a value."""
+    parsed = parse_trust_list(tokenless)
+    first, second, *others = parsed.header.elements
+    data = assemble((first, second, Element(HeaderTag.SIGNER_VERSION, value), *others), parsed.records)
+    assert row in report(data, kind="CTL").text.splitlines()
+    header = report_json(data, kind="CTL")["header"]
+    assert isinstance(header, dict)
+    assert header["signer_version"] == version
 
 
 def test_json(tokenless: bytes) -> None:
@@ -254,6 +281,7 @@ def test_json(tokenless: bytes) -> None:
     assert isinstance(header, dict)
     assert isinstance(records, list)
     assert (header["digest"], header["version"], header["timestamp"]) == ("SHA-1", "1.2", 1_425_667_513)
+    assert header["signer_version"] is None
     assert [record["signer"] for record in records] == [True, False, False, False]
     assert records[3]["serial_number"] == "6BEBFDCDCD8CA277CB2FD1D183A60E72"
     damaged = report_json(tokenless[:100], kind="CTL")
