@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,8 +11,9 @@ import pytest
 
 from certstore.purposes import Purpose
 from certstore.store import Node
+from ctlcache.signing import Digest
 from tvs.cluster.proposals import propose_parameter
-from tvs.cluster.situation import LIST_DIGEST, read_situation
+from tvs.cluster.situation import LIST_DIGEST, LIST_SIGNER, read_situation
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
@@ -64,11 +67,27 @@ def test_roles_are_the_union_over_units(admin: Administrator, publisher: KeyFile
     assert len(now.entries) == 4 + 3
 
 
-def test_a_parameter_that_cannot_be_read(admin: Administrator) -> None:
-    """An unknown digest in the database is named with its remedy."""
-    change = propose_parameter(admin.state, admin.situation(), name=LIST_DIGEST, value="MD5")
-    assert change.title == "set TrustListDigest to MD5"
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        (LIST_DIGEST, "MD5", "TrustListDigest .* is 'MD5'; it must be one of SHA1, SHA256, SHA512"),
+        (LIST_SIGNER, "TVS", "TrustListSigner .* is 'TVS'; it must be CallManager or ITLRecovery"),
+    ],
+)
+def test_a_parameter_that_cannot_be_read(admin: Administrator, name: str, value: str, sentence: str) -> None:
+    """An unknown digest or signer in the database is named with its place and the values that it can have."""
+    change = propose_parameter(admin.state, admin.situation(), name=name, value=value)
+    assert change.title == f"set {name} to {value}"
     with admin.store() as store:
         change.apply(store)
-        with pytest.raises(StateError, match="--digest sha1"):
+        with pytest.raises(StateError, match=sentence):
             read_situation(admin.state, store)
+
+
+def test_a_database_without_parameters_keeps_signer_and_digest(admin: Administrator) -> None:
+    """State directories from before the parameters existed sign with CallManager and SHA-512, as they always did."""
+    with closing(sqlite3.connect(admin.state.database)) as database, database:
+        database.execute("delete from processconfig where paramname like 'TrustList%'")
+    now = admin.situation()
+    assert (now.signer, now.other_signer) == (Purpose.CallManager, Purpose.ITLRecovery)
+    assert now.digest is Digest.SHA512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from certstore.purposes import Purpose
+from ctlcache.signing import Digest
+from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
+from proto.roles import TrustRole
 from tvs.cluster import read_situation
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, KeyType
@@ -44,6 +48,29 @@ def test_a_new_cluster(tmp_path: Path) -> None:
         assert isinstance(certificate.public_key(), kind)
     assert verify(now.ctl or b"").ok
     assert verify(now.itl or b"").ok
+
+
+@pytest.mark.parametrize(
+    ("signer", "other", "ctl_sast"),
+    [
+        (Purpose.CallManager, Purpose.ITLRecovery, (Purpose.CallManager,)),
+        (Purpose.ITLRecovery, Purpose.CallManager, (Purpose.ITLRecovery, Purpose.CallManager)),
+    ],
+)
+def test_signer_and_digest_of_a_new_cluster(
+    tmp_path: Path, signer: Purpose, other: Purpose, ctl_sast: tuple[Purpose, ...]
+) -> None:
+    """Both lists are signed by the chosen unit with the chosen digest; a CTL that ITLRecovery signs has two SASTs."""
+    state = initialise(tmp_path / "state", NewCluster(name="pub", signer=signer, digest=Digest.SHA256))
+    with closing(state.store()) as store:
+        now = read_situation(state, store)
+    assert (now.signer, now.digest) == (signer, Digest.SHA256)
+    for data, sast in ((now.ctl, ctl_sast), (now.itl, (signer, other))):
+        trust_list = parse_trust_list(data or b"")
+        assert verify(trust_list).signer is trust_list.records[0]
+        assert trust_list.header.digest == Digest.SHA256
+        found = [record.certificate for record in trust_list.records if record.function == TrustRole.SAST]
+        assert found == [now.own(unit) for unit in sast]
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from certstore.purposes import Purpose
 from tvs.cli.changes import STATUSES, ask, change_options, digest_of, make_change
 from tvs.cli.common import OK, handled_by, say
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_recovery_ctl
+from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl
 
 if TYPE_CHECKING:
     import argparse
@@ -115,7 +114,7 @@ def _reset_ctl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
         "sign the CTLFile with the ITLRecovery key",
-        propose_recovery_ctl,
+        propose_reset_ctl,
         begin="Updating CTL file",
         done="CTL file Updated",
     )
@@ -151,7 +150,7 @@ def _reset_itl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
         "sign the ITLFile with the ITLRecovery key",
-        partial(propose_itl, signer=Purpose.ITLRecovery),
+        propose_reset_itl,
         done="The reset ITL file was generated successfully",
     )
 

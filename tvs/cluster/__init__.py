@@ -22,7 +22,8 @@ from tvs.cluster.proposals import (
     propose_itl,
     propose_mode,
     propose_parameter,
-    propose_recovery_ctl,
+    propose_reset_ctl,
+    propose_reset_itl,
 )
 from tvs.cluster.situation import Situation, read_situation
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted
@@ -44,9 +45,10 @@ __all__ = [
     "propose_no_node",
     "propose_node",
     "propose_parameter",
-    "propose_recovery_ctl",
     "propose_regeneration",
     "propose_request",
+    "propose_reset_ctl",
+    "propose_reset_itl",
     "read_situation",
     "token_source",
     "tokenless_source",

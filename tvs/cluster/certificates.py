@@ -139,15 +139,16 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
 
 
 def _signer(state: StateDirectory, after: Situation, new: NewCertificate) -> KeySigner:
-    """CallManager's signer; when CallManager itself changes, its key is not on the disk yet."""
-    if new.unit is Purpose.CallManager and new.key is not None and new.node is None:
+    """The cluster's signer; if that one changes itself, its key is not on the disk yet."""
+    if new.unit is after.signer and new.key is not None and new.node is None:
         return KeySigner(new.certificate, new.key, f"the {new.unit} certificate")
     return list_signer(state, after)
 
 
 def _after_update(state: StateDirectory, after: Situation, new: NewCertificate) -> Situation | None:
     """The situation after ``utils ctl update CTLFile``; None if the change does not make that necessary."""
-    if new.unit not in (Purpose.CallManager, Purpose.CAPF) or not after.mixed_mode or not _tokenless(after.ctl):
+    listed = {Purpose.CallManager, Purpose.CAPF, after.signer}
+    if new.unit not in listed or not after.mixed_mode or not _tokenless(after.ctl):
         return None
     return replace(after, ctl=build_ctl(after, tokenless_source(after, _signer(state, after, new))))
 

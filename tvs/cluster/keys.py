@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from certstore.purposes import Purpose
 from ctlcache.signing import KeySigner
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, key_id, key_pem
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 KEY_MODE = 0o600
 
 
-def list_signer(state: StateDirectory, situation: Situation, unit: Purpose = Purpose.CallManager) -> KeySigner:
+def list_signer(state: StateDirectory, situation: Situation, unit: Purpose | None = None) -> KeySigner:
     """The signer of trust lists with the key of one of the publisher's own certificates.
+
+    Args:
+        state: the state directory with the keys.
+        situation: the cluster.
+        unit: CallManager or ITLRecovery; None for the cluster's signer.
 
     Raises `StateError` if key or certificate are missing, `SigningError` if the key cannot sign lists.
     """
+    unit = unit or situation.signer
     certificate = situation.require(unit)
     return KeySigner(certificate, state.private_key(unit, certificate), f"the {unit} certificate")
 

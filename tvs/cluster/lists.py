@@ -48,17 +48,21 @@ class CtlSource:
     record_signature: bool = True
 
 
-def tokenless_source(situation: Situation, signer: Signer) -> CtlSource:
-    """The tokenless CTL, signed by the publisher's CallManager."""
+def tokenless_source(situation: Situation, signer: Signer, *, both: bool = False) -> CtlSource:
+    """The tokenless CTL: ITLRecovery and CallManager as SAST if ITLRecovery is the cluster's signer, else CallManager.
+
+    Args:
+        situation: the cluster.
+        signer: signs; one of the two.
+        both: both are SAST in any case, so that phones can know the other signer before it signs.
+    """
     capf = situation.own(Purpose.CAPF)
-    return CtlSource(signer=signer, entries=tokenless_ctl_entries(situation.cluster_nodes, capf=capf))
-
-
-def recovery_source(situation: Situation, signer: Signer) -> CtlSource:
-    """The tokenless CTL, signed by ITLRecovery: the second SAST record, behind CallManager's."""
-    first, *others = tokenless_source(situation, signer).entries
+    call_manager, *others = tokenless_ctl_entries(situation.cluster_nodes, capf=capf)
+    if situation.signer is Purpose.CallManager and not both:
+        return CtlSource(signer=signer, entries=(call_manager, *others))
     recovery = situation.cluster_nodes[0].entry(TrustRole.SAST, situation.require(Purpose.ITLRecovery))
-    return CtlSource(signer=signer, entries=(first, recovery, *others))
+    sast = (recovery, call_manager) if situation.signer is Purpose.ITLRecovery else (call_manager, recovery)
+    return CtlSource(signer=signer, entries=(*sast, *others))
 
 
 def token_source(
@@ -111,9 +115,12 @@ def build_ctl(situation: Situation, source: CtlSource) -> bytes:
 
 
 def build_itl(situation: Situation, signer: Signer) -> bytes:
-    """The ITL file of the publisher's TFTP server. Raises `StateError` and `SigningError`."""
+    """The ITL file of the publisher's TFTP server; the cluster's signer is its first SAST record.
+
+    Raises `StateError` and `SigningError`.
+    """
     publisher, *_ = nodes = situation.cluster_nodes
-    sast = (situation.require(Purpose.CallManager), situation.require(Purpose.ITLRecovery))
+    sast = (situation.require(situation.signer), situation.require(situation.other_signer))
     capf = situation.own(Purpose.CAPF)
     entries = itl_entries(publisher, nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
     return _built(situation, signer, entries, ITL_NAME)

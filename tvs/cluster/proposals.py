@@ -6,18 +6,18 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
-from tvs.cluster.lists import CtlSource, build_ctl, build_itl, recovery_source, tokenless_source
+from tvs.cluster.lists import CtlSource, build_ctl, build_itl, tokenless_source
 from tvs.cluster.situation import CTL_NAME, ITL_NAME, LIST_DIGEST, SECURITY_MODE
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from ctlcache.signing import Digest, Signer
     from ctlcache.trustlist import TrustList
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def propose_mode(
     state: StateDirectory, situation: Situation, *, mixed_mode: bool, digest: Digest | None = None
 ) -> Change:
-    """The cluster in another mode, with the CTL and ITL files of that mode, which CallManager signs.
+    """The cluster in another mode, with the CTL and ITL files of that mode, signed by the cluster's signer.
 
     In non-secure mode a CTL file stays, with CCM+TFTP records that have no certificate; without one, none is made.
     """
@@ -60,7 +60,7 @@ def propose_ctl(
     Args:
         state: the state directory with the keys.
         situation: the current one.
-        make_source: makes signer and records; None for the publisher's CallManager.
+        make_source: makes signer and records; None for the cluster's signer.
         digest: of the signature, remembered for other lists too; None for the one that is remembered.
 
     Raises `StateError`, and what `make_source` raises.
@@ -77,20 +77,25 @@ def propose_ctl(
 
 
 def propose_itl(
-    state: StateDirectory, situation: Situation, signer: Purpose = Purpose.CallManager, *, digest: Digest | None = None
+    state: StateDirectory, situation: Situation, signer: Purpose | None = None, *, digest: Digest | None = None
 ) -> Change:
-    """A new ITL file, signed by CallManager, or by ITLRecovery, which phones still know after CallManager changed."""
+    """A new ITL file, signed by the cluster's signer or by another one."""
     after = with_digest(situation, digest)
     after = replace(after, itl=build_itl(after, list_signer(state, after, signer)))
-    title = f"make {ITL_NAME}, signed by {signer}"
+    title = f"make {ITL_NAME}, signed by {signer or situation.signer}"
     return Change(title=title, before=situation, after=after, apply=partial(remember, after))
 
 
-def propose_recovery_ctl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
-    """A CTL file that ITLRecovery signs."""
-    signer = list_signer(state, situation, Purpose.ITLRecovery)
-    change = propose_ctl(state, situation, partial(recovery_source, signer=signer), digest=digest)
-    return replace(change, title=f"make {CTL_NAME}, signed by {Purpose.ITLRecovery}")
+def propose_reset_ctl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
+    """A CTL file that the other signer signs, which phones still know after the cluster's signer has changed."""
+    signer = list_signer(state, situation, situation.other_signer)
+    change = propose_ctl(state, situation, partial(tokenless_source, signer=signer, both=True), digest=digest)
+    return replace(change, title=f"make {CTL_NAME}, signed by {situation.other_signer}")
+
+
+def propose_reset_itl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
+    """An ITL file that the other signer signs, likewise."""
+    return propose_itl(state, situation, situation.other_signer, digest=digest)
 
 
 def propose_deletion(situation: Situation, name: str) -> Change:

@@ -16,7 +16,7 @@ from ctlcache.files import read_snapshot
 from ctlcache.signing import Digest
 from tvs.config.loading import load_config
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE
+from tvs.identity import LIST_SIGNERS, MADE_HERE
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 SECURITY_MODE = "ClusterSecurityMode"
 """The enterprise parameter: 0 non-secure, 1 mixed mode."""
+LIST_SIGNER = "TrustListSigner"
+"""The parameter with the signer of trust lists: ITLRecovery (12.0 and later) or CallManager (10.x, 11.x)."""
+DEFAULT_SIGNER = Purpose.CallManager
+"""The signer of a cluster without the parameter, as clusters were made before it existed."""
 LIST_DIGEST = "TrustListDigest"
-"""The parameter that remembers the digest of trust lists: SHA1, SHA256 or SHA512."""
+"""The parameter with the digest of trust lists: SHA1, SHA256 or SHA512."""
 DEFAULT_DIGEST = Digest.SHA512
-"""The digest of a cluster without the parameter: current phones expect it."""
+"""The digest of a cluster without the parameter, likewise."""
 CTL_NAME = "CTLFile.tlv"
 ITL_NAME = "ITLFile.tlv"
 
@@ -44,6 +48,7 @@ class Situation:
         nodes: the publisher first.
         entries: all certificates in their units.
         mixed_mode: whether the cluster is in mixed mode.
+        signer: unit whose key signs trust lists: ITLRecovery or CallManager.
         digest: of the trust lists that are made.
         ctl, itl: the files that phones fetch; None for a missing one.
         watched: the CTL file that TVS watches, if the service's settings name another one than phones fetch.
@@ -54,6 +59,7 @@ class Situation:
     nodes: tuple[Node, ...]
     entries: tuple[StoreEntry, ...]
     mixed_mode: bool
+    signer: Purpose = DEFAULT_SIGNER
     digest: Digest = DEFAULT_DIGEST
     ctl: bytes | None = None
     itl: bytes | None = None
@@ -68,6 +74,11 @@ class Situation:
             if node.publisher:
                 return node
         raise StateError("the database has no publisher; make a new state directory with: tvs init")
+
+    @property
+    def other_signer(self) -> Purpose:
+        """The unit that signs in place of `signer` after that one has changed: `utils ctl|itl reset localkey`."""
+        return Purpose.CallManager if self.signer is Purpose.ITLRecovery else Purpose.ITLRecovery
 
     @property
     def tvs_ctl(self) -> bytes | None:
@@ -185,6 +196,7 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
         nodes=tuple(store.nodes()),
         entries=tuple(store.entries()),
         mixed_mode=store.parameter(SECURITY_MODE) == "1",
+        signer=_signer(store.parameter(LIST_SIGNER)),
         digest=_digest(store.parameter(LIST_DIGEST)),
         ctl=read_list(state.ctl_file),
         itl=read_list(state.itl_file),
@@ -204,8 +216,22 @@ def read_list(path: Path) -> bytes | None:
         raise StateError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def _signer(name: str | None) -> Purpose:
+    if name is None:
+        return DEFAULT_SIGNER
+    if name not in LIST_SIGNERS:
+        raise StateError(
+            f"the parameter {LIST_SIGNER} in the database's table processconfig is {name!r}; it must be "
+            f"{' or '.join(sorted(LIST_SIGNERS))}"
+        )
+    return Purpose(name)
+
+
 def _digest(name: str | None) -> Digest:
     try:
         return DEFAULT_DIGEST if name is None else Digest[name]
     except KeyError:
-        raise StateError(f"the parameter {LIST_DIGEST} is {name!r}; set it with: --digest sha1|sha256|sha512") from None
+        known = ", ".join(digest.name for digest in Digest)
+        raise StateError(
+            f"the parameter {LIST_DIGEST} in the database's table processconfig is {name!r}; it must be one of {known}"
+        ) from None

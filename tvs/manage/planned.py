@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from certstore.purposes import Purpose, find_purpose
+from certstore.purposes import find_purpose
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
-from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_itl, propose_mode, propose_recovery_ctl
+from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_mode, propose_reset_ctl, propose_reset_itl
 from tvs.cluster.situation import read_list
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
@@ -21,6 +21,7 @@ from tvs.plan.model import NO_CHANGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from certstore.purposes import Purpose
     from ctlcache.signing import Digest
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -49,9 +50,9 @@ def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propo
         case ["import", unit, file]:
             propose = partial(_propose_import, unit=trust_store(unit), path=Path(file))
         case ["reset", "ctl"]:
-            propose = partial(propose_recovery_ctl, digest=digest)
+            propose = partial(propose_reset_ctl, digest=digest)
         case ["reset", "itl"]:
-            propose = partial(propose_itl, signer=Purpose.ITLRecovery, digest=digest)
+            propose = partial(propose_reset_itl, digest=digest)
         case _:
             raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
     return propose

@@ -19,7 +19,14 @@ from certstore.purposes import Purpose
 from certstore.store import CertificateStore, Node
 from tvs.cluster.keys import list_signer, write_keys
 from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
-from tvs.cluster.situation import SECURITY_MODE, Situation
+from tvs.cluster.situation import (
+    DEFAULT_DIGEST,
+    DEFAULT_SIGNER,
+    LIST_DIGEST,
+    LIST_SIGNER,
+    SECURITY_MODE,
+    Situation,
+)
 from tvs.errors import StateError
 from tvs.identity import SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
 from tvs.state import StateDirectory
@@ -27,6 +34,8 @@ from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ctlcache.signing import Digest
 
 MAX_NAME = 64
 """Characters of a common name: ub-common-name, RFC 5280 appendix A."""
@@ -41,12 +50,16 @@ class NewCluster:
         address: its IP address; None if it is not known.
         organisation: the rest of the certificates' subjects, CTL text form without CN, such as ``OU=TAC;O=Cisco``.
         tvs_key: the TVS certificate's key; the others are RSA-2048, because they sign trust lists.
+        signer: unit whose key signs trust lists: ITLRecovery or CallManager.
+        digest: of trust lists.
     """
 
     name: str
     address: str | None = None
     organisation: str = "OU=TVS;O=Local"
     tvs_key: KeyType = KeyType.RSA2048
+    signer: Purpose = DEFAULT_SIGNER
+    digest: Digest = DEFAULT_DIGEST
 
     def __post_init__(self) -> None:
         _check_host_name(self.name)
@@ -113,6 +126,8 @@ def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], 
     try:
         store.add_node(Node(name=cluster.name, address=cluster.address or "", publisher=True))
         store.set_parameter(SECURITY_MODE, "1")
+        store.set_parameter(LIST_SIGNER, cluster.signer)
+        store.set_parameter(LIST_DIGEST, cluster.digest.name)
         for unit, subject, kind in (
             (Purpose.CallManager, cluster.subject(cluster.name), KeyType.RSA2048),
             (Purpose.TVS, cluster.subject(cluster.name), cluster.tvs_key),
@@ -122,7 +137,7 @@ def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], 
             progress(f"{unit} certificate ({kind})")
             _own_certificate(state, store, cluster, unit, subject, kind)
         progress("trust lists")
-        _trust_lists(state, store)
+        _trust_lists(state, store, cluster)
     finally:
         store.close()
 
@@ -136,8 +151,14 @@ def _own_certificate(
     store.import_certificate(certificate.public_bytes(Encoding.DER), unit, node=cluster.name, description=SELF_SIGNED)
 
 
-def _trust_lists(state: StateDirectory, store: CertificateStore) -> None:
-    situation = Situation(nodes=tuple(store.nodes()), entries=tuple(store.entries()), mixed_mode=True)
+def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewCluster) -> None:
+    situation = Situation(
+        nodes=tuple(store.nodes()),
+        entries=tuple(store.entries()),
+        mixed_mode=True,
+        signer=cluster.signer,
+        digest=cluster.digest,
+    )
     signer = list_signer(state, situation)
     write_atomically(state.ctl_file, build_ctl(situation, tokenless_source(situation, signer)))
     write_atomically(state.itl_file, build_itl(situation, signer))
