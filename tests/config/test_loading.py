@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.config.loading import ConfigError, default_state, load_config
+from tvs.config.loading import MAX_CONFIG_FILE, ConfigError, default_state, load_config
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -79,12 +80,27 @@ def test_file_name_with_braces(tmp_path: Path) -> None:
         ("\x00", "is not TOML"),
         ("[listen]\nport = 1\n", "is not a text"),
         ("listen = 1\n", "is not a text"),
+        (f"listen = {'[' * 2000}{']' * 2000}\n", "nested too deeply"),
+        (f"# {'x' * MAX_CONFIG_FILE}\nlisten = 1\n", f"more than {MAX_CONFIG_FILE} bytes"),
     ],
+    ids=lambda value: value[:20].encode("ascii", "backslashreplace").decode(),
 )
 def test_broken_files(tmp_path: Path, text: str, words: str) -> None:
     """A file that is not TOML, or has tables in the place of values, is a problem with its place."""
     with pytest.raises(ConfigError, match=words):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_only_regular_files_are_read(tmp_path: Path, kind: str) -> None:
+    """A FIFO, which would wait for its writer, and a device without an end are problems."""
+    file = tmp_path / "settings"
+    if kind == "fifo":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="settings: cannot be read: it is not a regular file"):
+        load_config({"state": str(tmp_path)}, file=file, environment={})
 
 
 def test_default_state_directory(tmp_path: Path) -> None:

@@ -6,14 +6,11 @@ import io
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tvs.log.target import is_terminal, log_colors, open_log, open_log_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Terminal(io.StringIO):
@@ -76,3 +73,33 @@ def test_log_file_has_no_colours(colourful: pytest.MonkeyPatch, tmp_path: Path) 
     colourful.setattr(sys, "stderr", Terminal())
     assert log_colors(None)
     assert not log_colors(tmp_path / "log")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("fifo", "not a regular file"), ("device", "not a regular file"), ("link", "symbolic link")]
+)
+def test_only_regular_files_are_logged_to(tmp_path: Path, kind: str, words: str) -> None:
+    """A FIFO, which would wait for its reader, a device, and a link that could lead anywhere are refused."""
+    path = tmp_path / "log"
+    target = tmp_path / "target"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link":
+        target.write_text("secret")
+        path.symlink_to(target)
+    else:
+        path = Path("/dev/null")
+    with pytest.raises(OSError, match=words):
+        open_log_file(path)
+
+
+def test_fifo_with_a_reader_is_refused(tmp_path: Path) -> None:
+    """A FIFO can be opened once it has a reader, and would block when the reader stops reading."""
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(OSError, match="not a regular file"):
+            open_log_file(path)
+    finally:
+        os.close(reader)

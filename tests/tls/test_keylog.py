@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -55,19 +56,31 @@ def test_symbolic_link_is_refused(tmp_path: Path) -> None:
         open_keylog(link)
 
 
-def test_full_disk_ends_no_handshake() -> None:
-    """A line that cannot be written is lost; the connection is not."""
-    full = Path("/dev/full")
-    if not full.is_char_device():
-        pytest.skip("this system has no /dev/full")
-    mode = stat.S_IMODE(full.stat().st_mode)
+def test_only_regular_files_take_secrets(tmp_path: Path) -> None:
+    """A FIFO with a reader, in which a handshake would wait, is refused."""
+    path = tmp_path / "keys.log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        phone, service = connected(service_context(keylog=open_keylog(full)))
+        with pytest.raises(OSError, match="not a regular file"):
+            open_keylog(path)
     finally:
-        full.chmod(mode)
+        os.close(reader)
+
+
+def test_full_disk_ends_no_handshake(tmp_path: Path) -> None:
+    """A line that cannot be written is lost; the connection is not."""
+    keylog = open_keylog(tmp_path / "keys.log")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # Python ignores SIGXFSZ: writing fails with EFBIG
+    try:
+        phone, service = connected(service_context(keylog=keylog))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     phone.write(b"question")
     deliver(phone, service)
     assert read_all(service) == b"question"
+    assert (tmp_path / "keys.log").read_bytes() == b""
 
 
 def test_file_is_closed_with_the_callback(tmp_path: Path) -> None:

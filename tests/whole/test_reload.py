@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certstore.purposes import Purpose
@@ -196,6 +197,29 @@ async def test_bad_reload_changes_nothing(
     reload(service)
     assert reloaded(service) == 1
     assert scrape(service)["tvs_config_last_reload_successful"] == 1
+
+
+@pytest.mark.parametrize("kind", ["nested", "client_ca", "log_file"])
+async def test_hostile_settings_leave_the_service_as_it_is(
+    serve: Serve, tmp_path: Path, probe: Probe, kind: str
+) -> None:
+    """A reload of brackets without end, of a device without end, and of a FIFO is refused; phones are answered."""
+    config = tmp_path / "tvs.toml"
+    config.write_text(GOOD)
+    service = serve("--workers", "1", "--config", str(config))
+    os.mkfifo(tmp_path / "fifo")
+    texts = {
+        "nested": f"listen = {'[' * 2000}",
+        "client_ca": 'client_certificates = "require"\nclient_ca = "/dev/zero"\n',
+        "log_file": f'log_file = "{tmp_path / "fifo"}"\n',
+    }
+    config.write_text(texts[kind])
+    reload(service)
+    assert sum("reload_refused" in line for line in service.lines()) == 1
+    async with under_load(service) as load:
+        await load.more()
+    assert load.failures == []
+    assert probe(service, "/readyz")[0] == 200
 
 
 async def test_check_names_everything_that_is_wrong(state: StateDirectory, tvs: Tvs) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvs.config.settings import SETTINGS, Config
+from tvs.system.files import read_regular
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_PREFIX = "TVS_"
 MAX_CONFIG_FILE = 1024 * 1024
-"""Bytes of a configuration file that are read."""
+"""Maximum size of a configuration file in bytes."""
 
 
 class ConfigError(Exception):
@@ -94,13 +95,15 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, object]:
     try:
-        with path.open("rb") as file:
-            data = tomllib.loads(file.read(MAX_CONFIG_FILE).decode())
+        data = tomllib.loads(read_regular(path, MAX_CONFIG_FILE).decode())
     except OSError as error:
         problems.append(f"{path}: cannot be read: {error.strerror}")
         return {}
     except ValueError as error:  # TOML's and UTF-8's errors
         problems.append(f"{path}: is not TOML: {error}")
+        return {}
+    except RecursionError:
+        problems.append(f"{path}: is nested too deeply; a setting is a text, a number or true or false")
         return {}
     problems.extend(f"{path}: key {name} is not a setting{_suggestion(name)}" for name in data if name not in _READERS)
     return {name: value for name, value in data.items() if name in _READERS}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -11,8 +13,28 @@ if TYPE_CHECKING:
 
 
 def open_log_file(path: Path) -> int:
-    """A descriptor that appends to `path` (mode 0640). Raises `OSError`."""
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    """A descriptor that appends to `path` (mode 0640). Never waits, as opening a FIFO would.
+
+    A symbolic link is refused: in a directory of the service's user it could lead a command that root runs to any file.
+    Raises `OSError`, also for what is not a regular file; without a log file the log goes to standard error.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(path, flags, 0o640)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a symbolic link; name the file itself", str(path)) from None
+        if error.errno == errno.ENXIO:  # a FIFO without a reader, or a socket
+            raise _not_regular(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular(path)
+    return descriptor
+
+
+def _not_regular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
 def is_terminal(stream: TextIO = sys.stderr) -> bool:

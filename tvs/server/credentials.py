@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from certstore.purposes import Purpose
 from tvs.errors import StateError
 from tvs.state import StateDirectory
+from tvs.system.files import read_regular
 from tvs.tls.contexts import server_context
 from tvs.tls.profiles import ClientCertificates
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from tvs.config.settings import Config
 
     Keylog = Callable[[SSL.Connection, bytes], None]
+
+MAX_CLIENT_CAS = 1024 * 1024
+"""Maximum size of the file of client CAs in bytes: some 600 certificates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +112,7 @@ def _authorities(config: Config) -> tuple[bytes, ...]:
     if config.client_ca is None or config.client_certificates is not ClientCertificates.REQUIRE:
         return ()
     try:
-        found = x509.load_pem_x509_certificates(config.client_ca.read_bytes())
+        found = x509.load_pem_x509_certificates(read_regular(config.client_ca, MAX_CLIENT_CAS))
     except OSError as error:
         raise StateError(f"{config.client_ca}: the client CA file cannot be read: {error.strerror}") from None
     except ValueError as error:

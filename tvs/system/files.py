@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,25 @@ TFTP_MODE = 0o644
 """Permissions of files that a TFTP server serves."""
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK})
 """Errors of a file system without hard links, and of a link that leads to another file system."""
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The bytes of a regular file. Never waits, as opening a FIFO would, and never reads a device.
+
+    Args:
+        path: the file; a symbolic link is followed.
+        limit: maximum size in bytes.
+
+    Raises `OSError`, whose `strerror` is a sentence also for a file that is too large or not regular.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
+    return data
 
 
 def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int = TFTP_MODE) -> None:

@@ -5,7 +5,9 @@ The file gives away the phones' traffic: it is for the laboratory, has mode 0600
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import weakref
 from typing import TYPE_CHECKING
 
@@ -20,9 +22,14 @@ def open_keylog(path: Path) -> Callable[[SSL.Connection, bytes], None]:
     """A key log callback that appends to `path` and gives it mode 0600, also if the file exists.
 
     The lines have the format of NSS (SSLKEYLOGFILE). Each is one write, so several workers can share the file. The
-    file stays open as long as the callback lives. Raises `OSError`, also for a symbolic link.
+    file stays open as long as the callback lives. Raises `OSError`, also for a symbolic link and for what is not a
+    regular file, such as a FIFO, which a handshake would wait for.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+    descriptor = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     os.fchmod(descriptor, 0o600)
 
     def write(_connection: SSL.Connection, line: bytes) -> None:
