@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates
-from tvs.cli.changes import STATUSES, change_options, make_change
+from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
     OK,
     USAGE,
@@ -25,6 +25,7 @@ from tvs.cli.common import (
 )
 from tvs.cluster import propose_delete_trusted, propose_import_trusted
 from tvs.cluster.trusted import check_time_to_live, trust_store
+from tvs.manage.changed import entry_facts
 from tvs.manage.lookup import find_entry
 
 if TYPE_CHECKING:
@@ -94,7 +95,6 @@ def add_set_commands(change: Commands) -> None:
     trust.add_argument("file", type=Path, metavar="FILE", help="PEM (one or more certificates) or DER")
     trust.add_argument("--time-to-live", type=int, metavar="SECONDS", help="how long phones keep answers about it")
     change_options(trust, question=False)
-    json_option(trust)
     handled_by(trust, _import)
     own_certificates.add_import(imports)
     own_certificates.add_regen(cert)
@@ -107,7 +107,6 @@ def add_set_commands(change: Commands) -> None:
     delete.add_argument("unit", metavar="UNIT", help="unit, such as Phone-SAST-trust")
     delete.add_argument("name", metavar="NAME", help="name.pem, as `show cert list` prints it")
     change_options(delete, question=False)
-    json_option(delete)
     handled_by(delete, _delete)
 
 
@@ -155,27 +154,26 @@ def _import(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error), USAGE) from None
     certificates = read_certificate_file(arguments.file)
     propose = partial(propose_import_trusted, unit=unit, certificates=certificates, time_to_live=arguments.time_to_live)
-    make_change(arguments, propose)
-    if arguments.json:
-        say_json([{"unit": unit, "name": name} for name in _names(arguments, unit, certificates)])
-    else:
-        say(f"Successfully imported certificate for {unit}.")
+    made = make_change(arguments, propose)
+    say_change(
+        arguments,
+        made,
+        f"Successfully imported certificate for {unit}.",
+        imported=_imported(arguments, unit, certificates),
+    )
     return OK
 
 
-def _names(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[bytes]) -> list[str]:
-    """The names that the store gave certificates in a unit."""
+def _imported(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[bytes]) -> list[dict[str, object]]:
+    """The entries that the store has of certificates in a unit, some of them perhaps since before."""
     with store_of(arguments) as store:
-        names = {entry.certificate.der: entry.name for entry in store.entries(unit=unit)}
-    return [names[der] for der in certificates if der in names]
+        entries = {entry.certificate.der: entry for entry in store.entries(unit=unit)}
+    return [entry_facts(entries[der]) for der in certificates if der in entries]
 
 
 def _delete(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
-    change = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
-    ((unit, name),) = change.removed
-    if arguments.json:
-        say_json({"unit": unit, "name": name, "deleted": True})
-    else:
-        say(f"Successfully deleted {unit}/{name}.")
+    made = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
+    ((unit, name),) = made.change.removed
+    say_change(arguments, made, f"Successfully deleted {unit}/{name}.", unit=unit, name=name, deleted=True)
     return OK

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctlcache.signing import Digest
-from tvs.cli.common import USAGE, CommandError, confirm, state_of, state_option
+from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
+from tvs.cluster import read_situation
+from tvs.manage.changed import changed_facts
 from tvs.manage.procedure import CURRENT, PlanOptions, carry_out
-from tvs.plan import PhoneKind, Severity, parse_kinds
+from tvs.plan import PhoneKind, Severity, findings_json, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def yes_option(parser: argparse.ArgumentParser) -> None:
 
 
 def change_options(parser: argparse.ArgumentParser, *, question: bool = True, digest: bool = False) -> None:
-    """Adds the options of a command that changes something.
+    """Adds the options of a command that changes something, `--json` included.
 
     Args:
         parser: of the command.
@@ -49,6 +52,7 @@ def change_options(parser: argparse.ArgumentParser, *, question: bool = True, di
     plan_options(parser)
     if digest:
         digest_option(parser)
+    json_option(parser)
 
 
 def digest_option(parser: argparse.ArgumentParser) -> None:
@@ -111,9 +115,54 @@ def ask(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = 
         raise CommandError("the answer was not yes; nothing was changed")
 
 
-def make_change(arguments: argparse.Namespace, propose: Propose) -> Change:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeChange:
+    """A committed change with its plan.
+
+    Attributes:
+        change: the change.
+        plan: of the change, which warned or allowed it.
+    """
+
+    change: Change
+    plan: Plan
+
+
+def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
     """Plans and makes a change. Raises `PhonesLost` and others."""
-    return carry_out(state_of(arguments), propose, plan_options_of(arguments), force=arguments.force, on_plan=_warn)
+    plans: list[Plan] = []
+
+    def on_plan(plan: Plan) -> None:
+        plans.append(plan)
+        if not arguments.json:
+            _warn(plan)
+
+    change = carry_out(state_of(arguments), propose, plan_options_of(arguments), force=arguments.force, on_plan=on_plan)
+    return MadeChange(change=change, plan=plans[-1])
+
+
+def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **facts: object) -> None:
+    """Prints the result of a change: lines for people, or with `--json` the one shape of all changes.
+
+    Args:
+        arguments: with `json`.
+        made: the change.
+        lines: for people.
+        facts: further keys of the JSON, in place of those of `changed_facts` with the same name.
+    """
+    if not arguments.json:
+        for line in lines:
+            say(line)
+        return
+    with store_of(arguments) as store:
+        after = read_situation(state_of(arguments), store)
+    changed = changed_facts(state_of(arguments), made.change.before, after)
+    say_done(made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **{**changed, **facts})
+
+
+def say_done(title: str, **facts: object) -> None:
+    """Prints the JSON of something done: ``done`` and ``change``, then the facts."""
+    say_json({"done": True, "change": title, **facts})
 
 
 def _warn(plan: Plan) -> None:

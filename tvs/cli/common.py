@@ -14,7 +14,7 @@ from tvs.config.loading import default_state
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from certstore.store import CertificateStore
 
@@ -40,6 +40,18 @@ class CommandError(Exception):
         self.status = status
 
 
+class UsageExit(SystemExit):
+    """The end of a command whose arguments are wrong; the problem was printed.
+
+    Attributes:
+        sentence: the problem.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(USAGE)
+        self.sentence = sentence
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that keeps the lines of examples, and names the help option after an error."""
 
@@ -51,7 +63,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Prints the problem and ends with status 2."""
         self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        sys.stderr.write(f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        raise UsageExit(message)
 
 
 def state_option(parser: argparse.ArgumentParser) -> None:
@@ -97,9 +110,25 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def tell(text: str, arguments: argparse.Namespace) -> None:
+    """Writes a line beside the result: to standard output, or with --json to standard error."""
+    stream = sys.stderr if arguments.json else sys.stdout
+    stream.write(text + "\n")
+
+
 def say_json(value: object) -> None:
-    """Writes a value as JSON to standard output."""
-    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Writes a value as JSON to standard output; letters that the terminal lacks are escaped as JSON escapes them."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2, default=str)
+    say(text)
+
+
+def say_refusal(sentences: str, findings: Sequence[object] = ()) -> None:
+    """Writes the JSON of a command that failed: ``done``, the error's sentences, the findings of the plan if it did."""
+    say_json({"done": False, "error": sentences, "findings": list(findings)})
 
 
 def progress(text: str) -> None:
@@ -111,16 +140,18 @@ def progress(text: str) -> None:
 def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> bool:
     """Asks a question, answered beforehand with --yes; any other answer than yes counts as no.
 
-    An answer that does not come from a terminal is printed after the question, so that a transcript is whole.
+    An answer that does not come from a terminal is printed after the question, so that a transcript is whole. With
+    --json the question goes to standard error.
     """
     if arguments.yes:
-        say(f"{question}{yes[0]}")
+        tell(f"{question}{yes[0]}", arguments)
         return True
-    sys.stdout.write(question)
-    sys.stdout.flush()
+    stream = sys.stderr if arguments.json else sys.stdout
+    stream.write(question)
+    stream.flush()
     answer = sys.stdin.readline()
     if not (sys.stdin.isatty() and answer):
-        say(answer.strip())
+        tell(answer.strip(), arguments)
     return answer.strip().lower() in yes
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import errno
 import os
 import sys
 import warnings
@@ -14,12 +16,11 @@ from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
-from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser
+from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.config.loading import ConfigError
 from tvs.errors import StartError, StateError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Sequence
 
 _DESCRIPTION = "A Trust Verification Service for Cisco IP phones, and the trust lists around it."
@@ -36,6 +37,8 @@ exit statuses:
 
 The documentation is in docs/ of the project.
 """
+_WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
+"""Errors of a disk or terminal to which the output goes."""
 _COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
 """The first words of all commands; the module of that name adds the rest of the command."""
 
@@ -58,24 +61,51 @@ def run(arguments: Sequence[str]) -> int:
     # Certificates of old tokens and phones are odd (negative serial numbers …): they are shown without a warning.
     warnings.simplefilter("ignore", CryptographyDeprecationWarning)
     try:
-        given = parser(arguments[0] if arguments else "").parse_args(arguments)
-        status: int = given.handler(given)
+        status = _run(arguments)
         sys.stdout.flush()
-    except ConfigError as error:
-        return _failed("\n".join(error.problems), USAGE)
-    except CommandError as error:
-        return _failed(str(error), error.status)
-    except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
-        return _failed(str(error), FAILED)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the output has ended, as head(1) does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return FAILED
+    except OSError as error:
+        if error.filename is not None or error.errno not in _WRITE_ERRORS:
+            raise
+        _drop_output()
+        return _failed(f"standard output: {error.strerror}", FAILED)
     return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Parses and runs a command; its failure is printed, with --json also as JSON."""
+    wants_json = "--json" in arguments and arguments[0] != "replay"  # there it names a file
+    given = argparse.Namespace(json=wants_json)
+    try:
+        parser(arguments[0] if arguments else "").parse_args(arguments, given)
+        status: int = given.handler(given)
+    except UsageExit as error:
+        if wants_json:
+            say_refusal(error.sentence)
+        raise
+    except ConfigError as error:
+        sentences, status, findings = "\n".join(error.problems), USAGE, ()
+    except CommandError as error:
+        sentences, status, findings = str(error), error.status, ()
+    except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
+        sentences, status, findings = str(error), FAILED, getattr(error, "findings", ())
+    else:
+        return status
+    if wants_json:
+        say_refusal(sentences, findings)
+    return _failed(sentences, status)
 
 
 def _failed(sentences: str, status: int) -> int:
     for sentence in sentences.splitlines():
         sys.stderr.write(f"tvs: {sentence}\n")
     return status
+
+
+def _drop_output() -> None:
+    """Sends what standard output still holds to the null device."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import STATUSES, ask, change_options, make_change
-from tvs.cli.common import FAILED, OK, handled_by, say
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
+from tvs.cli.common import FAILED, OK, handled_by, tell
 from tvs.cluster import propose_deletion
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 
@@ -36,10 +36,10 @@ def add_commands(commands: Commands) -> None:
 
 def _delete(arguments: argparse.Namespace) -> int:
     name = arguments.name
-    say(f"Delete the File {name}?")
+    tell(f"Delete the File {name}?", arguments)
     ask('Enter "y" followed by return to continue: ', arguments)
-    change = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
-    before = change.before.ctl if name == CTL_NAME else change.before.itl
+    made = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
+    before = made.change.before.ctl if name == CTL_NAME else made.change.before.itl
     found = int(before is not None)
-    say(f"files: found = {found}, deleted = {found}")
+    say_change(arguments, made, f"files: found = {found}, deleted = {found}", found=found, deleted=found)
     return OK if found else FAILED

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tvs.cli.common import OK, handled_by, progress, say, state_of, state_option
+from tvs.cli.changes import say_done
+from tvs.cli.common import OK, handled_by, json_option, progress, say, state_of, state_option
+from tvs.cluster import read_situation
 from tvs.identity import KeyType
+from tvs.manage.changed import changed_facts
 from tvs.manage.provision import NewCluster, initialise, this_host
 
 if TYPE_CHECKING:
     import argparse
 
     from tvs.cli.common import Commands
+    from tvs.state import StateDirectory
 
 _EPILOG = """\
 Makes the certificate database, own TVS, CallManager, CAPF and ITLRecovery certificates with their keys, and signed
@@ -46,6 +52,7 @@ def add_commands(commands: Commands) -> None:
         help="key of the TVS certificate: rsa2048 (default; every phone), rsa4096 (four times the CPU), "
         "p256 (fastest; phones with ECDSA only)",
     )
+    json_option(parser)
     handled_by(parser, _init)
 
 
@@ -57,6 +64,9 @@ def _init(arguments: argparse.Namespace) -> int:
         tvs_key=arguments.tvs_key,
     )
     state = initialise(state_of(arguments).path, cluster, progress)
+    if arguments.json:
+        say_done("init", **_facts(state))
+        return OK
     say(f"Made {state.path} for {cluster.name}, in mixed mode.")
     say(f"  database      {state.database}")
     say(f"  private keys  {state.keys}")
@@ -64,3 +74,12 @@ def _init(arguments: argparse.Namespace) -> int:
     say(f"  ITL file      {state.itl_file}")
     say(f"Start the service with: tvs serve --state {state.path}")
     return OK
+
+
+def _facts(state: StateDirectory) -> dict[str, object]:
+    """The new state directory: its paths, and the same facts as those of a change."""
+    with closing(state.store()) as store:
+        after = read_situation(state, store)
+    before = replace(after, nodes=(), entries=(), ctl=None, itl=None)
+    paths = {"state": str(state.path), "database": str(state.database), "keys": str(state.keys)}
+    return {"safe": True, "findings": [], **changed_facts(state, before, after), **paths}

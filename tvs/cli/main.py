@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tvs.system.packages import foreign_package
+from tvs.system.streams import prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ _WRONG_ENVIRONMENT = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
+    prepare_streams()
     if (problem := foreign_package()) is not None:
         sys.stderr.write(f"tvs: {problem}\n")
         return _WRONG_ENVIRONMENT

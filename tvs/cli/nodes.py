@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from certstore.store import Node
-from tvs.cli.changes import STATUSES, ask, change_options, make_change
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import (
     OK,
     USAGE,
@@ -76,6 +76,7 @@ def add_set_commands(change: Commands) -> None:
     )
     phones.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(PhoneKind))
     state_option(phones)
+    json_option(phones)
     handled_by(phones, _set_phones)
 
 
@@ -102,15 +103,15 @@ def _add(arguments: argparse.Namespace) -> int:
     call_manager, tvs = (
         None if path is None else read_one_certificate(path) for path in (arguments.call_manager, arguments.tvs)
     )
-    make_change(arguments, partial(propose_node, node=node, call_manager=call_manager, tvs=tvs))
-    say(f"Successfully added node {node.name}.")
+    made = make_change(arguments, partial(propose_node, node=node, call_manager=call_manager, tvs=tvs))
+    say_change(arguments, made, f"Successfully added node {node.name}.")
     return OK
 
 
 def _delete(arguments: argparse.Namespace) -> int:
     ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
-    make_change(arguments, partial(propose_no_node, name=arguments.name))
-    say(f"Successfully deleted node {arguments.name}.")
+    made = make_change(arguments, partial(propose_no_node, name=arguments.name))
+    say_change(arguments, made, f"Successfully deleted node {arguments.name}.")
     return OK
 
 
@@ -146,7 +147,10 @@ def _set_phones(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
     set_phone_kinds(state_of(arguments), kinds)
-    say(f"The cluster has: {', '.join(sorted(kinds))}")
+    if arguments.json:
+        say_done("phones", phones=sorted(kinds))
+    else:
+        say(f"The cluster has: {', '.join(sorted(kinds))}")
     return OK
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from tvs.cli.changes import STATUSES, ask, change_options, make_change
-from tvs.cli.common import OK, handled_by, say, state_of, state_option, unit_of
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
+from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, tell, unit_of
 from tvs.cluster import propose_import, propose_regeneration
 from tvs.identity import MADE_HERE, KeyType, load_private_key
 from tvs.manage.lookup import last_request
@@ -79,6 +79,7 @@ def add_set_commands(change: Commands) -> None:
     gen.add_argument(
         "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
     )
+    json_option(gen)
     handled_by(gen, _request)
 
 
@@ -95,6 +96,7 @@ def add_show_commands(show: Commands) -> None:
         )
     )
     _unit(own)
+    json_option(own)
     handled_by(own, _show_request)
 
 
@@ -105,11 +107,15 @@ def _unit(parser: argparse.ArgumentParser) -> None:
 
 def _regen(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
-    say(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}")
+    tell(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}", arguments)
     ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
-    make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key))
-    say(f"Successfully Regenerated Certificate for {unit}.")
-    say(f"You must restart services related to {unit} for the regenerated certificates to become active.")
+    made = make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key))
+    say_change(
+        arguments,
+        made,
+        f"Successfully Regenerated Certificate for {unit}.",
+        f"You must restart services related to {unit} for the regenerated certificates to become active.",
+    )
     return OK
 
 
@@ -118,17 +124,31 @@ def _import(arguments: argparse.Namespace) -> int:
     certificates = read_certificate_file(arguments.file)
     key = load_private_key(arguments.key) if arguments.key else None
     propose = partial(propose_import, unit=unit, certificates=certificates, key=key, node=arguments.node)
-    make_change(arguments, propose)
-    say(f"Successfully imported certificate for {unit}.")
-    say(f"You must restart services related to {unit} for the imported certificates to become active.")
+    made = make_change(arguments, propose)
+    say_change(
+        arguments,
+        made,
+        f"Successfully imported certificate for {unit}.",
+        f"You must restart services related to {unit} for the imported certificates to become active.",
+    )
     return OK
 
 
 def _request(arguments: argparse.Namespace) -> int:
-    say(make_request(state_of(arguments), unit_of(arguments.unit), arguments.key).rstrip())
+    unit = unit_of(arguments.unit)
+    request = make_request(state_of(arguments), unit, arguments.key).rstrip()
+    if arguments.json:
+        say_done(f"request of {unit}", unit=unit, request=request)
+    else:
+        say(request)
     return OK
 
 
 def _show_request(arguments: argparse.Namespace) -> int:
-    say(last_request(state_of(arguments), unit_of(arguments.unit)).rstrip())
+    unit = unit_of(arguments.unit)
+    request = last_request(state_of(arguments), unit).rstrip()
+    if arguments.json:
+        say_json({"unit": unit, "request": request})
+    else:
+        say(request)
     return OK

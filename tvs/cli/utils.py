@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import STATUSES, ask, change_options, digest_of, make_change
-from tvs.cli.common import OK, handled_by, say
+from tvs.cli.changes import STATUSES, ask, change_options, digest_of, make_change, say_change
+from tvs.cli.common import OK, handled_by, tell
 from tvs.cli.tokens import token_options, token_source
 from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl
 
@@ -43,10 +43,9 @@ def _carry_out(
     """Asks, makes the change and prints the result, in the original's words."""
     ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
     if begin:
-        say(f"\n{begin}")
-    make_change(arguments, partial(propose, digest=digest_of(arguments)))
-    say(done)
-    say(RESTART)
+        tell(f"\n{begin}", arguments)
+    made = make_change(arguments, partial(propose, digest=digest_of(arguments)))
+    say_change(arguments, made, done, RESTART)
     return OK
 
 

@@ -16,6 +16,7 @@ from tvs.plan import (
     DEFAULT_KINDS,
     PHONE_KINDS,
     Severity,
+    findings_json,
     parse_kinds,
     plan_change,
 )
@@ -52,6 +53,11 @@ class PhonesLost(StateError):  # noqa: N818 - a verdict
             "\n".join(["phones would be lost; nothing was changed", *lines, "to do it all the same, add --force"])
         )
         self.plan = plan
+
+    @property
+    def findings(self) -> list[dict[str, object]]:
+        """All findings of the plan, for machines."""
+        return findings_json(self.plan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

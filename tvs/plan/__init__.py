@@ -10,7 +10,7 @@ from tvs.plan.boot import Decision, PlannedBoot, PlannedList, boot
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Code, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, HeldLists, PhoneKind, parse_kinds
-from tvs.plan.text import plan_json, plan_text
+from tvs.plan.text import findings_json, plan_json, plan_text
 
 __all__ = [
     "DEFAULT_KINDS",
@@ -26,6 +26,7 @@ __all__ = [
     "PlannedList",
     "Severity",
     "boot",
+    "findings_json",
     "parse_kinds",
     "plan_change",
     "plan_json",

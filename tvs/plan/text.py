@@ -85,8 +85,13 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "steps": list(plan.steps),
         "lists": list(plan.lists),
         "outcomes": [_outcome_json(outcome) for outcome in plan.outcomes],
-        "findings": [_finding_json(finding) for finding in plan.findings],
+        "findings": findings_json(plan),
     }
+
+
+def findings_json(plan: Plan) -> list[dict[str, object]]:
+    """The findings of a plan: code, severity, sentence and way out of each, the worst first."""
+    return [_finding_json(finding) for finding in plan.findings]
 
 
 def _finding_json(finding: Finding) -> dict[str, object]:
