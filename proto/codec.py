@@ -28,6 +28,7 @@ MAX_REQUEST_PAYLOAD = 16 * 1024
 """Maximum payload bytes of a request: two names and the largest certificates in use fit several times."""
 
 _HEADER = struct.Struct("!BBBBIH")
+_NO_ELEMENTS: Final = PayloadElements(())
 
 
 class NeedData(Enum):
@@ -68,7 +69,7 @@ class Decoder:
     After an error the decoder raises the same error again: the start of the next message is unknown.
     """
 
-    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_start")
+    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_payload", "_start")
 
     def __init__(
         self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD
@@ -80,11 +81,17 @@ class Decoder:
         self._ended = False
         self._error: tuple[ErrorKind, str, int | None] | None = None  # its arguments: it would hold its frames
         self._frame = b""
+        self._payload = _NO_ELEMENTS
 
     @property
     def frame(self) -> bytes:
         """Header and payload of the message that `next_message` returned last."""
         return self._frame
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """Element tags of the message that `next_message` returned last, unknown ones included, in their order."""
+        return self._payload.tags
 
     @property
     def buffered(self) -> int:
@@ -137,7 +144,8 @@ class Decoder:
             self._buffer, self._start = b"", 0
         else:
             self._start = start + size
-        return DECODERS[message_type](session_id, PayloadElements(Reader(data, HEADER_SIZE).elements()))
+        self._payload = payload = PayloadElements(Reader(data, HEADER_SIZE).elements())
+        return DECODERS[message_type](session_id, payload)
 
     def _check_start(self, buffer: bytes) -> None:
         """Refuses the first wrong byte at once, so that a stranger cannot make the service wait for a whole header."""

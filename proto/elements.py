@@ -51,6 +51,14 @@ class PayloadElements:
             else:
                 first[tag] = element
 
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The tag of every element, those that no decoder knows included, in the order of the payload."""
+        if not self._repeated:
+            return tuple(self._first)
+        elements = sorted((*self._first.values(), *self._repeated), key=lambda element: element.offset)
+        return tuple(element.tag for element in elements)
+
     def all(self, tag: int) -> list[Element]:
         """Every element with this tag, in the order of the payload."""
         first = [self._first[tag]] if tag in self._first else []

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from certstore.index import CacheEntry, CertificateIndex
 from ctlcache.cache import CertificateCTLCache
-from proto.codec import MAX_REQUEST_PAYLOAD, encode, frame
+from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, encode, frame
 from proto.messages import CertVerificationRequest, MessageType, QueryCertResponse, TrustStatus
+from proto.tlv import Reader, Writer
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
 from tests.fixtures.phones import ADDRESS, DEVICE, UNKNOWN, decoded, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
@@ -249,6 +250,20 @@ def test_each_request_is_logged_at_info(worker: Worker) -> None:
     assert (line["event"], line["level"], line["address"], line["device"]) == ("request", "info", ADDRESS, DEVICE)
     assert (line["subject"], line["issuer"], line["serial"]) == (SUBJECT, ISSUER, SERIAL.hex().upper())
     assert (line["result"], line["source"], line["roles"]) == ("trusted", "db", [0, 2])
+    assert line["tags"] == "1,3,4,5"
+
+
+def test_line_shows_the_elements_as_they_came(worker: Worker, published_query: bytes) -> None:
+    """Tags stand in the line as the phone sent them: other ones for the serial number, unknown and repeated ones."""
+    device, subject, issuer, serial = (element.value for element in Reader(published_query, HEADER_SIZE).elements())
+    payload = Writer()
+    for tag, value in ((200, b""), (6, serial), (1, device), (77, b"?"), (4, issuer), (200, b"2"), (3, subject)):
+        payload.element(tag, value)
+    conversation = conversation_of(worker)
+    conversation.receive(frame(MessageType.QUERY_CERT_REQ, 1, bytes(payload)))
+    assert decoded(conversation.answer()[0])[0].status is TrustStatus.TRUSTED
+    (line,) = worker.events("request")
+    assert line["tags"] == "200,6,1,77,4,200,3"
 
 
 def test_no_request_is_logged_above_info(make_worker: Callable[..., Worker]) -> None:
@@ -275,4 +290,8 @@ def test_request_is_traced_at_debug(make_worker: Callable[..., Worker], publishe
     timer = texts.index("tvsHandleQueryCertReq: Timer started from tvsHandleNewPhConnection")
     sending = texts.index("1:UNKNOWN:Sending QUERY_CERT_RES msg")
     assert received + 1 == handled < timer == sending - 1
-    assert texts[sending + 1] == f"Sending TLS Msg ..\nHEX_DUMP: Len = {len(answer)}:"
+    sent = texts.index(f"Sending TLS Msg ..\nHEX_DUMP: Len = {len(answer)}:")
+    assert texts[sending + 1] == "tvsPhoneDecodeMsg -\nDecoded Phone Msg:"
+    assert texts[sending + 3] == "MsgType : TVS_MSG_QUERY_CERT_RES"
+    assert texts[sending + 1 : sent].index("Cert[0] :") == 7
+    assert texts[sent - 1] == QUERIED[48:50].hex(" ")

@@ -107,7 +107,18 @@ async def test_regenerated_certificate_in_the_db_cache(
     assert answer.certificates == (new_publisher.certificate,)
     assert (answer.roles, answer.time_to_live) == ((0, 2), 86_400)
     service.wait_for_line("Sending TLS Msg ..")
-    assert scene(service.texts(), "tvsHandleQueryCertReq").startswith(REGENERATED_SCENE + "\n")
+    traced = scene(service.texts(), "tvsHandleQueryCertReq")
+    assert traced.startswith(REGENERATED_SCENE + "\n")
+    assert (
+        "Protocol Discriminator: 57\n"
+        "MsgType : TVS_MSG_QUERY_CERT_RES\n"
+        "Session Id : 1001\n"
+        "Length : 974\n"
+        "ReasonInfo : 0\n"
+        "Number of Certs : 1\n"
+        "Cert[0] :\n"
+        "Cert Type : 0\n"
+    ) in traced
 
 
 def test_ctl_file_changed_under_the_service(
@@ -134,6 +145,12 @@ def test_lines_around_a_query(
     assert re.search(r"debug Accepted TCP connection from socket 0x[0-9a-f]+, fd = \d+\n", text)
     assert "debug Total Session attempted = 1 accepted = 1\n" in text
     assert re.search(r"debug 1:UNKNOWN:Got a new ph conn 127\.0\.0\.1 on \d+, Total Acc = 1\.\.\n", text)
+    assert re.search(
+        r"debug Total Session .*\ndebug tvsGetNextThread\ndebug Recd event\ndebug new ph on fd \d+\n"
+        r"debug ipAddrStr \(Phone\) 127\.0\.0\.1\ndebug 1:UNKNOWN:Got a new ph conn ",
+        text,
+    )
+    assert "debug ipAddrStr (Phone) 127.0.0.1\ndebug tvsSSLHandShakeNotify\ndebug 127.0.0.1: tvsSSLHandShake" in text
     assert "debug 127.0.0.1: tvsSSLHandShake Session ciphers - AES256-SHA\ndebug TLS HS Done for ph_conn\n" in text
     assert (
         "debug 1:UNKNOWN:Incoming Phone Msg:\nHEX_DUMP: Len = 153:\n"

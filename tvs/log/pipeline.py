@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CAPACITY = 32_768
-"""Maximum lines in the buffer: about 1,000 traced queries."""
+"""Maximum lines in the buffer: about 600 traced queries."""
 _LOOK = 0.1
 """Seconds after which an idle writer checks for missing flushes."""
 _UNATTENDED = 0.5

@@ -110,7 +110,7 @@ class Conversation:
         seconds = time.perf_counter() - started
         shared.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
         if shared.log_requests:
-            shared.request_line(self._address, request, verdict, seconds)
+            shared.request_line(self._address, request, verdict, seconds, self._decoder.tags)
         return answer
 
     def end(self) -> None:

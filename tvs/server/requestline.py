@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_DEVICE_NAME = 64
 """Characters of a device name that the line shows; real ones have about 24."""
+MAX_TAGS = 32
+"""Element tags that the line shows; real requests have two to four."""
 _CUT = MAX_LINE + 1
 """Characters of a name that are kept: one more than the line shows, so that the cut is visible."""
 _FIELDS = (
@@ -30,6 +32,7 @@ _FIELDS = (
     "source",
     "roles",
     "microseconds",
+    "tags",
 )
 _NAMES = {kind: kind.name for kind in REQUESTS}
 _TEXT = " ".join(["request", *(f"{field}=%s" for field in _FIELDS)])
@@ -49,6 +52,8 @@ class RequestLine(NamedTuple):
         source: one of `tvs.answers.verifier.Source`.
         roles: role codes.
         seconds: from the decoded request to its encoded answer.
+        tags: tags of the request's elements, unknown ones included, as they were received, cut: a real phone's query
+            shows which tags its issuer and serial number have.
     """
 
     address: str
@@ -61,9 +66,10 @@ class RequestLine(NamedTuple):
     source: str
     roles: tuple[int, ...]
     seconds: float
+    tags: tuple[int, ...]
 
     @classmethod
-    def of(cls, address: str, request: Request, verdict: Verdict, seconds: float) -> RequestLine:
+    def of(cls, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...]) -> RequestLine:
         """The line of one request. Names are cut: lines that wait have a bounded size."""
         return cls(
             address,
@@ -76,6 +82,7 @@ class RequestLine(NamedTuple):
             verdict.source,
             verdict.roles,
             seconds,
+            tags[: MAX_TAGS + 1],
         )
 
     def text(self) -> str:
@@ -91,6 +98,7 @@ class RequestLine(NamedTuple):
             self.source,
             _roles(self.roles),
             round(self.seconds * 1_000_000),
+            _tags(self.tags) or '""',
         )
 
     def fields(self) -> dict[str, object]:
@@ -106,6 +114,7 @@ class RequestLine(NamedTuple):
             str(self.source),
             self.roles,
             round(self.seconds * 1_000_000),
+            _tags(self.tags),
         )
         return dict(zip(_FIELDS, values, strict=True))
 
@@ -119,3 +128,9 @@ def _name_text(name: str) -> str:
 @lru_cache(maxsize=256)
 def _roles(roles: tuple[int, ...]) -> str:
     return ",".join(map(str, roles)) or '""'
+
+
+@lru_cache(maxsize=256)
+def _tags(tags: tuple[int, ...]) -> str:
+    """Text of the tags, decimal, cached: requests of one kind have the same; an ellipsis marks the cut."""
+    return ",".join([*map(str, tags[:MAX_TAGS]), *(["…"] if len(tags) > MAX_TAGS else [])])

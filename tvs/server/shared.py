@@ -108,9 +108,12 @@ class Shared:
         self.log_client_certificates = self._pipeline.enabled("debug")
         self.log_requests = self._pipeline.enabled("info")
 
-    def request_line(self, address: str, request: Request, verdict: Verdict, seconds: float) -> None:
-        """Logs the canonical line of an answered request, which took `seconds`."""
-        self._pipeline.emit(("info", time.time(), "request", None, RequestLine.of(address, request, verdict, seconds)))
+    def request_line(
+        self, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...]
+    ) -> None:
+        """Logs the canonical line of an answered request, which took `seconds`; `tags` are those of its elements."""
+        line = RequestLine.of(address, request, verdict, seconds, tags)
+        self._pipeline.emit(("info", time.time(), "request", None, line))
 
     def stranger(self, event: str, address: str, **fields: object) -> None:
         """Logs an event that any stranger can provoke, at most 10 times a second for each event.

@@ -9,8 +9,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from proto.codec import PROTOCOL_DISCRIMINATOR
+from proto.codec import HEADER_SIZE, PROTOCOL_DISCRIMINATOR
+from proto.elements import Tag
 from proto.messages import MessageType
+from proto.tlv import Reader
 from tvs.log.forms import MAX_LINE, line_text
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def trace_to(pipeline: LogPipeline) -> Trace | None:
     return trace
 
 
-_TWO_LINES = {"incoming_message", "decoded_message", "sending_message"}
+_TWO_LINES = {"incoming_message", "decoded_message", "decoded_certificate", "sending_message"}
 """Events whose text has a line break of its own, as in the original."""
 
 
@@ -75,6 +77,10 @@ class ConnectionTrace:
             attempted=attempted,
             accepted=accepted,
         )
+        self.trace("next_thread", "tvsGetNextThread")
+        self.trace("phone_event", "Recd event")
+        self.trace("new_phone", f"new ph on fd {descriptor}", fd=descriptor)
+        self._address_line()
         self.trace(
             "new_phone_connection",
             f"{self._number}:UNKNOWN:Got a new ph conn {self._address} on {descriptor}, Total Acc = {accepted}..",
@@ -84,6 +90,8 @@ class ConnectionTrace:
 
     def handshake_done(self, cipher: str) -> None:
         """The TLS handshake succeeded."""
+        self._address_line()
+        self.trace("handshake_notified", "tvsSSLHandShakeNotify")
         self.trace(
             "handshake_cipher",
             f"{self._address}: tvsSSLHandShake Session ciphers - {cipher}",
@@ -91,6 +99,9 @@ class ConnectionTrace:
             cipher=cipher,
         )
         self.trace("handshake_done", "TLS HS Done for ph_conn", connection=self._number)
+
+    def _address_line(self) -> None:
+        self.trace("phone_address", f"ipAddrStr (Phone) {self._address}", address=self._address)
 
     def incoming(self, frame: bytes, message_type: MessageType, session_id: int, state: str) -> None:
         """A whole request came in and was decoded; `state` is the session's."""
@@ -101,12 +112,7 @@ class ConnectionTrace:
             size=len(frame),
         )
         self._dump(frame)
-        self.trace("decoded_message", "tvsPhoneDecodeMsg -\nDecoded Phone Msg:", connection=self._number)
-        self.trace("discriminator", f"Protocol Discriminator: {PROTOCOL_DISCRIMINATOR:x}")
-        self.trace("message_type", f"MsgType : TVS_MSG_{message_type.name}", type=message_type.name)
-        self.trace("session_id", f"Session Id : {session_id}", session_id=session_id)
-        length = int.from_bytes(frame[8:10])
-        self.trace("payload_length", f"Length : {length}", length=length)
+        self._decoded(frame, message_type.name, session_id)
         self.trace(
             "event_received",
             f"{self._number}:UNKNOWN:TVS CORE: Rcvd Event: TVS_EV_{message_type.name} in State: {state}",
@@ -114,8 +120,16 @@ class ConnectionTrace:
             state=state,
         )
 
+    def _decoded(self, frame: bytes, name: str, session_id: int) -> None:
+        self.trace("decoded_message", "tvsPhoneDecodeMsg -\nDecoded Phone Msg:", connection=self._number)
+        self.trace("discriminator", f"Protocol Discriminator: {PROTOCOL_DISCRIMINATOR:x}")
+        self.trace("message_type", f"MsgType : TVS_MSG_{name}", type=name)
+        self.trace("session_id", f"Session Id : {session_id}", session_id=session_id)
+        length = int.from_bytes(frame[8:10])
+        self.trace("payload_length", f"Length : {length}", length=length)
+
     def sending(self, frame: bytes, request_type: MessageType) -> None:
-        """The answer goes out."""
+        """The answer goes out. One with certificates is decoded first; the original's lines of others are not known."""
         name = _SENDING[request_type]
         self.trace(
             "sending_answer",
@@ -123,8 +137,27 @@ class ConnectionTrace:
             connection=self._number,
             type=name,
         )
+        if request_type is MessageType.QUERY_CERT_REQ:
+            self._decoded_certificates(frame)
         self.trace("sending_message", f"Sending TLS Msg ..\nHEX_DUMP: Len = {len(frame)}:", size=len(frame))
         self._dump(frame)
+
+    def _decoded_certificates(self, frame: bytes) -> None:
+        """The lines of an answer with certificates, which the original decodes as it decodes a request."""
+        elements = Reader(frame, HEADER_SIZE).elements()
+        certificates = [element.value for element in elements if element.tag == Tag.CERTIFICATE]
+        if not certificates:
+            return
+        self._decoded(frame, MessageType.QUERY_CERT_RES.name, int.from_bytes(frame[4:8]))
+        status = next(element.value[0] for element in elements if element.tag == Tag.STATUS)
+        self.trace("reason_info", f"ReasonInfo : {status}", status=status)
+        self.trace("certificate_count", f"Number of Certs : {len(certificates)}", certificates=len(certificates))
+        for number, certificate in enumerate(certificates):
+            self.trace("certificate_number", f"Cert[{number}] :")
+            self.trace(
+                "decoded_certificate", f"Cert Type : 0\nHEX_DUMP: Len = {len(certificate)}:", size=len(certificate)
+            )
+            self._dump(certificate)
 
     def _dump(self, frame: bytes) -> None:
         for start in range(0, min(len(frame), DUMP_BYTES), DUMP_WIDTH):
