@@ -40,17 +40,24 @@ class ClusterNode:
         name: host name, or the address, which is what the CTL Client writes.
         address: IPv4 or IPv6 address; None if it is not known.
         call_manager: X.509 DER of CallManager; None if the node does not run it.
+        call_manager_ec: X.509 DER of the EC certificate that CallManager has beside its RSA certificate; None
+            without one.
         tvs: X.509 DER of TVS; None if the node does not run it.
     """
 
     name: str
     address: str | None = None
     call_manager: bytes | None = None
+    call_manager_ec: bytes | None = None
     tvs: bytes | None = None
 
     def entry(self, role: TrustRole, certificate: bytes) -> ListEntry:
         """A record of this node."""
         return ListEntry(role=role, certificate=certificate, dns_name=self.name, address=self.address)
+
+    def server_entries(self, role: TrustRole) -> list[ListEntry]:
+        """The records of CallManager, RSA first; none if the node does not run it."""
+        return [self.entry(role, der) for der in (self.call_manager, self.call_manager_ec) if der is not None]
 
     def by_address(self) -> ClusterNode:
         """The same node named by its address, if it has one, as the CTL Client writes it."""
@@ -60,7 +67,8 @@ class ClusterNode:
 def tokenless_ctl_entries(nodes: Sequence[ClusterNode], *, capf: bytes | None) -> tuple[ListEntry, ...]:
     """The records of a CTL that the publisher's CallManager signs.
 
-    Its CallManager certificate as SAST, the same as CCM+TFTP, CAPF, then each other node's CallManager.
+    Its CallManager certificate as SAST, the same as CCM+TFTP, its EC certificate if there is one, CAPF, then the
+    CallManager of each other node likewise.
 
     Args:
         nodes: the publisher first; nodes without CallManager are skipped.
@@ -105,7 +113,7 @@ def itl_entries(
     """The records of the ITL of one TFTP server.
 
     Args:
-        server: the TFTP server; its CallManager certificate is TFTP, or CCM+TFTP in mixed mode.
+        server: the TFTP server; its CallManager certificates are TFTP, or CCM+TFTP in mixed mode.
         nodes: all nodes of the cluster; each that runs TVS gets a record for it.
         sast: X.509 DER of the certificates that may sign, the signer among them; usually CallManager and ITLRecovery.
         capf: X.509 DER of CAPF.
@@ -113,8 +121,7 @@ def itl_entries(
     """
     role = TrustRole.CCM_TFTP if mixed_mode else TrustRole.TFTP
     entries = [server.entry(TrustRole.SAST, certificate) for certificate in sast]
-    if server.call_manager is not None:
-        entries.append(server.entry(role, server.call_manager))
+    entries += server.server_entries(role)
     if capf is not None:
         entries.append(server.entry(TrustRole.CAPF, capf))
     entries += [node.entry(TrustRole.TVS, node.tvs) for node in nodes if node.tvs is not None]
@@ -122,19 +129,19 @@ def itl_entries(
 
 
 def non_secure(entries: Iterable[ListEntry]) -> tuple[ListEntry, ...]:
-    """The same list for non-secure mode: CCM+TFTP records have length, DNS name, function and address only."""
-    return tuple(replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries)
+    """The same list for non-secure mode: CCM+TFTP records have length, DNS name, function and address only.
+
+    The records of a node's RSA and EC certificates would be equal then: one stays.
+    """
+    bare = (replace(entry, certificate=None) if entry.role == TrustRole.CCM_TFTP else entry for entry in entries)
+    return tuple(dict.fromkeys(bare))
 
 
 def _servers(nodes: Sequence[ClusterNode], capf: bytes | None) -> list[ListEntry]:
     publisher, *others = nodes
-    entries = _call_manager(publisher)
+    entries = publisher.server_entries(TrustRole.CCM_TFTP)
     if capf is not None:
         entries.append(publisher.entry(TrustRole.CAPF, capf))
     for node in others:
-        entries += _call_manager(node)
+        entries += node.server_entries(TrustRole.CCM_TFTP)
     return entries
-
-
-def _call_manager(node: ClusterNode) -> list[ListEntry]:
-    return [] if node.call_manager is None else [node.entry(TrustRole.CCM_TFTP, node.call_manager)]

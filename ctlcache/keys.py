@@ -27,6 +27,17 @@ def certificate_key(certificate_der: bytes) -> rsa.RSAPublicKey | None:
     return key if isinstance(key, rsa.RSAPublicKey) else None
 
 
+def has_ec_key(certificate_der: bytes | None) -> bool:
+    """Whether the certificate has an EC key; False for bytes that are not one, and for None. Never raises."""
+    certificate = None if certificate_der is None else load_certificate(certificate_der)
+    if certificate is None:
+        return False
+    try:
+        return isinstance(certificate.public_key(), ec.EllipticCurvePublicKey)
+    except Exception:  # noqa: BLE001 - hostile keys, as above
+        return False
+
+
 def element_key(public_key: bytes) -> rsa.RSAPublicKey | None:
     """The RSA key in a PUBLICKEY element (PKCS#1 DER), or None if it is not one. Never raises."""
     try:

@@ -12,7 +12,7 @@ from certstore.store import Conflict, NotFound
 from tvs.cluster import commit, propose_delete_trusted, propose_import_trusted
 from tvs.cluster.trusted import check_time_to_live, trust_store
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE
+from tvs.identity import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +123,7 @@ def test_deletion(admin: Administrator, tokens_of_guide: tuple[bytes, bytes], na
 def test_what_cannot_be_deleted(admin: Administrator) -> None:
     """The certificates that are made here, and what is not there."""
     now = admin.situation()
-    for unit in MADE_HERE:
+    for unit in NEEDED:
         with pytest.raises(StateError, match=f"tvs set cert regen {unit}"):
             propose_delete_trusted(admin.state, now, unit=unit, name=f"{unit}.pem")
     with pytest.raises(NotFound, match="there is no certificate Phone-SAST-trust/nobody"):

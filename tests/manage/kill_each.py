@@ -23,7 +23,7 @@ from cryptography import x509
 from ctlcache.verification import verify
 from tvs.cli.main import main
 from tvs.cluster import read_situation
-from tvs.identity import MADE_HERE
+from tvs.identity import NEEDED
 from tvs.plan import HeldLists, plan_change
 from tvs.state import StateDirectory
 
@@ -71,7 +71,7 @@ def examine(work: Path, held: HeldLists) -> None:
         situation = read_situation(state, store)
     for data in (situation.ctl, situation.itl):
         assert data is None or verify(data).ok
-    for unit in MADE_HERE:
+    for unit in NEEDED:
         certificate = situation.own(unit)
         assert certificate is not None
         key = state.private_key(unit, certificate)

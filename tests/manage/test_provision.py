@@ -17,7 +17,7 @@ from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tvs.cluster import read_situation
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE, KeyType
+from tvs.identity import NEEDED, KeyType
 from tvs.manage.provision import NewCluster, initialise, this_host
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_a_new_cluster(tmp_path: Path) -> None:
     store.close()
     assert now.mixed_mode
     assert (now.publisher.name, now.publisher.address) == ("pub", "192.0.2.10")
-    for unit in MADE_HERE:
+    for unit in NEEDED:
         certificate = x509.load_der_x509_certificate(now.require(unit))
         assert certificate.public_key() == state.private_key(unit).public_key()
         kind = ec.EllipticCurvePublicKey if unit is Purpose.TVS else rsa.RSAPublicKey

@@ -40,6 +40,7 @@ Without them the node is not in the trust lists; later: tvs set cert import own 
 
 example:
   tvs set node add cucm-sub1 --address 192.0.2.11 --call-manager CallManager.pem --tvs TVS.pem
+  (--call-manager-ec CallManager-ECDSA.pem, if the node has an EC certificate as well)
 
 The CTL file gets the node with the next: tvs utils ctl update CTLFile
 {STATUSES}"""
@@ -56,6 +57,7 @@ def add_set_commands(change: Commands) -> None:
     add.add_argument("name", metavar="NAME", help="host name")
     add.add_argument("--address", required=True, metavar="IP", help="IPv4 or IPv6 address")
     add.add_argument("--call-manager", type=Path, metavar="FILE", help="its CallManager certificate, PEM or DER")
+    add.add_argument("--call-manager-ec", type=Path, metavar="FILE", help="its EC CallManager certificate, if any")
     add.add_argument("--tvs", type=Path, metavar="FILE", help="its TVS certificate, PEM or DER")
     change_options(add, question=False)
     handled_by(add, _add)
@@ -100,10 +102,13 @@ def add_show_commands(show: Commands) -> None:
 
 def _add(arguments: argparse.Namespace) -> int:
     node = Node(name=arguments.name, address=arguments.address, publisher=False)
-    call_manager, tvs = (
-        None if path is None else read_one_certificate(path) for path in (arguments.call_manager, arguments.tvs)
-    )
-    made = make_change(arguments, partial(propose_node, node=node, call_manager=call_manager, tvs=tvs))
+    files = {
+        Purpose.CallManager: arguments.call_manager,
+        Purpose.CallManager_ECDSA: arguments.call_manager_ec,
+        Purpose.TVS: arguments.tvs,
+    }
+    certificates = {unit: read_one_certificate(path) for unit, path in files.items() if path is not None}
+    made = make_change(arguments, partial(propose_node, node=node, certificates=certificates))
     say_change(arguments, made, f"Successfully added node {node.name}.")
     return OK
 

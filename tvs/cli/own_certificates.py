@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 _UNITS = ", ".join(MADE_HERE)
 _AFTER_REGENERATION = (
-    "After CallManager or CAPF, in mixed mode: tvs utils ctl update CTLFile",
+    "After CallManager, CallManager-ECDSA or CAPF, in mixed mode: tvs utils ctl update CTLFile",
     "After TVS: systemctl reload tvs, or SIGHUP, so that the service presents it",
-    "\nexample:\n  tvs set cert regen CallManager\n",
+    "\nexamples:\n  tvs set cert regen CallManager",
+    "  tvs set cert regen CallManager-ECDSA       an EC certificate beside it, also the first one\n",
     STATUSES,
 )
 

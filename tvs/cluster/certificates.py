@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,11 @@ from tvs.identity import (
     CA_SIGNED,
     LIST_SIGNERS,
     MADE_HERE,
+    NEEDED,
     SELF_SIGNED,
     KeyType,
+    ec_subject,
+    first_key_type,
     key_type,
     make_key,
     self_signed,
@@ -32,6 +36,8 @@ from tvs.identity import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certstore.store import CertificateStore
     from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
@@ -43,6 +49,8 @@ def propose_regeneration(
 ) -> Change:
     """A new self-signed certificate of the publisher with a new key, and the ITL file that it needs.
 
+    A unit that the cluster can be without may get its first one.
+
     The old certificate leaves the database: its key, which may be in wrong hands, must not sign lists any more. As
     long as the CTL file has it, TVS vouches for it from there.
 
@@ -50,13 +58,13 @@ def propose_regeneration(
         state: the state directory with the keys.
         situation: the current one.
         unit: one of `MADE_HERE`.
-        kind: of the new key; None for that of the old one.
+        kind: of the new key; None for that of the old one, or of a first one.
     """
     key = new_key(unit, situation, kind)
-    old, publisher = situation.require(unit), situation.publisher
+    publisher = situation.publisher
     certificate = self_signed(
         key,
-        successor_subject(unit, old),
+        _subject(unit, situation, successor_subject),
         host=publisher.name,
         address=publisher.address,
         validity=validity_of(unit),
@@ -71,10 +79,10 @@ def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, k
     Args:
         situation: the current one.
         unit: one of `MADE_HERE`.
-        kind: of the key; None for that of the present certificate.
+        kind: of the key; None for that of the present certificate, or of a first one.
     """
     key = new_key(unit, situation, kind)
-    subject = x509.load_der_x509_certificate(situation.require(unit)).subject
+    subject = _subject(unit, situation, lambda _, old: x509.load_der_x509_certificate(old).subject)
     publisher = situation.publisher
     request = signing_request(key, subject, host=publisher.name, address=publisher.address)
     return Change(
@@ -95,10 +103,30 @@ def check_unit(unit: Purpose) -> None:
 def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
     """A new key for a certificate of the publisher; None for the kind of the present one. Raises `StateError`."""
     check_unit(unit)
-    wanted = kind or key_type(situation.require(unit))
+    wanted = kind or _present_kind(unit, situation)
     if unit in LIST_SIGNERS and wanted is KeyType.P256:
-        raise StateError(f"{unit} signs trust lists, which only RSA keys can; choose rsa2048 or rsa4096")
+        raise StateError(f"{unit} signs trust lists, which only RSA keys can; choose rsa2048 or rsa4096{_beside(unit)}")
+    if unit is Purpose.CallManager_ECDSA and wanted is not KeyType.P256:
+        raise StateError(f"{unit} is for EC certificates; choose p256 (the RSA certificate is {Purpose.CallManager})")
     return make_key(wanted)
+
+
+def _present_kind(unit: Purpose, situation: Situation) -> KeyType:
+    if unit not in NEEDED and situation.own(unit) is None:
+        return first_key_type(unit)
+    return key_type(situation.require(unit))
+
+
+def _beside(unit: Purpose) -> str:
+    ec = Purpose.CallManager_ECDSA
+    return f"; for an EC certificate beside it: tvs set cert regen {ec}" if unit is Purpose.CallManager else ""
+
+
+def _subject(unit: Purpose, situation: Situation, after: Callable[[Purpose, bytes], x509.Name]) -> x509.Name:
+    """The subject of a new certificate, made from that of the present one; of a first one, from CallManager's."""
+    if unit not in NEEDED and situation.own(unit) is None:
+        return ec_subject(situation.require(Purpose.CallManager))
+    return after(unit, situation.require(unit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +154,8 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
     """A new own certificate in the database, its key on the disk, and the ITL file that it needs."""
     trust = trust_unit(new.unit)
     after = situation.with_own(new.unit, new.certificate, new.node).with_trusted(trust, new.chain)
-    after = with_itl(after, _signer(state, after, new))
+    signer = _signer(state, after, new)
+    after = with_itl(after, signer)
 
     def apply(store: CertificateStore) -> None:
         store.import_certificate(new.certificate, new.unit, node=new.node, description=new.description, replace=True)
@@ -134,7 +163,7 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
             store.import_certificate(authority, trust, description=CA_SIGNED)
 
     keys = () if new.key is None else ((new.unit, new.key),)
-    later = _after_update(state, after, new)
+    later = after_update(after, new.unit, signer)
     return Change(title=title, before=situation, after=after, later=later, keys=keys, apply=apply)
 
 
@@ -145,12 +174,37 @@ def _signer(state: StateDirectory, after: Situation, new: NewCertificate) -> Key
     return list_signer(state, after)
 
 
-def _after_update(state: StateDirectory, after: Situation, new: NewCertificate) -> Situation | None:
-    """The situation after ``utils ctl update CTLFile``; None if the change does not make that necessary."""
-    listed = {Purpose.CallManager, Purpose.CAPF, after.signer}
-    if new.unit not in listed or not after.mixed_mode or not _tokenless(after.ctl):
+def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose, name: str) -> Change:
+    """A unit without a certificate of one node, and the ITL file that it needs.
+
+    Args:
+        state: the state directory, whose database knows the name.
+        situation: the current one.
+        unit: a unit that the cluster can be without.
+        name: its name there, with or without ``.pem``.
+
+    Raises `NotFound` for a name that is not in the unit.
+    """
+    with closing(state.store()) as store:
+        found = store.entry(unit, name)
+    after = replace(situation, entries=tuple(entry for entry in situation.entries if entry != found))
+    signer = list_signer(state, after)
+    after = with_itl(after, signer)
+    return Change(
+        title=f"delete {unit}/{found.name}",
+        before=situation,
+        after=after,
+        later=after_update(after, unit, signer),
+        apply=lambda store: store.delete(unit, found.name),
+    )
+
+
+def after_update(after: Situation, unit: Purpose, signer: KeySigner) -> Situation | None:
+    """The situation after ``utils ctl update CTLFile``; None if a change of the unit does not make that necessary."""
+    listed = {Purpose.CallManager, Purpose.CallManager_ECDSA, Purpose.CAPF, after.signer}
+    if unit not in listed or not after.mixed_mode or not _tokenless(after.ctl):
         return None
-    return replace(after, ctl=build_ctl(after, tokenless_source(after, _signer(state, after, new))))
+    return replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
 
 
 def _tokenless(ctl: bytes | None) -> bool:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
-OF_NODES = (Purpose.CallManager, Purpose.TVS)
+OF_NODES = (Purpose.CallManager, Purpose.TVS, Purpose.CallManager_ECDSA)
 """Units in which each node has a certificate of its own; the others are the publisher's."""
 
 
@@ -52,7 +52,7 @@ def propose_import(
     check_unit(unit)
     subscriber = _subscriber(situation, node)
     if subscriber is not None and unit not in OF_NODES:
-        raise StateError(f"{unit} is the publisher's; nodes have {' and '.join(OF_NODES)} certificates of their own")
+        raise StateError(f"{unit} is the publisher's; nodes have {', '.join(OF_NODES)} certificates of their own")
     if subscriber is not None:
         leaf, key = certificates[0], None
     elif key is not None:
@@ -112,9 +112,14 @@ def check_own(unit: Purpose, der: bytes, *, signs: bool) -> None:
         signs: whether its key is here, so that it signs trust lists if the unit's does.
     """
     key = _loaded(der).public_key()
+    if unit is Purpose.CallManager_ECDSA and not isinstance(key, ec.EllipticCurvePublicKey):
+        raise StateError(f"{unit} is for EC certificates; one with an RSA key is imported as {Purpose.CallManager}")
     if signs and unit in LIST_SIGNERS and not (isinstance(key, rsa.RSAPublicKey) and key.key_size in MODULUS_BITS):
         bits = ", ".join(str(bits) for bits in MODULUS_BITS)
-        raise StateError(f"{unit} signs trust lists: its key must be RSA with {bits} bits")
+        ec_unit = (
+            f"; an EC certificate is imported as {Purpose.CallManager_ECDSA}" if unit is Purpose.CallManager else ""
+        )
+        raise StateError(f"{unit} signs trust lists: its key must be RSA with {bits} bits{ec_unit}")
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise StateError(f"{unit}: phones know RSA and EC keys only")
 

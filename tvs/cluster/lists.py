@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from ctlcache.builder import build_trust_list
 from ctlcache.entries import itl_entries, non_secure, token_ctl_entries, tokenless_ctl_entries
+from ctlcache.keys import has_ec_key
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import LocalProtocolError, RemoteProtocolError
 from proto.roles import TrustRole
@@ -16,7 +17,7 @@ from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ctlcache.entries import ListEntry
     from ctlcache.signing import Signer
@@ -28,6 +29,10 @@ Security Token. Click Ok when done."""  # noqa: S105 - a sentence
 """The CTL Client's words."""
 
 
+SIGNER_VERSION = (1, 0)
+"""Signer version (tag 28) of a list without EC certificates."""
+EC_LISTED = (1, 1)
+"""Signer version (tag 28) of a list with EC certificates: phones that know it may use them."""
 MAX_AHEAD = 3600
 """Seconds that a list's timestamp may be ahead of the clock: a list made each second for an hour."""
 
@@ -138,9 +143,20 @@ def _built(
             file_name=name,
             digest=situation.digest,
             record_signature=record_signature,
+            signer_version=_signer_version(situation, entries),
         )
     except LocalProtocolError as error:
         raise StateError(f"{name} cannot be made: {error}") from None
+
+
+def _signer_version(situation: Situation, entries: Iterable[ListEntry]) -> tuple[int, int] | None:
+    """Tag 28: 1.1 if the list has EC certificates; else 1.0 in lists of releases that sign with ITLRecovery, or none.
+
+    Releases that sign with CallManager do not write it, and lists of their length stay as they are.
+    """
+    if any(has_ec_key(entry.certificate) for entry in entries):
+        return EC_LISTED
+    return SIGNER_VERSION if situation.signer is Purpose.ITLRecovery else None
 
 
 def timestamp_after(before: bytes | None, now: int) -> int:

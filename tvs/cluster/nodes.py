@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certstore.purposes import Purpose
 from tvs.cluster.change import Change
 from tvs.cluster.imports import check_own
 from tvs.cluster.keys import list_signer
@@ -12,23 +11,18 @@ from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certstore.purposes import Purpose
     from certstore.store import CertificateStore, Node
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
 
 def propose_node(
-    state: StateDirectory,
-    situation: Situation,
-    node: Node,
-    *,
-    call_manager: bytes | None = None,
-    tvs: bytes | None = None,
+    state: StateDirectory, situation: Situation, node: Node, certificates: Mapping[Purpose, bytes]
 ) -> Change:
-    """A subscriber more, with the certificates of its services (X.509 DER), and the ITL file that it needs."""
-    certificates = {
-        unit: der for unit, der in ((Purpose.CallManager, call_manager), (Purpose.TVS, tvs)) if der is not None
-    }
+    """A subscriber more, with the certificates of its services (X.509 DER by unit), and the ITL file that it needs."""
     after = situation.with_node(node)
     for unit, der in certificates.items():
         check_own(unit, der, signs=False)

@@ -112,6 +112,7 @@ class Situation:
                 name=node.name,
                 address=node.address or None,
                 call_manager=self.own(Purpose.CallManager, node.name),
+                call_manager_ec=self.own(Purpose.CallManager_ECDSA, node.name),
                 tvs=self.own(Purpose.TVS, node.name),
             )
             for node in sorted(self.nodes, key=lambda node: not node.publisher)

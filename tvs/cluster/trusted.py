@@ -10,9 +10,10 @@ from certstore.certificate import Certificate
 from certstore.purposes import Purpose, find_purpose
 from certstore.rules.entries import check_identity
 from certstore.store import MAX_TIME_TO_LIVE
+from tvs.cluster.certificates import propose_no_own
 from tvs.cluster.change import Change
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE
+from tvs.identity import MADE_HERE, NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,14 +93,16 @@ def propose_delete_trusted(state: StateDirectory, situation: Situation, *, unit:
         name: its name there, with or without ``.pem``.
 
     Raises:
-        StateError: the unit is one of `MADE_HERE`: the cluster cannot be without these certificates.
+        StateError: the unit is one of `NEEDED`: the cluster cannot be without these certificates.
         NotFound: the unit has no certificate of that name.
     """
-    if unit in MADE_HERE:
+    if unit in NEEDED:
         raise StateError(
             f"{unit} is an own certificate, which the cluster cannot be without; make another one with: "
             f"tvs set cert regen {unit}"
         )
+    if unit in MADE_HERE:
+        return propose_no_own(state, situation, unit=unit, name=name)
     with closing(state.store()) as store:
         found = store.entry(unit, name)
     return Change(

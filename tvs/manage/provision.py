@@ -28,7 +28,7 @@ from tvs.cluster.situation import (
     Situation,
 )
 from tvs.errors import StateError
-from tvs.identity import SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
+from tvs.identity import MAX_NAME, SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
 from tvs.state import StateDirectory
 from tvs.system.files import write_atomically
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ctlcache.signing import Digest
-
-MAX_NAME = 64
-"""Characters of a common name: ub-common-name, RFC 5280 appendix A."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
