@@ -1,7 +1,8 @@
 """The cache of the certificates in the cluster's CTL file, and the monitor of that file.
 
 Each check reads the whole file, so that every kind of change is noticed: replaced, renamed over, swapped through a
-symbolic link, removed, or rewritten in place. Only a file that verifies is put in use.
+symbolic link, removed, or rewritten in place. Only a file that verifies is put in use. A lost or bad file leaves the
+last good index in use; one that an administrator deleted (`ctlcache.deletion`) empties it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from certstore.index import CertificateIndex
 from certstore.lookup import CertificateCache
 from ctlcache.inspection import FileState, Inspection, inspect_file
 from proto.messages import DEFAULT_TIME_TO_LIVE
@@ -39,6 +41,8 @@ class CheckResult(StrEnum):
     """The file is bad for the first time, perhaps half written: the next check decides."""
     RELOADED = "reloaded"
     MISSING = "missing"
+    DELETED = "deleted"
+    """An administrator deleted the file: the index is empty."""
     DAMAGED = "damaged"
     UNVERIFIED = "unverified"
     UNREADABLE = "unreadable"
@@ -47,6 +51,7 @@ class CheckResult(StrEnum):
 _RESULTS: Final = {
     FileState.OK: CheckResult.RELOADED,
     FileState.MISSING: CheckResult.MISSING,
+    FileState.DELETED: CheckResult.DELETED,
     FileState.DAMAGED: CheckResult.DAMAGED,
     FileState.UNVERIFIED: CheckResult.UNVERIFIED,
     FileState.UNREADABLE: CheckResult.UNREADABLE,
@@ -56,8 +61,9 @@ _RESULTS: Final = {
 class CertificateCTLCache(CertificateCache):
     """Certificates from the records of the CTL file, with roles from their FUNCTION.
 
-    A missing, damaged or unverified file leaves the index in use as it is. `check` and `load` block while they read the
-    file; `monitor` reads in a thread and swaps on the event loop. All must be called from one thread.
+    A missing, damaged or unverified file leaves the index in use as it is; after a deletion by an administrator it is
+    empty. `check` and `load` block while they read the file; `monitor` reads in a thread and swaps on the event loop.
+    All must be called from one thread.
 
     Attributes:
         path: the file.
@@ -65,7 +71,7 @@ class CertificateCTLCache(CertificateCache):
         state: state of the file, once it has settled.
         signature_valid: whether the file's signature is good; None without a file that can be read.
         last_success: when a list was last put in use, seconds since 1970; None before the first.
-        signer: signer of the list in use; None before the first.
+        signer: signer of the list in use; None without one.
     """
 
     trace_class: ClassVar[str] = "CertificateCTLCache"
@@ -75,6 +81,7 @@ class CertificateCTLCache(CertificateCache):
         self,
         path: Path,
         *,
+        copy_of: Path | None = None,
         default_time_to_live: int = DEFAULT_TIME_TO_LIVE,
         on_event: Callable[[str, dict[str, object]], None] | None = None,
         trace: Trace | None = None,
@@ -83,9 +90,10 @@ class CertificateCTLCache(CertificateCache):
 
         Args:
             path: the file; it need not exist.
+            copy_of: the list that administrators' commands delete, if `path` can be a copy of it in another place.
             default_time_to_live: seconds that phones may keep an answer.
-            on_event: called with a name and fields: the `CheckResult` (``reloaded``, ``missing``, ``damaged``,
-                ``unverified`` or ``unreadable``) once for each change of the file that has settled, and
+            on_event: called with a name and fields: the `CheckResult` (``reloaded``, ``missing``, ``deleted``,
+                ``damaged``, ``unverified`` or ``unreadable``) once for each change of the file that has settled, and
                 ``monitor_error`` if a check itself fails.
             trace: takes trace lines.
         """
@@ -96,6 +104,7 @@ class CertificateCTLCache(CertificateCache):
         self.signature_valid: bool | None = None
         self.last_success: float | None = None
         self.signer: SignerIdentity | None = None
+        self._copy_of = copy_of
         self._time_to_live = default_time_to_live
         self._on_event = on_event
         self._settled: bytes | None = None
@@ -130,7 +139,7 @@ class CertificateCTLCache(CertificateCache):
     def check(self) -> CheckResult:
         """Checks the file once, and puts a changed list in use; blocks.
 
-        A bad file is `CheckResult.UNSETTLED` until a second check has read the same bytes.
+        A bad file is `CheckResult.UNSETTLED` until a second check has read the same bytes; a deletion counts at once.
         """
         return self._apply(self._inspect())
 
@@ -151,7 +160,7 @@ class CertificateCTLCache(CertificateCache):
             self._apply(inspection)
 
     def _inspect(self) -> Inspection | None:
-        return inspect_file(self.path, self._time_to_live, self._settled)
+        return inspect_file(self.path, self._time_to_live, self._settled, copy_of=self._copy_of)
 
     # -- applying an inspection --------------------------------------------------------------------
 
@@ -160,7 +169,7 @@ class CertificateCTLCache(CertificateCache):
         if inspection is None:
             self._suspect = None
             return CheckResult.UNCHANGED
-        if inspection.state is not FileState.OK and (inspection.torn or inspection.content != self._suspect):
+        if inspection.state not in _SETTLED and (inspection.torn or inspection.content != self._suspect):
             self._suspect = inspection.content
             return CheckResult.UNSETTLED
         first = self._settled is None
@@ -169,6 +178,8 @@ class CertificateCTLCache(CertificateCache):
         self.signature_valid = _signature_valid(inspection.state)
         if inspection.loaded is not None and inspection.header is not None:
             self._put_in_use(inspection.header, inspection.loaded, first=first)
+        elif inspection.state is FileState.DELETED:
+            self._empty()
         self._report(inspection)
         return _RESULTS[inspection.state]
 
@@ -178,6 +189,12 @@ class CertificateCTLCache(CertificateCache):
         self.last_success = time.time()
         if self.trace is not None:
             _trace_reload(self.trace, self.path.name, loaded.keys, first=first)
+
+    def _empty(self) -> None:
+        """Drops the index in use: the administrator does not vouch for it any more."""
+        if self.loaded:
+            self.swap(CertificateIndex())
+        self.signer = None
 
     def _report(self, inspection: Inspection) -> None:
         left_out = inspection.loaded.left_out if inspection.loaded is not None else ()
@@ -207,8 +224,13 @@ class CertificateCTLCache(CertificateCache):
             self._last_error = f"{type(error).__name__}: {error}"
 
 
+_SETTLED: Final = frozenset({FileState.OK, FileState.DELETED})
+"""States that one check decides: a good file is whole, and a deletion is one step."""
+_WITHOUT_BYTES: Final = frozenset({FileState.MISSING, FileState.DELETED, FileState.UNREADABLE})
+
+
 def _signature_valid(state: FileState) -> bool | None:
-    return None if state in (FileState.MISSING, FileState.UNREADABLE) else state is FileState.OK
+    return None if state in _WITHOUT_BYTES else state is FileState.OK
 
 
 def _trace_reload(trace: Trace, name: str, keys: tuple[str, ...], *, first: bool) -> None:

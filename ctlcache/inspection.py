@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ctlcache.deletion import is_deleted
 from ctlcache.files import read_snapshot
 from ctlcache.listindex import ListIndex, index_of
 from ctlcache.verification import Reason, verify
@@ -25,6 +26,8 @@ class FileState(StrEnum):
     """The file is good and in use."""
     MISSING = "missing"
     """The file does not exist."""
+    DELETED = "deleted"
+    """An administrator deleted the file: it is rightly absent, and its certificates are not vouched for."""
     DAMAGED = "damaged"
     """The file is not a trust list."""
     UNVERIFIED = "unverified"
@@ -56,13 +59,20 @@ class Inspection:
     loaded: ListIndex | None = None
 
 
-def inspect_file(path: Path, time_to_live: int, known: bytes | None = None) -> Inspection | None:
+ACCEPTABLE = frozenset({FileState.OK, FileState.MISSING, FileState.DELETED})
+"""States that a service can start with: clusters in non-secure mode have no CTL file."""
+
+
+def inspect_file(
+    path: Path, time_to_live: int, known: bytes | None = None, *, copy_of: Path | None = None
+) -> Inspection | None:
     """Reads, parses and verifies the file.
 
     Args:
         path: the file.
         time_to_live: seconds that phones may keep an answer about its certificates.
         known: `Inspection.content` of an earlier inspection.
+        copy_of: the list that administrators' commands delete, see `ctlcache.deletion`; None for `path` itself.
 
     Returns:
         The inspection; None if the content is the known one.
@@ -70,15 +80,28 @@ def inspect_file(path: Path, time_to_live: int, known: bytes | None = None) -> I
     try:
         snapshot = read_snapshot(path)
     except OSError as error:
-        inspection = _absent(error)
+        inspection = _absent(error, path, copy_of)
     else:
-        if snapshot.digest == known:
+        if is_deleted(path, snapshot.digest, copy_of):
+            inspection = _DELETED
+        elif snapshot.digest == known:
             return None
-        inspection = _examined(snapshot.data, snapshot.digest, snapshot.torn, time_to_live)
+        else:
+            inspection = _examined(snapshot.data, snapshot.digest, snapshot.torn, time_to_live)
     return None if inspection.content == known else inspection
 
 
-def _absent(error: OSError) -> Inspection:
+_DELETED = Inspection(
+    state=FileState.DELETED,
+    content=f"{FileState.DELETED}".encode(),
+    detail=str(FileState.DELETED),
+    reason="an administrator deleted it",
+)
+
+
+def _absent(error: OSError, path: Path, copy_of: Path | None) -> Inspection:
+    if isinstance(error, FileNotFoundError) and is_deleted(path, None, copy_of):
+        return _DELETED
     reason = error.strerror or str(error)
     state = FileState.MISSING if isinstance(error, FileNotFoundError) else FileState.UNREADABLE
     content = f"{state}: {reason}".encode("utf-8", "backslashreplace")

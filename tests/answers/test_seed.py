@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore import Purpose
+from ctlcache.deletion import deletion_marker
 from ctlcache.inspection import FileState
 from tests.fixtures.certificates import certificate
 from tvs.answers.seed import last_good_list, read_seed
@@ -74,3 +75,13 @@ def test_last_good_list_stays(config: Config, tokenless: bytes, regenerated: byt
     newer = last_good_list(config, known)
     assert newer is not None
     assert newer.content != known.content
+
+
+def test_deleted_list_is_not_kept(config: Config, tokenless: bytes) -> None:
+    """A list that an administrator deleted is not known to new workers; one that vanished is."""
+    config.ctl_path.write_bytes(tokenless)
+    known = last_good_list(config, None)
+    config.ctl_path.replace(deletion_marker(config.ctl_path))
+    assert last_good_list(config, known) is None
+    deletion_marker(config.ctl_path).unlink()
+    assert last_good_list(config, known) is known

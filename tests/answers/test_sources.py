@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore import Purpose, StoreUnavailable, open_store
+from ctlcache.deletion import deletion_marker
 from proto.messages import QueryCertRequest
 from tests.fixtures.certificates import certificate
 from tests.fixtures.monitored import until
@@ -174,6 +175,17 @@ def test_last_good_list_of_the_seed(config: Config, make: Callable[..., Sources]
     assert trusted(sources, 0x70CAF64E090751B9DF22F49F754FC5BB)
     assert sources.problems() == []
     assert sources.ctl_status().state in ("damaged", "unverified")
+
+
+def test_deleted_list_of_the_seed(config: Config, make: Callable[..., Sources], tokenless: bytes) -> None:
+    """A worker that starts after the deletion answers from no list, whatever the seed has, and has no problem."""
+    config.ctl_path.write_bytes(tokenless)
+    seed = seed_of(config)
+    config.ctl_path.replace(deletion_marker(config.ctl_path))
+    sources = make(config, seed)
+    sources.load()
+    assert not trusted(sources, 0x70CAF64E090751B9DF22F49F754FC5BB)
+    assert (sources.problems(), sources.ctl_status().state) == ([], "deleted")
 
 
 def test_damaged_list_without_a_good_one(config: Config, make: Callable[..., Sources], tokenless: bytes) -> None:

@@ -30,7 +30,7 @@ class Seed:
         change_number: the store's number of the last change in the index.
         time_to_live: seconds that answers carry by default.
         database: `CertificateStore.identity` of the database that it was read from.
-        ctl: the last good CTL file; a worker that starts while the file is damaged uses it.
+        ctl: the last good CTL file, unless it was deleted; a worker that starts while the file is damaged uses it.
     """
 
     index: CertificateIndex
@@ -56,6 +56,9 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
 
 
 def last_good_list(config: Config, known: Inspection | None) -> Inspection | None:
-    """The inspection on the CTL file if it is good, otherwise `known`."""
-    inspection = inspect_file(config.ctl_path, config.time_to_live)
+    """The inspection of the CTL file if it is good, None if an administrator deleted it, otherwise `known`."""
+    copy_of = StateDirectory(config.state).ctl_file
+    inspection = inspect_file(config.ctl_path, config.time_to_live, copy_of=copy_of)
+    if inspection is not None and inspection.state is FileState.DELETED:
+        return None
     return inspection if inspection is not None and inspection.state is FileState.OK else known

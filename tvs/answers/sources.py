@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from certstore.cache import CertificateDBCache
 from certstore.store import StoreError
 from ctlcache.cache import CertificateCTLCache
-from ctlcache.inspection import FileState
+from ctlcache.inspection import ACCEPTABLE, FileState
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
 from tvs.status.model import CTLStatus, DatabaseStatus
@@ -42,10 +42,15 @@ class Sources:
     ) -> None:
         self._config = config
         self._seed = seed
-        self._store = StateDirectory(config.state).store()
+        state = StateDirectory(config.state)
+        self._store = state.store()
         self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
         self.ctl = CertificateCTLCache(
-            config.ctl_path, default_time_to_live=config.time_to_live, on_event=on_ctl_event, trace=trace
+            config.ctl_path,
+            copy_of=state.ctl_file,
+            default_time_to_live=config.time_to_live,
+            on_event=on_ctl_event,
+            trace=trace,
         )
         self.verifier = TrustVerifier(self.db, self.ctl)
 
@@ -66,7 +71,8 @@ class Sources:
         else:
             self.db.load()
         self.ctl.load()
-        if seed is not None and seed.ctl is not None and not self.ctl.loaded:
+        deleted = self.ctl.state is FileState.DELETED
+        if seed is not None and seed.ctl is not None and not (self.ctl.loaded or deleted):
             self.ctl.adopt(seed.ctl)
 
     def _is_ours(self, seed: Seed) -> bool:
@@ -91,7 +97,7 @@ class Sources:
         found = []
         if not self.db.loaded:
             found.append("certificate database not loaded")
-        if not self.ctl.loaded and self.ctl.state not in (FileState.OK, FileState.MISSING):
+        if not self.ctl.loaded and self.ctl.state not in ACCEPTABLE:
             found.append(f"CTL file {self.ctl.state}, and no good one was seen since the start")
         return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
-from tvs.cli.common import FAILED, OK, handled_by, tell
+from tvs.cli.common import FAILED, OK, handled_by, state_of, tell
 from tvs.cluster import propose_deletion
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.config.loading import load_config
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +28,8 @@ def add_commands(commands: Commands) -> None:
     tftp = delete.add_parser(
         "tftp",
         help="a trust list that phones fetch",
-        description=f"Deletes {CTL_NAME} or {ITL_NAME} from the TFTP directory; it stays beside as NAME.1.",
+        description=f"Deletes {CTL_NAME} or {ITL_NAME} from the TFTP directory; it stays beside as NAME.1. TVS at "
+        f"once stops vouching for certificates that only a deleted {CTL_NAME} has; after an accident it goes on.",
         epilog=f"example:\n  tvs file delete tftp {CTL_NAME}\n\n{STATUSES}",
     )
     tftp.add_argument("name", choices=[CTL_NAME, ITL_NAME], metavar="NAME", help=f"{CTL_NAME} or {ITL_NAME}")
@@ -39,6 +42,9 @@ def _delete(arguments: argparse.Namespace) -> int:
     tell(f"Delete the File {name}?", arguments)
     ask('Enter "y" followed by return to continue: ', arguments)
     made = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
+    if name == CTL_NAME and made.change.after.watched is not None:
+        path = load_config({"state": str(state_of(arguments).path)}).ctl_path
+        sys.stderr.write(f"tvs: warning: TVS watches {path}, another list, and vouches for it until you delete it\n")
     before = made.change.before.ctl if name == CTL_NAME else made.change.before.itl
     found = int(before is not None)
     say_change(arguments, made, f"files: found = {found}, deleted = {found}", found=found, deleted=found)

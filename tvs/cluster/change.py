@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ctlcache.verification import verify
+from tvs.cluster.deletion import delete_list, forget_deletion
 from tvs.cluster.keys import unfinished_keys, unused_keys, write_keys, write_requests
+from tvs.cluster.situation import CTL_NAME
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
 
@@ -37,6 +39,7 @@ class Change:
         before, after: the situations.
         later: the situation after the second of two steps, for a plan; None if the change is all.
         keys: new private keys with their units.
+        deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
         apply: changes the database, called inside one transaction.
     """
@@ -47,6 +50,7 @@ class Change:
     later: Situation | None = None
     keys: tuple[tuple[Purpose, PrivateKey], ...] = ()
     requests: tuple[tuple[Purpose, bytes], ...] = ()
+    deletes: str | None = None
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
 
     @property
@@ -82,11 +86,12 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> No
 
 def _publish(state: StateDirectory, change: Change, staged: list[StagedFile]) -> None:
     try:
+        if change.after.ctl is not None:
+            forget_deletion(state)
         for file in staged:
             file.publish()
-        for path, old, new in _lists(state, change):
-            if old is not None and new is None:
-                delete_list(path)
+        if change.deletes is not None:
+            delete_list(state.tftp / change.deletes, mark=change.deletes == CTL_NAME)
     except OSError as error:
         raise StateError(
             f"{error.filename or state.tftp}: cannot be replaced: {error.strerror}. The database has the change, "
@@ -101,12 +106,6 @@ def _lists(state: StateDirectory, change: Change) -> tuple[tuple[Path, bytes | N
 
 def _new_lists(state: StateDirectory, change: Change) -> dict[Path, bytes]:
     return {path: new for path, old, new in _lists(state, change) if new is not None and new != old}
-
-
-def delete_list(path: Path) -> None:
-    """Deletes a list; it stays as NAME.1. Raises `OSError`."""
-    keep_previous(path)
-    path.unlink()
 
 
 @contextmanager

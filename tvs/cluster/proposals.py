@@ -99,9 +99,13 @@ def propose_reset_itl(state: StateDirectory, situation: Situation, *, digest: Di
 
 
 def propose_deletion(situation: Situation, name: str) -> Change:
-    """The CTL or the ITL file deleted."""
-    after = replace(situation, ctl=None) if name == CTL_NAME else replace(situation, itl=None)
-    return Change(title=f"delete {name}", before=situation, after=after)
+    """The CTL or the ITL file deleted. TVS then vouches for a deleted CTL file no longer, nor for a copy of it."""
+    if name == CTL_NAME:
+        copied = situation.watched is not None and situation.watched == situation.ctl
+        after = replace(situation, ctl=None, watched=None if copied else situation.watched)
+    else:
+        after = replace(situation, itl=None)
+    return Change(title=f"delete {name}", before=situation, after=after, deletes=name)
 
 
 def propose_parameter(_: StateDirectory, situation: Situation, *, name: str, value: str) -> Change:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
-from ctlcache.inspection import FileState, inspect_file
+from ctlcache.inspection import ACCEPTABLE, inspect_file
 from tvs.errors import StateError
 from tvs.log.target import open_log_file
 from tvs.server.credentials import Credentials, read_credentials
@@ -29,7 +29,7 @@ def examine(config: Config) -> tuple[Credentials | None, list[str]]:
     except (StateError, StoreError) as error:
         problems.append(str(error))
     inspection = inspect_file(config.ctl_path, config.time_to_live)
-    if inspection is not None and inspection.state not in (FileState.OK, FileState.MISSING):
+    if inspection is not None and inspection.state not in ACCEPTABLE:
         problems.append(f"{config.ctl_path}: the CTL file is {inspection.state}: {inspection.reason}")
     problems += _files_to_write(config)
     return credentials, problems

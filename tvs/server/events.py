@@ -39,7 +39,7 @@ class CacheEvents:
         result = str(fields.get("result", event))
         if result in CTL_RESULTS:
             self._metrics.ctl_reloads.labels(result).inc()
-        self._line("info" if result == "reloaded" else "warning", f"ctl_{event}", fields)
+        self._line("info" if result in ("reloaded", "deleted") else "warning", f"ctl_{event}", fields)
 
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         extra = {"worker": self._slot} if self._shared.config.worker_count > 1 else {}

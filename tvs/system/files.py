@@ -107,6 +107,13 @@ def keep_previous(path: Path) -> None:
     _second_name(path, first)
 
 
+def give_other_name(path: Path, name: Path) -> None:
+    """Renames a file in its directory, durably and in one step; it replaces a file with that name. Raises `OSError`."""
+    path.replace(name)
+    path.unlink(missing_ok=True)  # still there if both were names of one file
+    _sync_directory(path.parent)
+
+
 def _second_name(path: Path, name: Path) -> None:
     """Makes a hard link, or a copy if the file system has no hard links."""
     try:
