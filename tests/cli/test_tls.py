@@ -33,3 +33,9 @@ def test_all_profiles_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         ("legacy", "TLS 1.0", 0),
     ]
     assert all(set(item) == {"profile", "phones", "minimum", "security_level", "suites"} for item in shown)
+
+
+def test_a_profile_in_capitals(capsys: pytest.CaptureFixture[str]) -> None:
+    """Choices are taken in any case and by unique beginnings, as the words of commands."""
+    assert main(["show", "tls", "LEG"]) == 0
+    assert capsys.readouterr().out.startswith("legacy: ")

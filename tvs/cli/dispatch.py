@@ -17,6 +17,7 @@ from certstore.store import StoreError
 from ctlcache.signing import SigningError
 from tvs import __version__
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser, UsageExit, say_refusal
+from tvs.cli.words import Speller, beginning_with
 from tvs.config.loading import ConfigError
 from tvs.errors import StartError, StateError
 
@@ -39,7 +40,7 @@ The documentation is in docs/ of the project.
 """
 _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
-_COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
+COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run")
 """The first words of all commands; the module of that name adds the rest of the command."""
 
 
@@ -51,7 +52,7 @@ def parser(word: str = "") -> argparse.ArgumentParser:
     root = Parser(prog="tvs", description=_DESCRIPTION, epilog=_EPILOG)
     root.add_argument("--version", action="version", version=f"tvs {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in [word] if word in _COMMANDS else _COMMANDS:
+    for name in [word] if word in COMMANDS else COMMANDS:
         import_module(f"tvs.cli.{name}").add_commands(commands)
     return root
 
@@ -78,10 +79,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Parses and runs a command; its failure is printed, with --json also as JSON."""
-    wants_json = "--json" in arguments and arguments[0] != "replay"  # there it names a file
+    wants_json = "--json" in arguments and beginning_with(arguments[0], COMMANDS) != ["replay"]  # there it names a file
     given = argparse.Namespace(json=wants_json)
     try:
-        parser(arguments[0] if arguments else "").parse_args(arguments, given)
+        _parse(arguments, given)
         status: int = given.handler(given)
     except UsageExit as error:
         if wants_json:
@@ -98,6 +99,18 @@ def _run(arguments: Sequence[str]) -> int:
     if wants_json:
         say_refusal(sentences, findings)
     return _failed(sentences, status)
+
+
+def _parse(arguments: Sequence[str], given: argparse.Namespace) -> None:
+    """Puts the command that the words name into the namespace. Raises `CommandError` for a word that is not clear."""
+    speller = Speller()
+    words = [speller.word(word, COMMANDS) for word in arguments[:1] if not word.startswith("-")]
+    if words and words[0] not in COMMANDS:
+        speller.check()
+    root = parser(*words)
+    words += speller.follow(root, arguments[len(words) :])
+    speller.check()
+    root.parse_args(words, given)
 
 
 def _failed(sentences: str, status: int) -> int:

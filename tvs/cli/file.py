@@ -1,4 +1,4 @@
-"""`tvs file delete tftp`: deletion of a trust list that phones fetch."""
+"""`tvs file delete tftp|activelog`: deletion of a trust list that phones fetch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import argparse
 
     from tvs.cli.common import Commands
+
+_FOLDER = "cm/tftpdata/"
+"""The TFTP server's directory on the original, below its activelog."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -35,10 +38,20 @@ def add_commands(commands: Commands) -> None:
     tftp.add_argument("name", choices=[CTL_NAME, ITL_NAME], metavar="NAME", help=f"{CTL_NAME} or {ITL_NAME}")
     change_options(tftp)
     handled_by(tftp, _delete)
+    activelog = delete.add_parser(
+        "activelog",
+        help="the same, with the file's path on the original",
+        description=f"Deletes {CTL_NAME} or {ITL_NAME} from the TFTP directory, as tvs file delete tftp does.",
+        epilog=f"example:\n  tvs file delete activelog {_FOLDER}{CTL_NAME}\n\n{STATUSES}",
+    )
+    paths = [f"{_FOLDER}{name}" for name in (CTL_NAME, ITL_NAME)]
+    activelog.add_argument("name", choices=paths, metavar="PATH", help=" or ".join(paths))
+    change_options(activelog)
+    handled_by(activelog, _delete)
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    name = arguments.name
+    name = arguments.name.removeprefix(_FOLDER)
     tell(f"Delete the File {name}?", arguments)
     ask('Enter "y" followed by return to continue: ', arguments)
     made = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
