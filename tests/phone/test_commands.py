@@ -43,11 +43,11 @@ def test_status_shows_the_screen(cluster: Cluster, run: Run, tmp_path: Path) -> 
 WRONG = {
     "no --mac": (["--model", "8861"], "--mac and --model go together"),
     "a wrong MAC address": (["--mac", "00:11", "--model", "8861"], "is not a MAC address"),
-    "an unknown model": (["--mac", "001122334455", "--model", "Nokia"], "known are 7811, 7821"),
+    "an unknown model": (["--mac", "001122334455", "--model", "Nokia"], "known are 6901, 6911"),
     "a wrong source": (["--mac", "001122334455", "--model", "8861", "--from", "ftp://x"], "write tftp://HOST"),
-    "four servers": (
-        ["--mac", "001122334455", "--model", "8861", *["--tvs", "192.0.2.1"] * 4],
-        "at most 3 TVS servers",
+    "six servers": (
+        ["--mac", "001122334455", "--model", "8861", *["--tvs", "192.0.2.1"] * 6],
+        "at most 5 TVS servers",
     ),
     "no such configuration": (["--mac", "001122334455", "--model", "8861", "--config", "/no.xml"], "cannot be read"),
     "no time": (["--mac", "001122334455", "--model", "8861", "--timeout", "0"], "not a number of seconds"),

@@ -56,11 +56,11 @@ def test_other_ports_and_addresses_are_not_meant() -> None:
     assert tvs_servers(PLACES.format(other + PUBLISHED.decode()).encode()) == (Endpoint("192.0.2.10", 2445),)
 
 
-def test_a_phone_knows_three_servers() -> None:
-    """Further servers are dropped by priority."""
-    data = configuration(*((9 - n, f"192.0.2.{n}", "2445") for n in range(6)))
-    assert [server.host for server in tvs_servers(data)] == [f"192.0.2.{n}" for n in (5, 4, 3)]
-    assert MAX_SERVERS == 3
+def test_a_phone_knows_five_servers() -> None:
+    """Priority 0 to 4; further servers are dropped by priority."""
+    data = configuration(*((9 - n, f"192.0.2.{n}", "2445") for n in range(8)))
+    assert [server.host for server in tvs_servers(data)] == [f"192.0.2.{n}" for n in (7, 6, 5, 4, 3)]
+    assert MAX_SERVERS == 5
 
 
 def test_utf_16_with_a_mark_is_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import subprocess
@@ -13,9 +14,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import load_der_x509_certificate
 
 from certstore.purposes import Purpose
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ListEntry
+from proto.roles import TrustRole
 from tests.fixtures.running import wait_until
 from tvs.config.endpoint import Endpoint
-from tvs.phone import DirectorySource, Refusal, Voucher
+from tvs.phone import DirectorySource, ListKind, Refusal, Voucher
 from tvs.phone.boot import boot
 from tvs.phone.https import HOST_NOT_FOUND, connect
 
@@ -76,6 +80,12 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def list_with(signer: KeyFileSigner, *entries: ListEntry) -> bytes:
+    """A trust list with the signer's record and these."""
+    own = ListEntry(role=TrustRole.SAST, certificate=signer.certificate)
+    return build_trust_list((own, *entries), signer, timestamp=1)
+
+
 async def booted(phone: Phone, cluster: Cluster) -> Phone:
     """The phone with the cluster's lists."""
     await boot(phone, DirectorySource(cluster.state.tftp))
@@ -83,8 +93,8 @@ async def booted(phone: Phone, cluster: Cluster) -> Phone:
 
 
 def secd(lines: list[str]) -> list[str]:
-    """The texts of a 7900's console, without the numbers of sockets and bytes."""
-    texts = [line.partition("SECD: ")[2] for line in lines]
+    """Level and text of each line of a 7900's console, without the numbers of sockets and bytes."""
+    texts = [f"{line.split()[1]} {line.partition('SECD: ')[2]}" for line in lines]
     return [re.sub(r"c:\d+ s:\d+|bytes written : \d+", "…", text) for text in texts]
 
 
@@ -103,42 +113,98 @@ async def test_tvs_vouches_and_the_console_shows_each_step(
     assert report.certificate == certificate
     assert report.tls == "TLSv1 AES256-SHA"
     assert secd(lines) == [
-        f"-HTTPS cert not in CTL, {server}",
-        "-TVS service available, can attempt via TVS",
-        "-TVS Certificate Authentication request",
-        "-No matching entry found at cache",
-        f"clpSetupSsl: Trying to connect to IPV4, IP: 127.0.0.1, Port : {running.endpoint.port}",
-        "clpSetupSsl: TCP connected, <127.0.0.1> …",
-        "clpSetupSsl: start SSL/TLS handshake, <127.0.0.1> …",
-        "-Successfully obtained a TLS connection to the TVS server",
-        "-Successfully sent the certificate Authentication request to TVS server, …",
-        "-Done sending Certificate Validation request",
-        "-Authenticate Certificate : request sent to TVS server - waiting for response",
-        "-Authentication Response received, status : 0",
-        "-Authenticated the HTTPS conn via TVS",
+        f"ERR -HTTPS cert not in CTL, <{server}>",
+        "NOT -TVS service available, can attempt via TVS",
+        "NOT -TVS Certificate Authentication request",
+        "NOT -No matching entry found at cache",
+        f"NOT clpSetupSsl: Trying to connect to IPV4, IP: 127.0.0.1, Port : {running.endpoint.port}",
+        "NOT clpSetupSsl: TCP connected, <127.0.0.1> …",
+        "NOT clpSetupSsl: start SSL/TLS handshake, <127.0.0.1> …",
+        "NOT -Successfully obtained a TLS connection to the TVS server",
+        "NOT -Successfully sent the certificate Authentication request to TVS server, …",
+        "NOT -Done sending Certificate Validation request",
+        "NOT -Authenticate Certificate : request sent to TVS server - waiting for response",
+        "NOT -Authentication Response received, status : 0",
+        "NOT -Authenticated the HTTPS conn via TVS",
     ]
     running.wait_for_new("CertificateDBCACHE::getCertificateInformation - Certificate found and equal")
     lines.clear()
     again = await connect(phone, server)
     assert (again.connected, again.voucher, again.cached) == (True, Voucher.TVS, True)
     assert secd(lines) == [
-        f"-HTTPS cert not in CTL, {server}",
-        "-TVS service available, can attempt via TVS",
-        "-TVS Certificate Authentication request",
-        "-Authenticated the HTTPS conn via TVS",
+        f"ERR -HTTPS cert not in CTL, <{server}>",
+        "NOT -TVS service available, can attempt via TVS",
+        "NOT -TVS Certificate Authentication request",
+        "NOT -Authenticated the HTTPS conn via TVS",
     ]
 
 
-async def test_a_certificate_of_the_installed_lists(
-    cluster: Cluster, make_phone: MakePhone, web_server: WebServer, dead_server: Endpoint
+@pytest.mark.parametrize("kind", ListKind)
+async def test_a_service_in_an_installed_list(
+    cluster: Cluster,
+    make_phone: MakePhone,
+    publisher: KeyFileSigner,
+    service: tuple[bytes, Endpoint],
+    dead_server: Endpoint,
+    kind: ListKind,
 ) -> None:
-    """TVS is not asked: the CTL has CallManager, the ITL alone has TVS."""
+    """An APP-SERVER record of the CTL or the ITL vouches; TVS is not asked."""
     phone = await booted(make_phone("CP-8861", dead_server), cluster)
-    for unit, voucher in ((Purpose.CallManager, Voucher.CTL), (Purpose.TVS, Voucher.ITL)):
-        der = cluster.own(unit).der
-        key = cluster.state.key_file(unit, load_der_x509_certificate(der).public_key())
-        report = await connect(phone, web_server(der, key.read_bytes()))
-        assert (report.connected, report.voucher) == (True, voucher), report.sentence
+    phone.flash.install(kind, list_with(publisher, ListEntry(role=TrustRole.APP_SERVER, certificate=service[0])))
+    report = await connect(phone, service[1])
+    assert (report.connected, report.voucher) == (True, Voucher[kind.name]), report.sentence
+
+
+@pytest.mark.parametrize("role", [TrustRole.CAPF, TrustRole.TVS, TrustRole.CCM_TFTP, TrustRole.SRST])
+async def test_another_role_in_an_installed_list_is_not_enough(
+    cluster: Cluster,
+    make_phone: MakePhone,
+    publisher: KeyFileSigner,
+    service: tuple[bytes, Endpoint],
+    serve: Serve,
+    role: TrustRole,
+) -> None:
+    """The certificate stands in the list, but not as that of a service; TVS, which is asked, does not know it."""
+    phone = await booted(make_phone("CP-8861"), cluster)
+    phone.flash.install(ListKind.CTL, list_with(publisher, ListEntry(role=role, certificate=service[0])))
+    report = await connect(phone, service[1])
+    assert (report.connected, report.refusal) == (False, Refusal.NO_TVS_SERVER)
+    name = {TrustRole.CCM_TFTP: "CCM+TFTP"}.get(role, role.name)
+    assert report.sentence.startswith(f"the installed CTL has its certificate as {name}, not as APP-SERVER, and ")
+    phone.flash.servers = (serve(cluster).endpoint,)
+    assert (await connect(phone, service[1])).refusal is Refusal.UNKNOWN_SIGNER
+    assert phone.flash.messages[-1][1] == HOST_NOT_FOUND
+
+
+@pytest.mark.parametrize("unit", [Purpose.CallManager, Purpose.TVS, Purpose.CAPF])
+async def test_the_answer_of_tvs_needs_the_role_too(
+    cluster: Cluster, make_phone: MakePhone, web_server: WebServer, serve: Serve, unit: Purpose
+) -> None:
+    """TVS trusts the cluster's own certificates, but not as those of services; nor does its answer in the cache.
+
+    As soon as the certificate is a trusted one of a web server as well, TVS adds the role.
+    """
+    running = serve(cluster)
+    own = cluster.own(unit)
+    key = cluster.state.key_file(unit, load_der_x509_certificate(own.der).public_key())
+    server = web_server(own.der, key.read_bytes())
+    lines: list[str] = []
+    phone = await booted(make_phone("CP-7975", running.endpoint, lines=lines), cluster)
+    for source in (f"TVS server {running.endpoint}", "the cached answer of TVS"):
+        report = await connect(phone, server)
+        assert (report.connected, report.reached, report.refusal) == (False, True, Refusal.WRONG_ROLE)
+        assert report.sentence.startswith(f"{source} trusts its certificate as ")
+        assert report.sentence.endswith(", not as APP-SERVER")
+        assert phone.flash.messages[-1][1] == HOST_NOT_FOUND
+    assert secd(lines)[-1] == "NOT -TVS Certificate Authentication request"
+    cluster.import_trust(Purpose.tomcat_trust, own.der)
+    for _ in range(200):
+        phone.flash.answers = None
+        if (report := await connect(phone, server)).connected:
+            break
+        await asyncio.sleep(0.05)
+    assert (report.voucher, report.cached) == (Voucher.TVS, False)
+    assert secd(lines)[-1] == "NOT -Authenticated the HTTPS conn via TVS"
 
 
 @pytest.mark.parametrize("model", ["CP-8861", "CP-7960"])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     MakePhone = Callable[..., Phone]
     Serve = Callable[..., Running]
+    FreePort = Callable[[int], int]
 
 
 async def booted(phone: Phone, cluster: Cluster) -> Phone:
@@ -157,6 +158,33 @@ async def test_the_next_server_when_one_does_not_answer_in_time(
     if model == "CP-7975":
         tried = [int(found[1]) for line in lines if (found := re.search(r"connect to IPV4, .* Port : (\d+)", line))]
         assert tried == [hanging.port, dead_server.port, running.endpoint.port]
+
+
+@pytest.mark.parametrize("model", ["CP-7975", "CP-8861"])
+async def test_five_members_of_the_configuration_are_asked_by_priority(
+    cluster: Cluster, other_cluster: Cluster, make_phone: MakePhone, serve: Serve, free_port: FreePort, model: str
+) -> None:
+    """Priority 0 to 4, whatever the order in the file: three are down, one is an impostor, the last one answers."""
+    running, impostor = serve(cluster), serve(other_cluster)
+    ports = [free_port(socket.SOCK_STREAM), impostor.endpoint.port, free_port(socket.SOCK_STREAM)]
+    ports += [free_port(socket.SOCK_STREAM), running.endpoint.port]
+    members = "".join(
+        f'<member priority="{priority}"><port>{ports[priority]}</port><address>127.0.0.1</address></member>'
+        for priority in (3, 0, 4, 2, 1)
+    )
+    path = cluster.state.tftp / "SEP001DA23B4C5D.cnf.xml"
+    path.write_text(f"<device><devicePool/><TVS><members>{members}</members></TVS></device>")
+    lines: list[str] = []
+    phone = await booted(make_phone(model, lines=lines), cluster)
+    assert [server.port for server in phone.flash.servers] == ports
+    async with phone.tvs() as proxy:
+        answer = await signer_of_ctl(proxy, cluster)
+    assert (answer.trusted, answer.server, proxy.connections) == (True, running.endpoint, 5)
+    if model == "CP-7975":
+        tried = [int(found[1]) for line in lines if (found := re.search(r"connect to IPV4, .* Port : (\d+)", line))]
+        assert tried == ports
+    else:
+        assert sum("Attempting connect to TVS server addr" in line for line in lines) == 5
 
 
 async def test_the_failure_of_each_server_is_reported(

@@ -201,14 +201,17 @@ async def test_a_7900_and_a_service_without_tls_1_0(
     cluster.update_ctl()
     report = await boot(phone, DirectorySource(cluster.state.tftp))
     assert_kept(phone, report, old, Refusal.TVS_UNREACHABLE)
-    texts = [line.partition("SECD: ")[2] for line in lines[:6]]
+    texts = [line.partition("SECD: ")[2] for line in lines[:9]]
     assert texts[0] == f"clpSetupSsl: Trying to connect to IPV4, IP: 127.0.0.1, Port : {running.endpoint.port}"
     assert texts[1].startswith("clpSetupSsl: TCP connected, <127.0.0.1> c:")
     assert texts[2].startswith("clpSetupSsl: start SSL/TLS handshake, <127.0.0.1> c:")
     assert texts[3] == "EROR:clpState: SSL3 alert read:fatal:protocol version:<127.0.0.1>"
-    assert texts[4].startswith("EROR:clpSetupSsl: ** SSL handshake failed, <127.0.0.1> c:")
-    assert texts[5] == "EROR:clpSndStatus: SSL CLNT ERR, srvr<127.0.0.1>"
-    assert [line.split()[1] for line in lines[:6]] == ["NOT", "NOT", "NOT", "ERR", "ERR", "ERR"]
+    assert texts[4] == "EROR:clpState: SSL_connect:failed in SSLv3 read server hello A:<127.0.0.1>"
+    assert texts[5].startswith("EROR:clpSetupSsl: ** SSL handshake failed, <127.0.0.1> c:")
+    assert texts[6].startswith("EROR:clpSetupSsl: SSL/TLS handshake failed, <127.0.0.1> c:")
+    assert texts[7].startswith("EROR:clpSetupSsl: SSL/TLS setup failed, <127.0.0.1> c:")
+    assert texts[8] == "EROR:clpSndStatus: SSL CLNT ERR, srvr<127.0.0.1>"
+    assert [line.split()[1] for line in lines[:9]] == ["NOT"] * 3 + ["ERR"] * 6
 
 
 async def test_an_installed_signer_with_another_key(

@@ -10,6 +10,7 @@ from ctlcache.builder import build_trust_list
 from ctlcache.entries import ClusterNode, tokenless_ctl_entries
 from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT, parse_trust_list
+from proto.roles import TrustRole
 from tvs.phone.models import find_model
 from tvs.phone.trust import (
     ListKind,
@@ -17,7 +18,7 @@ from tvs.phone.trust import (
     Refused,
     check_answer,
     inspect,
-    lists_certificate,
+    listed_roles,
     signer_among,
     tvs_certificates,
     vouches,
@@ -102,11 +103,12 @@ def test_the_wanted_certificate_of_an_answer(make_signer: MakeSigner) -> None:
 
 
 def test_certificates_of_a_list(tokenless: bytes) -> None:
-    """Any record's certificate is listed; a CTL has no TVS record, so it names no TVS server."""
+    """A certificate has the roles of its records; a CTL has no TVS record, so it names no TVS server."""
     listed = parse_trust_list(tokenless).records[0].certificate
     assert listed is not None
-    assert lists_certificate(tokenless, listed)
-    assert not lists_certificate(tokenless, listed + b"\0")
-    assert not lists_certificate(None, listed)
+    assert listed_roles(tokenless, listed) == {TrustRole.SAST, TrustRole.CCM_TFTP}
+    assert not listed_roles(tokenless, listed + b"\0")
+    assert not listed_roles(None, listed)
+    assert not listed_roles(b"damaged", listed)
     assert tvs_certificates(tokenless) == frozenset()
     assert tvs_certificates(b"damaged") == frozenset()

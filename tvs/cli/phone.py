@@ -48,7 +48,7 @@ the installed CTL or ITL, or for whose signer a TVS server vouches.
 
 examples:
   tvs phone boot --mac 001122334455 --model CP-8861 --state ./phone --from tftp://192.0.2.10
-  tvs phone boot --state ./phone --from http://192.0.2.10:6970
+  tvs phone boot --state ./phone --from http+tftp://192.0.2.10
   tvs phone boot --mac 001122334455 --model CP-8861 --state ./phone --from /var/lib/tvs/tftp --tvs 192.0.2.10
 
 exit statuses: 0 the phone runs on the fetched lists, 1 it refused a list and kept the old one, 2 wrong usage,
@@ -60,6 +60,11 @@ example:
 
 exit statuses: 0 connected, 1 'Host Not Found': no list and no server vouches for the certificate, 2 wrong usage,
 3 the server does not answer.
+"""
+_MODELS_EPILOG = """\
+examples:
+  tvs phone models
+  tvs phone models --json
 """
 _STATUS_EPILOG = """\
 example:
@@ -86,7 +91,7 @@ def add_commands(commands: Commands) -> None:
         "https",
         help="connect to a secure service URL",
         description="Connects to a secure service URL as the phone does: the certificate must be in an installed "
-        "list or in the cache of TVS answers, or TVS must vouch for it.",
+        "list or in the cache of TVS answers, or TVS must vouch for it, each as APP-SERVER.",
         epilog=_HTTPS_EPILOG,
     )
     https_options(https)
@@ -101,7 +106,10 @@ def add_commands(commands: Commands) -> None:
     json_option(status)
     handled_by(status, _status)
     models = phone.add_parser(
-        "models", help="list the known models", description="Lists the known models and how they differ in trust."
+        "models",
+        help="list the known models",
+        description="Lists the known models and how they differ in trust.",
+        epilog=_MODELS_EPILOG,
     )
     json_option(models)
     handled_by(models, _models)

@@ -13,10 +13,19 @@ from tvs.phone.phone import DEFAULT_TIMEOUT
 def boot_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `tvs phone boot`."""
     parser.add_argument("--mac", metavar="MAC", help="MAC address; needed at the first boot")
-    parser.add_argument("--model", metavar="MODEL", help="such as CP-7975 or CP-8861; needed at the first boot")
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="such as CP-7975 or CP-8861 (tvs phone models lists all); needed at the first boot",
+    )
     flash_option(parser)
     parser.add_argument(
-        "--from", dest="source", required=True, metavar="SOURCE", help="tftp://HOST, http://HOST[:6970] or a directory"
+        "--from",
+        dest="source",
+        required=True,
+        metavar="SOURCE",
+        help="tftp://HOST, http://HOST[:6970], http+tftp://HOST (HTTP on port 6970 first, then TFTP, as phones do), or "
+        "a directory",
     )
     servers = parser.add_mutually_exclusive_group()
     servers.add_argument(

@@ -144,14 +144,21 @@ def say_models(*, as_json: bool) -> None:
     if as_json:
         say_json([_model_json(model) for model in models])
         return
-    say(f"{'Model':<9}{'TVS':<5}{'TLS':<9}{'Digests of lists':<25}{'On screen':<11}Console")
+    say(f"{'Model':<9}{'Series':<8}{'TVS':<9}{'TLS':<9}{'Digests of lists':<25}{'On screen':<11}Console")
     for model in models:
-        row = _model_json(model)
-        digests = ", ".join(row["digests"])  # type: ignore[arg-type] # a list of names
+        facts = model.facts
+        digests = ", ".join(digest.name for digest in sorted(facts.digests))
         say(
-            f"{model.name:<9}{'yes' if model.tvs else 'no':<5}{model.facts.tls:<9}{digests:<25}"
-            f"{model.facts.checksum.upper():<11}{model.facts.console}"
+            f"{model.name:<9}{model.series:<8}{_tvs_text(model):<9}{facts.tls:<9}{digests:<25}"
+            f"{facts.checksum.upper():<11}{facts.console}"
         )
+    say("TVS 'assumed': it uses trust lists, but no published source confirms that it asks TVS.")
+
+
+def _tvs_text(model: PhoneModel) -> str:
+    if not model.confirmed:
+        return "assumed"
+    return "yes" if model.tvs else "no"
 
 
 def _model_json(model: PhoneModel) -> dict[str, object]:
@@ -160,6 +167,7 @@ def _model_json(model: PhoneModel) -> dict[str, object]:
         "model": model.name,
         "series": model.series,
         "tvs": model.tvs,
+        "tvs_confirmed": model.confirmed,
         "tls": facts.tls,
         "digests": [digest.name for digest in sorted(facts.digests)],
         "checksum": facts.checksum,

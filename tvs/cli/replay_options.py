@@ -95,7 +95,11 @@ def source_options(parser: argparse.ArgumentParser) -> None:
         "verifications (repeatable)",
     )
     group.add_argument("--phones", type=count, metavar="N", help="an imagined fleet of N phones")
-    group.add_argument("--mix", metavar="SERIES:SHARE,…", help="shares of its series, such as 7900:20,8800:80")
+    group.add_argument(
+        "--mix",
+        metavar="SERIES:SHARE,…",
+        help="shares of its series, such as 7900:20,8800:80 (69xx, 7800, 7900, 8800, 89xx, 98xx, 99xx)",
+    )
     group.add_argument(
         "--ask",
         type=Path,

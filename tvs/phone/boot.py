@@ -117,7 +117,7 @@ async def _install(phone: Phone, kind: ListKind, name: str, data: bytes) -> List
         vouched = await _vouched(phone, kind, fetched)
     except Refused as refused:
         return ListUpdate.refused(kind, name, refused)
-    phone.console.list_verified()
+    phone.console.list_verified(fetched.header.version)
     phone.flash.install(kind, data)
     phone.console.list_updated()
     return ListUpdate(kind=kind, outcome=ListOutcome.UPDATED, name=name, vouched=vouched)
@@ -140,7 +140,7 @@ async def _vouched(phone: Phone, kind: ListKind, fetched: TrustList) -> Vouched:
 
 async def _vouched_by_tvs(phone: Phone, fetched: TrustList) -> Vouched:
     """Asks TVS for the signer of a fetched list. Raises `Refused`."""
-    phone.require_tvs("signer")
+    phone.require_tvs("its signer is in no installed list")
     header = fetched.header
     try:
         async with phone.tvs() as proxy:

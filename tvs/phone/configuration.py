@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-MAX_SERVERS = 3
-"""Maximum number of TVS servers: as many as a CallManager group has."""
+MAX_SERVERS = 5
+"""Maximum number of TVS servers: priority 0 to 4, as Asterisk sites use them; a CallManager group has 3."""
 MAX_CONFIGURATION = 1024 * 1024
 """Maximum size in bytes; real configuration files have about 10,000."""
 MAX_DEPTH = 32

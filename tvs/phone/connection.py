@@ -74,7 +74,8 @@ class PhoneConnection(TVSClient):
             await super()._handshake()
         except TLSError as error:
             if error.failure is TLSFailure.ALERT:
-                self._console.alert_received(self.server, error.detail.rpartition("alert ")[2])
+                alert = error.detail.rpartition("alert ")[2]
+                self._console.alert_received(self.server, alert, first=self.tls.peer_certificate is None)
             raise
 
     async def query(self, *, device: str, subject: str, issuer: str, serial: bytes) -> QueryCertResponse:

@@ -32,8 +32,8 @@ class Console:
     def handshake_started(self, server: Endpoint, descriptor: int, attempt: int) -> None:
         """The TLS handshake starts."""
 
-    def alert_received(self, server: Endpoint, alert: str) -> None:
-        """The server refused the handshake with this alert."""
+    def alert_received(self, server: Endpoint, alert: str, *, first: bool) -> None:
+        """The server refused the handshake with this alert; `first` is an alert in place of its hello."""
 
     def connection_failed(self, server: Endpoint, descriptor: int | None, attempt: int) -> None:
         """The connection failed; without a descriptor, TCP already did."""
@@ -60,8 +60,8 @@ class Console:
 
     # -- trust lists
 
-    def list_verified(self) -> None:
-        """A fetched list is good, and its signer is trusted."""
+    def list_verified(self, version: tuple[int, int]) -> None:
+        """A fetched list is good, and its signer is trusted; `version` is that of its header."""
 
     def list_updated(self) -> None:
         """The list was installed."""
@@ -72,7 +72,7 @@ class Console:
     # -- secure service URL
 
     def https_unknown(self, server: Endpoint) -> None:
-        """The server's certificate is in no installed list; TVS can be asked."""
+        """The server's certificate is in no installed list with a fitting role; TVS can be asked."""
 
     def https_authenticated(self) -> None:
         """TVS, or its answer in the cache, vouched for the server's certificate."""

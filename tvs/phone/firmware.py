@@ -1,7 +1,8 @@
 """Console lines of the two firmwares: SECD (7900 series) and SECUREAPP (7800 and 8800 series).
 
-Operators search for these texts, so they are exact to the character, misspellings of the original included. Lines that
-a firmware is not known to print are left out: an 8800 that refuses a list prints nothing, only its screen shows it.
+Operators search for these lines, so level and text are exact to the character, misspellings of the original included
+(published traces: Cisco documents 213407 for an 8861, 118699 for a 7900). Lines that a firmware is not known to print
+are left out: an 8800 that refuses a list prints nothing, only its screen shows it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 FLUSH_SIZE = 3708
 """Bytes of the flush request between two processes of a 7900; it never reaches a server."""
+NEWEST_HEADER = (1, 1)
+"""Newest version of a trust list's header that an 8861 knows; of a newer one it warns, and goes on."""
 
 
 class _WrittenConsole(Console):
@@ -77,14 +80,17 @@ class SECDConsole(_WrittenConsole):
         """Shows the same numbers."""
         self._notice(f"clpSetupSsl: start SSL/TLS handshake, <{server.host}> c:{attempt} s:{descriptor}")
 
-    def alert_received(self, server: Endpoint, alert: str) -> None:
-        """Shows the alert's OpenSSL name."""
+    def alert_received(self, server: Endpoint, alert: str, *, first: bool) -> None:
+        """Shows the alert's OpenSSL name, and the state in which OpenSSL waited for the server's hello."""
         self._error(f"clpState: SSL3 alert read:fatal:{alert}:<{server.host}>")
+        if first:
+            self._error(f"clpState: SSL_connect:failed in SSLv3 read server hello A:<{server.host}>")
 
     def connection_failed(self, server: Endpoint, descriptor: int | None, attempt: int) -> None:
-        """Adds a line if the handshake had started."""
+        """Adds three lines if the handshake had started."""
         if descriptor is not None:
-            self._error(f"clpSetupSsl: ** SSL handshake failed, <{server.host}> c:{attempt} s:{descriptor}")
+            for failure in ("** SSL handshake failed", "SSL/TLS handshake failed", "SSL/TLS setup failed"):
+                self._error(f"clpSetupSsl: {failure}, <{server.host}> c:{attempt} s:{descriptor}")
         self._error(f"clpSndStatus: SSL CLNT ERR, srvr<{server.host}>")
 
     def cache_missed(self, kind: MessageType) -> None:
@@ -121,8 +127,8 @@ class SECDConsole(_WrittenConsole):
         self._notice("tvsFlushCertCache: Completed TVS Certificate cache flush request")
 
     def https_unknown(self, server: Endpoint) -> None:
-        """Three lines before the cache lookup."""
-        self._notice(f"-HTTPS cert not in CTL, {server}")
+        """Three lines before the cache lookup; the first is an error."""
+        self._line("ERR", f"-HTTPS cert not in CTL, <{server}>")
         self._notice("-TVS service available, can attempt via TVS")
         self._notice("-TVS Certificate Authentication request")
 
@@ -139,58 +145,69 @@ class SecureAppConsole(_WrittenConsole):
     def _format(self, level: str, text: str) -> str:
         return f"{self.number} {level} {self._now():%b %d %H:%M:%S.%f} SECUREAPP-{text}"
 
-    def _notice(self, text: str) -> None:
-        self._line("NOT", text)
-
     def connecting(self, server: Endpoint) -> None:
         """Shows the address."""
         mode = "IPv6" if ":" in server.host else "IPv4"
-        self._notice(f"Attempting connect to TVS server addr [{server.host}], mode [{mode}]")
+        self._line("INF", f"Attempting connect to TVS server addr [{server.host}], mode [{mode}]")
 
     def tcp_connected(self, server: Endpoint, descriptor: int, attempt: int) -> None:  # noqa: ARG002 - SECD's
         """Shows the socket's number."""
-        self._notice(f"TCP connect() successful, [{server.host}] [{descriptor}]")
+        self._line("INF", f"TCP connect() successful, [{server.host}] [{descriptor}]")
 
     def handshake_started(self, server: Endpoint, descriptor: int, attempt: int) -> None:  # noqa: ARG002 - SECD's
         """Names the connection."""
-        self._notice("Sec SSL Connection - TVS.")
+        self._line("INF", "Sec SSL Connection - TVS.")
 
     def server_accepted(self) -> None:
         """Shows the role of the ITL record, TVS."""
-        self._notice("SSL session setup Cert Verification - Role is = 21")
-        self._notice("SSL session setup Cert Verification - Certificate is valid.")
-        self._notice("Sec SSL Connection - Handshake successful.")
+        self._line("DEB", "SSL session setup Cert Verification - Role is = 21")
+        self._line("INF", "SSL session setup Cert Verification - Certificate is valid.")
+        self._line("NOT", "Sec SSL Connection - Handshake successful.")
 
     def request_started(self, kind: MessageType) -> None:
         """Written for a signer only."""
         if kind is MessageType.QUERY_CERT_REQ:
-            self._notice("TVS process request - processing TVS Query Certificate request.")
+            self._line("DEB", "TVS process request - processing TVS Query Certificate request.")
 
     def request_sent(self, kind: MessageType, size: int) -> None:  # noqa: ARG002 - SECD's
         """Written for both requests."""
-        self._notice(f"TVS process request - Successfully sent the TVS request to TVS server, bytes written : {size}")
+        text = "TVS process request - Successfully sent the TVS request to TVS server"
+        self._line("NOT", f"{text}, bytes written : {size}")
 
     def answer_received(self, kind: MessageType, size: int, status: int) -> None:  # noqa: ARG002 - SECD's
         """Written for both answers."""
-        self._notice(f"TVS Service receives {size} bytes of data")
+        self._line("DEB", f"TVS Service receives {size} bytes of data")
 
     def answer_cached(self, seconds: int) -> None:
         """Shows whole hours."""
-        self._notice(f"TVS added cert to TVS cache - expires in {seconds // 3600} hours")
+        self._line("INF", f"TVS added cert to TVS cache - expires in {seconds // 3600} hours")
 
-    def list_verified(self) -> None:
-        """Reports a good signature."""
-        self._notice("Hashes match... authentication successful.")
+    def list_verified(self, version: tuple[int, int]) -> None:
+        """Reports a good signature, and warns of a header that is newer than the firmware."""
+        self._line("NOT", "Hashes match... authentication successful.")
+        if version > NEWEST_HEADER:
+            given, newest = ("{}.{}".format(*each) for each in (version, NEWEST_HEADER))
+            self._line("WRN", "AUTH: early exit from parser loop; old version header?")
+            self._line("WRN", f"AUTH: hdr ver {given} (knows only upto {newest})")
 
     def list_updated(self) -> None:
         """Reports that the records are in use."""
-        self._notice("updateFromFile: TL parse to table: CTL_SUCCESS")
-        self._notice("updateFromFile: Updating master TL table")
-        self._notice("TL file verified successfully.")
-        self._notice("TL file updated.")
+        self._line("NOT", "updateFromFile: TL parse to table: CTL_SUCCESS")
+        self._line("NOT", "updateFromFile: Updating master TL table")
+        self._line("DEB", "TL file verified successfully.")
+        self._line("INF", "TL file updated.")
 
 
-def console_for(model: PhoneModel, write: Callable[[str], None], *, number: int = 0) -> Console:
-    """The console of a model; `number` is the number of its last line."""
+def console_for(
+    model: PhoneModel, write: Callable[[str], None], *, now: Callable[[], datetime] = datetime.now, number: int = 0
+) -> Console:
+    """The console of a model.
+
+    Args:
+        model: the model, which decides the firmware.
+        write: called with each line, without a line end.
+        now: returns the local time.
+        number: number of the phone's last line.
+    """
     kind = SECDConsole if model.facts.console == "SECD" else SecureAppConsole
-    return kind(write, number=number)
+    return kind(write, now=now, number=number)

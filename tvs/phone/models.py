@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
 
 class Series(StrEnum):
-    """Series of models with one firmware, as far as this project can tell."""
+    """Series of models with the same facts, as far as this project can tell."""
 
+    S69XX = "69xx"
+    """69xx. No source confirms that it asks TVS; TLS, digests, checksum and console are those of the 7900 (guess)."""
     S7900 = "7900"
     S7800 = "7800"
     S8800 = "8800"
+    """88xx. The traces are those of an 8861; the 8821, 8831 and 8875 have other firmware (guess: the same lines)."""
+    S89XX = "89xx"
+    """894x and 8961. TLS, digests, checksum and console are those of the 7900 (guess)."""
+    S99XX = "99xx"
+    """9951 and 9971. TLS, digests, checksum and console are those of the 7900 (guess)."""
+    S98XX = "98xx"
+    """98xx. No source confirms that it asks TVS; TLS, digests, checksum and console are those of the 8800 (guess)."""
 
 
 class Checksum(StrEnum):
@@ -55,34 +64,33 @@ class SeriesFacts:
     console: str
 
 
-_ALL_DIGESTS = frozenset(Digest)
+# TLS 1.0 with RSA key exchange and one suite; OpenSSL accepts this version only at security level 0.
+_OLD = SeriesFacts(
+    tls="TLS 1.0",
+    maximum=SSL.TLS1_VERSION,
+    ciphers="AES256-SHA:@SECLEVEL=0",
+    digests=frozenset({Digest.SHA1}),
+    checksum=Checksum.MD5,
+    console="SECD",
+)
+_NEW = SeriesFacts(
+    tls="TLS 1.2",
+    maximum=SSL.TLS1_2_VERSION,
+    ciphers=None,
+    digests=frozenset(Digest),
+    checksum=Checksum.SHA1,
+    console="SECUREAPP",
+)
 SERIES = {
-    # TLS 1.0 with RSA key exchange and one suite; OpenSSL accepts this version only at security level 0.
-    Series.S7900: SeriesFacts(
-        tls="TLS 1.0",
-        maximum=SSL.TLS1_VERSION,
-        ciphers="AES256-SHA:@SECLEVEL=0",
-        digests=frozenset({Digest.SHA1}),
-        checksum=Checksum.MD5,
-        console="SECD",
-    ),
-    Series.S7800: SeriesFacts(
-        tls="TLS 1.2",
-        maximum=SSL.TLS1_2_VERSION,
-        ciphers=None,
-        digests=_ALL_DIGESTS,
-        checksum=Checksum.SHA1,
-        console="SECUREAPP",
-    ),
-    Series.S8800: SeriesFacts(
-        tls="TLS 1.2",
-        maximum=SSL.TLS1_2_VERSION,
-        ciphers=None,
-        digests=_ALL_DIGESTS,
-        checksum=Checksum.SHA1,
-        console="SECUREAPP",
-    ),
+    Series.S69XX: _OLD,
+    Series.S7900: _OLD,
+    Series.S7800: _NEW,
+    Series.S8800: _NEW,
+    Series.S89XX: _OLD,
+    Series.S99XX: _OLD,
+    Series.S98XX: _NEW,
 }
+"""Facts of each series. Published sources show those of 7900, 7800 and 8800; see `Series` for the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +101,14 @@ class PhoneModel:
         name: prefix of the device name in requests, such as ``CP-8861``.
         series: series, which decides the firmware.
         tvs: whether it has 'security by default': it loads an ITL and asks TVS for unknown signers.
+        confirmed: whether a published source shows `tvs`. The 69xx, the 8875 and the 98xx use trust lists; that they
+            ask TVS is assumed.
     """
 
     name: str
     series: Series
     tvs: bool = True
+    confirmed: bool = True
 
     @property
     def facts(self) -> SeriesFacts:
@@ -105,24 +116,32 @@ class PhoneModel:
         return SERIES[self.series]
 
 
-def _models(series: Series, numbers: str, *, tvs: bool = True) -> dict[str, PhoneModel]:
-    return {number: PhoneModel(name=f"CP-{number}", series=series, tvs=tvs) for number in numbers.split()}
+def _models(series: Series, numbers: str, *, tvs: bool = True, confirmed: bool = True) -> dict[str, PhoneModel]:
+    return {
+        number: PhoneModel(name=f"CP-{number}", series=series, tvs=tvs, confirmed=confirmed)
+        for number in numbers.split()
+    }
 
 
 MODELS: dict[str, PhoneModel] = {
+    **_models(Series.S69XX, "6901 6911 6921 6941 6945 6961", confirmed=False),
     # The guide: the 7940 and 7960 do not support security by default; the 7945, the 7965 and newer ones do.
     **_models(Series.S7900, "7940 7960", tvs=False),
     **_models(Series.S7900, "7906 7911 7921 7925 7926 7931 7941 7942 7945 7961 7962 7965 7970 7971 7975"),
     **_models(Series.S7800, "7811 7821 7832 7841 7861"),
-    **_models(Series.S8800, "8811 8832 8841 8845 8851 8861 8865"),
+    **_models(Series.S8800, "8811 8821 8831 8832 8841 8845 8851 8861 8865"),
+    **_models(Series.S8800, "8875", confirmed=False),
+    **_models(Series.S89XX, "8941 8945 8961"),
+    **_models(Series.S99XX, "9951 9971"),
+    **_models(Series.S98XX, "9841 9851 9861 9871", confirmed=False),
 }
 """Known models by number."""
 
-_MODEL = re.compile(r"(?:CP-)?([0-9]{4})[A-Z0-9-]*", re.IGNORECASE)
+_MODEL = re.compile(r"(?:[CD]P-)?([0-9]{4})[A-Z0-9-]*", re.IGNORECASE)
 
 
 def find_model(text: str) -> PhoneModel:
-    """Finds a model by name: ``7975``, ``CP-7975``, ``CP-7975G``. Raises `ValueError` with a sentence."""
+    """Finds a model by name: ``7975``, ``CP-7975``, ``CP-7975G``, ``DP-9841-K9``. Raises `ValueError`."""
     match = _MODEL.fullmatch(text.strip())
     model = MODELS.get(match[1]) if match else None
     if model is None:
@@ -153,18 +172,17 @@ def parse_mac(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=8)
-def _shared_context(series: Series) -> SSL.Context:
-    facts = SERIES[series]
+def _shared_context(facts: SeriesFacts) -> SSL.Context:
     return client_context(maximum=facts.maximum, ciphers=facts.ciphers)
 
 
 def tls_context(model: PhoneModel, lsc: tuple[x509.Certificate, PrivateKey] | None = None) -> SSL.Context:
-    """The TLS context of a phone; phones without an LSC share one context for each series.
+    """The TLS context of a phone; phones without an LSC share one context for each kind of TLS.
 
     Args:
         model: the phone's model.
         lsc: locally significant certificate with its key, shown if the server asks for one.
     """
     if lsc is None:
-        return _shared_context(model.series)
+        return _shared_context(model.facts)
     return client_context(maximum=model.facts.maximum, ciphers=model.facts.ciphers, certificate=lsc[0], key=lsc[1])

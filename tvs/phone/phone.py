@@ -122,15 +122,14 @@ class Phone:
         """TLS context of the model, with the phone's LSC if it has one."""
         return tls_context(self.model, self.flash.lsc)
 
-    def require_tvs(self, what: str) -> None:
-        """Raises `Refused` if this phone cannot ask TVS at all; `what` is ``signer`` or ``certificate``."""
-        unknown = f"its {what} is in no installed list, and"
+    def require_tvs(self, unknown: str) -> None:
+        """Raises `Refused` if this phone cannot ask TVS at all; `unknown` says why it has to."""
         if not self.model.tvs:
-            raise Refused(Refusal.NO_TVS_SUPPORT, f"{unknown} a {self.model.name} does not ask TVS")
+            raise Refused(Refusal.NO_TVS_SUPPORT, f"{unknown}, and a {self.model.name} does not ask TVS")
         if not self.flash.servers:
-            raise Refused(Refusal.NO_TVS_SERVER, f"{unknown} the phone knows no TVS server")
+            raise Refused(Refusal.NO_TVS_SERVER, f"{unknown}, and the phone knows no TVS server")
         if not self._tvs_records():
-            raise Refused(Refusal.NO_TVS_RECORD, f"{unknown} the installed ITL has no TVS record")
+            raise Refused(Refusal.NO_TVS_RECORD, f"{unknown}, and the installed ITL has no TVS record")
 
     def _tvs_records(self) -> frozenset[bytes]:
         itl = self.flash.installed(ListKind.ITL)

@@ -16,7 +16,7 @@ from ctlcache.keys import certificate_key, element_key
 from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
 from ctlcache.verification import Reason, Verification, verify, verify_with
-from proto.roles import TrustRole
+from proto.roles import TrustRole, role_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +55,8 @@ _SIGNER_ROLES = {
     ListKind.CTL: frozenset({TrustRole.SAST}),
     ListKind.ITL: frozenset({TrustRole.SAST, TrustRole.CCM_TFTP, TrustRole.TFTP}),
 }
+SERVICE_ROLES = frozenset({TrustRole.APP_SERVER})
+"""Roles, one of which an HTTPS service's certificate needs in an installed list or in TVS's answer (inferred)."""
 
 
 class Voucher(StrEnum):
@@ -96,6 +98,8 @@ class Refusal(StrEnum):
     """TVS does not know the signer."""
     WRONG_CERTIFICATE = "wrong_certificate"
     """TVS answered with a certificate that did not sign the list."""
+    WRONG_ROLE = "wrong_role"
+    """TVS trusts the certificate of a service, but not as that of an application server."""
 
 
 class Refused(Exception):  # noqa: N818 - a verdict
@@ -228,7 +232,13 @@ def tvs_certificates(itl: bytes) -> frozenset[bytes]:
     return frozenset(r.certificate for r in records if r.function == TrustRole.TVS and r.certificate is not None)
 
 
-def lists_certificate(data: bytes | None, certificate: bytes) -> bool:
-    """Whether an installed list has exactly this certificate, in any role."""
+def listed_roles(data: bytes | None, certificate: bytes) -> frozenset[int]:
+    """Role codes that an installed list gives exactly this certificate; empty if the list does not have it."""
     trust_list = None if data is None else verified(data).trust_list
-    return trust_list is not None and any(record.certificate == certificate for record in trust_list.records)
+    records = () if trust_list is None else trust_list.records
+    return frozenset(record.function for record in records if record.certificate == certificate)
+
+
+def role_names(roles: Iterable[int]) -> str:
+    """Role codes as administrators know them, ascending, such as ``SAST and CCM+TFTP``."""
+    return " and ".join(role_name(role) for role in sorted(set(roles))) or "nothing"

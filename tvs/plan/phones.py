@@ -18,9 +18,9 @@ class PhoneKind(StrEnum):
     """Kinds of phones that a change of trust lists affects differently."""
 
     WITH_TVS = "with-tvs"
-    """TLS 1.2, asks TVS: 7800 and 8800 series."""
+    """TLS 1.2, asks TVS: 7800, 8800 and 98xx series."""
     TLS10 = "tls1.0"
-    """TLS 1.0 and SHA-1 only, asks TVS: 7900 series from the 7945 on."""
+    """TLS 1.0 and SHA-1 only, asks TVS: 7900 series from the 7945 on, 69xx, 89xx and 99xx."""
     WITHOUT_TVS = "without-tvs"
     """Asks no TVS server and has no ITL: 7940, 7960; Jabber and many TelePresence systems likewise."""
 
@@ -42,8 +42,8 @@ class PhoneKind(StrEnum):
 
 _MODELS = {PhoneKind.WITH_TVS: "8861", PhoneKind.TLS10: "7975", PhoneKind.WITHOUT_TVS: "7960"}
 _PHONES = {
-    PhoneKind.WITH_TVS: "phones with TVS (7800, 8800 series)",
-    PhoneKind.TLS10: "phones with TVS, TLS 1.0 only (7900 series)",
+    PhoneKind.WITH_TVS: "phones with TVS (7800, 8800, 98xx series)",
+    PhoneKind.TLS10: "phones with TVS, TLS 1.0 only (7900, 69xx, 89xx, 99xx series)",
     PhoneKind.WITHOUT_TVS: "phones without TVS (7940, 7960, Jabber, many TelePresence)",
 }
 DEFAULT_KINDS = frozenset({PhoneKind.WITH_TVS})

@@ -15,7 +15,8 @@ import pytest
 
 from tests.fixtures.running import wait_until
 from tvs.phone.files.directory import DirectorySource
-from tvs.phone.files.opening import open_source
+from tvs.phone.files.fallback import FallbackSource
+from tvs.phone.files.opening import HTTP_PORT, open_source
 from tvs.phone.files.source import FetchError, FileSource, FileTooLarge, Unreachable
 
 if TYPE_CHECKING:
@@ -39,21 +40,28 @@ def files(tmp_path: Path) -> Path:
     return directory
 
 
+@contextlib.contextmanager
+def http_at(host: str, port: int, directory: Path) -> Iterator[None]:
+    """Python's own HTTP server, while the block runs."""
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", host, "--directory", str(directory)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_until(lambda: listens(port, host), "HTTP server")
+        yield
+        process.kill()
+
+
 @pytest.fixture
 def http_server(files: Path, free_port: Callable[[int], int]) -> Iterator[str]:
     """Python's own HTTP server."""
     port = free_port(socket.SOCK_STREAM)
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(files)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_until(lambda: listens(port), "HTTP server")
+    with http_at("127.0.0.1", port, files):
         yield f"http://127.0.0.1:{port}"
-        process.kill()
 
 
-def listens(port: int) -> bool:
+def listens(port: int, host: str = "127.0.0.1") -> bool:
     """Whether a connection is accepted."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 async def check(source: FileSource) -> None:
@@ -87,17 +95,99 @@ async def test_http(http_server: str) -> None:
     await check(open_source(http_server))
 
 
+# -- HTTP first, then TFTP -------------------------------------------------------------------------------------------
+
+
+class Canned:
+    """A source with one answer to every name: bytes, None or an error."""
+
+    def __init__(self, answer: bytes | Exception | None) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+        self.closed = False
+
+    async def fetch(self, name: str, most: int) -> bytes | None:
+        """Gives the answer, and records the name."""
+        assert most == MOST
+        self.asked.append(name)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    async def close(self) -> None:
+        """Records that it was closed."""
+        self.closed = True
+
+
+@pytest.mark.parametrize("answer", [b"a list", None, FileTooLarge("more than 65536 bytes")], ids=str)
+async def test_an_answer_over_http_counts(answer: bytes | Exception | None) -> None:
+    """A file, a missing file and a file that is too large are answers: TFTP is not asked."""
+    first, second = Canned(answer), Canned(b"another list")
+    source = FallbackSource(first, second)
+    if isinstance(answer, Exception):
+        with pytest.raises(FileTooLarge):
+            await source.fetch("CTLFile.tlv", MOST)
+    else:
+        assert await source.fetch("CTLFile.tlv", MOST) == answer
+    assert second.asked == []
+    await source.close()
+    assert (first.closed, second.closed) == (True, True)
+
+
+async def test_tftp_is_asked_if_http_fails() -> None:
+    """A server without HTTP is asked over HTTP once for a boot; one that fails for a file, again for the next file."""
+    for failure, asked in ((Unreachable("port 6970 is closed"), 1), (FetchError("500 Oops"), 2)):
+        first, second = Canned(failure), Canned(b"a list")
+        source = FallbackSource(first, second)
+        for name in ("CTLFile.tlv", "ITLFile.tlv"):
+            assert await source.fetch(name, MOST) == b"a list"
+        assert (len(first.asked), second.asked) == (asked, ["CTLFile.tlv", "ITLFile.tlv"])
+
+
+async def test_both_failures_are_named() -> None:
+    """The server is unreachable only if both ways are; a file that is too large stays too large."""
+    closed, silent = Unreachable("port 6970 is closed"), Unreachable("no answer over TFTP")
+    with pytest.raises(Unreachable, match="port 6970 is closed; no answer over TFTP"):
+        await FallbackSource(Canned(closed), Canned(silent)).fetch("CTLFile.tlv", MOST)
+    with pytest.raises(FetchError, match="500 Oops; no answer over TFTP") as caught:
+        await FallbackSource(Canned(FetchError("500 Oops")), Canned(silent)).fetch("CTLFile.tlv", MOST)
+    assert not isinstance(caught.value, Unreachable)
+    with pytest.raises(FileTooLarge):
+        await FallbackSource(Canned(closed), Canned(FileTooLarge("large"))).fetch("CTLFile.tlv", MOST)
+
+
+async def test_a_real_server_without_http(dnsmasq: str) -> None:
+    """Port 6970 is closed: TFTP delivers."""
+    await check(open_source(f"http+{dnsmasq}", 1))
+
+
+async def test_a_real_server_over_http_and_tftp(files: Path, dnsmasq: str) -> None:
+    """HTTP on port 6970 delivers while it runs, then TFTP does."""
+    over_http = files.with_name("http")
+    over_http.mkdir()
+    (over_http / "CTLFile.tlv").write_bytes(b"over HTTP")
+    source = open_source(f"http+{dnsmasq}", 1)
+    with http_at(dnsmasq.removeprefix("tftp://"), HTTP_PORT, over_http):
+        assert await source.fetch("CTLFile.tlv", MOST) == b"over HTTP"
+        assert await source.fetch("ITLFile.tlv", MOST) is None
+    for name in ("CTLFile.tlv", "ITLFile.tlv"):
+        assert await source.fetch(name, MOST) == CONTENT[name]
+    await source.close()
+
+
 @pytest.fixture
 def dnsmasq(files: Path, require_program: RequireProgram) -> Iterator[str]:
-    """Another TFTP server of the distribution. Its port is fixed, so it gets an address of its own."""
+    """Another TFTP server of the distribution. Its port is fixed, so it gets an address of this process alone."""
     program = require_program("dnsmasq")
     if os.geteuid() != 0:
         pytest.skip("dnsmasq serves TFTP on port 69 only, which only root may open")
-    options = ["--port=0", "--enable-tftp", f"--tftp-root={files}", "--listen-address=127.0.0.69", "--bind-interfaces"]
+    process_id = os.getpid()
+    host = f"127.{64 + (process_id >> 16)}.{process_id >> 8 & 255}.{process_id & 255}"
+    options = ["--port=0", "--enable-tftp", f"--tftp-root={files}", f"--listen-address={host}", "--bind-interfaces"]
     command = [program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", *options]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        wait_until(lambda: answers_tftp("127.0.0.69", 69), "dnsmasq")
-        yield "tftp://127.0.0.69"
+        wait_until(lambda: answers_tftp(host, 69), "dnsmasq")
+        yield f"tftp://{host}"
         process.kill()
 
 
@@ -133,7 +223,17 @@ async def test_servers_that_are_down(free_port: Callable[[int], int], tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "address", ["ftp://192.0.2.1", "tftp://", "tftp://192.0.2.1/CTLFile.tlv", "http://:80", "http://h:x"]
+    "address",
+    [
+        "ftp://192.0.2.1",
+        "tftp://",
+        "tftp://192.0.2.1/CTLFile.tlv",
+        "http://:80",
+        "http://h:x",
+        "http+tftp://",
+        "http+tftp://192.0.2.1/CTLFile.tlv",
+        "http+tftp://192.0.2.1:6970",
+    ],
 )
 def test_wrong_addresses(address: str) -> None:
     """The error shows the form of addresses."""

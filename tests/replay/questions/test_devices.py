@@ -8,6 +8,7 @@ import pytest
 
 from certstore.purposes import Purpose
 from tests.fixtures.replaying import PATIENT, requests_in, trusting
+from tvs.phone.models import Series, find_model
 from tvs.replay.questions.devices import imagined_fleet, parse_mix, read_devices
 from tvs.replay.questions.model import SourceError
 
@@ -73,6 +74,13 @@ def test_an_imagined_fleet_has_the_mix(cluster: Cluster) -> None:
     assert 18 <= names[:100].count("CP-7975") <= 22
     assert len({phone.device for phone in fleet.phones}) == 1000
     assert len(fleet.asks) == 2000
+
+
+def test_each_series_can_be_imagined(cluster: Cluster) -> None:
+    """A fleet can have phones of all series that use trust lists."""
+    mix = ",".join(f"{series}:1" for series in Series)
+    fleet = imagined_fleet(len(Series), parse_mix(mix), [cluster.state.ctl_file])
+    assert {find_model(phone.device.partition("-SEP")[0]).series for phone in fleet.phones} == set(Series)
 
 
 @pytest.mark.parametrize("text", ["7900", "7900:x", "9900:10", "7900:0", ""])

@@ -51,7 +51,7 @@ class CommandPhone:
         found = [match for line in printed if (match := CONSOLES[self.model].fullmatch(line))]
         assert [int(match[1]) for match in found] == [self.lines + 1 + n for n in range(len(found))]
         self.lines += len(found)
-        self.console = [match[3] for match in found]
+        self.console = [f"{match[2]} {match[3]}" for match in found]
         return printed[len(found) :]
 
     def checksum(self) -> str:

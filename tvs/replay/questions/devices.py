@@ -48,7 +48,15 @@ _REQUESTS = {
     "": None,
 }
 _STATUSES = {"trusted": TrustStatus.TRUSTED, "not trusted": TrustStatus.NOT_TRUSTED, "": None}
-_EXAMPLES = {Series.S7900: "7975", Series.S7800: "7841", Series.S8800: "8861"}
+_EXAMPLES = {
+    Series.S69XX: "6921",
+    Series.S7900: "7975",
+    Series.S7800: "7841",
+    Series.S8800: "8861",
+    Series.S89XX: "8961",
+    Series.S99XX: "9971",
+    Series.S98XX: "9841",
+}
 MODELS = {series.value: find_model(number).name for series, number in _EXAMPLES.items()}
 """One model of each series, for imagined phones."""
 
