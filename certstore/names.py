@@ -42,7 +42,12 @@ _OTHER_TYPES = {
 }
 """Short names, of OpenSSL and RFC 4514, of the types without a fixed place in the text form."""
 
-_OIDS = {short.lower(): oid for oid, short in (_CTL_ORDER | _OTHER_TYPES).items()}
+_SHORT_NAMES = _CTL_ORDER | _OTHER_TYPES
+_OIDS = {short.lower(): oid for oid, short in _SHORT_NAMES.items()}
+
+
+CTL_TYPES = tuple(_CTL_ORDER.values())
+"""The types of the text form, in its fixed order."""
 
 
 def _value_text(attribute: x509.NameAttribute[str | bytes]) -> str:
@@ -57,19 +62,18 @@ def name_text(name: x509.Name) -> str:
     Attributes of one type keep their DER order. Other types follow in DER order, under their usual short name or
     dotted number. An empty name gives an empty text.
     """
-    attributes = [attribute for rdn in name.rdns for attribute in rdn]
-    parts = [
-        f"{short}={_value_text(attribute)}"
-        for oid, short in _CTL_ORDER.items()
-        for attribute in attributes
-        if attribute.oid == oid
+    ranks = {kind: place for place, kind in enumerate(CTL_TYPES)}
+    parts = sorted(attribute_texts(name), key=lambda part: ranks.get(part[0], len(ranks)))
+    return ";".join(f"{kind}={value}" for kind, value in parts)
+
+
+def attribute_texts(name: x509.Name) -> list[tuple[str, str]]:
+    """The (type, value) pairs of a name in DER order: usual short names of types, or their dotted numbers."""
+    return [
+        (_SHORT_NAMES.get(attribute.oid, attribute.oid.dotted_string), _value_text(attribute))
+        for rdn in name.rdns
+        for attribute in rdn
     ]
-    parts += [
-        f"{_OTHER_TYPES.get(attribute.oid, attribute.oid.dotted_string)}={_value_text(attribute)}"
-        for attribute in attributes
-        if attribute.oid not in _CTL_ORDER
-    ]
-    return ";".join(parts)
 
 
 def parse_name(text: str) -> tuple[tuple[str, str], ...]:

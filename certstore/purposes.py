@@ -26,6 +26,7 @@ class Purpose(StrEnum):
     tomcat = "tomcat"
     ipsec = "ipsec"
     CallManager_ECDSA = "CallManager-ECDSA"
+    tomcat_ECDSA = "tomcat-ECDSA"  # noqa: N815 - named after the unit
 
     Phone_SAST_trust = "Phone-SAST-trust"
     Phone_trust = "Phone-trust"
@@ -57,6 +58,7 @@ _ROLES: dict[Purpose, tuple[int, ...]] = {
     Purpose.CAPF: (TrustRole.CAPF,),
     Purpose.ITLRecovery: (TrustRole.SAST,),
     Purpose.tomcat: (TrustRole.APP_SERVER,),
+    Purpose.tomcat_ECDSA: (TrustRole.APP_SERVER,),
     Purpose.ipsec: (TrustRole.APP_SERVER,),
     Purpose.Phone_SAST_trust: (TrustRole.SAST, TrustRole.TFTP),
     Purpose.Phone_trust: (TrustRole.APP_SERVER,),
@@ -85,3 +87,8 @@ def find_purpose(text: str) -> Purpose:
     close = get_close_matches(text.strip().lower(), by_name, n=1)
     hint = f" Did you mean {by_name[close[0]]}?" if close else ""
     raise ValueError(f"there is no certificate unit {text!r}.{hint} Known units: {', '.join(Purpose)}")
+
+
+def entry_roles(unit: Purpose, chosen: Iterable[int]) -> tuple[int, ...]:
+    """The role codes of a certificate in a unit, ascending: those chosen for it there, else those of the unit."""
+    return tuple(sorted(set(chosen))) or unit.roles

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from certstore.purposes import entry_roles
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
     from certstore.certificate import Certificate, TrustedCertificate
@@ -45,6 +47,7 @@ class StoreEntry:
         node: name of the node whose own certificate it is; None in trust units, and while there is no node.
         own: whether it is a node's own certificate.
         time_to_live: seconds that phones keep an answer; None for the server's default.
+        chosen_roles: role codes that were chosen for it in place of the unit's, ascending; empty if none were.
     """
 
     unit: Purpose
@@ -54,6 +57,12 @@ class StoreEntry:
     node: str | None
     own: bool
     time_to_live: int | None
+    chosen_roles: tuple[int, ...] = ()
+
+    @property
+    def roles(self) -> tuple[int, ...]:
+        """The role codes that the certificate has through this entry, ascending. It has those of all its entries."""
+        return entry_roles(self.unit, self.chosen_roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,7 @@ class CertificateStore(ABC):
         node: str | None = None,
         description: str = "",
         time_to_live: int | None = None,
+        roles: Collection[int] = (),
         replace: bool = False,
     ) -> StoreEntry:
         """Puts a certificate into a unit, in one transaction. The same one again changes nothing.
@@ -171,12 +181,15 @@ class CertificateStore(ABC):
             node: name of the node whose own certificate it is; None for the publisher, and for trust units.
             description: a line for people; empty keeps the one that is there.
             time_to_live: seconds that phones keep an answer, 0 to `MAX_TIME_TO_LIVE`; None for the server's default.
+            roles: role codes that it has through this unit in place of the unit's, for trust units; empty keeps those
+                that were chosen before, if any.
             replace: replace the own certificate that this node has in the unit.
 
         Raises:
             CertificateError: the bytes are not a certificate.
             NotFound: there is no such node.
-            StoreError: the time to live is out of range, or a node is given for a trust unit.
+            StoreError: the time to live is out of range, a node is given for a trust unit, roles are given for an own
+                one or are not `proto.roles.TrustRole` codes.
             Conflict: another certificate with this serial number and issuer is in the store, or the node has
                 another own certificate in the unit and `replace` is not set.
         """

@@ -21,7 +21,7 @@ from proto.messages import (
     TrustStatus,
 )
 from proto.payload import encode_payload
-from proto.roles import TrustRole, function_text, role_name
+from proto.roles import TrustRole, find_role, function_text, role_name
 from proto.tlv import Element, Reader, Writer
 
 __distribution__ = "trust-verification-service"
@@ -55,6 +55,7 @@ __all__ = [
     "Writer",
     "encode",
     "encode_payload",
+    "find_role",
     "frame",
     "function_text",
     "role_name",

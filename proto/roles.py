@@ -41,6 +41,20 @@ def role_name(code: int) -> str:
     return _NAMES.get(role, role.name.replace("_", "-"))
 
 
+def find_role(text: str) -> TrustRole:
+    """The role of that name (``CCM+TFTP``), in any case of letters, or of that number.
+
+    Raises:
+        ValueError: there is no such role; the sentence lists all.
+    """
+    wanted = text.strip().upper().replace("+", "-").replace("_", "-")
+    for role in TrustRole:
+        if wanted in (str(int(role)), role.name.replace("_", "-")):
+            return role
+    choices = ", ".join(f"{int(role)} {role_name(role)}" for role in TrustRole)
+    raise ValueError(f"there is no role {text!r}; roles: {choices}")
+
+
 def function_text(code: int) -> str:
     """The role as `show ctl` prints it after FUNCTION."""
     try:

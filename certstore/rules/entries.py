@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.names import same_name
-from certstore.purposes import roles_of
+from certstore.purposes import entry_roles
 from certstore.rules.values import is_pem_of
 from certstore.serials import serial_text
 from certstore.store import MAX_TIME_TO_LIVE, Conflict, StoreError
+from proto.roles import TrustRole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -35,10 +36,10 @@ class CertificateRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleChanges:
-    """The changes that make a certificate's stored roles those of its units.
+    """The changes that make a certificate's stored roles those of its entries.
 
     Attributes:
-        removed: role codes that no unit gives any more, ascending.
+        removed: role codes that no entry gives any more, ascending.
         added: role codes that are not stored yet, ascending.
     """
 
@@ -46,8 +47,20 @@ class RoleChanges:
     added: tuple[int, ...]
 
 
-def check_import(unit: Purpose, node: str | None, time_to_live: int | None) -> None:
-    """Raises `StoreError` for a time to live that an answer cannot carry, and for a trusted certificate of one node."""
+def check_import(unit: Purpose, node: str | None, time_to_live: int | None, roles: Collection[int] = ()) -> None:
+    """Raises `StoreError` for what a unit's entry cannot have.
+
+    Args:
+        unit: the unit.
+        node: name of a node, for own certificates only.
+        time_to_live: seconds, of 0 to `MAX_TIME_TO_LIVE`.
+        roles: role codes chosen for it, for trusted certificates only.
+    """
+    if roles and unit.own:
+        raise StoreError(f"{unit} certificates have their unit's roles; choose roles for trusted certificates only")
+    unknown = sorted(set(roles) - {int(role) for role in TrustRole})
+    if unknown:
+        raise StoreError(f"{unknown[0]} is not the code of a role")
     if time_to_live is not None and not 0 <= time_to_live <= MAX_TIME_TO_LIVE:
         raise StoreError(f"a time to live is 0 to {MAX_TIME_TO_LIVE} seconds, not {time_to_live}")
     if node is not None and not unit.own:
@@ -110,14 +123,15 @@ def replaces_own(certificate: Certificate, unit: Purpose, name: str, pem: bytes,
     return True
 
 
-def role_changes(units: Collection[Purpose], stored: Iterable[int]) -> RoleChanges | None:
+def role_changes(entries: Collection[tuple[Purpose, Collection[int]]], stored: Iterable[int]) -> RoleChanges | None:
     """The changes to a certificate's stored roles; None for one without a unit, which leaves the store.
 
     Args:
-        units: the units that the certificate is in.
+        entries: the units that the certificate is in, each with the role codes chosen for it there; without any, the
+            unit's count.
         stored: the role codes that the store has for it.
     """
-    if not units:
+    if not entries:
         return None
-    wanted, present = set(roles_of(units)), set(stored)
+    wanted, present = {role for unit, chosen in entries for role in entry_roles(unit, chosen)}, set(stored)
     return RoleChanges(removed=tuple(sorted(present - wanted)), added=tuple(sorted(wanted - present)))

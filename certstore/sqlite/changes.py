@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from certstore.certificate import TrustedCertificate
 
 _ALL = f"SELECT {COLUMNS}, {ROLES} FROM certificate AS c ORDER BY c.pkid"  # noqa: S608 - constants
-_LOGGED = "SELECT count(*) FROM certificatechange WHERE number > ?"
+_LOGGED = "SELECT count(*) FROM certificatechangelog WHERE number > ?"
 _IDENTITIES = (
-    "SELECT DISTINCT CAST(serialnumber AS BLOB), CAST(issuername AS BLOB) FROM certificatechange WHERE number > ?"
+    "SELECT DISTINCT CAST(serialnumber AS BLOB), CAST(issuername AS BLOB) FROM certificatechangelog WHERE number > ?"
 )
 _CHANGED = f"""
     SELECT {COLUMNS}, {ROLES}
-    FROM (SELECT DISTINCT serialnumber, issuername FROM certificatechange WHERE number > ?) AS changed
+    FROM (SELECT DISTINCT serialnumber, issuername FROM certificatechangelog WHERE number > ?) AS changed
     JOIN certificate AS c ON c.serialnumber = changed.serialnumber AND c.issuername = changed.issuername
 """  # noqa: S608 - constants
 
@@ -34,7 +34,7 @@ def read_all(
 
 def change_number(connection: sqlite3.Connection) -> int:
     """The number of the last row that the log ever had; 0 in a new store."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'certificatechange'").fetchone()
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'certificatechangelog'").fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -10,7 +10,10 @@ import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from certstore.rules.entries import CertificateRow, find_same, replaces_own, role_changes
+from cryptography import x509
+
+from certstore.rules.columns import name_column, name_from_column, serial_column
+from certstore.rules.entries import CertificateRow, find_same, replaces_own
 from certstore.rules.names import (
     NAMES_COMPARED,
     free_name,
@@ -20,39 +23,39 @@ from certstore.rules.names import (
     storable,
     trust_names,
 )
-from certstore.rules.nodes import ipv4_text
-from certstore.serials import serial_text
+from certstore.rules.values import checked_roles
 from certstore.sqlite.nodes import find_owner
 from certstore.sqlite.rows import COLUMNS, ROW_ERRORS, certificate_from_row
-from certstore.sqlite.schema import UNIT_CODES
+from certstore.sqlite.settling import UNITS, settle
+from certstore.sqlite.tables import UNIT_CODES
 from certstore.store import StoreEntry, StoreError
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from certstore.certificate import Certificate
     from certstore.purposes import Purpose
 
-_UNITS = {code: unit for unit, code in UNIT_CODES.items()}
 _ENTRIES = f"""
-    SELECT {COLUMNS}, m.tkcertificateservice, m.name, m.description, n.name, m.fkcertificate
+    SELECT {COLUMNS}, m.tkcertificateservice, m.name, m.description, n.name,
+        (SELECT group_concat(r.tktrustrole) FROM certificatechosenrole AS r
+         WHERE r.fkcertificateservicecertificatemap = m.pkid),
+        m.fkcertificate
     FROM certificateservicecertificatemap AS m
     JOIN certificate AS c ON c.pkid = m.fkcertificate
     LEFT JOIN processnode AS n ON n.pkid = m.fkprocessnode
 """  # noqa: S608 - constants
-_ENTRIES_OF_UNITS = f"""
-    {_ENTRIES} WHERE m.tkcertificateservice BETWEEN ? AND ? ORDER BY m.tkcertificateservice, m.name
-"""
+_ENTRIES_OF_UNIT = f"{_ENTRIES} WHERE m.tkcertificateservice = ? ORDER BY m.name"
 _ENTRY_OF_MAPPING = f"{_ENTRIES} WHERE m.pkid = ?"
 
 
 # -- finding -----------------------------------------------------------------------------------------------
 
 
-def list_entries(connection: sqlite3.Connection, first: int, last: int) -> Iterator[StoreEntry]:
-    """The entries of the units with codes `first` to `last`, by unit and name, without damaged rows."""
-    for row in connection.execute(_ENTRIES_OF_UNITS, (first, last)):
+def list_entries(connection: sqlite3.Connection, unit: Purpose) -> Iterator[StoreEntry]:
+    """The entries of a unit by name, without damaged rows."""
+    for row in connection.execute(_ENTRIES_OF_UNIT, (UNIT_CODES[unit],)):
         try:
             yield _entry(row)
         except ROW_ERRORS:
@@ -93,9 +96,9 @@ def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
 
 
 def _entry(row: tuple[Any, ...]) -> StoreEntry:
-    *columns, unit_code, name, description, node, _ = row
+    *columns, unit_code, name, description, node, chosen, _ = row
     certificate, time_to_live = certificate_from_row(columns)
-    unit = _UNITS[unit_code]
+    unit = UNITS[unit_code]
     return StoreEntry(
         unit=unit,
         name=name,
@@ -104,6 +107,7 @@ def _entry(row: tuple[Any, ...]) -> StoreEntry:
         node=node,
         own=unit.own,
         time_to_live=time_to_live,
+        chosen_roles=() if chosen is None else checked_roles(map(int, str(chosen).split(","))),
     )
 
 
@@ -144,7 +148,6 @@ def import_own(
             return int(mapping)
         remove_mapping(connection, mapping)
     pkid = _put_certificate(connection, certificate)
-    connection.execute("UPDATE certificate SET ipv4address = ? WHERE pkid = ?", (ipv4_text(owner), pkid))
     return _map(connection, pkid, unit, own_names(unit, owner), node=node_row)
 
 
@@ -163,27 +166,43 @@ def describe(connection: sqlite3.Connection, mapping: int, description: str, tim
         )
 
 
+def choose_roles(connection: sqlite3.Connection, mapping: int, roles: Collection[int]) -> None:
+    """Gives an entry these roles in place of its unit's; without any it keeps those that it has."""
+    if not roles:
+        return
+    connection.execute("DELETE FROM certificatechosenrole WHERE fkcertificateservicecertificatemap = ?", (mapping,))
+    connection.executemany(
+        "INSERT INTO certificatechosenrole VALUES (?, ?)", [(mapping, int(role)) for role in set(roles)]
+    )
+    ((pkid,),) = connection.execute(
+        "SELECT fkcertificate FROM certificateservicecertificatemap WHERE pkid = ?", (mapping,)
+    ).fetchall()
+    settle(connection, pkid)
+
+
 def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
     """The certificate's row, inserted unless it is there. Raises `Conflict` for another one with its identity."""
-    serial = serial_text(certificate.serial_number)
+    serial = serial_column(certificate.serial_number)
     rows = connection.execute(
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
         (serial,),
     )
     present = find_same(
-        certificate, (CertificateRow(pkid=pkid, issuer_name=issuer, pem=pem) for pkid, issuer, pem in rows)
+        certificate,
+        (CertificateRow(pkid=pkid, issuer_name=name_from_column(issuer), pem=pem) for pkid, issuer, pem in rows),
     )
     return _insert_certificate(connection, certificate, serial) if present is None else present
 
 
 def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate, serial: str) -> int:
+    loaded = x509.load_der_x509_certificate(certificate.der)
     cursor = connection.execute(
         "INSERT INTO certificate "
         "(subjectname, issuername, serialnumber, commonname, notbefore, notafter, der, certificate) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            certificate.subject_name,
-            certificate.issuer_name,
+            name_column(loaded.subject),
+            name_column(loaded.issuer),
             serial,
             certificate.common_name,
             int(certificate.not_before.timestamp()),
@@ -204,7 +223,7 @@ def _map(connection: sqlite3.Connection, pkid: int, unit: Purpose, names: Iterat
         "(fkcertificate, tkcertificateservice, name, fkprocessnode) VALUES (?, ?, ?, ?)",
         (pkid, UNIT_CODES[unit], name, node),
     )
-    _set_roles(connection, pkid)
+    settle(connection, pkid)
     return int(cursor.lastrowid or 0)
 
 
@@ -216,26 +235,4 @@ def remove_mapping(connection: sqlite3.Connection, mapping: int) -> None:
     ((pkid,),) = connection.execute(
         "DELETE FROM certificateservicecertificatemap WHERE pkid = ? RETURNING fkcertificate", (mapping,)
     ).fetchall()
-    _set_roles(connection, pkid)
-
-
-def _set_roles(connection: sqlite3.Connection, pkid: int) -> None:
-    """Gives a certificate the roles of its units, and removes it if it is not in any."""
-    units = connection.execute(
-        "SELECT tkcertificateservice FROM certificateservicecertificatemap WHERE fkcertificate = ?", (pkid,)
-    ).fetchall()
-    stored = connection.execute(
-        "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ?", (pkid,)
-    ).fetchall()
-    changes = role_changes([_UNITS[code] for (code,) in units], [role for (role,) in stored])
-    if changes is None:
-        connection.execute("DELETE FROM certificate WHERE pkid = ?", (pkid,))
-        return
-    connection.executemany(
-        "DELETE FROM certificatetrustrolemap WHERE fkcertificate = ? AND tktrustrole = ?",
-        [(pkid, role) for role in changes.removed],
-    )
-    connection.executemany(
-        "INSERT INTO certificatetrustrolemap VALUES (?, ?)",
-        [(pkid, role) for role in changes.added],
-    )
+    settle(connection, pkid)

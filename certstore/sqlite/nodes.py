@@ -42,6 +42,12 @@ def find_node(connection: sqlite3.Connection, name: str) -> tuple[int, Node]:
     return row[0], _node(*row[1:])
 
 
+def node_at(connection: sqlite3.Connection, pkid: int) -> Node | None:
+    """The node in a row; None if a foreign program removed it."""
+    row = connection.execute("SELECT name, address, tknodeusage FROM processnode WHERE pkid = ?", (pkid,)).fetchone()
+    return None if row is None else _node(*row)
+
+
 def _node(name: str, address: str, usage: int) -> Node:
     return Node(name=name, address=address, publisher=usage == _PUBLISHER)
 

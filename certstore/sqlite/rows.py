@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import Certificate, TrustedCertificate
+from certstore.rules.columns import name_from_column
 from certstore.rules.values import check_serial, check_time_to_live, checked_roles, der_from_pem
 from certstore.serials import normal_serial
 from certstore.store import BadRow
@@ -61,10 +62,11 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
     serial_number = normal_serial(bytes.fromhex(serial.decode("ascii")))
     check_serial(der, serial_number)
     check_time_to_live(time_to_live)
+    issuer_name = name_from_column(issuer.decode())
     certificate = Certificate(
         der=der,
-        subject_name=subject.decode(),
-        issuer_name=issuer.decode(),
+        subject_name=issuer_name if subject == issuer else name_from_column(subject.decode()),
+        issuer_name=issuer_name,
         serial_number=serial_number,
         not_before=_EPOCH + timedelta(seconds=not_before),
         not_after=_EPOCH + timedelta(seconds=not_after),
@@ -76,7 +78,7 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
 def identity_from_row(row: tuple[bytes, bytes]) -> tuple[bytes, str] | None:
     """Serial number without leading zeros, and issuer; None if they are unreadable, so not in any cache."""
     try:
-        return normal_serial(bytes.fromhex(row[0].decode("ascii"))), row[1].decode()
+        return normal_serial(bytes.fromhex(row[0].decode("ascii"))), name_from_column(row[1].decode())
     except ROW_ERRORS:
         return None
 

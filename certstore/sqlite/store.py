@@ -1,7 +1,7 @@
 """The certificate store in one SQLite file.
 
-`database` has the connection, `schema` the tables, `changes`, `entries`, `nodes` and `select` the statements,
-`certstore.rules` what is refused and why.
+`database` has the connection; `tables`, `schema` and `migration` the tables; `changes`, `entries`, `settling`, `nodes`
+and `select` the statements; `certstore.rules` what is refused and why.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import Certificate
+from certstore.purposes import Purpose
 from certstore.rules.entries import check_import
 from certstore.rules.names import storable
 from certstore.sqlite.changes import change_number, read_all, read_changes
 from certstore.sqlite.database import Database
 from certstore.sqlite.entries import (
+    choose_roles,
     describe,
     find_mapping,
     import_own,
@@ -24,16 +26,14 @@ from certstore.sqlite.entries import (
     remove_mapping,
 )
 from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings, remove_node
-from certstore.sqlite.schema import UNIT_CODES
 from certstore.sqlite.select import run_select
 from certstore.store import CertificateStore, Node, StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from certstore.certificate import TrustedCertificate
-    from certstore.purposes import Purpose
     from certstore.store import BadRow, Changes
 
 
@@ -76,11 +76,9 @@ class SqliteStore(CertificateStore):
 
     def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
         """The entries of the units that meet both conditions."""
-        codes = [code for purpose, code in UNIT_CODES.items() if unit in (None, purpose) and own in (None, purpose.own)]
-        if not codes:
-            return []
-        with self._database.access() as connection:
-            return list(list_entries(connection, min(codes), max(codes)))
+        units = [purpose for purpose in Purpose if unit in (None, purpose) and own in (None, purpose.own)]
+        with self._database.snapshot() as connection:
+            return [entry for purpose in units for entry in list_entries(connection, purpose)]
 
     def entry(self, unit: Purpose, name: str) -> StoreEntry:
         """The entry of that name, with or without ``.pem``."""
@@ -95,17 +93,19 @@ class SqliteStore(CertificateStore):
         node: str | None = None,
         description: str = "",
         time_to_live: int | None = None,
+        roles: Collection[int] = (),
         replace: bool = False,
     ) -> StoreEntry:
         """Imports a certificate into a unit, in one transaction."""
         certificate = Certificate.from_der(der)
-        check_import(unit, node, time_to_live)
+        check_import(unit, node, time_to_live, roles)
         with self._database.transaction() as connection:
             if unit.own:
                 mapping = import_own(connection, certificate, unit, node, replace=replace)
             else:
                 mapping = import_trusted(connection, certificate, unit)
             describe(connection, mapping, description, time_to_live)
+            choose_roles(connection, mapping, roles)
             return read_entry(connection, mapping)
 
     def delete(self, unit: Purpose, name: str) -> StoreEntry:

@@ -22,6 +22,7 @@ from certstore import Purpose, find_purpose, roles_of
         ("tomcat-trust", (7,)),
         ("ipsec", (7,)),
         ("CallManager-ECDSA", (2,)),
+        ("tomcat-ECDSA", (7,)),
         ("CallManager-trust", ()),
         ("CAPF-trust", ()),
         ("TVS-trust", ()),
@@ -36,9 +37,9 @@ def test_roles_of_a_unit(unit: str, roles: tuple[int, ...]) -> None:
 
 
 def test_own_units() -> None:
-    """Seven units are for the nodes' own certificates, all others for those of others."""
+    """Eight units are for the nodes' own certificates, all others for those of others."""
     own = {purpose.value for purpose in Purpose if purpose.own}
-    assert own == {"CallManager", "TVS", "CAPF", "ITLRecovery", "tomcat", "ipsec", "CallManager-ECDSA"}
+    assert own == {"CallManager", "TVS", "CAPF", "ITLRecovery", "tomcat", "ipsec", "CallManager-ECDSA", "tomcat-ECDSA"}
 
 
 def test_roles_of_several_units() -> None:

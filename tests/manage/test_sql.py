@@ -48,7 +48,7 @@ def test_the_tables_that_operators_know(admin: Administrator) -> None:
     )  # fmt: skip
     rows = {row["unit"]: row for row in json.loads(done.out)}
     assert set(rows) == {"CallManager", "TVS", "CAPF", "ITLRecovery"}
-    assert rows["TVS"]["subjectname"] == "CN=cucm-1051-a-pub;OU=TAC;O=Cisco"
+    assert rows["TVS"]["subjectname"] == "CN=cucm-1051-a-pub,OU=TAC,O=Cisco"
     assert rows["TVS"]["certificate"].startswith("-----BEGIN CERTIFICATE-----")
     assert admin.does("run", "sql", "select * from certificatetrustrolemap, typetrustrole limit 1").lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proto import TrustRole, function_text, role_name
+from proto import TrustRole, find_role, function_text, role_name
 
 ROLES = [
     (0, "SAST", "System Administrator Security Token"),
@@ -42,3 +42,26 @@ def test_role_has_its_name_and_function(code: int, name: str, function: str) -> 
 def test_unknown_role_is_its_number(code: int) -> None:
     """An undefined code is shown as its number."""
     assert role_name(code) == function_text(code) == str(code)
+
+
+@pytest.mark.parametrize(
+    ("text", "role"),
+    [
+        ("CCM", TrustRole.CCM),
+        ("ccm+tftp", TrustRole.CCM_TFTP),
+        ("CCM_TFTP", TrustRole.CCM_TFTP),
+        (" app-server ", TrustRole.APP_SERVER),
+        ("0", TrustRole.SAST),
+        ("26", TrustRole.VPN),
+    ],
+)
+def test_roles_by_name_and_number(text: str, role: TrustRole) -> None:
+    """A role is found by its name in any case, with any of its separators, and by its number."""
+    assert find_role(text) is role
+
+
+@pytest.mark.parametrize("text", ["", "phone", "8", "-1", "2.0"])
+def test_roles_that_do_not_exist(text: str) -> None:
+    """The sentence lists all roles with numbers and names."""
+    with pytest.raises(ValueError, match=rf"no role '{text}'; roles: 0 SAST, 1 CCM, 2 CCM\+TFTP, .*, 255 UNKNOWN"):
+        find_role(text)

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from certstore import Changes, Purpose
-from tests.fixtures.certificates import PUBLISHER, certificate
+from tests.fixtures.certificates import PUBLISHER, PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import since
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_numbers_that_cannot_be(database: Database, store: CertificateStore) -> 
     """A number that the store never gave (a restored backup) or a log that was cleared: read everything."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
     assert store.changes_since(store.change_number() + 1) is None
-    database.execute("delete from certificatechange")
+    database.execute("delete from certificatechangelog")
     assert store.changes_since(0) is None
     assert store.change_number() > 0
 
@@ -113,4 +113,4 @@ def test_changes_with_a_damaged_row(database: Database, store: CertificateStore)
     changes = store.changes_since(number, lambda row: reported.append(row.identity))
     assert changes is not None
     assert (changes.removed, changes.changed) == (((b"\x01", PUBLISHER),), ())
-    assert reported == [f"01 {PUBLISHER}"]
+    assert reported == [f"01 {PUBLISHER_COLUMN}"]

@@ -8,7 +8,7 @@ import pytest
 
 from certstore import Purpose, StoreError
 from certstore.rules import queries
-from tests.fixtures.certificates import PUBLISHER, certificate
+from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 
 if TYPE_CHECKING:
     from certstore import CertificateStore
@@ -20,7 +20,7 @@ def test_columns_and_rows(store: CertificateStore) -> None:
     assert store.select(
         "SELECT c.subjectname, t.name AS role FROM certificate AS c, certificatetrustrolemap AS r, typetrustrole AS t "
         "WHERE c.pkid=r.fkcertificate AND t.enum=r.tktrustrole ORDER BY t.enum;"
-    ) == (["subjectname", "role"], [(PUBLISHER, "SAST"), (PUBLISHER, "TFTP")])
+    ) == (["subjectname", "role"], [(PUBLISHER_COLUMN, "SAST"), (PUBLISHER_COLUMN, "TFTP")])
     assert store.select(" with n(x) as (values (1), (2)) select sum(x) as total from n") == (["total"], [(3,)])
     assert store.select("select paramvalue from processconfig where paramname = 'nix'") == (["paramvalue"], [])
 

@@ -99,11 +99,11 @@ def test_trusted_certificates_belong_to_no_node(unit: Purpose) -> None:
 
 def test_roles_follow_the_units() -> None:
     """Roles are the union of those of the units; what is stored besides goes, what is missing comes."""
-    units = [Purpose.Phone_SAST_trust, Purpose.CallManager, Purpose.CAPF_trust]
+    units = [(unit, ()) for unit in (Purpose.Phone_SAST_trust, Purpose.CallManager, Purpose.CAPF_trust)]
     assert role_changes(units, []) == RoleChanges(removed=(), added=(0, 2, 3))
     assert role_changes(units, [21, 0, 7]) == RoleChanges(removed=(7, 21), added=(2, 3))
     assert role_changes(units, [0, 2, 3]) == RoleChanges(removed=(), added=())
-    assert role_changes([Purpose.CAPF_trust], [0]) == RoleChanges(removed=(0,), added=())
+    assert role_changes([(Purpose.CAPF_trust, ())], [0]) == RoleChanges(removed=(0,), added=())
 
 
 def test_a_certificate_without_a_unit() -> None:

@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from certstore import Purpose
-from certstore.sqlite import schema
-from tests.fixtures.certificates import PUBLISHER, certificate
+from certstore.sqlite import tables
+from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import SqliteDatabase, since
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def test_changes_by_replace(path: Path, store: CertificateStore) -> None:
 def test_a_reader_that_is_too_far_behind(path: Path, store: CertificateStore) -> None:
     """The log keeps a limited number of changes; a reader that is further behind must read everything."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
-    kept = schema.CHANGES_KEPT
+    kept = tables.CHANGES_KEPT
     with closing(sqlite3.connect(path)) as connection:
         connection.executemany(
-            "insert into certificatechange (serialnumber, issuername) values ('01', ?)", [(PUBLISHER,)] * kept
+            "insert into certificatechangelog (serialnumber, issuername) values ('01', ?)", [(PUBLISHER_COLUMN,)] * kept
         )
         connection.commit()
     current = store.change_number()
-    assert store.select("select count(*) from certificatechange")[1] == [(kept,)]
+    assert store.select("select count(*) from certificatechangelog")[1] == [(kept,)]
     assert store.changes_since(0) is None
     assert store.changes_since(current - kept - 1) is None
     assert since(store, current - kept) == ({b"\x01"}, {b"\x01": (7,)})

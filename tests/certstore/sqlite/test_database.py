@@ -83,8 +83,8 @@ def test_a_foreign_database(path: Path) -> None:
 def test_a_newer_schema(path: Path, store: CertificateStore) -> None:
     """A database of a newer version is refused with both numbers."""
     store.close()
-    SqliteDatabase(path).execute("pragma user_version = 2")
-    with pytest.raises(StoreUnavailable, match=r"has schema 2 and this program knows 1: .* update the program"):
+    SqliteDatabase(path).execute("pragma user_version = 3")
+    with pytest.raises(StoreUnavailable, match=r"has schema 3 and this program knows 2: .* update the program"):
         open_store(str(path))
 
 

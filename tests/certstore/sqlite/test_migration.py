@@ -1,0 +1,267 @@
+"""Databases of schema 1, opened by this version: migrated in one transaction, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore import CertificateDBCache, Node, Purpose, StoreUnavailable, open_store
+from certstore.sqlite import database
+from tests.fixtures.certificates import CAPF, PUBLISHER, PUBLISHER_COLUMN, SUBSCRIBER, certificate, pem
+from tests.fixtures.monitored import Events, monitored, until
+from tests.fixtures.stores import SqliteDatabase
+
+if TYPE_CHECKING:
+    from certstore import CertificateStore
+
+ENTRIES = [
+    ("CallManager", "CallManager.pem", b"\x0a\xb1", PUBLISHER),
+    ("TVS", "TVS_sub1.pem", b"\x0a\xb2", SUBSCRIBER),
+    ("Phone-SAST-trust", "cucm-1051-a-pub.pem", b"\x0a\xb1", PUBLISHER),
+    ("Phone-trust", "web.pem", b"\x17", "CN=Acme CA;O=Acme, Inc.;C=US"),
+    ("Phone-CTL-trust", "openssl.pem", b"\x19", "CN=openssl;O=Sales;East;emailAddress=a@example.com"),
+    ("CAPF-trust", "CAPF-e41e7d87.pem", b"\x0a\xb3", CAPF),
+    ("userlicensing-trust", "Ñandú.pem", b"\x18", "CN=Ñandú;OU=a\\b;OU=c"),
+]
+"""Unit, name, serial number and issuer in CTL text form of each entry of the old database."""
+
+
+def entries(store: CertificateStore) -> list[tuple[str, str, bytes, str]]:
+    """The store's entries in the form of `ENTRIES`."""
+    return [(e.unit.value, e.name, e.certificate.serial_number, e.certificate.issuer_name) for e in store.entries()]
+
+
+def version(old: SqliteDatabase) -> int:
+    """The number of the database's schema."""
+    [(number,)] = old.execute("pragma user_version")
+    return int(number)
+
+
+def test_everything_is_taken_over(old: SqliteDatabase, path: Path) -> None:
+    """Entries, roles, times to live, descriptions, nodes and parameters are those from before."""
+    pems = dict(old.execute("select serialnumber, certificate from certificate"))
+    with closing(open_store(str(path))) as store:
+        assert entries(store) == ENTRIES
+        assert store.nodes() == [
+            Node(name="pub", address="192.0.2.1", publisher=True),
+            Node(name="sub1", address="2001:db8::1", publisher=False),
+        ]
+        assert (store.parameter("ClusterSecurityMode"), store.parameter("TrustListDigest")) == ("1", "SHA1")
+        own = store.entry(Purpose.CallManager, "CallManager")
+        assert (own.description, own.node, own.roles, own.chosen_roles) == ("Self-signed", "pub", (0, 2), ())
+        trusted = {t.certificate.serial_number: (t.roles, t.time_to_live) for t in store.trusted()}
+        certificates = [entry.certificate for entry in store.entries()]
+    assert trusted == {
+        b"\x0a\xb1": ((0, 2, 3), None),
+        b"\x0a\xb2": ((21,), None),
+        b"\x0a\xb3": ((), None),
+        b"\x17": ((7,), 600),
+        b"\x18": ((), None),
+        b"\x19": ((7,), None),
+    }
+    assert {pem(found.der).decode() for found in certificates} == set(pems.values())
+
+
+def test_spellings(old: SqliteDatabase, path: Path) -> None:
+    """Serial numbers become lower case; names get the order of their certificates, reversed, with commas."""
+    open_store(str(path)).close()
+    rows = old.execute("select serialnumber, issuername, servername, ipv4address from certificate order by pkid")
+    assert rows == [
+        ("0ab1", PUBLISHER_COLUMN, "pub", "192.0.2.1"),
+        ("0ab2", PUBLISHER_COLUMN.replace("a-pub", "a-sub1"), "sub1", ""),
+        ("0ab3", PUBLISHER_COLUMN.replace("cucm-1051-a-pub", "CAPF-e41e7d87"), "", ""),
+        ("17", "CN=Acme CA,O=Acme\\, Inc.,C=US", "", ""),
+        ("18", "CN=Ñandú,OU=c,OU=a\\\\b", "", ""),
+        ("19", "emailAddress=a@example.com,O=Sales\\;East,CN=openssl", "", ""),
+    ]
+    units = old.execute(
+        "select t.enum, t.name, m.name from certificateservicecertificatemap m join typecertificateservice t "
+        "on t.enum = m.tkcertificateservice order by t.enum"
+    )
+    assert [(enum, name) for enum, name, _ in units] == [
+        *((1, "Phone-trust"), (3, "CallManager"), (10, "CAPF-trust"), (11, "TVS"), (14, "Phone-SAST-trust")),
+        *((15, "Phone-CTL-trust"), (16, "userlicensing-trust")),
+    ]
+    assert old.execute("select servername, tkcertificatedistribution from certificate where servername = 'pub'") == [
+        ("pub", 0)
+    ]
+
+
+def test_the_same_tables_as_a_new_database(old: SqliteDatabase, path: Path, tmp_path: Path) -> None:
+    """A migrated database has the tables, indexes and triggers of a new one, and passes the database's checks."""
+    open_store(str(path)).close()
+    new = SqliteDatabase(tmp_path / "new.db")
+    new.create().close()
+    statement = "select type, name, sql from sqlite_master order by type, name"
+    assert old.execute(statement) == new.execute(statement)
+    for fixed in ("typecertificateservice", "typetrustrole", "typecertificatedistribution"):
+        assert old.execute(f"select * from {fixed}") == new.execute(f"select * from {fixed}")  # noqa: S608 - names above
+    assert old.problems() == []
+    assert version(old) == 2
+
+
+def test_numbers_are_not_used_again(old: SqliteDatabase, path: Path) -> None:
+    """A new certificate gets a key, and the next change a number, that the old database had not used yet."""
+    with closing(open_store(str(path))) as store:
+        assert store.change_number() == 24
+        assert store.changes_since(23) is None, "a cache of before the migration reads everything"
+        store.import_certificate(certificate(serial=99), Purpose.Phone_trust)
+        assert [row[0] for row in store.select("select max(pkid) from certificate")[1]] == [8]
+        changes = store.changes_since(24)
+        assert changes is not None
+        assert [trusted.roles for trusted in changes.changed] == [(7,)]
+
+
+def test_damaged_rows(old: SqliteDatabase, path: Path) -> None:
+    """Rows that cannot be decoded stay and are reported; names of other notations are kept; the others migrate."""
+    old.execute(
+        "update certificate set certificate = 'rubbish' where serialnumber = '17'",
+        "update certificate set issuername = cast(x'ff' as text) where serialnumber = '18'",
+        "update certificate set issuername = 'cn=other;o=\"Odd' where serialnumber = '19'",
+        "insert into certificatetrustrolemap values (77, 0)",
+        "insert into certificateservicecertificatemap values (77, 77, 1, 'left over', '', NULL)",
+    )
+    reported: list[str] = []
+    with closing(open_store(str(path))) as store:
+        found = list(store.trusted(lambda row: reported.append(row.identity)))
+    assert reported == ["17 CN=Acme CA;O=Acme, Inc.;C=US", "18 \\xff"]
+    assert {trusted.certificate.serial_number: trusted.certificate.issuer_name for trusted in found} == {
+        b"\x0a\xb1": PUBLISHER,
+        b"\x0a\xb2": SUBSCRIBER,
+        b"\x0a\xb3": CAPF,
+        b"\x19": 'cn=other;o="Odd',
+    }
+    assert old.problems() == []
+
+
+def test_two_rows_of_one_identity(old: SqliteDatabase, path: Path) -> None:
+    """Of two rows whose serial numbers differ in case alone, the first, which the caches have, stays."""
+    old.execute(
+        "insert into certificate (subjectname, issuername, serialnumber, commonname, notbefore, notafter, certificate) "
+        "select subjectname, issuername, lower(serialnumber), 'second', notbefore, notafter, certificate "
+        "from certificate where serialnumber = '0AB1'",
+        "insert into certificateservicecertificatemap values (77, 8, 1, 'second', '', NULL)",
+        "insert into certificatetrustrolemap values (8, 7)",
+    )
+    with closing(open_store(str(path))) as store:
+        assert entries(store) == ENTRIES
+    assert old.problems() == []
+
+
+_KILLED = """
+import os, signal, sys
+from certstore import open_store
+from certstore.sqlite import database
+connect, left = database._connect, int(sys.argv[2])
+def counted(path, mode):
+    connection = connect(path, mode)
+    def trace(statement):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    connection.set_trace_callback(trace)
+    return connection
+database._connect = counted
+open_store(sys.argv[1])
+"""
+
+
+def test_a_kill_at_any_statement(old: SqliteDatabase, path: Path, tmp_path: Path) -> None:
+    """After a kill the database is whole, of the old or the new schema, and the next program migrates it."""
+    versions: list[int] = []
+    for step in range(0, 1000, 13):
+        copy = SqliteDatabase(tmp_path / f"copy{step}.db")
+        shutil.copy(path, copy.path)
+        done = copy.run_program(_KILLED, str(step))
+        assert done.returncode in (0, -9), done.stderr
+        versions.append(version(copy))
+        assert copy.problems() == []
+        with closing(open_store(copy.url)) as store:
+            assert entries(store) == ENTRIES
+        if done.returncode == 0:
+            break
+    assert versions[0] == 1
+    assert versions[-1] == 2
+    assert versions == sorted(versions)
+    assert len(versions) > 6
+
+
+def test_two_programs_at_once(old: SqliteDatabase, path: Path) -> None:
+    """Of programs that open the old database together, one migrates it; all find the new one."""
+    found: list[list[tuple[str, str, bytes, str]]] = []
+
+    def program() -> None:
+        with closing(open_store(str(path))) as store:
+            found.append(entries(store))
+
+    threads = [threading.Thread(target=program) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [ENTRIES] * 4
+    assert version(old) == 2
+
+
+def test_an_old_database_that_cannot_be_written(
+    old: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence names both schemas and says what migrates it; the database stays as it is."""
+    connect = database._connect
+    monkeypatch.setattr(database, "_connect", lambda path, _: connect(path, "ro"))
+    with pytest.raises(StoreUnavailable, match=r"has schema 1, this program needs 2, and the file cannot be written"):
+        open_store(str(path))
+    assert version(old) == 1
+
+
+def test_a_schema_that_never_was(old: SqliteDatabase, path: Path) -> None:
+    """A database without a number is refused and stays as it is."""
+    old.execute("pragma user_version = 0")
+    with pytest.raises(StoreUnavailable, match="has schema 0, which no version made"):
+        open_store(str(path))
+    assert old.execute("select count(*) from certificatechange")
+
+
+def test_a_reader_of_the_old_tables(old: SqliteDatabase, path: Path) -> None:
+    """A program of the old version reads the old tables to the end of its transaction.
+
+    Its next look for changes fails: it opens the database anew, and its check of the schema names the newer version.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("begin")
+        [(before,)] = reader.execute("select count(*) from certificatechange where number > 0").fetchall()
+        open_store(str(path)).close()
+        assert reader.execute("select count(*) from certificatechange where number > 0").fetchall() == [(before,)]
+        reader.execute("commit")
+        with pytest.raises(sqlite3.OperationalError, match="no such table: certificatechange"):
+            reader.execute("select count(*) from certificatechange where number > 0")
+        assert reader.execute("pragma user_version").fetchall() == [(2,)]
+
+
+async def test_a_worker_whose_database_becomes_an_old_one(old: SqliteDatabase, path: Path, tmp_path: Path) -> None:
+    """A restored backup of the old schema is migrated by the worker that opens it, while it answers from memory."""
+    backup, sides = tmp_path / "backup.db", [Path(f"{path}-wal"), Path(f"{path}-shm")]
+    old.execute("pragma wal_checkpoint(truncate)")
+    shutil.copy(path, backup)
+    with closing(open_store(str(path))) as store:
+        store.import_certificate(certificate("CN=new", 99), Purpose.Phone_trust)
+        events = Events()
+        cache = CertificateDBCache(store, on_event=events)
+        cache.load()
+        assert cache.lookup(b"\x63", "CN=new") is not None
+        async with monitored(cache):
+            backup.replace(path)
+            for side in sides:
+                side.unlink(missing_ok=True)
+            await until(lambda: cache.lookup(b"\x63", "CN=new") is None)
+            assert len(cache) == 6, "the index was replaced at once, and was never empty"
+            assert cache.lookup(b"\x0a\xb1", PUBLISHER) is not None
+            await until(lambda: cache.db_up)
+    assert version(old) == 2
