@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tvs.phone import BootReport, DirectorySource, ListKind, Phone, Voucher
 from tvs.phone import ListOutcome as Emulated
 from tvs.phone.boot import boot as boot_emulator
+from tvs.phone.trust import Refused, inspect
 from tvs.plan import Decision, HeldLists, PhoneKind, PlannedList, boot
 
 if TYPE_CHECKING:
@@ -48,14 +49,22 @@ async def emulated(held: HeldLists, kind: PhoneKind, service: Running, directory
 
 
 def installed(held: HeldLists, kind: PhoneKind, service: Running) -> Phone:
-    """An emulated phone that holds these lists, and asks this TVS server."""
+    """An emulated phone that holds those of these lists that it can verify, and asks this TVS server."""
     phone = Phone("001DA23B4C5D", kind.model)
     phone.flash.servers = (service.endpoint,)
-    if held.ctl is not None:
-        phone.flash.install(ListKind.CTL, held.ctl)
-    if held.itl is not None and kind.model.tvs:
-        phone.flash.install(ListKind.ITL, held.itl)
+    for list_kind, data in ((ListKind.CTL, held.ctl), (ListKind.ITL, held.itl if kind.model.tvs else None)):
+        if data is not None and verifies(data, kind):
+            phone.flash.install(list_kind, data)
     return phone
+
+
+def verifies(data: bytes, kind: PhoneKind) -> bool:
+    """Whether a phone can verify a list: with another digest, damaged or too large, it was never installed."""
+    try:
+        inspect(data, kind.model)
+    except Refused:
+        return False
+    return True
 
 
 def assert_same(said: PlannedList, report: ListUpdate) -> None:

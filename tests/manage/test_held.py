@@ -45,6 +45,14 @@ def test_each_combination_of_files(admin: Administrator, stranger: KeyFileSigner
     assert (alone.ctl, alone.itl) == (None, admin.state.itl_file.read_bytes())
 
 
+def test_files_of_one_name(admin: Administrator, stranger: KeyFileSigner, tmp_path: Path) -> None:
+    """Files of the same name are told apart by their paths; the same file given twice counts once."""
+    other = tmp_path / "CTLFile.tlv"
+    other.write_bytes(ctl_of(stranger))
+    files = [admin.state.ctl_file, other, admin.state.ctl_file, admin.state.itl_file]
+    assert names(held_from_files(files)) == [f"{path} and ITLFile.tlv" for path in files[:2]]
+
+
 def test_the_kind_of_a_file(admin: Administrator, stranger: KeyFileSigner, tmp_path: Path) -> None:
     """The file name in the header decides; without one the file's own name; with neither, records of TVS."""
     node = admin.situation().cluster_nodes[0]
@@ -83,7 +91,7 @@ def test_the_current_files(admin: Administrator) -> None:
     admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha1")
     assert names(held_now(admin.state)) == ["CTLFile.tlv and ITLFile.tlv"]
     admin.state.ctl_file.unlink()
-    assert names(held_now(admin.state)) == ["no CTLFile.tlv and ITLFile.tlv", "CTLFile.tlv.1 and ITLFile.tlv"]
+    assert names(held_now(admin.state)) == ["ITLFile.tlv, no CTLFile.tlv", "CTLFile.tlv.1 and ITLFile.tlv"]
 
 
 def test_the_last_day(admin: Administrator) -> None:

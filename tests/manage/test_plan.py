@@ -49,8 +49,9 @@ async def test_a_new_signer_that_tvs_knows(for_all: Administrator, serve: Serve)
     """CallManager regenerated: phones with TVS ask, and get the new certificate; the others are lost."""
     admin, held = for_all, held_by_phones(for_all)
     done = admin.does("ctl", "plan", "regen", "CallManager")
-    assert "accepts after asking TVS: CN=cucm-1051-a-pub;OU=TAC;O=Cisco" in done.out
-    assert "(SAST, CCM+TFTP; from the DB cache)" in done.out
+    asked = "accepts after asking TVS: CN=cucm-1051-a-pub;OU=TAC;O=Cisco new (SAST, CCM+TFTP; from the DB cache)"
+    assert asked in done.out
+    assert "signed by CN=cucm-1051-a-pub;OU=TAC;O=Cisco new\n" in done.out
     found = planned(admin, "regen", "CallManager", "--phones", ALL)
     assert worst(found, Code.PHONES_WITHOUT_TVS) == "error"
     admin.does("set", "cert", "regen", "CallManager", "-y")

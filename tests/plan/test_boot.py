@@ -84,6 +84,20 @@ def test_refusals_of_phones_that_cannot_ask(site: Site, stranger: KeyFileSigner)
     assert refusal(both, held(now)) is Refusal.TVS_UNTRUSTED
 
 
+@pytest.mark.parametrize("size", [0, 1, 70_000], ids=["digest", "damaged", "too-large"])
+def test_a_held_list_that_the_phone_cannot_verify(site: Site, size: int) -> None:
+    """The phone never installed it: the same list is refused again, and the first that it can verify is its first."""
+    good, rubbish = site.situation(), b"\x01" * size
+    bad_ctl = rubbish or ctl(site.call_manager, digest=Digest.SHA512)
+    bad_itl = rubbish or itl(site.call_manager, site.tvs.certificate, digest=Digest.SHA512)
+    lists, now = HeldLists(ctl=bad_ctl, itl=bad_itl), replace(good, ctl=bad_ctl, itl=bad_itl)
+    booted = boot(lists, now, TLS10)
+    assert [booted.ctl.decision, booted.itl.decision] == [Decision.REFUSES] * 2
+    assert (booted.held.ctl, booted.held.itl) == (None, None)
+    again = boot(lists, good, TLS10)
+    assert [again.ctl.decision, again.itl.decision] == [Decision.FIRST, Decision.OWN_LIST]
+
+
 @pytest.mark.parametrize("profile", [TLSProfile.COMPATIBLE, TLSProfile.MODERN])
 def test_tls_1_0_phones_need_the_legacy_profile(site: Site, stranger: KeyFileSigner, profile: TLSProfile) -> None:
     """A profile from TLS 1.2 on shuts out the 7900 series, and no other phones."""

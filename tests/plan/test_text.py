@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from ctlcache.signing import Digest
 from tests.plan.situations import ctl, held
 from tvs.plan import HeldLists, PhoneKind, plan_change, plan_json, plan_text
 
@@ -25,6 +26,58 @@ def test_phones_that_decide_alike_stand_together(site: Site) -> None:
     assert lines.count("    holding CTL0; CTL1; CTL2; and 2 more") == len(PhoneKind)
     assert "  * not said to be in this cluster (tvs set phones, or --phones): no reason to stop" in lines
     assert lines[-1] == "Safe: no phone is lost."
+
+
+def headings(lines: list[str]) -> list[str]:
+    """Headings of groups, each behind those that it stands under."""
+    above, found = ["", ""], []
+    for line in lines:
+        if line.startswith("What phones do"):
+            above = [line, ""]
+        elif line.startswith("  phones "):
+            above[1] = line
+        elif "holding " in line:
+            found.append("/".join([*above, line]))
+    return found
+
+
+def test_no_two_groups_have_one_heading(site: Site, stranger: KeyFileSigner) -> None:
+    """Phones that booted after the first step decide otherwise after the second: their groups say so."""
+    now, later = site.situation(), site.regenerated(call_manager=stranger)
+    after = replace(later, ctl=now.ctl)
+    lines = plan_text(plan_change([held(now)], now, after, NOW, later=later, title="first step")).splitlines()
+    found = headings(lines)
+    assert len(found) == len(set(found))
+    assert [line.strip() for line in lines if "holding CTLFile.tlv and ITLFile.tlv" in line][-4:] == [
+        "booted after each step, holding CTLFile.tlv and ITLFile.tlv",
+        "booted after this step only, holding CTLFile.tlv and ITLFile.tlv",
+    ] * 2
+
+
+def test_a_serial_number_that_does_not_exist_yet(site: Site, stranger: KeyFileSigner) -> None:
+    """A certificate that the change makes is new; one that exists already keeps its serial number."""
+    now, after = site.situation(), site.regenerated(call_manager=stranger)
+    made = frozenset({stranger.certificate})
+    plan = plan_change([held(now)], now, after, NOW, made=made)
+    text = plan_text(plan)
+    assert "-> " + plan.lists[0].split("-> ")[1] in text
+    assert plan.lists[0].endswith("signed by CN=stranger;O=Elsewhere new")
+    assert "accepts after asking TVS: CN=stranger;O=Elsewhere new (SAST, CCM+TFTP; from the DB cache)" in text
+    assert "0BADCAFE" not in text + str(plan_json(plan))
+    assert "0BADCAFE" in plan_text(plan_change([held(now)], now, after, NOW))
+
+
+def test_phones_that_cannot_verify_a_list(site: Site) -> None:
+    """They never installed it: they hold none, and refuse the same one."""
+    now = replace(site.situation(), ctl=ctl(site.call_manager, digest=Digest.SHA512))
+    lines = plan_text(plan_change([held(now)], now, now, NOW)).splitlines()
+    tls10 = lines.index("  phones with TVS, TLS 1.0 only (7900 series) *")
+    assert lines[tls10 + 1 : tls10 + 4] == [
+        "    holding ITLFile.tlv",
+        "      CTL  refuses: it is signed with SHA512; CP-7975 knows SHA1",
+        "      ITL  has it already",
+    ]
+    assert "    holding no list that they can verify" in lines
 
 
 def test_the_last_line(site: Site) -> None:
@@ -47,7 +100,7 @@ def test_json(site: Site, stranger: KeyFileSigner) -> None:
     assert list(facts) == ["change", "safe", "phones", "steps", "lists", "outcomes", "findings"]
     outcomes = facts["outcomes"]
     assert isinstance(outcomes, list)
-    assert set(outcomes[0]) == {"kind", "phones", "held", "step", "ctl", "itl"}
+    assert set(outcomes[0]) == {"kind", "phones", "held", "step", "booted_before", "ctl", "itl"}
     assert outcomes[0]["held"] == "CTLFile.tlv and ITLFile.tlv"
     assert outcomes[0]["ctl"]["tvs_answer"] == {
         "subject": "CN=stranger;O=Elsewhere",

@@ -160,9 +160,12 @@ def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **f
     say_done(made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **{**changed, **facts})
 
 
+_NOTHING: dict[str, object] = {"safe": True, "findings": [], "certificates": [], "files": [], "nodes": []}
+
+
 def say_done(title: str, **facts: object) -> None:
-    """Prints the JSON of something done: ``done`` and ``change``, then the facts."""
-    say_json({"done": True, "change": title, **facts})
+    """Prints the JSON of something done, in the shape of all changes; facts are keys of it and further ones."""
+    say_json({"done": True, "change": title, **_NOTHING, **facts})
 
 
 def _warn(plan: Plan) -> None:

@@ -82,4 +82,4 @@ def _facts(state: StateDirectory) -> dict[str, object]:
         after = read_situation(state, store)
     before = replace(after, nodes=(), entries=(), ctl=None, itl=None)
     paths = {"state": str(state.path), "database": str(state.database), "keys": str(state.keys)}
-    return {"safe": True, "findings": [], **changed_facts(state, before, after), **paths}
+    return {**changed_facts(state, before, after), **paths}

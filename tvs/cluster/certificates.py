@@ -70,7 +70,7 @@ def propose_regeneration(
         validity=validity_of(unit),
     ).public_bytes(Encoding.DER)
     new = NewCertificate(unit=unit, certificate=certificate, key=key, description=SELF_SIGNED)
-    return own_change(state, situation, new, f"regenerate {unit}")
+    return replace(own_change(state, situation, new, f"regenerate {unit}"), made=(certificate,))
 
 
 def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, kind: KeyType | None = None) -> Change:

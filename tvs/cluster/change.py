@@ -38,6 +38,7 @@ class Change:
         title: a few words for a plan.
         before, after: the situations.
         later: the situation after the second of two steps, for a plan; None if the change is all.
+        made: certificates (X.509 DER) that the change makes; a proposal of the same change makes others.
         keys: new private keys with their units.
         deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
@@ -48,6 +49,7 @@ class Change:
     before: Situation
     after: Situation
     later: Situation | None = None
+    made: tuple[bytes, ...] = ()
     keys: tuple[tuple[Purpose, PrivateKey], ...] = ()
     requests: tuple[tuple[Purpose, bytes], ...] = ()
     deletes: str | None = None

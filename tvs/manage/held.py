@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctlcache.trustlist import parse_trust_list
@@ -15,7 +16,6 @@ from tvs.system.files import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from tvs.state import StateDirectory
 
@@ -31,8 +31,15 @@ def held_from_files(paths: Iterable[Path]) -> tuple[HeldLists, ...]:
         data = read_list(path)
         if data is None:
             raise StateError(f"{path}: there is no such file")
-        (itls if is_itl(path, data) else ctls).append((path.name, data))
-    return _combined(ctls, itls)
+        (itls if is_itl(path, data) else ctls).append((str(path), data))
+    return _combined(_short(ctls), _short(itls))
+
+
+def _short(lists: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    """Each list once, by the name of its file if no other list has the same, else by its path."""
+    once = dict(lists)
+    names = [Path(path).name for path in once]
+    return [(name if names.count(name) == 1 else path, once[path]) for name, path in zip(names, once, strict=True)]
 
 
 def is_itl(path: Path, data: bytes) -> bool:

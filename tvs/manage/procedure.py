@@ -134,6 +134,7 @@ def _plan(state: StateDirectory, store: CertificateStore, change: Change, option
         later=change.later,
         phones=options.phones or phone_kinds(store),
         title=change.title,
+        made=frozenset(change.made),
     )
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Header, TrustList
     from tvs.cluster.situation import Situation
 
+NEW = "new"
+"""In place of a serial number that does not exist yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignerAnswer:
@@ -28,11 +31,13 @@ class SignerAnswer:
         certificate: X.509 DER.
         roles: role codes.
         source: which cache has it: db or ctl.
+        new: the planned change makes the certificate, each time with another serial number.
     """
 
     certificate: bytes
     roles: tuple[int, ...]
     source: str
+    new: bool = False
 
     @property
     def name(self) -> str:
@@ -41,7 +46,12 @@ class SignerAnswer:
             certificate = Certificate.from_der(self.certificate)
         except CertificateError:
             return "a certificate that cannot be read"
-        return f"{certificate.subject_name} {serial_text(certificate.serial_number)}"
+        return f"{certificate.subject_name} {shown_serial(certificate.serial_number, new=self.new)}"
+
+
+def shown_serial(serial_number: bytes, *, new: bool) -> str:
+    """A serial number in hex digits, or ``new`` for that of a certificate that the change makes."""
+    return NEW if new else serial_text(serial_number)
 
 
 def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:

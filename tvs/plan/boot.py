@@ -97,10 +97,34 @@ class PlannedBoot:
         return Decision.REFUSES in (self.ctl.decision, self.itl.decision)
 
 
-def boot(held: HeldLists, situation: Situation, kind: PhoneKind) -> PlannedBoot:
-    """The decisions of a phone of this kind that holds these lists and finds this situation."""
-    phone = _Phone(kind=kind, itl_at_boot=held.itl if kind.model.tvs else None, situation=situation)
-    itl = held.itl if kind.model.tvs else None
+def installable(held: HeldLists, kind: PhoneKind) -> HeldLists:
+    """Those of the held lists that a phone of this kind can have installed: it uses them, and verifies their bytes."""
+    ctl = held.ctl is None or _verifies(held.ctl, kind)
+    itl = kind.model.tvs and (held.itl is None or _verifies(held.itl, kind))
+    kept = held if ctl else replace(held, ctl=None, ctl_name="")
+    return kept if itl else replace(kept, itl=None, itl_name="")
+
+
+def _verifies(data: bytes, kind: PhoneKind) -> bool:
+    try:
+        inspect(data, kind.model)
+    except Refused:
+        return False
+    return True
+
+
+def boot(held: HeldLists, situation: Situation, kind: PhoneKind, made: frozenset[bytes] = frozenset()) -> PlannedBoot:
+    """The decisions of a phone at a boot.
+
+    Args:
+        held: the lists that it holds; those that this kind cannot verify it never installed.
+        situation: the cluster that it finds.
+        kind: of the phone.
+        made: certificates (X.509 DER) that the planned change makes.
+    """
+    held = installable(held, kind)
+    phone = _Phone(kind=kind, itl_at_boot=held.itl, situation=situation, made=made)
+    itl = held.itl
     ctl_outcome = phone.check(ListKind.CTL, situation.ctl, held.ctl, (held.ctl, itl))
     ctl = situation.ctl if _accepted(ctl_outcome) else held.ctl
     if kind.model.tvs:
@@ -122,6 +146,7 @@ class _Phone:
     kind: PhoneKind
     itl_at_boot: bytes | None
     situation: Situation
+    made: frozenset[bytes]
 
     def check(
         self,
@@ -159,6 +184,7 @@ class _Phone:
         answer = tvs_answer(self.situation, fetched.header)
         if answer is None:
             raise Refused(Refusal.UNKNOWN_SIGNER, "TVS does not know its signer")
+        answer = replace(answer, new=answer.certificate in self.made)
         try:
             check_answer(fetched, answer.certificate, answer.roles)
         except Refused as refused:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certstore.serials import serial_text
 from ctlcache.signing import Digest
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.plan import findings as found
-from tvs.plan.answers import parsed
+from tvs.plan.answers import parsed, shown_serial
 from tvs.plan.boot import boot
 from tvs.plan.causes import refusals
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
@@ -32,6 +31,7 @@ def plan_change(
     later: Situation | None = None,
     phones: frozenset[PhoneKind] = DEFAULT_KINDS,
     title: str = NO_CHANGE,
+    made: frozenset[bytes] = frozenset(),
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -44,16 +44,17 @@ def plan_change(
             after the second. None without such a step.
         phones: the kinds of phones that count; the others are reported, and do not make it unsafe.
         title: the change, for people.
+        made: certificates (X.509 DER) that the change makes: they get another serial number each time.
     """
     steps = (after,) if later is None else (after, later)
-    outcomes = tuple(_outcomes(held, steps))
+    outcomes = tuple(_outcomes(held, steps, made))
     last = steps[-1]
     findings = [*_findings_of_change(held, before, last, outcomes, phones), *_findings_of_situation(last, phones, now)]
     return Plan(
         title=title,
         steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
         phones=phones,
-        lists=tuple(_lists(before, last)),
+        lists=tuple(_lists(before, last, made)),
         outcomes=outcomes,
         findings=tuple(_worst_first(findings)),
         present=tuple(_outcomes(held, (before,))),
@@ -84,14 +85,17 @@ def _findings_of_situation(last: Situation, phones: frozenset[PhoneKind], now: d
     yield from found.profile(last, phones)
 
 
-def _outcomes(held: Sequence[HeldLists], steps: Sequence[Situation]) -> Iterator[PhoneOutcome]:
+def _outcomes(
+    held: Sequence[HeldLists], steps: Sequence[Situation], made: frozenset[bytes] = frozenset()
+) -> Iterator[PhoneOutcome]:
     for kind in PhoneKind:
         for lists in held:
-            first = boot(lists, steps[0], kind)
+            first = boot(lists, steps[0], kind, made)
             yield PhoneOutcome(kind=kind, held=lists, step=0, boot=first)
             for number, situation in enumerate(steps[1:], 1):
-                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=boot(first.held, situation, kind))
-                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=boot(lists, situation, kind))
+                again, late = boot(first.held, situation, kind, made), boot(lists, situation, kind, made)
+                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=again, booted_before=True)
+                yield PhoneOutcome(kind=kind, held=lists, step=number, boot=late)
 
 
 def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
@@ -105,23 +109,24 @@ def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(best.values(), key=lambda finding: order.index(finding.severity))
 
 
-def _lists(before: Situation, after: Situation) -> Iterator[str]:
+def _lists(before: Situation, after: Situation, made: frozenset[bytes]) -> Iterator[str]:
     for name, old, new in ((CTL_NAME, before.ctl, after.ctl), (ITL_NAME, before.itl, after.itl)):
         if old == new:
             yield f"{name}: {_described(new)}"
         else:
-            yield f"{name}: {_described(old)} -> {_described(new)}"
+            yield f"{name}: {_described(old)} -> {_described(new, made)}"
 
 
-def _described(data: bytes | None) -> str:
+def _described(data: bytes | None, made: frozenset[bytes] = frozenset()) -> str:
     trust_list = parsed(data)
     if data is None:
         return "none"
     if trust_list is None:
         return f"{len(data)} bytes, damaged or not verified"
-    header = trust_list.header
-    signer = f"{header.signer_name} {serial_text(header.serial_number)}"
-    return f"{len(data)} bytes, {len(trust_list.records)} records, {_digest(header.digest)}, signed by {signer}"
+    header, signer = trust_list.header, trust_list.signer_record
+    serial = shown_serial(header.serial_number, new=signer is not None and signer.certificate in made)
+    described = f"{len(data)} bytes, {len(trust_list.records)} records, {_digest(header.digest)}"
+    return f"{described}, signed by {header.signer_name} {serial}"
 
 
 def _digest(code: int) -> str:

@@ -77,12 +77,14 @@ class PhoneOutcome:
         held: the lists that they hold.
         step: the step of the change after which they boot, from 0.
         boot: their decisions.
+        booted_before: they booted after the earlier steps too; otherwise they boot after this one only.
     """
 
     kind: PhoneKind
     held: HeldLists
     step: int
     boot: PlannedBoot
+    booted_before: bool = False
 
     @property
     def refused(self) -> tuple[tuple[str, PlannedList], ...]:

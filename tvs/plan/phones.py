@@ -80,5 +80,8 @@ class HeldLists:
 
     @property
     def name(self) -> str:
-        """Both names, for people."""
-        return " and ".join(name for name in (self.ctl_name, self.itl_name) if name) or "no list"
+        """Both names, for people; a missing list stands behind the other one."""
+        lists = ((self.ctl, self.ctl_name), (self.itl, self.itl_name))
+        held = [name for data, name in lists if data is not None and name]
+        missing = [name for data, name in lists if data is None and name]
+        return ", ".join([*filter(None, [" and ".join(held)]), *missing]) or "no list"

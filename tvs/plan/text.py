@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
-from certstore.serials import serial_text
+from tvs.plan.answers import shown_serial
+from tvs.plan.boot import installable
 from tvs.plan.model import NO_CHANGE
 
 if TYPE_CHECKING:
@@ -49,19 +50,41 @@ def _verdict(plan: Plan) -> str:
 
 def _table(outcomes: list[PhoneOutcome], plan: Plan) -> Iterator[str]:
     """Phones by kind; those that decide alike stand together, whatever they hold."""
-    groups: dict[str, dict[tuple[str, str], list[str]]] = {}
-    for outcome in outcomes:
-        phones = f"{outcome.kind.phones}{'' if outcome.kind in plan.phones else ' *'}"
-        decisions = (outcome.boot.ctl.text, outcome.boot.itl.text)
-        groups.setdefault(phones, {}).setdefault(decisions, []).append(outcome.held.name)
-    for phones, same in groups.items():
-        yield f"  {phones}"
-        for (ctl, itl), held in same.items():
-            yield f"    holding {_some(list(dict.fromkeys(held)))}"
-            yield f"      CTL  {ctl}"
-            yield f"      ITL  {itl}"
+    for kind in dict.fromkeys(outcome.kind for outcome in outcomes):
+        yield f"  {kind.phones}{'' if kind in plan.phones else ' *'}"
+        yield from _kind_lines([outcome for outcome in outcomes if outcome.kind is kind])
     if any(outcome.kind not in plan.phones for outcome in outcomes):
         yield "  * not said to be in this cluster (tvs set phones, or --phones): no reason to stop"
+
+
+def _kind_lines(outcomes: list[PhoneOutcome]) -> Iterator[str]:
+    """Phones of one kind; the same held lists stand in two groups only with the steps after which phones booted."""
+    decisions: dict[str, set[tuple[str, str]]] = {}
+    for outcome in outcomes:
+        decisions.setdefault(_held(outcome), set()).add(_decisions(outcome))
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for outcome in outcomes:
+        name = _held(outcome)
+        booted = _BOOTED[outcome.booted_before] if len(decisions[name]) > 1 else ""
+        groups.setdefault((booted, *_decisions(outcome)), []).append(name)
+    for (booted, ctl, itl), names in groups.items():
+        yield f"    {booted}holding {_some(list(dict.fromkeys(names)))}"
+        yield f"      CTL  {ctl}"
+        yield f"      ITL  {itl}"
+
+
+_BOOTED = {True: "booted after each step, ", False: "booted after this step only, "}
+
+
+def _decisions(outcome: PhoneOutcome) -> tuple[str, str]:
+    return outcome.boot.ctl.text, outcome.boot.itl.text
+
+
+def _held(outcome: PhoneOutcome) -> str:
+    """The held lists that the phones can have installed."""
+    possible = installable(outcome.held, outcome.kind)
+    none_left = possible.ctl is possible.itl is None
+    return "no list that they can verify" if none_left and possible != outcome.held else possible.name
 
 
 def _some(names: list[str]) -> str:
@@ -107,8 +130,9 @@ def _outcome_json(outcome: PhoneOutcome) -> dict[str, object]:
     return {
         "kind": outcome.kind,
         "phones": outcome.kind.phones,
-        "held": outcome.held.name,
+        "held": _held(outcome),
         "step": outcome.step,
+        "booted_before": outcome.booted_before,
         "ctl": _list_json(outcome.boot.ctl),
         "itl": _list_json(outcome.boot.itl),
     }
@@ -122,7 +146,7 @@ def _list_json(fetched: PlannedList) -> dict[str, object]:
         certificate = Certificate.from_der(fetched.answer.certificate)
         found["tvs_answer"] = {
             "subject": certificate.subject_name,
-            "serial_number": serial_text(certificate.serial_number),
+            "serial_number": shown_serial(certificate.serial_number, new=fetched.answer.new),
             "roles": list(fetched.answer.roles),
             "source": fetched.answer.source,
         }
