@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,34 @@ def test_compatible_refuses_tls_1_0(serve: Callable[..., Running], require_progr
     assert tried.returncode != 0
     assert "protocol version" in tried.stderr
     service.wait_for_line("handshake_failed address=127.0.0.1 reason=unsupported_version")
+
+
+@pytest.mark.parametrize(
+    ("profile", "phone", "offered"),
+    [("compatible", TLS10, "TLSv1"), ("modern", TLS12, "TLSv1.2"), ("modern", TLS10, "TLSv1")],
+    ids=["compatible, TLS 1.0", "modern, TLS 1.2", "modern, TLS 1.0"],
+)
+def test_hint_of_a_refused_phone_serves_it(
+    serve: Callable[..., Running],
+    require_program: Callable[[str], str],
+    ask_raw: Callable[..., bytes],
+    published_query: bytes,
+    scrape: Callable[[Running], dict[str, float]],
+    profile: str,
+    phone: tuple[str, ...],
+    offered: str,
+) -> None:
+    """A refused phone is counted by its version, and a service with the profile that the line names answers it."""
+    service = serve("--tls-profile", profile)
+    assert handshake(require_program("openssl"), service, *phone).returncode != 0
+    service.wait_for_line("handshake_failed address=127.0.0.1")
+    line = next(line for line in service.lines() if "handshake_failed" in line)
+    hint = re.search(rf'offered={re.escape(offered)} hint="tls_profile = \\"(\w+)\\" serves this client"', line)
+    assert hint is not None, line
+    counter = f'tvs_tls_handshakes_refused_total{{offered="{offered}"}}'
+    wait_until(lambda: scrape(service)[counter] == 1, "the refusal is counted")
+    service.stop()
+    assert ask_raw(serve("--tls-profile", hint[1]), published_query, *phone) == NOT_TRUSTED
 
 
 def test_legacy_serves_tls_1_0_phones(

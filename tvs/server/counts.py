@@ -9,6 +9,7 @@ from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.metrics import ISSUER_CLASSES
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
+from tvs.tls.clienthello import OfferedVersion
 from tvs.tls.connection import TLSFailure
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Counts:
         self._handshake_failures = {
             result: metrics.handshakes.labels(result, "none") for result in ("timeout", *TLSFailure)
         }
+        self._handshakes_refused = {version: metrics.handshakes_refused.labels(version) for version in OfferedVersion}
         self._requests = {
             (kind, result, source): metrics.requests.labels(kind.name.lower(), result, source)
             for kind in REQUESTS
@@ -122,6 +124,10 @@ class Counts:
     def handshake_failed(self, result: str) -> None:
         """A handshake failed: `result` is ``timeout`` or a `TLSFailure`."""
         self._new[self._handshake_failures[result]] += 1
+
+    def handshake_refused(self, offered: OfferedVersion) -> None:
+        """A handshake failed because client and service have no version or no suite in common."""
+        self._new[self._handshakes_refused[offered]] += 1
 
     def client_certificate(self, issuer_class: str) -> None:
         """A phone was asked for its certificate; `issuer_class` is one of `tvs.server.metrics.ISSUER_CLASSES`."""

@@ -15,6 +15,7 @@ from proto.errors import ErrorKind
 from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
+from tvs.tls.clienthello import OfferedVersion
 from tvs.tls.connection import TLSFailure
 
 if TYPE_CHECKING:
@@ -118,6 +119,11 @@ class Metrics:
             "TLS handshakes by result and version.",
             result=results,
             version=("none", *VERSIONS),
+        )
+        self.handshakes_refused = self._counter(
+            "tls_handshakes_refused",
+            "TLS handshakes refused for the client's versions or suites, by the highest version that it offered.",
+            offered=tuple(OfferedVersion),
         )
         self.ciphers = Counter(
             "tvs_tls_cipher", "Completed handshakes by suite.", ("version", "cipher"), registry=self.registry

@@ -12,6 +12,7 @@ from tvs.server.acceptor import Acceptor
 from tvs.server.counts import Counts
 from tvs.server.deadlines import TICK
 from tvs.server.events import CacheEvents
+from tvs.server.hints import HandshakeHints
 from tvs.server.poller import Poller
 from tvs.server.shared import Shared
 from tvs.status.model import WorkerStatus
@@ -92,6 +93,8 @@ class Service:
         if lost:
             self.log.warning("connections_lost", worker=self._slot, connections=lost)
         self._shared.context = self._context(self.config, self._credentials)
+        self._shared.hints = HandshakeHints(self.config, self._credentials)
+        self._shared.hints.prepare()
         self.sources = self._make_sources(self.config, self._seed)
         self._seed = None
         self.sources.load()
@@ -127,7 +130,7 @@ class Service:
             colors=log_colors(config.log_file),
         )
         self._shared.reconfigure(config)
-        self._shared.context = context
+        self._shared.context, self._shared.hints = context, HandshakeHints(config, credentials)
         self._credentials = credentials
         self._acceptor.limits_changed()
         await self._switch(sources)

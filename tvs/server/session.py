@@ -11,6 +11,7 @@ from tvs.server.conversation import MALFORMED, MORE, Conversation
 from tvs.server.deadlines import Deadline
 from tvs.server.phonecertificate import record_certificate
 from tvs.server.phonesocket import PhoneSocket
+from tvs.server.refusals import handshake_failed
 from tvs.server.states import METRIC_STATES, TRANSITIONS, SessionState, outcome_of_deadline, outcome_of_end
 from tvs.server.traces import ConnectionTrace
 from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
@@ -229,8 +230,7 @@ class PhoneSession:
         try:
             done = self._tls.handshake()
         except TLSError as error:
-            self._shared.counts.handshake_failed(error.failure)
-            self._shared.stranger("handshake_failed", self.address, reason=error.failure.value, detail=error.detail)
+            handshake_failed(self._shared, self.address, error, self._tls.take_flight())
             self._finish("handshake_failed")
             return False
         self._flush(self._tls.outgoing())

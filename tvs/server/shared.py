@@ -13,7 +13,7 @@ from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from OpenSSL import SSL
     from structlog.typing import FilteringBoundLogger
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tvs.config.settings import Config
     from tvs.log.pipeline import LogPipeline
     from tvs.server.counts import Counts
+    from tvs.server.hints import HandshakeHints
     from tvs.server.poller import Poller
 
 
@@ -48,6 +49,7 @@ class Shared:
         log_requests: whether each answered request is logged.
         verifier: answers requests. Set before the first session, replaced by a reload.
         context: TLS context of new sessions. Set before the first session, replaced by a reload.
+        hints: finds settings that would serve a refused client; None if nothing does. Replaced by a reload.
         loop: the event loop. Set before the first session.
         poller: watches the phones' sockets. Set before the first session.
     """
@@ -61,6 +63,7 @@ class Shared:
         "context",
         "counts",
         "deadlines",
+        "hints",
         "log",
         "log_client_certificates",
         "log_requests",
@@ -77,6 +80,7 @@ class Shared:
     log_requests: bool
     verifier: TrustVerifier
     context: SSL.Context
+    hints: HandshakeHints | None
     loop: asyncio.AbstractEventLoop
     poller: Poller
 
@@ -93,6 +97,7 @@ class Shared:
         self.deadlines = Deadlines(_durations(config))
         self._pipeline = pipeline
         self._limit = RateLimit()
+        self.hints = None
         self._configure(config)
 
     def reconfigure(self, config: Config) -> None:
@@ -115,15 +120,17 @@ class Shared:
         line = RequestLine.of(address, request, verdict, seconds, tags)
         self._pipeline.emit(("info", time.time(), "request", None, line))
 
-    def stranger(self, event: str, address: str, **fields: object) -> None:
+    def stranger(
+        self, event: str, address: str, more: Callable[[], Mapping[str, object]] | None = None, **fields: object
+    ) -> None:
         """Logs an event that any stranger can provoke, at most 10 times a second for each event.
 
-        The next line says how many were ``held_back``.
+        The next line says how many were ``held_back``. `more` makes further fields, only if the line is written.
         """
         held_back = self._limit.allow(event, self.clock())
         if held_back is not None:
             extra = {"held_back": held_back} if held_back else {}
-            self.log.warning(event, address=address, **fields, **extra)
+            self.log.warning(event, address=address, **fields, **(more() if more is not None else {}), **extra)
 
 
 def _durations(config: Config) -> dict[Deadline, float]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
+from tvs.tls.clienthello import MAX_HELLO
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -118,7 +120,7 @@ class TLSConnection:
         session: for a client, the session to resume.
     """
 
-    __slots__ = ("_aligned", "_connection", "_established", "_records", "_wrote")
+    __slots__ = ("_aligned", "_connection", "_established", "_flight", "_records", "_wrote")
 
     def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
         self._connection = SSL.Connection(context, None)
@@ -128,7 +130,9 @@ class TLSConnection:
         self._records = 0  # whole records that are not read yet
         if session is not None:
             self._connection.set_session(session)
+        self._flight: bytes | None = None  # a client's first bytes, while a server's handshake lasts
         if server_side:
+            self._flight = b""
             self._connection.set_accept_state()
         else:
             self._connection.set_connect_state()
@@ -136,6 +140,9 @@ class TLSConnection:
     def receive(self, data: bytes) -> None:
         """Takes bytes from the network."""
         self._connection.bio_write(data)
+        flight = self._flight
+        if flight is not None and len(flight) < MAX_HELLO:
+            self._flight = flight + data[:MAX_HELLO]
         if self._aligned:
             self._count_records(data)
 
@@ -190,7 +197,13 @@ class TLSConnection:
         except SSL.Error as error:
             raise _error(error) from None
         self._established = True
+        self._flight = None
         return True
+
+    def take_flight(self) -> bytes:
+        """The client's first bytes, about `MAX_HELLO` at most, once; for a server whose handshake has failed."""
+        flight, self._flight = self._flight, None
+        return flight or b""
 
     def read(self) -> bytes:
         """The decrypted bytes of one record; empty if there are none. Raises `TLSClosed` and `TLSError`."""

@@ -1,0 +1,41 @@
+"""Refusals: failed handshakes and signers that are not trusted, counted and logged for the administrator.
+
+Strangers can provoke all of them, so the lines are rate-limited; the counters have all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tvs.tls.clienthello import offered_version
+from tvs.tls.connection import TLSFailure
+
+if TYPE_CHECKING:
+    from tvs.server.shared import Shared
+    from tvs.tls.connection import TLSError
+
+_NOTHING_IN_COMMON: Final = {TLSFailure.UNSUPPORTED_VERSION, TLSFailure.NO_SHARED_CIPHER}
+
+
+def handshake_failed(shared: Shared, address: str, error: TLSError, flight: bytes) -> None:
+    """Counts and logs a failed handshake.
+
+    A client that was refused for its versions or suites is counted by the highest version that it offers too, and the
+    line says which settings would serve it.
+
+    Args:
+        shared: counts, log and hints.
+        address: the client's IP address.
+        error: the failure.
+        flight: the client's bytes from the first one on.
+    """
+    shared.counts.handshake_failed(error.failure)
+    reason = error.failure.value
+    if error.failure not in _NOTHING_IN_COMMON:
+        shared.stranger("handshake_failed", address, reason=reason, detail=error.detail)
+        return
+    version = offered_version(flight)
+    shared.counts.handshake_refused(version)
+    hints = shared.hints
+    more = None if hints is None else lambda: {"hint": hints.hint(flight)}
+    shared.stranger("handshake_failed", address, more, reason=reason, detail=error.detail, offered=version.value)
