@@ -21,7 +21,9 @@ def test_endpoints(text: str, endpoint: Endpoint) -> None:
     assert str(endpoint) == text
 
 
-@pytest.mark.parametrize("text", ["", ":", "host", "host:", "host:-1", "host:65536", "[::1]", "ho st:1", "host:٣"])
+@pytest.mark.parametrize(
+    "text", ["", ":", "host", "host:", "host:-1", "host:65536", "[::1]", "ho st:1", "host:٣", "a..b:1"]
+)
 def test_no_endpoints(text: str) -> None:
     """A text that is not a host and a port is refused with a sentence."""
     with pytest.raises(ValueError, match="write HOST:PORT"):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
+from pathlib import Path
 from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tvs.phone import Refusal
+from tvs.phone.ways import way_out
+
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.cluster import Cluster
@@ -44,6 +47,9 @@ WRONG = {
     "no --mac": (["--model", "8861"], "--mac and --model go together"),
     "a wrong MAC address": (["--mac", "00:11", "--model", "8861"], "is not a MAC address"),
     "an unknown model": (["--mac", "001122334455", "--model", "Nokia"], "known are 6901, 6911"),
+    "no source": (["--mac", "001122334455", "--model", "8861", "--from", ""], "the source is empty; write tftp://"),
+    "no such host": (["--mac", "001122334455", "--model", "8861", "--from", "http://a..b"], "does not name a host"),
+    "no --mac and --model": ([], "the first tvs phone boot needs --mac and --model"),
     "a wrong source": (["--mac", "001122334455", "--model", "8861", "--from", "ftp://x"], "write tftp://HOST"),
     "six servers": (
         ["--mac", "001122334455", "--model", "8861", *["--tvs", "192.0.2.1"] * 6],
@@ -83,3 +89,68 @@ def test_an_lsc_is_installed_with_its_key(
     assert run(*boot, "--mac", "001122334455", "--model", "8861").returncode == 0
     assert stat.S_IMODE((tmp_path / "phone" / "lsc.pem").stat().st_mode) == 0o600
     assert "CN=SEP001122334455;O=Cisco" in run("phone", "status", "--state", tmp_path / "phone").stdout
+
+
+def test_the_directory_of_something_else_is_wrong_usage(cluster: Cluster, run: Run, tmp_path: Path) -> None:
+    """Another phone's directory and a service's are refused by a boot with status 2; nothing is written."""
+    source = ("--from", cluster.state.tftp)
+    run("phone", "boot", "--mac", "001122334455", "--model", "8861", "--state", tmp_path / "phone", *source)
+    before = (tmp_path / "phone" / "phone.json").read_bytes()
+    for state, sentence in ((tmp_path / "phone", "belongs to CP-8861"), (cluster.state.path, "a service's state")):
+        done = run("phone", "boot", "--mac", "001122334455", "--model", "9971", "--state", state, *source)
+        assert (done.returncode, sentence in done.stderr) == (2, True)
+    assert (tmp_path / "phone" / "phone.json").read_bytes() == before
+    assert not (cluster.state.path / "phone.json").exists()
+
+
+def test_models_are_listed(run: Run) -> None:
+    """Series, TVS and TLS of each model, as text and as JSON; what is assumed is marked."""
+    lines = run("phone", "models").stdout.splitlines()
+    rows = {words[0]: words for words in map(str.split, lines[1:-1])}
+    assert rows["CP-7960"][:5] == ["CP-7960", "7900", "no", "TLS", "1.0"]
+    assert rows["CP-8945"][:5] == ["CP-8945", "89xx", "yes", "TLS", "1.0"]
+    assert rows["CP-9841"][:5] == ["CP-9841", "98xx", "assumed", "TLS", "1.2"]
+    assert lines[-1].startswith("TVS 'assumed': ")
+    models = {model["model"]: model for model in json.loads(run("phone", "models", "--json").stdout)}
+    assert models.keys() == rows.keys()
+    assert {name for name, model in models.items() if not model["tvs_confirmed"]} == {
+        name for name, words in rows.items() if words[2] == "assumed"
+    }
+
+
+def test_a_server_that_does_not_answer_is_reported_once(run: Run, tmp_path: Path) -> None:
+    """The ITL's line does not repeat the failure of the CTL; a name without a directory may be meant as a server."""
+    device = ("--mac", "001122334455", "--model", "8861", "--state", tmp_path / "phone")
+    done = run("phone", "boot", *device, "--from", "192.0.2.1")
+    assert done.returncode == 3
+    assert done.stdout.splitlines()[:2] == [
+        "CTL  unreachable: 192.0.2.1 is not a directory; write tftp://192.0.2.1 for a server",
+        "ITL  unreachable: the server, which did not answer for the CTL, was not asked again",
+    ]
+    done = run("phone", "boot", *device, "--from", tmp_path / "nowhere")
+    assert done.stdout.splitlines()[0] == f"CTL  unreachable: {tmp_path / 'nowhere'} is not a directory"
+
+
+def test_a_refusal_is_printed_with_its_way_out(cluster: Cluster, run: Run, tmp_path: Path) -> None:
+    """As text and as JSON; an outcome that is not a refusal has none."""
+    flash, source = tmp_path / "phone", tmp_path / "files"
+    source.mkdir()
+    (source / "CTLFile.tlv").write_bytes(b"not a list")
+    (source / "ITLFile.tlv").write_bytes(cluster.state.itl_file.read_bytes())
+    boot = ("phone", "boot", "--state", flash, "--from", source)
+    lines = run(*boot, "--mac", "001122334455", "--model", "8861").stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("CTL "))
+    assert lines[start + 1] == "     Way out: make the list again."
+    assert lines[start + 2].startswith("ITL  updated")
+    said = json.loads(run(*boot, "--json").stdout)["lists"]
+    assert (said["CTL"]["refusal"], said["CTL"]["way_out"]) == ("damaged", "make the list again")
+    assert (said["ITL"]["refusal"], said["ITL"]["way_out"]) == (None, None)
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_each_refusal_has_a_way_out_and_a_row_on_the_page(refusal: Refusal) -> None:
+    """For a list and for a service; docs/phone.md names each by its value."""
+    assert way_out(refusal)
+    assert way_out(refusal, service=True)
+    page = (Path(__file__).parents[2] / "docs" / "phone.md").read_text("utf-8")
+    assert f"\n| `{refusal}` |" in page

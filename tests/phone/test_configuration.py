@@ -85,6 +85,8 @@ HOSTILE = {
     "port 65536": configuration((0, "192.0.2.1", "65536")).decode(),
     "port that is none": configuration((0, "192.0.2.1", "https")).decode(),
     "address with a blank": configuration((0, "192.0.2.1 192.0.2.2", "2445")).decode(),
+    "address without a label": configuration((0, "tvs..example.com", "2445")).decode(),
+    "address of brackets": configuration((0, "[]", "2445")).decode(),
     "huge priority": configuration((10**9, "192.0.2.1", "2445")).decode(),
 }
 

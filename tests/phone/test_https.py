@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import subprocess
@@ -280,5 +281,12 @@ def test_the_command(
     assert run("phone", "https", *state, dead_server).returncode == 3
     (tmp_path / "phone" / "tvs-cache.json").unlink()
     refused = run("phone", "https", *state, server)
+    down = f"{running.endpoint} does not accept the connection: Connection refused"
     assert refused.returncode == 1
-    assert "Host Not Found" in refused.stdout
+    assert refused.stdout.splitlines()[-3:] == [
+        "Host Not Found",
+        f"  {server}: its certificate is in no installed list, and no TVS server vouches for it: {down}",
+        "  Way out: look at TCP 2445, the service and its TLS profile.",
+    ]
+    asked = run("phone", "https", *state, server, "--json")
+    assert json.loads(asked.stdout)["way_out"] == "look at TCP 2445, the service and its TLS profile"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tvs.cli.common import (
+    FAILED,
     NO_ANSWER,
     OK,
     USAGE,
@@ -25,7 +26,7 @@ from tvs.phone.configuration import MAX_SERVERS, read_servers
 from tvs.phone.files.opening import open_source
 from tvs.phone.files.source import FetchError
 from tvs.phone.firmware import console_for
-from tvs.phone.flash import FlashDirectory, FlashError
+from tvs.phone.flash import FlashDirectory, FlashError, WrongFlashError
 from tvs.phone.https import connect
 from tvs.phone.lock import lock_flash
 from tvs.phone.models import find_model, parse_device
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 
 HTTPS_PORT = 443
 _DESCRIPTION = "Emulates an IP phone's side of trust: its lists, its TVS client, its secure services."
+_EPILOG = """\
+examples:
+  tvs phone boot --mac 001122334455 --model CP-8861 --state ./phone --from tftp://192.0.2.10
+  tvs phone https --state ./phone 192.0.2.20:8443
+  tvs phone status --state ./phone
+"""
 _BOOT_EPILOG = """\
 The first boot takes the lists on trust, as a phone from the factory does. Later boots accept a list whose signer is in
 the installed CTL or ITL, or for whose signer a TVS server vouches.
@@ -51,8 +58,8 @@ examples:
   tvs phone boot --state ./phone --from http+tftp://192.0.2.10
   tvs phone boot --mac 001122334455 --model CP-8861 --state ./phone --from /var/lib/tvs/tftp --tvs 192.0.2.10
 
-exit statuses: 0 the phone runs on the fetched lists, 1 it refused a list and kept the old one, 2 wrong usage,
-3 nothing could be fetched.
+exit statuses: 0 the phone runs on the fetched lists, 1 it refused a list and kept the old one, or its directory cannot
+be used, 2 wrong usage, 3 nothing could be fetched.
 """
 _HTTPS_EPILOG = """\
 example:
@@ -76,9 +83,8 @@ exit statuses: 0 done, 1 no phone was booted in this directory.
 
 def add_commands(commands: Commands) -> None:
     """Adds `phone`."""
-    phone = commands.add_parser("phone", help="emulate a phone", description=_DESCRIPTION).add_subparsers(
-        title="actions of the phone", metavar="ACTION", required=True
-    )
+    parser = commands.add_parser("phone", help="emulate a phone", description=_DESCRIPTION, epilog=_EPILOG)
+    phone = parser.add_subparsers(title="actions of the phone", metavar="ACTION", required=True)
     boots = phone.add_parser(
         "boot",
         help="boot: fetch, check and install the trust lists",
@@ -119,10 +125,12 @@ def add_commands(commands: Commands) -> None:
 
 
 @contextmanager
-def _flash_errors() -> Iterator[None]:
-    """Turns a `FlashError` into a `CommandError`."""
+def _flash_errors(wrong: int = FAILED) -> Iterator[None]:
+    """Turns a `FlashError` into a `CommandError`, with the status `wrong` for the directory of something else."""
     try:
         yield
+    except WrongFlashError as error:
+        raise CommandError(str(error), wrong) from None
     except FlashError as error:
         raise CommandError(str(error)) from None
 
@@ -151,7 +159,7 @@ def _boot(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error), USAGE) from None
     except FetchError as error:
         raise CommandError(str(error), NO_ANSWER) from None
-    with _flash_errors(), lock_flash(arguments.state, make=True):
+    with _flash_errors(wrong=USAGE), lock_flash(arguments.state, make=device is not None):
         flash = FlashDirectory(arguments.state, device)
         if arguments.lsc is not None:
             flash.install_lsc(arguments.lsc)

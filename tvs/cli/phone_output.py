@@ -6,12 +6,14 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from proto.roles import role_name
 from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
 from tvs.phone.https import HOST_NOT_FOUND
 from tvs.phone.models import MODELS
 from tvs.phone.reports import BootOutcome, ListOutcome
 from tvs.phone.trust import ListKind
+from tvs.phone.ways import way_out
 
 if TYPE_CHECKING:
     from tvs.phone.models import PhoneModel
@@ -39,6 +41,8 @@ def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_js
         return _STATUSES[report.outcome]
     for item in lists:
         say(f"{item.kind}  {_list_text(item)}")
+        if item.refusal is not None:
+            say(f"     Way out: {way_out(item.refusal)}.")
     if report.configuration:
         say(f"     {printable(report.configuration)}")
     for text in report.messages:
@@ -56,6 +60,7 @@ def _list_json(item: ListUpdate) -> dict[str, object]:
         "roles": list(vouched.roles) if vouched else [],
         "refusal": item.refusal,
         "sentence": printable(item.sentence) or None,
+        "way_out": way_out(item.refusal) or None,
     }
 
 
@@ -88,6 +93,7 @@ def say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
                 "cached": report.cached,
                 "refusal": report.refusal,
                 "sentence": printable(report.sentence) or None,
+                "way_out": way_out(report.refusal, service=True) or None,
                 "console": lines,
             }
         )
@@ -96,6 +102,8 @@ def say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
     else:
         say(HOST_NOT_FOUND)
         say(f"  {report.server}: {printable(report.sentence)}" if report.reached else f"  {printable(report.sentence)}")
+        if report.refusal is not None:
+            say(f"  Way out: {way_out(report.refusal, service=True)}.")
     if not report.reached:
         return NO_ANSWER
     return OK if report.connected else FAILED
@@ -126,7 +134,7 @@ def say_status(status: PhoneStatus) -> None:
     if not status.servers:
         say(f"{'TVS servers':<17}{'none' if status.tvs else 'this model does not ask TVS'}")
     for answer in status.answers:
-        roles = ", ".join(map(str, answer.roles))
+        roles = ", ".join(f"{role} {role_name(role)}" for role in answer.roles)
         say(f"{'TVS cache':<17}{printable(answer.unique_map_id)}, roles {roles}, until {_time(answer.expires)}")
     say(f"{'LSC':<17}{status.lsc or 'not installed'}")
     say("Status messages")

@@ -28,13 +28,22 @@ class Endpoint:
     def parse(cls, text: str, default_port: int | None = None) -> Endpoint:
         """Reads ``HOST:PORT`` or ``[IPv6]:PORT``, with a default port also without one. Raises `ValueError`."""
         host, port = _split_endpoint(text.strip())
-        if not host or any(char.isspace() for char in host):
+        if not is_host(host):
             raise ValueError(f"{text!r} does not name a host; write HOST:PORT or [IPv6]:PORT")
         if not port and default_port is not None:
             return cls(host, default_port)
         if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
             raise ValueError(f"{text!r} has no port between 0 and 65535; write HOST:PORT or [IPv6]:PORT")
         return cls(host, int(port))
+
+
+def is_host(text: str) -> bool:
+    """Whether the text can be a host name or an address: labels of 1 to 63 characters, no blanks."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        return False
+    return bool(text) and not any(character.isspace() for character in text)
 
 
 def _split_endpoint(text: str) -> tuple[str, str]:

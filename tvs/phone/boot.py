@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 UPDATED = "Trust List updated"
 UPDATE_FAILED = "Trust List update failed"
+NOT_ASKED = "the server, which did not answer for the CTL, was not asked again"
 
 
 async def boot(phone: Phone, source: FileSource) -> BootReport:
@@ -79,7 +80,7 @@ async def _update_itl(phone: Phone, source: FileSource, ctl: ListUpdate) -> List
     if not phone.model.tvs:
         return ListUpdate(kind=ListKind.ITL, outcome=ListOutcome.NOT_USED)
     if ctl.outcome is ListOutcome.UNREACHABLE:
-        return ListUpdate(kind=ListKind.ITL, outcome=ListOutcome.UNREACHABLE, sentence=ctl.sentence)
+        return ListUpdate(kind=ListKind.ITL, outcome=ListOutcome.UNREACHABLE, sentence=NOT_ASKED)
     return await _update(phone, source, ListKind.ITL)
 
 

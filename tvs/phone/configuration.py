@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.config.endpoint import DEFAULT_PORT, Endpoint, is_host
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,9 +118,10 @@ class _Reader:
         if len(self.members) >= 0x100:
             raise self._error("has more TVS servers than there are priorities")
         port = self._number(self._fields.get("port", str(DEFAULT_PORT)), "the port of a TVS server", 0xFFFF)
-        if port == 0 or any(character.isspace() for character in address):
+        host = address.strip("[]")
+        if port == 0 or not is_host(host):
             raise self._error(f"has a TVS server that is not an address and port: {address!r}, {port}")
-        self.members.append((self._priority, Endpoint(address.strip("[]"), port)))
+        self.members.append((self._priority, Endpoint(host, port)))
 
     def _number(self, text: str, what: str, most: int) -> int:
         digits = text.strip()

@@ -43,6 +43,10 @@ class FlashError(Exception):
     """An unusable flash directory; the sentence says what to do."""
 
 
+class WrongFlashError(FlashError):
+    """A flash directory that is not that of the phone: another phone's, a service's, or not a phone's yet."""
+
+
 class Flash:
     """Flash in memory.
 
@@ -92,7 +96,7 @@ class FlashDirectory(Flash):
         path: the directory, created by the first write.
         device: device name, such as ``CP-8861-SEPB000B4BA0AEE``; None reads it from the directory.
 
-    Raises `FlashError` if the directory belongs to another phone or a service, or is damaged.
+    Raises `FlashError` if the directory is damaged, `WrongFlashError` if it belongs to another phone or a service.
     """
 
     __slots__ = ("device", "path")
@@ -116,9 +120,9 @@ class FlashDirectory(Flash):
     def _check_device(self, facts: dict[str, Any], device: str | None) -> str:
         kept = facts.get("device")
         if kept is None and device is None:
-            raise FlashError(f"{self.path} {NOT_YET}")
+            raise WrongFlashError(f"{self.path} {NOT_YET}")
         if kept is not None and device is not None and kept != device:
-            raise FlashError(f"{self.path} belongs to {kept}, not to {device}: give each phone its own --state")
+            raise WrongFlashError(f"{self.path} belongs to {kept}, not to {device}: give each phone its own --state")
         return str(kept or device)
 
     # -- reading
@@ -189,9 +193,9 @@ class FlashDirectory(Flash):
 
 
 def refuse_service(path: Path) -> None:
-    """Raises `FlashError` for the state directory of a service."""
+    """Raises `WrongFlashError` for the state directory of a service."""
     if (path / "tvs.db").exists():
-        raise FlashError(f"{path} is a service's state directory: give the phone a directory of its own")
+        raise WrongFlashError(f"{path} is a service's state directory: give the phone a directory of its own")
 
 
 def load_lsc(path: Path) -> LSC:

@@ -7,7 +7,7 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
-from tvs.phone.flash import NOT_YET, PRIVATE, FlashError, refuse_service
+from tvs.phone.flash import NOT_YET, PRIVATE, FlashError, WrongFlashError, refuse_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ def lock_flash(path: Path, *, make: bool) -> Iterator[None]:
     """
     refuse_service(path)
     if not make and not path.is_dir():
-        raise FlashError(f"{path} {NOT_YET}")
+        raise WrongFlashError(f"{path} {NOT_YET}")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)

@@ -27,7 +27,8 @@ class DirectorySource:
 
     def _read(self, name: str, most: int) -> bytes | None:
         if not self.path.is_dir():
-            raise Unreachable(f"{self.path} is not a directory")
+            hint = "" if self.path.exists() or self.path.parent.name else f"; write tftp://{self.path} for a server"
+            raise Unreachable(f"{self.path} is not a directory{hint}")
         try:
             with (self.path / name).open("rb") as file:
                 data = file.read(most + 1)

@@ -27,6 +27,8 @@ def open_source(text: str, timeout: float = DEFAULT_TIMEOUT) -> FileSource:
     another address, and `FetchError` if the library for it is not installed.
     """
     scheme, separator, _ = text.partition("://")
+    if not text:
+        raise ValueError(f"the source is empty; write {FORMS}")
     if not separator:
         return DirectorySource(Path(text))
     try:
