@@ -30,9 +30,18 @@ def tokens_of_guide(tokens: tuple[KeyFileSigner, KeyFileSigner]) -> tuple[bytes,
     return tokens[0].certificate, tokens[1].certificate
 
 
-def imported(admin: Administrator, certificates: Sequence[bytes], unit: Purpose = UNIT, **options: int) -> Change:
+def imported(
+    admin: Administrator,
+    certificates: Sequence[bytes],
+    unit: Purpose = UNIT,
+    *,
+    time_to_live: int | None = None,
+    roles: Sequence[int] = (),
+) -> Change:
     """An import, committed."""
-    change = propose_import_trusted(admin.state, admin.situation(), unit=unit, certificates=certificates, **options)
+    change = propose_import_trusted(
+        admin.state, admin.situation(), unit=unit, certificates=certificates, time_to_live=time_to_live, roles=roles
+    )
     with admin.state.lock(), admin.store() as store:
         commit(admin.state, store, change)
     return change
@@ -61,6 +70,22 @@ def test_import_of_the_same_again(admin: Administrator, tokens_of_guide: tuple[b
     now = admin.situation()
     change = imported(admin, [*tokens_of_guide, tokens_of_guide[0]])
     assert change.after == now == admin.situation()
+
+
+def test_chosen_roles(admin: Administrator, tokens_of_guide: tuple[bytes, bytes]) -> None:
+    """The proposal gives a certificate the roles that the commit gives it: chosen, chosen anew, kept, joined."""
+    for unit, roles, expected in (
+        (Purpose.Phone_trust, (7, 1), (1, 7)),
+        (Purpose.Phone_trust, (1,), (1,)),
+        (Purpose.Phone_trust, (), (1,)),
+        (Purpose.CallManager_trust, (), (1,)),
+        (Purpose.CallManager_trust, (5,), (1, 5)),
+        (UNIT, (), (0, 1, 3, 5)),
+    ):
+        change = imported(admin, tokens_of_guide[:1], unit, roles=roles)
+        assert change.after.roles(tokens_of_guide[0]) == admin.situation().roles(tokens_of_guide[0]) == expected
+        with admin.store() as store:
+            assert [t.roles for t in store.trusted() if t.certificate.der == tokens_of_guide[0]] == [expected]
 
 
 @pytest.mark.parametrize("unit", [unit for unit in Purpose if unit.own])

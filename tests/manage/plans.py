@@ -1,4 +1,4 @@
-"""Plans by command, and ITL files that other signers made."""
+"""Plans by command, ITL files that other signers made, files put in place."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ctlcache.entries import itl_entries
 from tests.fixtures.refusals import AHEAD
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
     from tvs.plan import Code
@@ -51,3 +53,15 @@ def itl_of(admin: Administrator, signer: KeyFileSigner) -> bytes:
     node = admin.situation().cluster_nodes[0]
     entries = itl_entries(node, [node], sast=[signer.certificate], capf=None, mixed_mode=True)
     return build_trust_list(entries, signer, timestamp=int(time.time()) + AHEAD, file_name="ITLFile.tlv")
+
+
+def saved(der: bytes, path: Path) -> Path:
+    """A certificate as a file."""
+    path.write_bytes(der)
+    return path
+
+
+def replaced(path: Path, data: bytes) -> None:
+    """Puts another list in place; the one before stays as NAME.1, which phones may hold for a day."""
+    path.rename(path.with_name(f"{path.name}.1"))
+    path.write_bytes(data)

@@ -12,7 +12,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.refusals import ctl_of
 from tests.fixtures.running import wait_until
 from tests.manage.phones import agree, held_by_phones, installed
-from tests.manage.plans import itl_of, planned, settings, worst
+from tests.manage.plans import itl_of, planned, replaced, saved, settings, worst
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
 from tvs.phone import Refusal, Voucher
@@ -33,18 +33,6 @@ if TYPE_CHECKING:
 
 WITH_TVS, TLS10, WITHOUT_TVS = PhoneKind
 SAST_TRUST = "Phone-SAST-trust"
-
-
-def saved(der: bytes, path: Path) -> Path:
-    """A certificate as a file."""
-    path.write_bytes(der)
-    return path
-
-
-def replaced(path: Path, data: bytes) -> None:
-    """Puts another list in place; the one before stays as NAME.1, which phones may hold for a day."""
-    path.rename(path.with_name(f"{path.name}.1"))
-    path.write_bytes(data)
 
 
 def stopped(admin: Administrator, code: Code, *words: object) -> str:

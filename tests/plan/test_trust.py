@@ -10,7 +10,7 @@ import pytest
 from certstore.purposes import Purpose
 from tests.plan.situations import ctl, entry, itl
 from tvs.plan import Code, Severity
-from tvs.plan.trust import signers_withdrawn, trust_withdrawn
+from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 
 if TYPE_CHECKING:
     from certstore.store import StoreEntry
@@ -112,3 +112,45 @@ def test_signers_of_lists_that_stay(site: Site, stranger: KeyFileSigner) -> None
     assert signers_withdrawn(found(sast, web), found(web)) == {"ITLFile.tlv"}
     assert signers_withdrawn(found(web), found()) == frozenset()
     assert signers_withdrawn(found(sast), site.situation()) == frozenset()
+
+
+def test_roles_that_are_taken_back(site: Site, stranger: KeyFileSigner) -> None:
+    """Other roles for an entry are a deletion of those that it had; the way back names the chosen ones."""
+    sast = entry(Purpose.Phone_SAST_trust, stranger.certificate, "stranger.pem")
+    chosen = replace(sast, chosen_roles=(1, 7))
+    (finding,) = trust_withdrawn(site.situation(sast), site.situation(chosen))
+    assert " as SAST, TFTP: " in finding.sentence
+    assert finding.way_out.endswith("tvs set cert import trust Phone-SAST-trust FILE")
+    (finding,) = trust_withdrawn(site.situation(chosen), site.situation(replace(sast, chosen_roles=(7,))))
+    assert " as CCM: phones that hold no list with it refuse what it is used for" in finding.sentence
+    assert finding.way_out.endswith("tvs set cert import trust Phone-SAST-trust FILE --role CCM --role APP-SERVER")
+    assert not list(trust_withdrawn(site.situation(chosen), site.situation(replace(sast, chosen_roles=(0, 1, 7)))))
+
+
+def test_an_import_without_a_role(site: Site, stranger: KeyFileSigner) -> None:
+    """A warning names the certificate and the option, unless it has a role from elsewhere or the CTL file has it."""
+    none, web = (entry(unit, stranger.certificate) for unit in (Purpose.CallManager_trust, Purpose.Phone_trust))
+    (finding,) = imported_without_role(site.situation(), site.situation(none))
+    assert (finding.code, finding.severity) == (Code.WITHOUT_ROLE, Severity.WARNING)
+    assert finding.sentence == (
+        "CallManager-trust gives no role to CN=stranger;O=Elsewhere 0BADCAFE: phones that ask TVS about it will not "
+        "trust it"
+    )
+    assert finding.way_out.endswith("tvs set cert import trust CallManager-trust FILE --role ROLE")
+    listed = replace(site.situation(), ctl=ctl(stranger))
+    for before, after in (
+        (site.situation(), site.situation(web)),
+        (site.situation(), site.situation(replace(none, chosen_roles=(7,)))),
+        (site.situation(web), site.situation(web, none)),
+        (site.situation(none), site.situation(none)),
+        (site.situation(none), site.situation()),
+        (listed, replace(site.situation(none), ctl=listed.ctl)),
+    ):
+        assert not list(imported_without_role(before, after))
+
+
+def test_authorities_of_an_own_certificate(site: Site, stranger: KeyFileSigner) -> None:
+    """A chain that enters with an own certificate needs no role."""
+    authority = entry(Purpose.CallManager_trust, stranger.certificate)
+    after = site.regenerated(tvs=stranger)
+    assert not list(imported_without_role(site.situation(), replace(after, entries=(*after.entries, authority))))

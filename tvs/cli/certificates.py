@@ -23,6 +23,7 @@ from tvs.cli.common import (
     store_of,
     unit_of,
 )
+from tvs.cli.roles import ROLE_HELP, role_option
 from tvs.cluster import propose_delete_trusted, propose_import_trusted
 from tvs.cluster.trusted import check_time_to_live, trust_store
 from tvs.manage.changed import entry_facts
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 _IMPORT_EPILOG = f"""\
 examples:
   tvs set cert import trust Phone-SAST-trust SAST-ADN008580ef.cer
+  tvs set cert import trust Phone-trust asterisk.pem --role CCM --role APP-SERVER
   tvs ctl plan import Phone-SAST-trust SAST-ADN008580ef.cer         what phones will do; nothing is changed
 
+{ROLE_HELP}
 {STATUSES}"""
 _DELETE_EPILOG = f"""\
 examples:
@@ -94,6 +97,7 @@ def add_set_commands(change: Commands) -> None:
     trust.add_argument("purpose", metavar="PURPOSE", help="trust store, such as Phone-SAST-trust")
     trust.add_argument("file", type=Path, metavar="FILE", help="PEM (one or more certificates) or DER")
     trust.add_argument("--time-to-live", type=int, metavar="SECONDS", help="how long phones keep answers about it")
+    role_option(trust)
     change_options(trust, question=False)
     handled_by(trust, _import)
     own_certificates.add_import(imports)
@@ -153,7 +157,13 @@ def _import(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
     certificates = read_certificate_file(arguments.file)
-    propose = partial(propose_import_trusted, unit=unit, certificates=certificates, time_to_live=arguments.time_to_live)
+    propose = partial(
+        propose_import_trusted,
+        unit=unit,
+        certificates=certificates,
+        time_to_live=arguments.time_to_live,
+        roles=arguments.role,
+    )
     made = make_change(arguments, propose)
     say_change(
         arguments,

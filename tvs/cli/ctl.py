@@ -17,6 +17,7 @@ from tvs.cli.common import (
     state_of,
     state_option,
 )
+from tvs.cli.roles import role_option
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import plan_only
 from tvs.plan import plan_json, plan_text
@@ -34,7 +35,7 @@ CHANGE is one of
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
   file FILE …                  other CTL or ITL files in place of the current ones
   delete NAME                  tvs file delete tftp NAME
-  import UNIT FILE             tvs set cert import trust UNIT FILE
+  import UNIT FILE             tvs set cert import trust UNIT FILE, with --role ROLE too
   delete UNIT NAME             tvs set cert delete UNIT NAME
   reset ctl | itl              tvs utils ctl reset localkey, tvs utils itl reset localkey
 
@@ -42,6 +43,7 @@ examples:
   tvs ctl plan regen CallManager
   tvs ctl plan update --digest sha1 --phones with-tvs,tls1.0
   tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem
+  tvs ctl plan import Phone-trust asterisk.pem --role CCM --role APP-SERVER
   tvs ctl plan --held CTLFile.tlv --held ITLFile.tlv       for phones that hold these files
 
 exit statuses:
@@ -64,13 +66,14 @@ def add_commands(commands: Commands) -> None:
     state_option(plan)
     plan_options(plan)
     digest_option(plan)
+    role_option(plan)
     json_option(plan)
     handled_by(plan, _plan)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
     try:
-        propose = propose_planned(arguments.change, digest_of(arguments))
+        propose = propose_planned(arguments.change, digest_of(arguments), arguments.role)
     except ValueError as error:
         raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
     plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))

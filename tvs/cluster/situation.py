@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
-from certstore.purposes import Purpose, roles_of
+from certstore.purposes import Purpose
 from certstore.store import StoreEntry
 from ctlcache.entries import ClusterNode
 from ctlcache.files import read_snapshot
@@ -124,8 +124,9 @@ class Situation:
         return frozenset(node.tvs for node in self.cluster_nodes if node.tvs is not None)
 
     def roles(self, certificate: bytes) -> tuple[int, ...]:
-        """The roles that the database gives a certificate: the union over its units."""
-        return roles_of(entry.unit for entry in self.entries if entry.certificate.der == certificate)
+        """The role codes that the database gives a certificate, ascending: the union over its entries."""
+        roles = (role for entry in self.entries if entry.certificate.der == certificate for role in entry.roles)
+        return tuple(sorted(set(roles)))
 
     def same_but_trusted(self, other: Situation) -> bool:
         """Whether another situation has the same files, nodes, parameters and certificates made here."""
@@ -151,23 +152,24 @@ class Situation:
         )
         return replace(self, entries=(*(entry for entry in self.entries if entry is not old), new))
 
-    def with_trusted(self, unit: Purpose, certificates: Iterable[bytes]) -> Situation:
-        """The situation with more certificates in a trust unit, unless it has them already."""
+    def with_trusted(self, unit: Purpose, certificates: Iterable[bytes], roles: Iterable[int] = ()) -> Situation:
+        """The situation with certificates in a trust unit, which may have some of them already.
+
+        Args:
+            unit: the trust unit.
+            certificates: X.509 DER.
+            roles: role codes chosen for them; none keep those chosen for the ones that the unit has.
+        """
+        wanted, chosen = dict.fromkeys(certificates), tuple(sorted(set(roles)))
         present = {entry.certificate.der for entry in self.entries if entry.unit is unit}
-        new = (
-            StoreEntry(
-                unit=unit,
-                name="",
-                description="",
-                certificate=Certificate.from_der(der),
-                node=None,
-                own=False,
-                time_to_live=None,
-            )
-            for der in dict.fromkeys(certificates)
-            if der not in present
+        kept = (
+            replace(entry, chosen_roles=chosen)
+            if chosen and entry.unit is unit and entry.certificate.der in wanted
+            else entry
+            for entry in self.entries
         )
-        return replace(self, entries=(*self.entries, *new))
+        new = (_trusted_entry(unit, der, chosen) for der in wanted if der not in present)
+        return replace(self, entries=(*kept, *new))
 
     def with_node(self, node: Node) -> Situation:
         """The situation with a node more, or with another address of a node."""
@@ -181,6 +183,19 @@ class Situation:
             nodes=tuple(node for node in self.nodes if node.name.lower() != name.lower()),
             entries=tuple(entry for entry in self.entries if (entry.node or "").lower() != name.lower()),
         )
+
+
+def _trusted_entry(unit: Purpose, der: bytes, chosen_roles: tuple[int, ...]) -> StoreEntry:
+    return StoreEntry(
+        unit=unit,
+        name="",
+        description="",
+        certificate=Certificate.from_der(der),
+        node=None,
+        own=False,
+        time_to_live=None,
+        chosen_roles=chosen_roles,
+    )
 
 
 def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSProfile | None = None) -> Situation:

@@ -16,7 +16,7 @@ from tvs.errors import StateError
 from tvs.identity import MADE_HERE, NEEDED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from certstore.store import CertificateStore
     from tvs.cluster.situation import Situation
@@ -51,6 +51,7 @@ def propose_import_trusted(
     unit: Purpose,
     certificates: Sequence[bytes],
     time_to_live: int | None = None,
+    roles: Collection[int] = (),
 ) -> Change:
     """Certificates in a trust store, which may hold some of them already.
 
@@ -59,6 +60,8 @@ def propose_import_trusted(
         unit: a trust store.
         certificates: X.509 DER.
         time_to_live: seconds that phones keep answers about them; None for the service's setting.
+        roles: role codes that they have through this store in place of its own; empty for its own, or for those that
+            were chosen before.
 
     Raises:
         ValueError: see `trust_store` and `check_time_to_live`.
@@ -73,12 +76,12 @@ def propose_import_trusted(
 
     def apply(store: CertificateStore) -> None:
         for der in certificates:
-            store.import_certificate(der, unit, time_to_live=time_to_live, description=IMPORTED)
+            store.import_certificate(der, unit, time_to_live=time_to_live, description=IMPORTED, roles=roles)
 
     return Change(
         title=f"import {len(certificates)} of {unit}" if len(certificates) > 1 else f"import {unit}",
         before=situation,
-        after=situation.with_trusted(unit, certificates),
+        after=situation.with_trusted(unit, certificates, roles),
         apply=apply,
     )
 

@@ -24,8 +24,9 @@ def changed_facts(state: StateDirectory, before: Situation, after: Situation) ->
         before, after: the situations.
 
     Returns:
-        ``certificates``: entries of units that were added or removed; ``files``: trust lists that were made, replaced
-        or deleted; ``nodes``: those that were added, changed or removed. Each is a list, empty if nothing changed.
+        ``certificates``: entries of units that were added or removed, or whose roles changed; ``files``: trust lists
+        that were made, replaced or deleted; ``nodes``: those that were added, changed or removed. Each is a list, empty
+        if nothing changed.
     """
     lists = ((state.ctl_file, before.ctl, after.ctl), (state.itl_file, before.itl, after.itl))
     return {
@@ -36,7 +37,7 @@ def changed_facts(state: StateDirectory, before: Situation, after: Situation) ->
 
 
 def entry_facts(entry: StoreEntry) -> dict[str, object]:
-    """A certificate in a unit: names, serial number in hex digits, SHA-256 fingerprint in hex digits."""
+    """A certificate in a unit: names, serial number in hex digits, SHA-256 fingerprint in hex digits, role codes."""
     certificate = entry.certificate
     return {
         "unit": entry.unit,
@@ -45,6 +46,7 @@ def entry_facts(entry: StoreEntry) -> dict[str, object]:
         "subject": certificate.subject_name,
         "serial_number": serial_text(certificate.serial_number),
         "sha256": hashlib.sha256(certificate.der).hexdigest(),
+        "roles": list(entry.roles),
     }
 
 
@@ -53,6 +55,11 @@ def _certificates(before: Sequence[StoreEntry], after: Sequence[StoreEntry]) -> 
     new = {_place(entry): entry for entry in after}
     yield from ({"change": "removed", **entry_facts(entry)} for place, entry in old.items() if place not in new)
     yield from ({"change": "added", **entry_facts(entry)} for place, entry in new.items() if place not in old)
+    yield from (
+        {"change": "changed", **entry_facts(entry)}
+        for place, entry in new.items()
+        if place in old and old[place].roles != entry.roles
+    )
 
 
 def _place(entry: StoreEntry) -> tuple[object, ...]:

@@ -29,9 +29,17 @@ if TYPE_CHECKING:
     Propose = Callable[[StateDirectory, Situation], Change]
 
 
-def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propose:
-    """The proposal of the change that the words name. Raises `ValueError` for other words."""
+def propose_planned(words: Sequence[str], digest: Digest | None = None, roles: Sequence[int] = ()) -> Propose:
+    """The proposal of the change that the words name. Raises `ValueError` for other words.
+
+    Args:
+        words: the change, as typed.
+        digest: of the lists.
+        roles: role codes chosen for the certificates of an import; another change takes none.
+    """
     propose: Propose
+    if roles and [*words[:1]] != ["import"]:
+        raise ValueError("roles are chosen for an import: tvs ctl plan import UNIT FILE --role ROLE")
     match list(words):
         case []:
             propose = _no_change
@@ -48,7 +56,7 @@ def propose_planned(words: Sequence[str], digest: Digest | None = None) -> Propo
         case ["delete", unit, name]:
             propose = partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
         case ["import", unit, file]:
-            propose = partial(_propose_import, unit=trust_store(unit), path=Path(file))
+            propose = partial(_propose_import, unit=trust_store(unit), path=Path(file), roles=roles)
         case ["reset", "ctl"]:
             propose = partial(propose_reset_ctl, digest=digest)
         case ["reset", "itl"]:
@@ -66,8 +74,10 @@ def _propose_deletion(_: StateDirectory, situation: Situation, name: str) -> Cha
     return propose_deletion(situation, name)
 
 
-def _propose_import(state: StateDirectory, situation: Situation, unit: Purpose, path: Path) -> Change:
-    return propose_import_trusted(state, situation, unit=unit, certificates=read_certificate_file(path))
+def _propose_import(
+    state: StateDirectory, situation: Situation, unit: Purpose, path: Path, roles: Sequence[int]
+) -> Change:
+    return propose_import_trusted(state, situation, unit=unit, certificates=read_certificate_file(path), roles=roles)
 
 
 def _propose_files(_: StateDirectory, situation: Situation, paths: Sequence[Path]) -> Change:

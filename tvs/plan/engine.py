@@ -12,7 +12,7 @@ from tvs.plan.boot import boot
 from tvs.plan.causes import refusals
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
-from tvs.plan.trust import signers_withdrawn, trust_withdrawn
+from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -74,6 +74,7 @@ def _findings_of_change(
     yield from found.tvs_not_in_itl(held, last)
     yield from found.signer_unknown(last, withdrawn)
     yield from trust_withdrawn(before, last)
+    yield from imported_without_role(before, last)
 
 
 def _findings_of_situation(last: Situation, phones: frozenset[PhoneKind], now: datetime) -> Iterator[Finding]:

@@ -49,6 +49,7 @@ class Code(StrEnum):
     PROFILE_REFUSES_7900 = "profile-refuses-7900"
     LIST_OUTDATED = "list-outdated"
     TRUST_WITHDRAWN = "trust-withdrawn"
+    WITHOUT_ROLE = "without-role"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

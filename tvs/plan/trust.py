@@ -1,4 +1,4 @@
-"""Trust that a change takes back: answers of TVS before and after it."""
+"""Trust that a change takes back or does not give: answers of TVS before and after it."""
 
 from __future__ import annotations
 
@@ -65,8 +65,28 @@ def trust_withdrawn(before: Situation, after: Situation) -> Iterator[Finding]:
     for certificate in _endangered(old, new, after):
         lost = [role for role in vouched_roles(before, certificate) if role not in vouched_roles(after, certificate)]
         if lost:
-            removed = [old[key] for key in old.keys() - new.keys() if key[1] == certificate]
+            removed = [old[key] for key in _reduced(old, new) if key[1] == certificate]
             yield _finding(certificate, lost, removed)
+
+
+def imported_without_role(before: Situation, after: Situation) -> Iterator[Finding]:
+    """Certificates that enter a trust store and that TVS vouches for in no role afterwards.
+
+    The authorities of an own certificate, which enter with it, need no role.
+    """
+    if not before.same_but_trusted(after):
+        return
+    old, new = _trusted(before), _trusted(after)
+    for unit, der in sorted(new.keys() - old.keys()):
+        if not vouched_roles(after, der):
+            certificate = Certificate.from_der(der)
+            name = f"{certificate.subject_name} {serial_text(certificate.serial_number)}"
+            yield Finding(
+                code=Code.WITHOUT_ROLE,
+                severity=Severity.WARNING,
+                sentence=f"{unit} gives no role to {name}: phones that ask TVS about it will not trust it",
+                way_out=f"if phones shall trust it, choose roles: tvs set cert import trust {unit} FILE --role ROLE",
+            )
 
 
 def _trusted(situation: Situation) -> dict[tuple[str, bytes], StoreEntry]:
@@ -77,8 +97,9 @@ def _trusted(situation: Situation) -> dict[tuple[str, bytes], StoreEntry]:
 def _endangered(
     old: dict[tuple[str, bytes], StoreEntry], new: dict[tuple[str, bytes], StoreEntry], after: Situation
 ) -> list[bytes]:
-    """Certificates that leave a unit, and those of the CTL file with the serial number of one that enters or leaves."""
-    moved = [(old.get(key) or new[key]).certificate for key in old.keys() ^ new.keys()]
+    """Certificates that `_reduced` gives, and those of the CTL file with the serial number of one that moves."""
+    reduced = _reduced(old, new)
+    moved = [(old.get(key) or new[key]).certificate for key in reduced | (old.keys() ^ new.keys())]
     serials = {normal_serial(certificate.serial_number) for certificate in moved}
     trust_list = parsed(after.tvs_ctl) if moved else None
     listed = [
@@ -86,7 +107,14 @@ def _endangered(
         for record in (() if trust_list is None else trust_list.records)
         if record.certificate is not None and normal_serial(record.serial_number) in serials
     ]
-    return sorted({der for _, der in old.keys() - new.keys()} | set(listed))
+    return sorted({der for _, der in reduced} | set(listed))
+
+
+def _reduced(
+    old: dict[tuple[str, bytes], StoreEntry], new: dict[tuple[str, bytes], StoreEntry]
+) -> set[tuple[str, bytes]]:
+    """The entries that leave their unit, or get other roles in it."""
+    return {key for key, entry in old.items() if key not in new or new[key].roles != entry.roles}
 
 
 def _finding(der: bytes, lost: list[int], removed: list[StoreEntry]) -> Finding:
@@ -108,7 +136,8 @@ def _refused(lost: list[int]) -> str:
 def _way_back(entry: StoreEntry) -> str:
     which = "own" if entry.own else "trust"
     unit = Purpose.tomcat_trust if entry.own else entry.unit
+    chosen = "".join(f" --role {role_name(role)}" for role in entry.chosen_roles)
     return (
         f"keep a copy first (tvs show cert {which} {entry.unit}/{entry.name} --pem > FILE), to import it again with: "
-        f"tvs set cert import trust {unit} FILE"
+        f"tvs set cert import trust {unit} FILE{chosen}"
     )
