@@ -1,0 +1,87 @@
+"""Values that complete arguments in the prompt: units, names of certificates and nodes, files."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from certstore.store import StoreError
+from tvs.cli.words import choices_of
+from tvs.config.loading import default_state
+from tvs.errors import StateError
+from tvs.plan import PhoneKind
+from tvs.state import StateDirectory
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from certstore.store import CertificateStore
+    from tvs.cli.words import Line
+
+
+def values_of(line: Line, action: argparse.Action | None, begun: str = "") -> list[str]:
+    """The values that an argument or an option can have; none if they are not known.
+
+    Args:
+        line: the words before.
+        action: the argument, or the option.
+        begun: the beginning of the value, for the names of files.
+    """
+    if action is None:
+        return []
+    if choices := choices_of(action):
+        return choices
+    if action.type is Path or action.metavar in ("FILE", "DIR"):
+        return file_names(begun)
+    if (read := _names(line, action)) is not None:
+        return _from_store(read)
+    return _FIXED.get(str(action.metavar), [])
+
+
+_OWN = [purpose.value for purpose in Purpose if purpose.own]
+_TRUST = [purpose.value for purpose in Purpose if not purpose.own]
+_FIXED = {"UNIT": _OWN, "PURPOSE": _TRUST, "KINDS": [kind.value for kind in PhoneKind]}
+"""Values by the name that help texts give an argument."""
+
+
+def _names(line: Line, action: argparse.Action) -> Callable[[CertificateStore], list[str]] | None:
+    """The function that reads the names that an argument can have from the database."""
+    command = line.parser.prog.removeprefix("tvs ")
+    if action.option_strings == ["--node"] or command == "set node delete":
+        return lambda store: [node.name for node in store.nodes()]
+    if command in ("show cert own", "show cert trust"):
+        return lambda store: [f"{one.unit}/{one.name}" for one in store.entries(own=command.endswith("own"))]
+    if command == "set cert delete":
+        if action.dest == "unit":
+            return lambda store: sorted({one.unit.value for one in store.entries(own=False)})
+        return lambda store: [one.name for one in store.entries(own=False) if one.unit.value == line.words[-1]]
+    return None
+
+
+def _from_store(read: Callable[[CertificateStore], list[str]]) -> list[str]:
+    """Reads names; without a database there are none."""
+    try:
+        with closing(StateDirectory(default_state()).store()) as store:
+            return read(store)
+    except (StateError, StoreError):
+        return []
+
+
+def file_names(begun: str) -> list[str]:
+    """The paths that begin so, folders with a slash at their end; hidden ones only for a beginning with a dot."""
+    folder, _, name = begun.rpartition("/")
+    folder = f"{folder}/" if "/" in begun else ""
+    try:
+        with os.scandir(Path(folder or ".").expanduser()) as entries:
+            found = [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError:
+        return []
+    return sorted(
+        f"{folder}{entry}{'/' if is_folder else ''}"
+        for entry, is_folder in found
+        if entry.startswith(name) and entry.startswith(".") <= name.startswith(".")
+    )
