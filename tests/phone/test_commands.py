@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tvs.phone import Refusal
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose
+from tvs.phone import FlashDirectory, Phone, Refusal, find_model
 from tvs.phone.ways import way_out
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.cluster import Cluster
+    from tests.fixtures.running import Running
 
     Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -41,6 +45,48 @@ def test_status_shows_the_screen(cluster: Cluster, run: Run, tmp_path: Path) -> 
     status = json.loads(run("phone", "status", *state, "--json").stdout)
     assert status == {**said["status"], "messages": status["messages"]}
     assert status["lists"]["CTL"]["bytes"] == cluster.state.ctl_file.stat().st_size
+
+
+def test_the_screen_of_a_phone_without_tvs(cluster: Cluster, run: Run, tmp_path: Path) -> None:
+    """It has no ITL, and its servers are of no use to it."""
+    device = ("--mac", "001122334455", "--model", "7960", "--state", tmp_path / "phone")
+    run("phone", "boot", *device, "--from", cluster.state.tftp, "--tvs", "192.0.2.1")
+    lines = run("phone", "status", "--state", tmp_path / "phone").stdout.splitlines()
+    assert "ITL file         this model has none" in lines
+    assert "TVS servers      this model does not ask TVS" in lines
+    assert not any("192.0.2.1" in line for line in lines)
+
+
+def test_names_of_other_alphabets_in_any_terminal(
+    cluster: Cluster,
+    serve: Callable[..., Running],
+    tvs: Run,
+    make_signer: Callable[..., KeyFileSigner],
+    tmp_path: Path,
+) -> None:
+    """A cached answer about CN=Ñandú is shown in an ASCII terminal with an escape, in another one as it is."""
+    web = make_signer("CN=Ñandú;O=Café", "5EC0DE", 2048)
+    cluster.import_trust(Purpose.tomcat_trust, web.certificate)
+    state = ("--state", tmp_path / "phone")
+    device = ("--mac", "001122334455", "--model", "8861")
+    endpoint = serve(cluster).endpoint
+    tvs("phone", "boot", *device, *state, "--from", cluster.state.tftp, "--tvs", endpoint)
+    flash = FlashDirectory(tmp_path / "phone")
+    phone = Phone("001122334455", find_model("8861"), flash=flash)
+
+    async def ask() -> None:
+        async with phone.tvs() as proxy:
+            assert (await proxy.verify(Certificate.from_der(web.certificate))).trusted
+        phone.save()
+
+    asyncio.run(ask())
+    for environment, name in (
+        ({"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}, r"CN=\xd1and\xfa;O=Caf\xe9"),
+        ({"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8"}, "CN=Ñandú;O=Café"),
+    ):
+        done = tvs("phone", "status", *state, environment=environment)
+        assert done.returncode == 0, done.stderr
+        assert f"TVS cache        5EC0DE{name}, roles 7 APP-SERVER, until " in done.stdout
 
 
 WRONG = {
@@ -142,6 +188,11 @@ def test_a_refusal_is_printed_with_its_way_out(cluster: Cluster, run: Run, tmp_p
     start = next(number for number, line in enumerate(lines) if line.startswith("CTL "))
     assert lines[start + 1] == "     Way out: make the list again."
     assert lines[start + 2].startswith("ITL  updated")
+    (source / "ITLFile.tlv").write_bytes(b"not a list")
+    lines = run(*boot).stdout.splitlines()
+    assert lines[1].startswith("ITL  refused")  # both for one reason: one way out
+    assert [line for line in lines if "Way out" in line] == [lines[2]]
+    (source / "ITLFile.tlv").write_bytes(cluster.state.itl_file.read_bytes())
     said = json.loads(run(*boot, "--json").stdout)["lists"]
     assert (said["CTL"]["refusal"], said["CTL"]["way_out"]) == ("damaged", "make the list again")
     assert (said["ITL"]["refusal"], said["ITL"]["way_out"]) == (None, None)

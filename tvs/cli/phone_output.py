@@ -39,9 +39,9 @@ def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_js
             }
         )
         return _STATUSES[report.outcome]
-    for item in lists:
+    for item, following in zip(lists, (*lists[1:], None), strict=True):
         say(f"{item.kind}  {_list_text(item)}")
-        if item.refusal is not None:
+        if item.refusal is not None and (following is None or following.refusal is not item.refusal):
             say(f"     Way out: {way_out(item.refusal)}.")
     if report.configuration:
         say(f"     {printable(report.configuration)}")
@@ -128,10 +128,11 @@ def say_status(status: PhoneStatus) -> None:
         say(f"{f'{item.kind} file':<17}{item.checksum} ({item.checksum_name}), {item.size} bytes")
         say(f"{'':<17}signed by {printable(item.signer)}, {item.records} records")
     for kind in (kind for kind in ListKind if kind not in {item.kind for item in status.lists}):
-        say(f"{f'{kind} file':<17}not installed")
-    for number, server in enumerate(status.servers, 1):
+        used = status.tvs or kind is ListKind.CTL
+        say(f"{f'{kind} file':<17}{'not installed' if used else 'this model has none'}")
+    for number, server in enumerate(status.servers if status.tvs else (), 1):
         say(f"{f'TVS server {number}':<17}{server}")
-    if not status.servers:
+    if not (status.tvs and status.servers):
         say(f"{'TVS servers':<17}{'none' if status.tvs else 'this model does not ask TVS'}")
     for answer in status.answers:
         roles = ", ".join(f"{role} {role_name(role)}" for role in answer.roles)

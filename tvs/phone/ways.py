@@ -18,7 +18,7 @@ _EVERYWHERE: Mapping[Refusal, str] = {
     Refusal.NO_TVS_SUPPORT: "keep the signer, or delete the phone's list by hand",
     Refusal.NO_TVS_SERVER: "name the servers: --tvs, --config, or SEP<MAC>.cnf.xml on the file server",
     Refusal.NO_TVS_RECORD: "delete the phone's lists by hand",
-    Refusal.TVS_UNREACHABLE: "look at TCP 2445, the service and its TLS profile",
+    Refusal.TVS_UNREACHABLE: "look at TCP 2445, the service and its TLS profile (TLS 1.0 phones need 'legacy')",
     Refusal.TVS_UNTRUSTED: "tvs ctl plan shows which certificate phones hold",
     Refusal.UNKNOWN_SIGNER: "load its signer's certificate as Phone-SAST-trust",
     Refusal.WRONG_CERTIFICATE: "delete the other certificate of this serial number and issuer",
