@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
 from ctlcache.keys import key_element, load_certificate
-from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError
-from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag
+from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, check_room
+from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag, UnsignedList
+from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
 from proto.errors import LocalProtocolError
 from proto.roles import TrustRole, role_name
@@ -65,6 +66,34 @@ def build_trust_list(
     Raises `LocalProtocolError` for entries that the format cannot carry or that lack the signer, and `SigningError` if
     the signer cannot sign.
     """
+    unsigned = build_unsigned_list(
+        entries,
+        signer,
+        timestamp=timestamp,
+        file_name=file_name,
+        digest=digest,
+        record_signature=record_signature,
+        version=version,
+        signer_version=signer_version,
+    )
+    return sign_list(unsigned, signer)
+
+
+def build_unsigned_list(
+    entries: Iterable[ListEntry],
+    signer: Signer,
+    *,
+    timestamp: int,
+    file_name: str = "CTLFile.tlv",
+    digest: Digest = Digest.SHA1,
+    record_signature: bool = True,
+    version: tuple[int, int] = VERSION,
+    signer_version: tuple[int, int] | None = None,
+) -> UnsignedList:
+    """The same list before its signer signs: see `build_trust_list` and `ctlcache.unsigned`.
+
+    The signer's certificate and key size are read, its `sign` is not called. Raises likewise.
+    """
     prepared = [_Prepared.from_entry(entry) for entry in entries]
     records = b"".join(_record(item, record_signature=record_signature) for item in prepared)
     header = _HeaderParts(
@@ -74,18 +103,17 @@ def build_trust_list(
         tail=_tail(file_name, timestamp),
         signature_size=signer.key_bits // 8,
     )
-    signature = signer.sign(header.to_bytes(version) + records, digest)
-    data = header.to_bytes(version, signature) + records
-    return _checked(data, len(signature) == header.signature_size)
+    check_room(signer.key_bits, digest)
+    return _checked(UnsignedList(header.to_bytes(version, bytes(header.signature_size)) + records))
 
 
-def _checked(data: bytes, right_size: bool) -> bytes:
-    if len(data) > MAX_SIZE:
-        raise LocalProtocolError(f"a trust list has at most {MAX_SIZE} bytes, not {len(data)}")
-    verification = verify(data)
-    if not verification.ok or not right_size:
+def _checked(unsigned: UnsignedList) -> UnsignedList:
+    if len(unsigned) > MAX_SIZE:
+        raise LocalProtocolError(f"a trust list has at most {MAX_SIZE} bytes, not {len(unsigned)}")
+    verification = verify(unsigned)
+    if not verification.ok:
         raise SigningError(f"the list that was made does not verify: {verification.sentence}")
-    return data
+    return unsigned
 
 
 # -- certificates ------------------------------------------------------------------------------------

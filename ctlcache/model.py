@@ -206,6 +206,12 @@ class Record:
         return str(ipaddress.ip_address(value)) if value is not None and len(value) in (4, 16) else None
 
 
+class UnsignedList(bytes):
+    """The bytes of a trust list with zeros in place of its signature, see `ctlcache.unsigned`."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class TrustList:
     """A whole trust list.
@@ -213,10 +219,12 @@ class TrustList:
     Attributes:
         header: signer, signature and time.
         records: in the order of the file.
+        unsigned: whether it was parsed from an `UnsignedList`, so that its signer's key stands for the signature.
     """
 
     header: Header
     records: tuple[Record, ...]
+    unsigned: bool = False
 
     @property
     def named_records(self) -> tuple[Record, ...]:

@@ -36,8 +36,20 @@ HASHES: Final[dict[int, hashes.HashAlgorithm]] = {
 }
 
 
+DIGEST_INFO_OVERHEAD: Final = {Digest.SHA1: 15, Digest.SHA256: 19, Digest.SHA512: 19}
+"""Bytes of the DigestInfo before the digest in a PKCS#1 v1.5 signature: RFC 8017, section 9.2, note 1."""
+PADDING_OVERHEAD: Final = 11
+"""Least bytes of a signature's padding: RFC 8017, section 9.2, step 3."""
+
+
 class SigningError(Exception):
     """A list cannot be signed: a sentence with the reason and the remedy."""
+
+
+def check_room(key_bits: int, digest: Digest) -> None:
+    """Raises `SigningError` if a key is too small for a digest; a token's PIN is not used for that."""
+    if DIGEST_INFO_OVERHEAD[digest] + HASHES[digest].digest_size + PADDING_OVERHEAD > key_bits // 8:
+        raise SigningError(f"a key of {key_bits} bits is too small for {digest.name}: take another digest or key")
 
 
 class Signer(Protocol):

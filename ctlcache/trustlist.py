@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctlcache.elements import CONTAINERS, PADDING, HeaderTag, RecordTag, children, header_elements
-from ctlcache.model import Header, Record, TrustList
+from ctlcache.model import Header, Record, TrustList, UnsignedList
 from proto.errors import ErrorKind, RemoteProtocolError
 from proto.tlv import Element, Reader, Writer
 
@@ -26,6 +26,7 @@ __all__ = [
     "Record",
     "RecordTag",
     "TrustList",
+    "UnsignedList",
     "parse_trust_list",
     "serialise",
     "signed_bytes",
@@ -91,7 +92,8 @@ def parse_trust_list(data: bytes) -> TrustList:
             ErrorKind.TOO_LARGE, f"a trust list has at most {MAX_SIZE} bytes, not {len(data)}", MAX_SIZE
         )
     header = _parse_header(data)
-    return TrustList(header, tuple(_parse_records(data, header.header_length)))
+    records = tuple(_parse_records(data, header.header_length))
+    return TrustList(header, records, unsigned=isinstance(data, UnsignedList))
 
 
 def _parse_header(data: bytes) -> Header:

@@ -89,7 +89,10 @@ class Verification:
 
 
 def verify(data: TrustList | bytes) -> Verification:
-    """Whether a trust list is signed by the SAST record that its header names. Never raises."""
+    """Whether a trust list is signed by the SAST record that its header names. Never raises.
+
+    An `UnsignedList` is good if that record's key can make its signature.
+    """
     try:
         trust_list = data if isinstance(data, TrustList) else parse_trust_list(data)
     except RemoteProtocolError as error:
@@ -152,6 +155,8 @@ def _check_signature(trust_list: TrustList, key: rsa.RSAPublicKey) -> Reason:
     algorithm = HASHES.get(header.digest)
     if algorithm is None:
         return Reason.UNSUPPORTED_DIGEST
+    if trust_list.unsigned:
+        return _check_promise(trust_list, key)
     try:
         key.verify(header.signature, signed_bytes(trust_list), padding.PKCS1v15(), algorithm)
     except InvalidSignature:
@@ -159,3 +164,10 @@ def _check_signature(trust_list: TrustList, key: rsa.RSAPublicKey) -> Reason:
     except Exception:  # noqa: BLE001 - a hostile key that loads but cannot be used
         return Reason.BAD_KEY
     return Reason.GOOD
+
+
+def _check_promise(trust_list: TrustList, key: rsa.RSAPublicKey) -> Reason:
+    """Whether the signature that is still to come will be this key's."""
+    signer = None if trust_list.signer_record is None else _record_key(trust_list.signer_record)
+    same = isinstance(signer, rsa.RSAPublicKey) and signer.public_numbers() == key.public_numbers()
+    return Reason.GOOD if same else Reason.BAD_SIGNATURE

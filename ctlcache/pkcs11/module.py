@@ -116,9 +116,7 @@ class TokenModule:
 
         Raises `TokenError`; before it asks for a PIN if the certificate's key cannot sign trust lists.
         """
-        key = _signing_key(token, item)
-        if token.pin_locked:
-            raise TokenError(f"{token}: its PIN is locked: unlock it with its vendor's program")
+        key = usable_key(token, item)
         pin = None if token.pin_pad else ask_pin(token)
         seconds = PIN_PAD_TIME if token.pin_pad else 0
         self._ask("logging in", token, seconds=seconds, do="login", token=token.identity, id=item.id.hex(), pin=pin)
@@ -196,7 +194,8 @@ def _listed(tokens: tuple[Token, ...] | list[Token]) -> str:
     return ", ".join(f"{token.uri()}" for token in tokens) or "no token at all"
 
 
-def _signing_key(token: Token, item: TokenCertificate) -> RSAPublicKey:
+def usable_key(token: Token, item: TokenCertificate) -> RSAPublicKey:
+    """The key of a token's certificate, if it can sign trust lists and the PIN is not locked. Raises `TokenError`."""
     key = certificate_key(item.certificate.der)
     if key is None or key.key_size not in MODULUS_BITS:
         kind = "no RSA key" if key is None else f"a key of {key.key_size} bits"
@@ -204,6 +203,8 @@ def _signing_key(token: Token, item: TokenCertificate) -> RSAPublicKey:
             f"{token}: its certificate {item.certificate.subject_name} has {kind}; "
             "trust lists are signed with RSA keys of 512, 1024, 2048 or 4096 bits"
         )
+    if token.pin_locked:
+        raise TokenError(f"{token}: its PIN is locked: unlock it with its vendor's program")
     return key
 
 

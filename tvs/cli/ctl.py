@@ -18,6 +18,7 @@ from tvs.cli.common import (
     state_option,
 )
 from tvs.cli.roles import role_option
+from tvs.cli.tokens import token_options, token_source
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import plan_only
 from tvs.plan import plan_json, plan_text
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 CHANGE is one of
   (nothing)                    the files as they are
-  update [CTLFile]             tvs utils ctl update CTLFile
+  update [CTLFile]             tvs utils ctl update CTLFile, with --token: signed by a hardware token (without its PIN)
   set-cluster MODE             mixed-mode or non-secure-mode
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
   file FILE …                  other CTL or ITL files in place of the current ones
@@ -42,6 +43,7 @@ CHANGE is one of
 examples:
   tvs ctl plan regen CallManager
   tvs ctl plan update --digest sha1 --phones with-tvs,tls1.0
+  tvs ctl plan update --add-token --token pkcs11:token=SAST-1 --token pkcs11:token=SAST-2
   tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem
   tvs ctl plan import Phone-trust asterisk.pem --role CCM --role APP-SERVER
   tvs ctl plan --held CTLFile.tlv --held ITLFile.tlv       for phones that hold these files
@@ -67,16 +69,18 @@ def add_commands(commands: Commands) -> None:
     plan_options(plan)
     digest_option(plan)
     role_option(plan)
+    token_options(plan, pin=False)
     json_option(plan)
     handled_by(plan, _plan)
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    try:
-        propose = propose_planned(arguments.change, digest_of(arguments), arguments.role)
-    except ValueError as error:
-        raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
-    plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))
+    with token_source(arguments) as make_source:
+        try:
+            propose = propose_planned(arguments.change, digest_of(arguments), arguments.role, make_source)
+        except ValueError as error:
+            raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
+        plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))
     if arguments.json:
         say_json(plan_json(plan))
     else:

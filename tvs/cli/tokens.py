@@ -70,8 +70,13 @@ def module_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def token_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options for a CTL file that a hardware token signs."""
+def token_options(parser: argparse.ArgumentParser, *, pin: bool = True) -> None:
+    """Adds the options for a CTL file that a hardware token signs.
+
+    Args:
+        parser: of the command.
+        pin: whether the token really signs, so that its PIN is needed.
+    """
     group = parser.add_argument_group("hardware tokens")
     group.add_argument(
         "--token",
@@ -83,9 +88,10 @@ def token_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--add-token", action="store_true", help="let tokens be added that the present CTL file does not have"
     )
-    group.add_argument(
-        "--pin-file", metavar="FILE", help="file with the signing token's PIN, mode 0600 (default: it is asked for)"
-    )
+    if pin:
+        group.add_argument(
+            "--pin-file", metavar="FILE", help="file with the signing token's PIN, mode 0600 (default: it is asked for)"
+        )
     module_options(group)
 
 
@@ -104,13 +110,14 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
 
 def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
+    pin_file = getattr(arguments, "pin_file", None)  # a plan needs none
     if not arguments.token:
-        if arguments.add_token or arguments.pin_file is not None:
+        if arguments.add_token or pin_file is not None:
             raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
         return None
     return TokenChoice(
         uris=tuple(TokenUri.parse(text) for text in arguments.token),
-        ask_pin=_ask_pin if arguments.pin_file is None else PinFile(arguments.pin_file),
+        ask_pin=_ask_pin if pin_file is None else PinFile(pin_file),
         add_token=arguments.add_token,
         module=arguments.token_module,
         time_limit=_timeout(arguments),

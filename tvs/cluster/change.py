@@ -9,9 +9,11 @@ are still valid, and `tvs ctl plan` says that they are outdated.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ctlcache.trustlist import UnsignedList
+from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
 from tvs.cluster.deletion import delete_list, forget_deletion
 from tvs.cluster.keys import unfinished_keys, unused_keys, write_keys, write_requests
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from ctlcache.keyfile import PrivateKey
+    from ctlcache.signing import Signer
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
@@ -41,6 +44,7 @@ class Change:
         made: certificates (X.509 DER) that the change makes; a proposal of the same change makes others.
         keys: new private keys with their units.
         deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
+        late_signer: of a CTL file that is an `UnsignedList` until the commit; None if it is signed.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
         apply: changes the database, called inside one transaction.
     """
@@ -53,6 +57,7 @@ class Change:
     keys: tuple[tuple[Purpose, PrivateKey], ...] = ()
     requests: tuple[tuple[Purpose, bytes], ...] = ()
     deletes: str | None = None
+    late_signer: Signer | None = None
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
 
     @property
@@ -70,11 +75,13 @@ class Change:
         return self.later is None and self.before.same_but_trusted(self.after)
 
 
-def commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
-    """Commits a change; call it with `StateDirectory.lock` held.
+def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:
+    """Commits a change; call it with `StateDirectory.lock` held. Returns the change, with its list signed.
 
-    Raises `StateError` or `StoreError`; everything is then as it was, unless the sentence names an exception.
+    Raises `StateError`, `StoreError` or `SigningError`; everything is then as it was, unless the sentence names an
+    exception. A token's PIN is asked for here, before anything is written.
     """
+    change = _signed(change)
     unused = unfinished_keys(state) if change.keeps_files else unused_keys(state, store)
     with _staged(_new_lists(state, change)) as staged:
         write_keys(state, change.keys)
@@ -84,6 +91,16 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> No
         _publish(state, change, staged)
     for path in unused:
         path.unlink(missing_ok=True)
+    return change
+
+
+def _signed(change: Change) -> Change:
+    """The change with the signature of its CTL file. Raises `SigningError`."""
+    ctl = change.after.ctl
+    if change.late_signer is None or not isinstance(ctl, UnsignedList):
+        return change
+    signed = sign_list(ctl, change.late_signer)
+    return replace(change, after=replace(change.after, ctl=signed), late_signer=None)
 
 
 def _publish(state: StateDirectory, change: Change, staged: list[StagedFile]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from ctlcache.builder import build_trust_list
+from ctlcache.builder import build_trust_list, build_unsigned_list
 from ctlcache.entries import itl_entries, non_secure, token_ctl_entries, tokenless_ctl_entries
 from ctlcache.keys import has_ec_key
 from ctlcache.trustlist import parse_trust_list
@@ -17,7 +17,7 @@ from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ctlcache.entries import ListEntry
     from ctlcache.signing import Signer
@@ -46,11 +46,14 @@ class CtlSource:
         entries: the records in mixed mode, in their order.
         record_signature: whether records repeat their certificate's signature: as made on a server, not by the
             CTL Client.
+        signs_late: whether the list stays an `UnsignedList` until the change is committed: a token's PIN is not used
+            for a change that is refused.
     """
 
     signer: Signer
     entries: tuple[ListEntry, ...]
     record_signature: bool = True
+    signs_late: bool = False
 
 
 def tokenless_source(situation: Situation, signer: Signer, *, both: bool = False) -> CtlSource:
@@ -86,7 +89,7 @@ def token_source(
     check_tokens(situation, tokens, add_token=add_token)
     nodes = tuple(node.by_address() for node in situation.cluster_nodes)
     entries = token_ctl_entries(tokens, nodes, capf=situation.own(Purpose.CAPF))
-    return CtlSource(signer=signer, entries=entries, record_signature=False)
+    return CtlSource(signer=signer, entries=entries, record_signature=False, signs_late=True)
 
 
 def check_tokens(situation: Situation, tokens: Sequence[ListEntry], *, add_token: bool = False) -> None:
@@ -114,9 +117,13 @@ def unknown_tokens(ctl: bytes | None, tokens: Sequence[bytes]) -> tuple[bytes, .
 
 
 def build_ctl(situation: Situation, source: CtlSource) -> bytes:
-    """The CTL file of the situation's mode. Raises `StateError` and `SigningError`."""
+    """The CTL file of the situation's mode, an `UnsignedList` if its signer signs late.
+
+    Raises `StateError` and `SigningError`.
+    """
     entries = source.entries if situation.mixed_mode else non_secure(source.entries)
-    return _built(situation, source.signer, entries, CTL_NAME, record_signature=source.record_signature)
+    build = build_unsigned_list if source.signs_late else build_trust_list
+    return _built(situation, source.signer, entries, CTL_NAME, build, record_signature=source.record_signature)
 
 
 def build_itl(situation: Situation, signer: Signer) -> bytes:
@@ -132,11 +139,17 @@ def build_itl(situation: Situation, signer: Signer) -> bytes:
 
 
 def _built(
-    situation: Situation, signer: Signer, entries: Sequence[ListEntry], name: str, *, record_signature: bool = True
+    situation: Situation,
+    signer: Signer,
+    entries: Sequence[ListEntry],
+    name: str,
+    build: Callable[..., bytes] = build_trust_list,
+    *,
+    record_signature: bool = True,
 ) -> bytes:
     before = situation.ctl if name == CTL_NAME else situation.itl
     try:
-        return build_trust_list(
+        return build(
             entries,
             signer,
             timestamp=timestamp_after(before, int(time.time())),

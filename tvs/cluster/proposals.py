@@ -72,8 +72,15 @@ def propose_ctl(
         )
     after = with_digest(situation, digest)
     make = make_source or (lambda given: tokenless_source(given, list_signer(state, given)))
-    after = replace(after, ctl=build_ctl(after, make(after)))
-    return Change(title=f"update {CTL_NAME}", before=situation, after=after, apply=partial(remember, after))
+    source = make(after)
+    after = replace(after, ctl=build_ctl(after, source))
+    return Change(
+        title=f"update {CTL_NAME}",
+        before=situation,
+        after=after,
+        late_signer=source.signer if source.signs_late else None,
+        apply=partial(remember, after),
+    )
 
 
 def propose_itl(

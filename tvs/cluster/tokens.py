@@ -1,4 +1,4 @@
-"""Hardware tokens that sign the CTL file: found, checked against the present file, then logged in to."""
+"""Hardware tokens that sign the CTL file: found, checked against the present file, logged in to when they sign."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ctlcache.pkcs11.lazy import LazyTokenSigner
 from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
 from ctlcache.pkcs11.pin import PinFile
 from ctlcache.tokens import held_tokens, with_tokens
@@ -60,8 +61,8 @@ class _Inserted:
 def inserted_tokens(choice: TokenChoice) -> Iterator[MakeCtlSource]:
     """Finds the tokens and yields the CTL source for `propose_ctl`; they can sign inside the with-block.
 
-    Raises `TokenError` for a token that is not plugged in. The source raises it and `StateError` likewise; a PIN is
-    used once, after every check that needs no PIN.
+    Raises `TokenError` for a token that is not plugged in. The source raises it and `StateError` likewise. No PIN is
+    used until the list is signed, in `tvs.cluster.change.commit`.
     """
     with ExitStack() as stack:
         modules: dict[str, TokenModule] = {}
@@ -80,7 +81,7 @@ def _source(choice: TokenChoice, found: Sequence[_Inserted], situation: Situatio
     check_tokens(situation, tokens, add_token=choice.add_token)
     last = found[-1]
     ask_pin = choice.ask_pin if last.uri.pin_file is None else PinFile(last.uri.pin_file)
-    signer = last.module.signer(last.token, last.item, ask_pin)
+    signer = LazyTokenSigner(last.module, last.token, last.item, ask_pin)
     return token_source(situation, tokens, signer, add_token=choice.add_token)
 
 

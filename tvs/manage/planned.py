@@ -23,28 +23,34 @@ if TYPE_CHECKING:
 
     from certstore.purposes import Purpose
     from ctlcache.signing import Digest
+    from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
     Propose = Callable[[StateDirectory, Situation], Change]
 
 
-def propose_planned(words: Sequence[str], digest: Digest | None = None, roles: Sequence[int] = ()) -> Propose:
+def propose_planned(
+    words: Sequence[str],
+    digest: Digest | None = None,
+    roles: Sequence[int] = (),
+    make_source: MakeCtlSource | None = None,
+) -> Propose:
     """The proposal of the change that the words name. Raises `ValueError` for other words.
 
     Args:
         words: the change, as typed.
         digest: of the lists.
         roles: role codes chosen for the certificates of an import; another change takes none.
+        make_source: makes the CTL file of an update that hardware tokens sign; another change takes none.
     """
     propose: Propose
-    if roles and [*words[:1]] != ["import"]:
-        raise ValueError("roles are chosen for an import: tvs ctl plan import UNIT FILE --role ROLE")
+    _check_options(words[0] if words else "", roles, make_source)
     match list(words):
+        case ["update"] | ["update", "CTLFile"]:
+            propose = partial(propose_ctl, make_source=make_source, digest=digest)
         case []:
             propose = _no_change
-        case ["update"] | ["update", "CTLFile"]:
-            propose = partial(propose_ctl, digest=digest)
         case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
             propose = partial(propose_mode, mixed_mode=mode == "mixed-mode", digest=digest)
         case ["regen", unit]:
@@ -64,6 +70,14 @@ def propose_planned(words: Sequence[str], digest: Digest | None = None, roles: S
         case _:
             raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
     return propose
+
+
+def _check_options(word: str, roles: Sequence[int], make_source: MakeCtlSource | None) -> None:
+    """Raises `ValueError` for options that the change with this first word does not take."""
+    if roles and word != "import":
+        raise ValueError("roles are chosen for an import: tvs ctl plan import UNIT FILE --role ROLE")
+    if make_source is not None and word != "update":
+        raise ValueError("tokens sign a CTL file: tvs ctl plan update --token URI …")
 
 
 def _no_change(_: StateDirectory, situation: Situation) -> Change:

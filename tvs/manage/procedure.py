@@ -87,6 +87,8 @@ def carry_out(
 ) -> Change:
     """Proposes a change, plans it, and commits it, with the lock of the state directory held throughout.
 
+    A hardware token is logged in to by the commit: its PIN is not used for a change that is refused.
+
     A change that keeps the files that phones find is stopped only for phones that it would lose itself: with phones
     that are lost already, such a change is often their way out.
 
@@ -106,16 +108,15 @@ def carry_out(
         safe = plan.safe or (change.keeps_files and plan.harmless)
         if not (safe or force):
             raise PhonesLost(plan)
-        _commit(state, store, change)
-    return change
+        return _commit(state, store, change)
 
 
-def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> None:
+def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:
     """Commits a change; every change of an existing state directory comes through here, after its plan.
 
     The record of the change for an audit belongs into this function: nothing else commits.
     """
-    commit(state, store, change)
+    return commit(state, store, change)
 
 
 def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:

@@ -137,7 +137,7 @@ def test_without_the_extra(tmp_path: Path, softhsm: SoftHsm, monkeypatch: pytest
     """Without python-pkcs11 the error names the package to install."""
     (tmp_path / "pkcs11.py").write_text("raise ImportError\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with TokenModule(softhsm.module) as module, pytest.raises(TokenError, match=r"pip install '.*\[pkcs11\]'"):
+    with TokenModule(softhsm.module) as module, pytest.raises(TokenError, match="pip install 'python-pkcs11>="):
         module.tokens()
 
 
