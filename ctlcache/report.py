@@ -60,11 +60,7 @@ _HIDDEN: Final = frozenset({HeaderTag.VERSION, HeaderTag.HEADER_LENGTH, PADDING}
 """Header elements without a row: two have lines of their own, padding has none."""
 _TEXTS: Final = frozenset({"SIGNERNAME", "CANAME", "DNSNAME", "SUBJECTNAME", "ISSUERNAME"})
 _COLUMNS: Final = ("BYTEPOS\tTAG\t\tLENGTH\tVALUE".expandtabs(), "-------\t---\t\t------\t-----".expandtabs())
-_DIGEST_NAMES: Final[dict[int, str]] = {
-    Digest.SHA1: "SHA-1",
-    Digest.SHA256: "SHA-256",
-    Digest.SHA512: "SHA-512",
-}
+_DIGEST_NAMES: Final[dict[int, str]] = {digest: digest.text for digest in Digest}
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

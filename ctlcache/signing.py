@@ -28,6 +28,11 @@ class Digest(IntEnum):
     SHA256 = 2
     SHA512 = 3
 
+    @property
+    def text(self) -> str:
+        """The name that people know: ``SHA-1``."""
+        return self.name.replace("SHA", "SHA-")
+
 
 HASHES: Final[dict[int, hashes.HashAlgorithm]] = {
     Digest.SHA1: hashes.SHA1(),  # noqa: S303 - the digest of the format; old phones know no other

@@ -43,8 +43,8 @@ CA_SIGNED = "Certificate Signed by CA"
 """Description of certificates that an authority issued."""
 VALIDITY = datetime.timedelta(days=5 * 365)
 """Five years, as Cisco's self-signed certificates have."""
-RECOVERY_VALIDITY = datetime.timedelta(days=20 * 365)
-"""ITLRecovery outlives the others: phones know it after those have changed."""
+RECOVERY_VALIDITY = datetime.timedelta(days=20 * 365 + 5)
+"""ITLRecovery: twenty years with their leap days, as from 12.0 on; phones know it after the others have changed."""
 NEEDED = (Purpose.CallManager, Purpose.TVS, Purpose.CAPF, Purpose.ITLRecovery)
 """Units of own certificates that a cluster cannot be without."""
 MADE_HERE = (*NEEDED, Purpose.CallManager_ECDSA)

@@ -48,6 +48,10 @@ def test_a_new_cluster(tmp_path: Path) -> None:
         assert isinstance(certificate.public_key(), kind)
     assert verify(now.ctl or b"").ok
     assert verify(now.itl or b"").ok
+    recovery = x509.load_der_x509_certificate(now.require(Purpose.ITLRecovery))
+    start, end = recovery.not_valid_before_utc, recovery.not_valid_after_utc
+    assert (end.year, end.month) == (start.year + 20, start.month)
+    assert (now.signer, now.digest) == (Purpose.ITLRecovery, Digest.SHA1), "every phone takes these lists"
 
 
 @pytest.mark.parametrize(

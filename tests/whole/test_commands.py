@@ -31,7 +31,7 @@ def test_signer_of_the_own_ctl_is_trusted(serve: Callable[..., Running], tvs: Tv
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0] == "Trusted"
-    assert "  Roles         0 SAST, 2 CCM+TFTP" in lines
+    assert "  Roles         0 SAST" in lines
     assert "  Time to live  86400 s" in lines
     assert "  Signature     the file is signed with this certificate's key" in lines
 
@@ -66,7 +66,7 @@ def test_query_in_json(serve: Callable[..., Running], tvs: Tvs, state: StateDire
     """`--json` gives the whole answer for machines."""
     answer = json.loads(query(tvs, serve(), "--ctl", str(state.ctl_file), "--json").stdout)
     assert answer["trusted"] is True
-    assert [role["code"] for role in answer["roles"]] == [0, 2]
+    assert [role["code"] for role in answer["roles"]] == [0]
     assert answer["time_to_live"] == 86_400
     assert answer["signs_the_list"] is True
 
@@ -113,8 +113,8 @@ def test_certificate_without_a_role(
     """A certificate whose only purpose gives no role is not trusted, and the trace says why."""
     service = serve()
     store = state.store()
-    der = store.entry(Purpose.ITLRecovery, "ITLRecovery").certificate.der
-    store.delete(Purpose.ITLRecovery, "ITLRecovery")
+    der = store.entry(Purpose.TVS, "TVS").certificate.der  # the CTL file does not have it
+    store.delete(Purpose.TVS, "TVS")
     store.import_certificate(der, Purpose.CallManager_trust)
     store.close()
     service.wait_for_line("db_refreshed certificates=4 generation=")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from certstore.purposes import Purpose
 from ctlcache.signing import Digest
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cluster import read_situation
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from tvs.manage.procedure import Propose
     from tvs.plan import Plan
 
-DIGESTS = {"sha1": Digest.SHA1, "sha256": Digest.SHA256, "sha512": Digest.SHA512}
+SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
+DIGESTS = {digest.name.lower(): digest for digest in Digest}
 STATUSES = """\
 Before anything is written, the change is planned (see: tvs ctl plan). If phones would be lost, nothing is changed,
 unless --force is given.

@@ -6,7 +6,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import say_done
+from certstore.purposes import Purpose
+from tvs.cli.changes import DIGESTS, SIGNERS, say_done
 from tvs.cli.common import OK, handled_by, json_option, progress, say, state_of, state_option
 from tvs.cluster import read_situation
 from tvs.identity import KeyType
@@ -26,6 +27,7 @@ trust lists under DIR/tftp/, in mixed mode. A directory that exists is left alon
 examples:
   tvs init --state /var/lib/tvs --name cucm-pub.example.com --address 192.0.2.10
   tvs init --state DIR --name pub --subject 'OU=TAC;O=Cisco;L=Krakow;ST=Malopolska;C=PL'
+  tvs init --state DIR --signer CallManager        a cluster as those of 10.x and 11.x
 """
 
 
@@ -52,6 +54,21 @@ def add_commands(commands: Commands) -> None:
         help="key of the TVS certificate: rsa2048 (default; every phone), rsa4096 (four times the CPU), "
         "p256 (fastest; phones with ECDSA only)",
     )
+    parser.add_argument(
+        "--signer",
+        choices=SIGNERS,
+        default=NewCluster(name="x").signer,
+        metavar="UNIT",
+        help="signer of trust lists: ITLRecovery (default; as from 12.0 on: a new CallManager certificate costs no "
+        "phone) or CallManager (10.x, 11.x); later: tvs set signer",
+    )
+    parser.add_argument(
+        "--digest",
+        choices=list(DIGESTS),
+        default="sha1",
+        help="digest of trust lists: sha1 (default; every phone), sha256 or sha512 (not 7900 series); "
+        "later: tvs set digest",
+    )
     json_option(parser)
     handled_by(parser, _init)
 
@@ -62,6 +79,8 @@ def _init(arguments: argparse.Namespace) -> int:
         address=arguments.address,
         organisation=arguments.subject,
         tvs_key=arguments.tvs_key,
+        signer=Purpose(arguments.signer),
+        digest=DIGESTS[arguments.digest],
     )
     state = initialise(state_of(arguments).path, cluster, progress)
     if arguments.json:
@@ -72,6 +91,7 @@ def _init(arguments: argparse.Namespace) -> int:
     say(f"  private keys  {state.keys}")
     say(f"  CTL file      {state.ctl_file}")
     say(f"  ITL file      {state.itl_file}")
+    say(f"  lists         signed by {cluster.signer} with {cluster.digest.text}")
     say(f"Start the service with: tvs serve --state {state.path}")
     return OK
 

@@ -17,11 +17,10 @@ from certstore.names import name_from_text
 from certstore.opening import open_store
 from certstore.purposes import Purpose
 from certstore.store import CertificateStore, Node
+from ctlcache.signing import Digest
 from tvs.cluster.keys import list_signer, write_keys
 from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
 from tvs.cluster.situation import (
-    DEFAULT_DIGEST,
-    DEFAULT_SIGNER,
     LIST_DIGEST,
     LIST_SIGNER,
     SECURITY_MODE,
@@ -35,8 +34,6 @@ from tvs.system.files import write_atomically
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ctlcache.signing import Digest
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCluster:
@@ -48,15 +45,15 @@ class NewCluster:
         organisation: the rest of the certificates' subjects, CTL text form without CN, such as ``OU=TAC;O=Cisco``.
         tvs_key: the TVS certificate's key; the others are RSA-2048, because they sign trust lists.
         signer: unit whose key signs trust lists: ITLRecovery or CallManager.
-        digest: of trust lists.
+        digest: of trust lists; every phone knows SHA-1.
     """
 
     name: str
     address: str | None = None
     organisation: str = "OU=TVS;O=Local"
     tvs_key: KeyType = KeyType.RSA2048
-    signer: Purpose = DEFAULT_SIGNER
-    digest: Digest = DEFAULT_DIGEST
+    signer: Purpose = Purpose.ITLRecovery
+    digest: Digest = Digest.SHA1
 
     def __post_init__(self) -> None:
         _check_host_name(self.name)

@@ -126,9 +126,5 @@ def _described(data: bytes | None, made: frozenset[bytes] = frozenset()) -> str:
         return f"{len(data)} bytes, damaged or not verified"
     header, signer = trust_list.header, trust_list.signer_record
     serial = shown_serial(header.serial_number, new=signer is not None and signer.certificate in made)
-    described = f"{len(data)} bytes, {len(trust_list.records)} records, {_digest(header.digest)}"
+    described = f"{len(data)} bytes, {len(trust_list.records)} records, {Digest(header.digest).text}"
     return f"{described}, signed by {header.signer_name} {serial}"
-
-
-def _digest(code: int) -> str:
-    return Digest(code).name.replace("SHA", "SHA-")

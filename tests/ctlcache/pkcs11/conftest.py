@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from certstore.purposes import Purpose
 from ctlcache.entries import ClusterNode
 from ctlcache.pkcs11.module import TokenModule, TokenSigner
 from ctlcache.pkcs11.uri import TokenUri
@@ -261,9 +262,9 @@ def signer_of(softhsm: SoftHsm) -> Callable[..., TokenSigner]:
 
 @pytest.fixture(scope="module")
 def made_state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
-    """A cluster in mixed mode with a tokenless CTL file, as `tvs init` makes it."""
+    """A cluster in mixed mode with a tokenless CTL file that CallManager signs, as in the releases with tokens."""
     path = tmp_path_factory.mktemp("made") / "state"
-    return initialise(path, NewCluster(name="cucm-1051-a-pub", address="127.0.0.1"))
+    return initialise(path, NewCluster(name="cucm-1051-a-pub", address="127.0.0.1", signer=Purpose.CallManager))
 
 
 @pytest.fixture
