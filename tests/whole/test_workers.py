@@ -187,7 +187,7 @@ async def test_worker_that_replaces_another_has_its_credentials_and_list(
         pass
     assert load.failures == []
     status, document = probe(service, "/readyz")
-    assert (status, document["ctl"]["state"], document["ctl"]["certificates"]) == (200, "damaged", 2)
+    assert (status, document["ctl"]["state"], document["ctl"]["certificates"]) == (200, "damaged", 3)
 
 
 async def test_admin_process_is_replaced(serve: Serve, workers: Workers) -> None:
