@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
 from certstore.report import certificate_fields, certificate_text
-from tvs.cli import own_certificates
+from tvs.cli import own_certificates, previous
 from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
     OK,
@@ -77,6 +77,8 @@ def add_show_commands(show: Commands) -> None:
         parser.add_argument("name", metavar="NAME", help=_NAMES)
         parser.add_argument("--pem", action="store_true", help="print the certificate itself, in PEM")
         parser.set_defaults(which=which)
+        if which == "own":
+            previous.add_show_options(parser)
         _finish(parser, _show)
 
 
@@ -102,6 +104,7 @@ def add_set_commands(change: Commands) -> None:
     handled_by(trust, _import)
     own_certificates.add_import(imports)
     own_certificates.add_regen(cert)
+    previous.add_set_commands(cert)
     delete = cert.add_parser(
         "delete",
         help="delete a certificate",
@@ -132,6 +135,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    if arguments.which == "own" and arguments.previous:
+        return previous.show(arguments)
     with store_of(arguments) as store:
         entry = _find(store, arguments)
     if arguments.pem:

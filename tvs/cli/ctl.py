@@ -34,6 +34,7 @@ CHANGE is one of
   update [CTLFile]             tvs utils ctl update CTLFile, with --token: signed by a hardware token (without its PIN)
   set-cluster MODE             mixed-mode or non-secure-mode
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
+  restore UNIT                 tvs set cert restore UNIT, likewise
   file FILE …                  other CTL or ITL files in place of the current ones
   delete NAME                  tvs file delete tftp NAME
   import UNIT FILE             tvs set cert import trust UNIT FILE, with --role ROLE too

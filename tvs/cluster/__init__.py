@@ -16,6 +16,7 @@ from tvs.cluster.change import Change, commit
 from tvs.cluster.imports import propose_import
 from tvs.cluster.lists import CtlSource, build_ctl, build_itl, token_source, tokenless_source, unknown_tokens
 from tvs.cluster.nodes import propose_no_node, propose_node
+from tvs.cluster.previous import propose_forget, propose_restore
 from tvs.cluster.proposals import (
     propose_ctl,
     propose_deletion,
@@ -38,6 +39,7 @@ __all__ = [
     "propose_ctl",
     "propose_delete_trusted",
     "propose_deletion",
+    "propose_forget",
     "propose_import",
     "propose_import_trusted",
     "propose_itl",
@@ -49,6 +51,7 @@ __all__ = [
     "propose_request",
     "propose_reset_ctl",
     "propose_reset_itl",
+    "propose_restore",
     "read_situation",
     "token_source",
     "tokenless_source",

@@ -1,9 +1,9 @@
 """A change of the cluster: proposed as a value, then committed whole or not at all.
 
 The order of its steps leaves everything usable after a kill at any moment: new keys and new lists are on the disk,
-read back and verified, before the database is touched; the commit of the database switches certificates and keys;
-the lists take their names after it, which needs no room. A kill between these two leaves the old lists, which
-are still valid, and `tvs ctl plan` says that they are outdated.
+read back and verified, and the certificates that it replaces are kept, before the database is touched; the commit of
+the database switches certificates and keys; the lists take their names after it, which needs no room. A kill between
+these two leaves the old lists, which are still valid, and `tvs ctl plan` says that they are outdated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ctlcache.trustlist import UnsignedList
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
 from tvs.cluster.deletion import delete_list, forget_deletion
-from tvs.cluster.keys import unfinished_keys, unused_keys, write_keys, write_requests
+from tvs.cluster.kept import keep_replaced
+from tvs.cluster.keys import remove_unused, unfinished_keys, write_keys, write_requests
 from tvs.cluster.situation import CTL_NAME
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
@@ -46,6 +47,7 @@ class Change:
         deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
         late_signer: of a CTL file that is an `UnsignedList` until the commit; None if it is signed.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
+        forgotten: files of certificates of before that are removed, see `tvs.cluster.kept`.
         apply: changes the database, called inside one transaction.
     """
 
@@ -58,6 +60,7 @@ class Change:
     requests: tuple[tuple[Purpose, bytes], ...] = ()
     deletes: str | None = None
     late_signer: Signer | None = None
+    forgotten: tuple[Path, ...] = ()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
 
     @property
@@ -82,14 +85,16 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
     exception. A token's PIN is asked for here, before anything is written.
     """
     change = _signed(change)
-    unused = unfinished_keys(state) if change.keeps_files else unused_keys(state, store)
     with _staged(_new_lists(state, change)) as staged:
         write_keys(state, change.keys)
         write_requests(state, change.requests)
+        keep_replaced(state, change.before, change.after)
         with store.transaction():
             change.apply(store)
         _publish(state, change, staged)
-    for path in unused:
+    if change.forgotten or not change.keeps_files:
+        remove_unused(state, store, change.forgotten)
+    for path in unfinished_keys(state):
         path.unlink(missing_ok=True)
     return change
 

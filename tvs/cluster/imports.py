@@ -62,9 +62,13 @@ def propose_import(
     chain = tuple(der for der in certificates if der != leaf)
     check_own(unit, leaf, signs=subscriber is None)
     _check_chain(situation, unit, leaf, chain)
-    description = SELF_SIGNED if _issued(leaf, leaf) else CA_SIGNED
-    new = NewCertificate(unit=unit, certificate=leaf, key=key, node=subscriber, chain=chain, description=description)
+    new = NewCertificate(unit=unit, certificate=leaf, key=key, node=subscriber, chain=chain, description=describe(leaf))
     return own_change(state, situation, new, f"import {unit}" + (f" of {subscriber}" if subscriber else ""))
+
+
+def describe(der: bytes) -> str:
+    """The description of an own certificate, as administrators know it."""
+    return SELF_SIGNED if _issued(der, der) else CA_SIGNED
 
 
 def _subscriber(situation: Situation, name: str | None) -> str | None:

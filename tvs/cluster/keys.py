@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from ctlcache.signing import KeySigner
+from tvs.cluster.kept import kept_certificates, surplus
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, key_id, key_pem
 from tvs.system.files import remove_left_over, write_atomically
@@ -49,15 +50,28 @@ def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]
             raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 
 
-def unused_keys(state: StateDirectory, store: CertificateStore) -> list[Path]:
-    """Key files that no own certificate or signing request needs, and unfinished ones.
+def remove_unused(state: StateDirectory, store: CertificateStore, forgotten: Iterable[Path] = ()) -> None:
+    """Removes files that no change needs any more: certificates of before that are too many, keys without a use.
 
-    Taken before a change and removed after it: the key that the change replaces is not among them. It stays until
-    the next change, for a service that read the old certificate a moment ago, and for a way back.
+    The certificate that a change has just replaced is kept with its key, also for a service that read it a moment ago.
+
+    Args:
+        state: the state directory.
+        store: its database, after the change.
+        forgotten: files of kept certificates to remove as well.
     """
-    used = {_id(entry.certificate.der) for entry in store.entries(own=True)} | _requested(state)
-    keys = [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
-    return [*keys, *unfinished_keys(state)]
+    current = [entry.certificate.der for entry in store.entries(own=True)]
+    for path in (*forgotten, *surplus(kept_certificates(state), current)):
+        path.unlink(missing_ok=True)
+    for path in _unused_keys(state, current):
+        path.unlink(missing_ok=True)
+
+
+def _unused_keys(state: StateDirectory, current: Iterable[bytes]) -> list[Path]:
+    """Key files that no own certificate, kept certificate or signing request needs."""
+    kept = {one.key_id for one in kept_certificates(state)}
+    used = {_id(der) for der in current} | kept | _requested(state)
+    return [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
 
 
 def unfinished_keys(state: StateDirectory) -> list[Path]:

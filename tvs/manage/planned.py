@@ -11,6 +11,7 @@ from certstore.certificate import read_certificate_file
 from certstore.purposes import find_purpose
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
+from tvs.cluster.previous import propose_restore
 from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_mode, propose_reset_ctl, propose_reset_itl
 from tvs.cluster.situation import read_list
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
@@ -55,6 +56,8 @@ def propose_planned(
             propose = partial(propose_mode, mixed_mode=mode == "mixed-mode", digest=digest)
         case ["regen", unit]:
             propose = partial(propose_regeneration, unit=find_purpose(unit))
+        case ["restore", unit]:
+            propose = partial(propose_restore, unit=find_purpose(unit))
         case ["file", *names] if names:
             propose = partial(_propose_files, paths=[Path(name) for name in names])
         case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:

@@ -1,0 +1,127 @@
+"""Own certificates of the publisher from before they were replaced, kept in the state directory with their keys.
+
+``keys/UNIT-ID-PRINT.pem`` is such a certificate: ID names its key, which stays beside it as ``keys/UNIT-ID.key``, PRINT
+is the start of its SHA-256. The file is written before the database changes. After a kill in between it holds the
+current certificate, which is not a previous one and is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from certstore.certificate import Certificate, CertificateError, read_certificate_file
+from certstore.purposes import Purpose
+from ctlcache.keys import load_certificate
+from tvs.errors import StateError
+from tvs.identity import MADE_HERE, key_id
+from tvs.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from pathlib import Path
+
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
+
+KEPT_CERTIFICATES = 3
+"""Most previous certificates of a unit that are kept: each has a key, and a key that exists can be stolen."""
+MODE = 0o600
+"""Permissions, as of the keys beside them."""
+_PRINT = 16
+_NAME = re.compile(r"(?P<unit>.+)-(?P<key>[0-9a-f]{32})-(?P<print>[0-9a-f]{16})\.pem")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptCertificate:
+    """A certificate that was replaced.
+
+    Attributes:
+        unit: its unit.
+        certificate: the certificate.
+        key_id: names its key, see `tvs.identity.key_id`.
+        replaced: when, UTC.
+        path: its file.
+    """
+
+    unit: Purpose
+    certificate: Certificate
+    key_id: str
+    replaced: datetime
+    path: Path
+
+
+def kept_certificates(state: StateDirectory) -> list[KeptCertificate]:
+    """All kept certificates, the last replaced first; other files in the directory are left out."""
+    found = [kept for path in state.keys.glob("*.pem") if (kept := _read(path)) is not None]
+    return sorted(found, key=lambda kept: kept.replaced, reverse=True)
+
+
+def previous_certificates(state: StateDirectory, situation: Situation, unit: Purpose) -> list[KeptCertificate]:
+    """The publisher's certificates of a unit before the current one, the last replaced first."""
+    current = situation.own(unit)
+    return [kept for kept in kept_certificates(state) if kept.unit is unit and kept.certificate.der != current]
+
+
+def _read(path: Path) -> KeptCertificate | None:
+    name = _NAME.fullmatch(path.name)
+    if name is None or name["unit"] not in MADE_HERE:
+        return None
+    try:
+        (der,) = read_certificate_file(path)
+        certificate = Certificate.from_der(der)
+        replaced = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (CertificateError, ValueError, OSError):
+        return None
+    if _print(der) != name["print"]:
+        return None
+    return KeptCertificate(
+        unit=Purpose(name["unit"]), certificate=certificate, key_id=name["key"], replaced=replaced, path=path
+    )
+
+
+def _print(der: bytes) -> str:
+    return hashlib.sha256(der).hexdigest()[:_PRINT]
+
+
+def keep_replaced(state: StateDirectory, before: Situation, after: Situation) -> None:
+    """Keeps the publisher's own certificates that a change replaces or removes, if their keys are here.
+
+    Raises `StateError`.
+    """
+    for unit in MADE_HERE:
+        old = before.own(unit)
+        loaded = None if old is None else load_certificate(old)
+        if old is None or loaded is None or old == after.own(unit):
+            continue
+        public_key = loaded.public_key()
+        if state.key_file(unit, public_key).exists():
+            _write(state.keys / f"{unit}-{key_id(public_key)}-{_print(old)}.pem", old)
+
+
+def _write(path: Path, der: bytes) -> None:
+    try:
+        write_atomically(path, ssl.DER_cert_to_PEM_cert(der).encode("ascii"), mode=MODE)
+    except OSError as error:
+        raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
+
+
+def surplus(kept: Iterable[KeptCertificate], current: Collection[bytes]) -> list[Path]:
+    """Files of kept certificates that are current again, and of those beyond `KEPT_CERTIFICATES` of their unit.
+
+    Args:
+        kept: all, the last replaced first.
+        current: the own certificates, X.509 DER.
+    """
+    counted: dict[Purpose, int] = {}
+    paths = []
+    for one in kept:
+        if one.certificate.der not in current:
+            counted[one.unit] = counted.get(one.unit, 0) + 1
+        if one.certificate.der in current or counted[one.unit] > KEPT_CERTIFICATES:
+            paths.append(one.path)
+    return paths
