@@ -2,6 +2,7 @@
 
 tvs.db              the certificate database (SQLite)
 keys/UNIT-ID.key    private keys of the own certificates, PEM, 0600 in a directory of 0700
+keys/UNIT-ID-….pem  own certificates that were replaced, kept with their keys, see `tvs.cluster.kept`
 tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
 UNIT.csr            the last certificate signing request of a unit
 tvs.toml            settings, optional

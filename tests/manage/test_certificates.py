@@ -15,6 +15,7 @@ from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
+from tvs.cluster.kept import KEPT_CERTIFICATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,11 +244,11 @@ def test_own_certificates_are_not_deleted(admin: Administrator) -> None:
 
 
 def test_unused_keys_are_removed(admin: Administrator) -> None:
-    """The key before the last stays for a way back; older ones are removed, and those of requests are kept."""
+    """The keys of the last certificates stay for a way back; older ones are removed, those of requests are kept."""
     admin.does("set", "csr", "gen", "CallManager")
     count = len(list(admin.state.keys.iterdir()))
     assert count == 5
-    for _ in range(3):
+    for _ in range(KEPT_CERTIFICATES + 2):
         admin.does("set", "cert", "regen", "TVS", "-y", "--held", "current", "--key", "p256")
-    assert len(list(admin.state.keys.iterdir())) == count + 1
+    assert len(list(admin.state.keys.glob("*.key"))) == count + KEPT_CERTIFICATES
     assert {path.stat().st_mode & 0o777 for path in admin.state.keys.iterdir()} == {0o600}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ("set-cluster mixed-mode", "set the cluster to mixed mode"),
         ("set-cluster non-secure-mode", "set the cluster to non-secure mode"),
         ("regen tvs", "regenerate TVS"),
+        ("restore tvs", "restore TVS "),
         ("file CTLFile.tlv", "phones find CTLFile.tlv"),
         ("delete CTLFile.tlv", "delete CTLFile.tlv"),
         ("delete ITLFile.tlv", "delete ITLFile.tlv"),
@@ -49,10 +50,12 @@ def test_words(
     Path("stranger.cer").write_bytes(stranger.certificate)
     Path("CTLFile.tlv").write_bytes(ctl_of(stranger))
     admin.does("set", "cert", "import", "trust", "Phone-trust", "stranger.cer")
+    if "restore" in words:
+        admin.does("set", "cert", "regen", "TVS", "-y")
     now = admin.situation()
     # another digest: a list made again within the second would have the same bytes
     change = propose_planned(words.split(), Digest.SHA1)(admin.state, now)
-    assert change.title == title
+    assert change.title == title or (words == "restore tvs" and change.title.startswith(title))
     assert change.before == now == admin.situation()
     assert (change.after == now) is (words == "")
 

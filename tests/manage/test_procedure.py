@@ -101,6 +101,8 @@ COMMANDS = [
     ("file", "delete", "tftp", "CTLFile.tlv", "-y"),
     ("set", "cert", "regen", "TVS", "-y", "--key", "p256"),
     ("set", "cert", "import", "own", "TVS", "TVS.pem"),
+    ("set", "cert", "restore", "CAPF", "-y"),
+    ("set", "cert", "forget", "CAPF", "-y"),
     ("set", "cert", "import", "trust", "Phone-SAST-trust", "stranger.cer"),
     ("set", "cert", "delete", "Phone-trust", "stranger"),
     ("set", "csr", "gen", "CallManager"),
@@ -124,6 +126,7 @@ def test_every_changing_command_waits_for_the_lock(
     Path("stranger.cer").write_bytes(stranger.certificate)
     admin.does("set", "cert", "import", "trust", "Phone-trust", "stranger.cer")
     admin.does("set", "node", "add", "sub1", "--address", "192.0.2.1")
+    admin.does("set", "cert", "regen", "CAPF", "-y")
     done = []
     command = threading.Thread(target=lambda: done.append(admin(*words)))
     with admin.state.lock():

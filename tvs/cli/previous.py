@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ssl
+import string
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
     from tvs.cluster.kept import KeptCertificate
 
+MAX_DIGITS = 64
+"""Most hex digits of a serial number that is asked for; authorities write at most 20 bytes (RFC 5280, 4.1.2.2)."""
 _COLUMNS = ("Serial number", "Valid from", "Valid until", "Replaced (UTC)", "Subject")
 _RESTORE_EPILOG = f"""\
 The certificate that it replaces is kept in turn. After CallManager, CallManager-ECDSA or CAPF, in mixed mode:
@@ -87,10 +90,10 @@ def _serial_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _serial(text: str) -> int:
-    try:
-        return int(text.replace(":", ""), 16)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a serial number in hex digits") from None
+    digits = text.replace(":", "")
+    if not digits or len(digits) > MAX_DIGITS or set(digits) - set(string.hexdigits):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a serial number in hex digits")
+    return int(digits, 16)
 
 
 def _restore(arguments: argparse.Namespace) -> int:

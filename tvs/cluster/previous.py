@@ -71,7 +71,11 @@ def find_previous(
     kept = previous_certificates(state, situation, unit)
     found = [one for one in kept if serial_number in (None, int.from_bytes(one.certificate.serial_number))]
     if not found:
-        which = "" if serial_number is None else f" with serial number {serial_number:X}"
+        which = "" if serial_number is None else f" with serial number {_text(serial_number)}"
         there = "; there is " + ", ".join(serial_text(one.certificate.serial_number) for one in kept) if kept else ""
         raise StateError(f"no {unit} certificate of before{which} is kept{there}")
     return found
+
+
+def _text(serial_number: int) -> str:
+    return serial_text(serial_number.to_bytes((serial_number.bit_length() + 7) // 8))
