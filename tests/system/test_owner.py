@@ -1,0 +1,87 @@
+"""Commands of root touch a directory of another user with that user's rights."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tvs.system.owner import as_caller, as_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER, GROUP = 65534, 65533
+"""Numbers that own nothing; no entry in passwd is needed."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user can reach; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o711)
+        yield path
+
+
+@pytest.fixture
+def foreign(folder: Path) -> Path:
+    """A directory of another user in that folder."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has rights to give up")
+    path = folder / "state"
+    path.mkdir()
+    os.chown(path, USER, GROUP)
+    return path
+
+
+def test_files_belong_to_the_owner(foreign: Path) -> None:
+    """A file made in the block belongs to the directory's owner; afterwards all rights are as before."""
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    with as_owner(foreign):
+        (foreign / "made").write_text("x")
+    assert ((foreign / "made").stat().st_uid, (foreign / "made").stat().st_gid) == (USER, GROUP)
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+
+
+def test_secrets_of_root_are_out_of_reach(foreign: Path, folder: Path) -> None:
+    """A link to a file that only root, or only root's group, can read leads nowhere in the block."""
+    for mode in (0o600, 0o640):
+        secret = folder / f"secret{mode}"
+        secret.write_text("secret")
+        secret.chmod(mode)
+        link = foreign / f"link{mode}"
+        link.symlink_to(secret)
+        with as_owner(foreign), pytest.raises(PermissionError):
+            link.read_text()
+
+
+def test_the_caller_s_own_files_can_be_read(foreign: Path, folder: Path) -> None:
+    """Inside the block, what the caller named is read with the caller's rights."""
+    pin = folder / "pin"
+    pin.write_text("1234")
+    pin.chmod(0o600)
+    with as_owner(foreign):
+        with as_caller():
+            assert pin.read_text() == "1234"
+        with pytest.raises(PermissionError):
+            pin.read_text()
+
+
+def test_rights_come_back_after_an_error(foreign: Path) -> None:
+    """An error in the block leaves the process with root's rights."""
+    with pytest.raises(ZeroDivisionError), as_owner(foreign):
+        raise ZeroDivisionError
+    assert os.geteuid() == 0
+
+
+def test_own_directory_changes_nothing(tmp_path: Path) -> None:
+    """In a directory of one's own the rights stay, for root and for everyone else."""
+    before = (os.geteuid(), os.getegid())
+    with as_owner(tmp_path):
+        assert (os.geteuid(), os.getegid()) == before
+        with as_caller():
+            assert (os.geteuid(), os.getegid()) == before
