@@ -51,6 +51,25 @@ def test_phone_asks_and_hangs_up(worker: Worker, connect: Connect, version: int,
     assert not any(name.startswith("tvs_connections{") for name in counted)
 
 
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION], ids=["1.2", "1.3"])
+def test_query_in_two_segments_leaves_the_worker_idle(worker: Worker, connect: Connect, version: int) -> None:
+    """After a record that came in two pieces, also while the second is awaited, the loop has nothing to do."""
+    session, phone = connect(worker, maximum=version)
+    phone.handshake()
+    worker.until(lambda: session.state is SessionState.AWAIT_REQUEST)
+    phone.tls.write(query(1, serial=UNKNOWN))
+    data = phone.tls.outgoing()
+    phone.socket.sendall(data[:40])
+    worker.turn()
+    worker.turn()
+    assert worker.waiting == 0
+    phone.socket.sendall(data[40:])
+    worker.until(phone.read)
+    assert phone.received == not_trusted(1)
+    worker.turn()
+    assert worker.waiting == 0
+
+
 def test_requests_one_after_another(worker: Worker, connect: Connect) -> None:
     """A connection may ask several times, and then several requests at once."""
     session, phone = connect(worker)

@@ -52,7 +52,7 @@ def readable_records(connection: TLSConnection) -> list[bytes]:
 
 @VERSIONS
 def test_record_in_two_pieces(version: int) -> None:
-    """Wherever two records are cut, all bytes can be read after the second piece and `readable` says so."""
+    """Wherever two records are cut, `readable` says exactly when there is something to read, and not afterwards."""
     phone_context, context = client_context(maximum=version), service_context()
     cut = size = 1
     while cut <= size:
@@ -63,13 +63,45 @@ def test_record_in_two_pieces(version: int) -> None:
         data = phone.outgoing()
         size = len(data) - 1
         service.receive(data[:cut])
+        expected = service.readable
         early = read_all(service)
-        assert b"firstsecond".startswith(early)
+        assert early == (b"first" if expected else b"")
         service.receive(data[cut:])
         assert service.readable
-        assert early + read_all(service) == b"firstsecond"
+        assert early + b"".join(readable_records(service)) == b"firstsecond"
         cut += 1
     assert size > 2 * len(b"second")
+
+
+@VERSIONS
+def test_record_byte_by_byte(version: int) -> None:
+    """A record that comes one byte at a time, in the handshake too, is readable with its last byte."""
+    phone, service = pair(service_context(), client_context(maximum=version))
+    while not (phone.handshake() and service.handshake()):
+        for sender, receiver in ((phone, service), (service, phone)):
+            for byte in sender.outgoing():
+                receiver.receive(bytes([byte]))
+            receiver.handshake()
+    read_all(service)
+    phone.write(b"question")
+    data = phone.outgoing()
+    states = []
+    for byte in data:
+        service.receive(bytes([byte]))
+        states.append(service.readable)
+    assert states == [False] * (len(data) - 1) + [True]
+    assert readable_records(service) == [b"question"]
+
+
+@pytest.mark.parametrize("header", [b"\x63\x03\x03\x00\x20", b"\x17\x09\x09\x00\x20", b"\x17\x03\x03\xff\xff"])
+def test_impossible_record_is_read_at_once(header: bytes) -> None:
+    """A record with an unknown type, version or length is not waited for: reading it fails."""
+    _, service = connected()
+    read_all(service)
+    service.receive(header + b"\x00")
+    assert service.readable
+    with pytest.raises(TLSError):
+        service.read()
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------

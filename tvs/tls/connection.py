@@ -107,6 +107,12 @@ def _error(error: SSL.Error) -> TLSError:
 
 _HANDSHAKE_RECORDS = b"\x14\x16"
 """Record types of the handshake: change cipher spec and handshake."""
+_RECORDS = b"\x14\x15\x16\x17"
+"""All record types: those, alert and application data."""
+_MAJOR = 3
+"""First byte of a record's version, up to TLS 1.3."""
+_MAX_RECORD = 16 * 1024 + 2048
+"""Maximum bytes of an encrypted record (RFC 5246, 6.2.3)."""
 
 
 class TLSConnection:
@@ -120,14 +126,16 @@ class TLSConnection:
         session: for a client, the session to resume.
     """
 
-    __slots__ = ("_aligned", "_connection", "_established", "_flight", "_records", "_wrote")
+    __slots__ = ("_connection", "_established", "_flight", "_head", "_missing", "_records", "_unfinished", "_wrote")
 
     def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
         self._connection = SSL.Connection(context, None)
         self._wrote = False  # whether OpenSSL may have something to send
         self._established = False
-        self._aligned = True  # whether every receive so far ended at the end of a record
         self._records = 0  # whole records that are not read yet
+        self._head = b""  # the start of a record's header, if the last bytes ended in it
+        self._missing = 0  # bytes that the last record lacks
+        self._unfinished = 0  # 1 if that record counts when it is whole
         if session is not None:
             self._connection.set_session(session)
         self._flight: bytes | None = None  # a client's first bytes, while a server's handshake lasts
@@ -143,26 +151,42 @@ class TLSConnection:
         flight = self._flight
         if flight is not None and len(flight) < MAX_HELLO:
             self._flight = flight + data[:MAX_HELLO]
-        if self._aligned:
-            self._count_records(data)
+        self._count_records(data)
 
     def _count_records(self, data: bytes) -> None:
         """Counts whole records, so that `readable` need not ask OpenSSL, whose 'no' costs as much as a record.
 
-        A record is its type (1 byte), version (2), length (2) and as many bytes (RFC 5246, 6.2.1). Records of types
-        20 and 22 belong to the handshake and are not for `read` before it is done.
+        A record is its type (1 byte), version (2), length (2) and as many bytes (RFC 5246, 6.2.1); it can arrive in any
+        pieces. Records of types 20 and 22 belong to the handshake and are not for `read` before it is done.
         """
-        position, size = 0, len(data)
+        if self._head:
+            data, self._head = self._head + data, b""
+        position, size = self._missing, len(data)
+        if position > size:
+            self._missing = position - size
+            return
+        self._records += self._unfinished
         while position + 5 <= size:
-            if self._established or data[position] not in _HANDSHAKE_RECORDS:
-                self._records += 1
-            position += 5 + (data[position + 3] << 8 | data[position + 4])
-        self._aligned = position == size
+            start = position
+            position += 5 + (data[start + 3] << 8 | data[start + 4])
+            counts = self._established or data[start] not in _HANDSHAKE_RECORDS
+            if position > size:
+                self._cut_record(data[start : start + 5], position - size, counts=counts)
+                return
+            self._records += counts
+        self._missing = self._unfinished = 0
+        self._head = data[position:]
+
+    def _cut_record(self, header: bytes, missing: int, *, counts: bool) -> None:
+        """Keeps what the last record lacks. One that OpenSSL will refuse is for `read` at once."""
+        possible = header[0] in _RECORDS and header[1] == _MAJOR and (header[3] << 8 | header[4]) <= _MAX_RECORD
+        self._missing, self._unfinished = missing, int(counts and possible)
+        self._records += counts and not possible
 
     @property
     def readable(self) -> bool:
-        """Whether `read` may return bytes. Always true once a record has arrived in two pieces."""
-        return self._records > 0 or not self._aligned
+        """Whether a whole record has come that `read` has not looked at."""
+        return self._records > 0
 
     def receive_end(self) -> None:
         """Takes the end of the network connection."""
