@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certstore.certificate import Certificate
-from certstore.names import parse_name
+from certstore.names import name_text, parse_name
 from certstore.serials import serial_text
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ _ALGORITHMS = {
     "1.2.840.10045.4.3.4": "SHA512withECDSA",
 }
 """The page's (Java's) names of signature algorithms by OID (RFC 3279, RFC 4055, RFC 5758)."""
+_NAME_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.DNSName: "DNS",
+    x509.IPAddress: "IP",
+    x509.UniformResourceIdentifier: "URI",
+    x509.RFC822Name: "email",
+    x509.DirectoryName: "DN",
+    x509.RegisteredID: "OID",
+}
+"""Kinds of subject alternative names, as openssl prints them."""
 _NAME_ORDER = ("L", "ST", "CN", "OU", "O", "C")
 """The order in which the page prints the parts of a name."""
 
@@ -76,6 +85,25 @@ def certificate_text(der: bytes) -> str:
             "]",
         ]
     )
+
+
+def alternative_names(der: bytes) -> list[str]:
+    """The subject alternative names as texts such as ``DNS:cucm`` and ``IP:10.0.0.1``; empty if they are unreadable."""
+    try:
+        extensions = x509.load_der_x509_certificate(der).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return []
+    return [f"{_NAME_KINDS.get(type(name), type(name).__name__)}:{_name_value(name)}" for name in names]
+
+
+def _name_value(name: x509.GeneralName) -> str:
+    value = name.value
+    if isinstance(value, x509.Name):
+        return name_text(value)
+    if isinstance(value, x509.ObjectIdentifier):
+        return value.dotted_string
+    return value.hex() if isinstance(value, bytes) else str(value)
 
 
 def _page_name(text: str) -> str:

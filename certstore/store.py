@@ -159,6 +159,10 @@ class CertificateStore(ABC):
         """The certificate of that name (with or without ``.pem``). Raises `NotFound`."""
 
     @abstractmethod
+    def roles(self, certificate: Certificate) -> tuple[int, ...]:
+        """The role codes that answers about a certificate carry, ascending; empty for an unknown one too."""
+
+    @abstractmethod
     def import_certificate(
         self,
         der: bytes,

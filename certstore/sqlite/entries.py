@@ -95,6 +95,15 @@ def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
         ) from error
 
 
+def read_roles(connection: sqlite3.Connection, certificate: Certificate) -> tuple[int, ...]:
+    """The role codes that the store has for a certificate, ascending. Raises `Conflict` for another one like it."""
+    rows = connection.execute(
+        "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ? ORDER BY tktrustrole",
+        (_find_certificate(connection, certificate),),
+    )
+    return tuple(role for (role,) in rows)
+
+
 def _entry(row: tuple[Any, ...]) -> StoreEntry:
     *columns, unit_code, name, description, node, chosen, _ = row
     certificate, time_to_live = certificate_from_row(columns)
@@ -182,19 +191,23 @@ def choose_roles(connection: sqlite3.Connection, mapping: int, roles: Collection
 
 def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
     """The certificate's row, inserted unless it is there. Raises `Conflict` for another one with its identity."""
-    serial = serial_column(certificate.serial_number)
+    present = _find_certificate(connection, certificate)
+    return _insert_certificate(connection, certificate) if present is None else present
+
+
+def _find_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int | None:
+    """The certificate's row. Raises `Conflict` for another one with its identity."""
     rows = connection.execute(
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
-        (serial,),
+        (serial_column(certificate.serial_number),),
     )
-    present = find_same(
+    return find_same(
         certificate,
         (CertificateRow(pkid=pkid, issuer_name=name_from_column(issuer), pem=pem) for pkid, issuer, pem in rows),
     )
-    return _insert_certificate(connection, certificate, serial) if present is None else present
 
 
-def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate, serial: str) -> int:
+def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
     loaded = x509.load_der_x509_certificate(certificate.der)
     cursor = connection.execute(
         "INSERT INTO certificate "
@@ -203,7 +216,7 @@ def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate
         (
             name_column(loaded.subject),
             name_column(loaded.issuer),
-            serial,
+            serial_column(certificate.serial_number),
             certificate.common_name,
             int(certificate.not_before.timestamp()),
             int(certificate.not_after.timestamp()),

@@ -23,6 +23,7 @@ from certstore.sqlite.entries import (
     import_trusted,
     list_entries,
     read_entry,
+    read_roles,
     remove_mapping,
 )
 from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings, remove_node
@@ -84,6 +85,11 @@ class SqliteStore(CertificateStore):
         """The entry of that name, with or without ``.pem``."""
         with self._database.snapshot() as connection:
             return read_entry(connection, find_mapping(connection, unit, name))
+
+    def roles(self, certificate: Certificate) -> tuple[int, ...]:
+        """The role codes of a certificate."""
+        with self._database.snapshot() as connection:
+            return read_roles(connection, certificate)
 
     def import_certificate(
         self,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.report import certificate_fields, certificate_text
+from certstore.report import alternative_names, certificate_fields, certificate_text
 from tests.fixtures.certificates import PUBLISHER, certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ctlcache.signing import KeyFileSigner
 
@@ -74,3 +75,19 @@ def test_unreadable_key() -> None:
     assert fields["serial_number"] == "01"
     with pytest.raises(ValueError, match="not a readable"):
         certificate_fields(der[:-1])
+
+
+def test_alternative_names(require_program: Callable[[str], str], tmp_path: Path) -> None:
+    """Each name of a certificate that openssl made stands behind its kind; without any the list is empty."""
+    names = "DNS:pub.example,IP:192.0.2.1,IP:2001:db8::1,URI:sip:pub,email:a@example.com,dirName:dn,RID:1.2.3.4"
+    (tmp_path / "c.cnf").write_text(f"[req]\ndistinguished_name=d\n[d]\n[x]\nsubjectAltName={names}\n[dn]\nCN=other\n")
+    command = (
+        "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=pub", "-keyout", "k.pem", "-outform", "DER",
+        "-out", "c.der", "-config", "c.cnf", "-extensions", "x",
+    )  # fmt: skip
+    subprocess.run([require_program("openssl"), *command], check=True, capture_output=True, cwd=tmp_path)
+    assert alternative_names((tmp_path / "c.der").read_bytes()) == [
+        *("DNS:pub.example", "IP:192.0.2.1", "IP:2001:db8::1", "URI:sip:pub", "email:a@example.com", "DN:CN=other"),
+        "OID:1.2.3.4",
+    ]
+    assert alternative_names(certificate()) == []

@@ -33,3 +33,9 @@ def test_rows_have_all_columns() -> None:
     """A row of another length is a mistake of the caller."""
     with pytest.raises(ValueError, match="argument 2"):
         table(("a", "b"), [("x",)])
+
+
+def test_binary_values_are_short() -> None:
+    """Of more than eight bytes, the first stand in hex with the number of all."""
+    text = table(("der",), [(bytes(range(8)),), (bytes(range(9)),), (b"",)])
+    assert text.split("\n")[2:] == ["x'0001020304050607'", "x'0001020304050607' … 9 bytes", "x''"]

@@ -105,9 +105,11 @@ def test_chosen_roles_for_machines(admin: Administrator, asterisk: Path) -> None
     words = (*IMPORT, "CallManager-trust", asterisk, "--json")
     result = json.loads(admin.does(*words, "--role", "CCM+TFTP", "--role", "app_server").out)
     assert "without-role" not in [finding["code"] for finding in result["findings"]]
-    assert result["imported"][0]["roles"] == [2, 7]
+    assert result["imported"][0]["roles"] == [{"code": 2, "name": "CCM+TFTP"}, {"code": 7, "name": "APP-SERVER"}]
     result = json.loads(admin.does(*words, "--role", "7").out)
-    assert [(entry["change"], entry["roles"]) for entry in result["certificates"]] == [("changed", [7])]
+    assert [(entry["change"], entry["roles"]) for entry in result["certificates"]] == [
+        ("changed", [{"code": 7, "name": "APP-SERVER"}])
+    ]
 
 
 def test_the_plan_of_an_import_with_roles(admin: Administrator, asterisk: Path) -> None:

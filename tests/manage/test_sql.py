@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.purposes import Purpose
+
 if TYPE_CHECKING:
     from tests.fixtures.administrator import Administrator
 
@@ -58,6 +60,69 @@ def test_a_certificate_stays_in_its_row(admin: Administrator) -> None:
     lines = admin.does("run", "sql", "select certificate from certificate").lines
     assert len(lines) == 2 + 4, "two lines of head, four certificates"
     assert all(line.startswith("-----BEGIN CERTIFICATE-----\\x0a") for line in lines[2:])
+
+
+def test_the_published_listing_query(admin: Administrator) -> None:
+    """The published query works as typed, each word an argument of its own."""
+    words = [
+        "select",
+        "c.servername,",
+        "tcs.name,",
+        "dist.moniker,",
+        "c.ipv4address,",
+        "c.certificate",
+        "from",
+        "certificate",
+        "as",
+        "c",
+        "inner",
+        "join",
+        "certificateservicecertificatemap",
+        "as",
+        "cscm",
+        "on",
+        "c.pkid",
+        "=",
+        "cscm.fkcertificate",
+        "inner",
+        "join",
+        "typecertificateservice",
+        "as",
+        "tcs",
+        "on",
+        "cscm.tkcertificateservice",
+        "=",
+        "tcs.enum",
+        "inner",
+        "join",
+        "typecertificatedistribution",
+        "as",
+        "dist",
+        "on",
+        "c.tkcertificatedistribution",
+        "=",
+        "dist.enum",
+    ]
+    rows = json.loads(admin.does("run", "sql", "--json", *words).out)
+    assert {row["name"] for row in rows} == {"CallManager", "TVS", "CAPF", "ITLRecovery"}
+    for row in rows:
+        assert (row["servername"], row["moniker"], row["ipv4address"]) == ("cucm-1051-a-pub", "NODE", "127.0.0.1")
+        assert row["certificate"].startswith("-----BEGIN CERTIFICATE-----")
+    assert admin.does("run", "sql", *words).lines[0].split() == [
+        *("servername", "name", "moniker", "ipv4address", "certificate"),
+    ]
+
+
+def test_binary_columns(admin: Administrator) -> None:
+    """A table shows the first bytes and the size; `hex` and JSON show all of them."""
+    der = admin.situation().require(Purpose.TVS)
+    select = (
+        "select {} from certificate c join certificateservicecertificatemap m on m.fkcertificate = c.pkid "
+        "where m.name = 'TVS.pem'"
+    )
+    assert admin.does("run", "sql", select.format("der")).lines[2] == f"x'{der[:8].hex()}' … {len(der)} bytes"
+    assert admin.does("run", "sql", select.format("hex(der)")).lines[2] == der.hex().upper()
+    assert json.loads(admin.does("run", "sql", "--json", select.format("der")).out) == [{"der": der.hex()}]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates, previous
+from tvs.cli.certificate_output import entry_json, entry_lines
 from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
     OK,
@@ -64,9 +66,10 @@ def add_show_commands(show: Commands) -> None:
         "list",
         help="a line for each certificate",
         description="Lists certificates.",
-        epilog="example:\n  tvs show cert list trust",
+        epilog="examples:\n  tvs show cert list trust\n  tvs show cert list own --long",
     )
     listing.add_argument("which", choices=("own", "trust"), help="the cluster's own ones, or the trusted ones")
+    listing.add_argument("--long", action="store_true", help="names, fingerprints, roles and validity of each too")
     _finish(listing, _list)
     for which, help_text, example in (
         ("own", "an own certificate's fields", "CallManager"),
@@ -126,11 +129,15 @@ def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespa
 def _list(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
         entries = store.entries(own=arguments.which == "own")
+        roles = {trusted.certificate.der: trusted.roles for trusted in store.trusted()}
+    now = datetime.now(UTC)
     if arguments.json:
-        say_json([{"unit": e.unit, "name": e.name, "description": e.description} for e in entries])
+        say_json([entry_json(entry, roles.get(entry.certificate.der, ()), now) for entry in entries])
         return OK
     for entry in entries:
         say(f"{entry.unit}/{entry.name}: {entry.description}".rstrip())
+        for line in entry_lines(entry, roles.get(entry.certificate.der, ()), now) if arguments.long else ():
+            say(f"  {line}")
     return OK
 
 
@@ -139,12 +146,16 @@ def _show(arguments: argparse.Namespace) -> int:
         return previous.show(arguments)
     with store_of(arguments) as store:
         entry = _find(store, arguments)
+        roles = store.roles(entry.certificate)
+    der, now = entry.certificate.der, datetime.now(UTC)
     if arguments.pem:
-        say(ssl.DER_cert_to_PEM_cert(entry.certificate.der).rstrip())
+        say(ssl.DER_cert_to_PEM_cert(der).rstrip())
     elif arguments.json:
-        say_json({"unit": entry.unit, "name": entry.name, **certificate_fields(entry.certificate.der)})
+        say_json(entry_json(entry, roles, now) | certificate_fields(der))
     else:
-        say(certificate_text(entry.certificate.der))
+        say(certificate_text(der))
+        for line in entry_lines(entry, roles, now):
+            say(line)
     return OK
 
 

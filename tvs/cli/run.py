@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 Only SELECT statements can be run; they change nothing. The tables: certificate, certificatehashmap,
-certificatetrustrolemap, certificateservicecertificatemap, typecertificateservice, typetrustrole, processnode,
-processconfig.
+certificatetrustrolemap, certificateservicecertificatemap, typecertificateservice, typetrustrole,
+typecertificatedistribution, processnode, processconfig; see docs/database.md. Of a binary column the table shows the
+first bytes; hex(COLUMN) or --json shows all, in hex.
 
 examples:
   tvs run sql "select paramname,paramvalue from processconfig where paramname='ClusterSecurityMode'"
   tvs run sql 'select name, address from processnode'
+  tvs run sql 'select serialnumber, hex(der) from certificate'
 
 exit statuses: 0 done, 1 the statement cannot be run, 2 wrong usage.
 """
@@ -41,7 +43,11 @@ def _run(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
         columns, rows = store.select(" ".join(arguments.statement))
     if arguments.json:
-        say_json([dict(zip(columns, row, strict=True)) for row in rows])
+        say_json([dict(zip(columns, map(_json_value, row), strict=True)) for row in rows])
     else:
         say(table(columns, rows))
     return OK
+
+
+def _json_value(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value

@@ -9,11 +9,15 @@ from proto.text import printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+BYTES_SHOWN = 8
+"""Bytes of a binary value that a table shows."""
+
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A table of columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
 
-    None is printed as NULL; control characters are escaped, so that each row is one line.
+    None is printed as NULL, bytes as the first of them in hex and their number; control characters are escaped, so that
+    each row is one line.
     """
     texts = [tuple(_text(value) for value in row) for row in rows]
     widths = [max(len(text) for text in column) for column in zip(columns, *texts, strict=True)]
@@ -24,4 +28,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return _short(value)
     return "NULL" if value is None else printable(str(value))
+
+
+def _short(value: bytes) -> str:
+    """The first bytes in hex, as SQL writes them: ``x'3082025d3082' … 609 bytes``."""
+    start = value[:BYTES_SHOWN].hex()
+    return f"x'{start}'" if len(value) <= BYTES_SHOWN else f"x'{start}' … {len(value)} bytes"

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from certstore.serials import serial_text
+from proto.roles import role_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +38,7 @@ def changed_facts(state: StateDirectory, before: Situation, after: Situation) ->
 
 
 def entry_facts(entry: StoreEntry) -> dict[str, object]:
-    """A certificate in a unit: names, serial number in hex digits, SHA-256 fingerprint in hex digits, role codes."""
+    """A certificate in a unit: names, serial number in hex digits, SHA-256 fingerprint in hex digits, roles."""
     certificate = entry.certificate
     return {
         "unit": entry.unit,
@@ -46,7 +47,7 @@ def entry_facts(entry: StoreEntry) -> dict[str, object]:
         "subject": certificate.subject_name,
         "serial_number": serial_text(certificate.serial_number),
         "sha256": hashlib.sha256(certificate.der).hexdigest(),
-        "roles": list(entry.roles),
+        "roles": [{"code": role, "name": role_name(role)} for role in entry.roles],
     }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import CertificateDBCache, Purpose, StoreError
+from certstore import Certificate, CertificateDBCache, Purpose, StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate
 from tests.fixtures.stores import since
 
@@ -94,3 +94,11 @@ def test_choices_go_with_their_entry(database: Database, store: CertificateStore
     entry = store.import_certificate(certificate(serial=2), Purpose.TVS_trust)
     assert entry.chosen_roles == ()
     assert roles(store) == ()
+
+
+def test_roles_of_a_certificate(store: CertificateStore) -> None:
+    """The roles that answers carry: the union over entries; none for a certificate that is not there."""
+    entry = store.import_certificate(DER, Purpose.Phone_SAST_trust)
+    store.import_certificate(DER, Purpose.Phone_trust, roles=[1])
+    assert store.roles(entry.certificate) == (0, 1, 3)
+    assert store.roles(Certificate.from_der(certificate(serial=2))) == ()
