@@ -275,6 +275,25 @@ def tftp_that_says(*answers: bytes) -> Iterator[str]:
             thread.join()
 
 
+async def test_an_interrupted_transfer_is_abandoned() -> None:
+    """A cancelled fetch ends while the server is still silent; the thread that waits keeps no process alive."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        source = open_source(f"tftp://127.0.0.1:{silent.getsockname()[1]}", 3600)
+        fetch = loop.create_task(source.fetch("CTLFile.tlv", MOST))
+        packet, client = await asyncio.to_thread(silent.recvfrom, 2000)
+        assert packet.startswith(b"\0\x01CTLFile.tlv")
+        fetch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fetch
+        await source.close()
+        waiting = [thread for thread in threading.enumerate() if thread.name == "tftp"]
+        assert [thread.daemon for thread in waiting] == [True]
+        silent.sendto(b"\0\x05\0\x01File not found\0", client)
+        await asyncio.to_thread(waiting[0].join)
+
+
 TFTP_HARM = {
     "nothing in a packet": (b"",),
     "one byte": (b"\0",),

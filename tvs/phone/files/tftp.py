@@ -1,16 +1,18 @@
 """TFTP source of a phone's files, with tftpy.
 
-The library blocks, so each transfer runs in a thread of a small pool. This module adds the limits that the library
-lacks: on size and duration of a transfer, and on the errors that hostile packets provoke.
+The library blocks, so each transfer runs in a thread. The threads are daemons: an interrupted command ends at once,
+not when the library stops waiting for a packet. This module adds the limits that the library lacks: on size and
+duration of a transfer, and on the errors that hostile packets provoke.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import tftpy  # type: ignore[import-untyped] # it has no types
@@ -19,6 +21,8 @@ from tvs.log.forms import line_text
 from tvs.phone.files.source import FetchError, Unreachable, check_name, too_large
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tvs.config.endpoint import Endpoint
 
 TRANSFERS = 64
@@ -58,12 +62,13 @@ class TFTPSource:
     def __init__(self, server: Endpoint, timeout: float) -> None:
         self.server = server
         self._timeout = timeout
-        self._threads = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="tftp")
+        self._transfers = asyncio.Semaphore(TRANSFERS)
 
     async def fetch(self, name: str, most: int) -> bytes | None:
         """See `FileSource.fetch`."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._transfer, check_name(name), most)
+        check_name(name)
+        async with self._transfers:
+            return await _in_thread(lambda: self._transfer(name, most))
 
     def _transfer(self, name: str, most: int) -> bytes | None:
         buffer = _Buffer(name, most)
@@ -94,5 +99,30 @@ class TFTPSource:
             raise Unreachable(f"TFTP server {self.server.host}: {error.strerror}") from None
 
     async def close(self) -> None:
-        """Waits for running transfers."""
-        await asyncio.to_thread(self._threads.shutdown)
+        """See `FileSource.close`; an abandoned transfer ends by its own limits."""
+
+
+async def _in_thread(transfer: Callable[[], bytes | None]) -> bytes | None:
+    """Runs a transfer in a daemon thread; a cancelled caller abandons it."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[bytes | None] = loop.create_future()
+
+    def settle(data: bytes | None, error: Exception | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(data)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        data, error = None, None
+        try:
+            data = transfer()
+        except Exception as failure:  # noqa: BLE001 - the caller raises it
+            error = failure
+        with contextlib.suppress(RuntimeError):  # the loop is closed, nothing waits
+            loop.call_soon_threadsafe(settle, data, error)
+
+    threading.Thread(target=run, name="tftp", daemon=True).start()
+    return await done
