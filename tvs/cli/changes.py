@@ -12,7 +12,7 @@ from ctlcache.signing import Digest
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cluster import read_situation
 from tvs.manage.changed import changed_facts
-from tvs.manage.procedure import CURRENT, PlanOptions, carry_out
+from tvs.manage.procedure import CURRENT, NONE, PlanOptions, carry_out
 from tvs.plan import PhoneKind, Severity, findings_json, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
@@ -74,8 +74,9 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a CTL or ITL file that phones hold; may be given several times. 'current': they hold the current files "
-        "(default: the current ones, and those that were replaced within a day)",
+        help="a CTL or ITL file that phones hold; may be given several times. 'current': they hold the current files; "
+        "'none': no phone has fetched a list yet (default: the current ones, and those that were replaced within a "
+        "day)",
     )
     parser.add_argument(
         "--phones",
@@ -98,14 +99,15 @@ def digest_of(arguments: argparse.Namespace) -> Digest | None:
 
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
     """The plan's options. Raises `CommandError`."""
-    only_current = arguments.held == [CURRENT]
+    only_current, no_list = arguments.held == [CURRENT], arguments.held == [NONE]
     try:
         phones = parse_kinds(arguments.phones) if arguments.phones else None
     except ValueError as error:
         raise CommandError(f"--phones {error}", USAGE) from None
     return PlanOptions(
-        held=() if only_current else tuple(Path(name) for name in arguments.held),
+        held=() if only_current or no_list else tuple(Path(name) for name in arguments.held),
         only_current=only_current,
+        no_list=no_list,
         phones=phones,
         profile=arguments.tls_profile,
     )

@@ -59,6 +59,11 @@ def held_now(state: StateDirectory) -> tuple[HeldLists, ...]:
     return _combined(_generations(state.ctl_file, float("inf")), _generations(state.itl_file, float("inf")))
 
 
+def held_none() -> tuple[HeldLists, ...]:
+    """No list: phones take the first that they fetch on trust."""
+    return (HeldLists(),)
+
+
 def held_recently(state: StateDirectory, now: float) -> tuple[HeldLists, ...]:
     """Each combination of the current files and those that were replaced within a day.
 

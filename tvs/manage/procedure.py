@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tvs.cluster import commit, propose_parameter, propose_request, read_situation
 from tvs.errors import StateError
-from tvs.manage.held import held_from_files, held_now, held_recently
+from tvs.manage.held import held_from_files, held_none, held_now, held_recently
 from tvs.plan import (
     DEFAULT_KINDS,
     PHONE_KINDS,
@@ -22,7 +22,7 @@ from tvs.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from certstore.purposes import Purpose
@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 
 CURRENT = "current"
 """The word in place of files for phones that hold the current ones and no others."""
+NONE = "none"
+"""The word in place of files for phones that have not fetched any list yet."""
+_ASSUMPTIONS = {
+    CURRENT: "if all phones have fetched the current lists, add --held current",
+    NONE: "if no phone has fetched a list of this cluster yet, add --held none",
+}
+"""Sentences for assumptions that make a change safe."""
 
 
 class PhonesLost(StateError):  # noqa: N818 - a verdict
@@ -44,15 +51,19 @@ class PhonesLost(StateError):  # noqa: N818 - a verdict
 
     Attributes:
         plan: of the change.
+        ways_out: sentences with options under which the plan is safe.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, ways_out: Sequence[str] = ()) -> None:
         errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
         lines = [f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}." for finding in errors]
         super().__init__(
-            "\n".join(["phones would be lost; nothing was changed", *lines, "to do it all the same, add --force"])
+            "\n".join(
+                ["phones would be lost; nothing was changed", *lines, *ways_out, "to do it all the same, add --force"]
+            )
         )
         self.plan = plan
+        self.ways_out = tuple(ways_out)
 
     @property
     def findings(self) -> list[dict[str, object]]:
@@ -67,12 +78,14 @@ class PlanOptions:
     Attributes:
         held: files that phones hold; empty for the current ones, and those that were replaced within a day.
         only_current: phones hold the current files and no others.
+        no_list: phones hold no list, and fetch none before the change's second step, if it has one.
         phones: kinds that count; None for those that `set_phone_kinds` put into the database.
         profile: the service's TLS profile; None for that of its settings.
     """
 
     held: tuple[Path, ...] = ()
     only_current: bool = False
+    no_list: bool = False
     phones: frozenset[PhoneKind] | None = None
     profile: TLSProfile | None = None
 
@@ -107,7 +120,7 @@ def carry_out(
         on_plan(plan)
         safe = plan.safe or (change.keeps_files and plan.harmless)
         if not (safe or force):
-            raise PhonesLost(plan)
+            raise PhonesLost(plan, _ways_out(state, store, change, options))
         return _commit(state, store, change)
 
 
@@ -127,19 +140,39 @@ def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> 
 
 
 def _plan(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> Plan:
+    after, later = change.after, change.later
+    if options.no_list and later is not None:
+        after, later = later, None
     return plan_change(
         _held(state, options),
         change.before,
-        change.after,
+        after,
         datetime.now(UTC),
-        later=change.later,
+        later=later,
         phones=options.phones or phone_kinds(store),
         title=change.title,
         made=frozenset(change.made),
     )
 
 
+def _ways_out(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> list[str]:
+    """The sentences of assumptions about held lists under which a change is safe; none if files were named."""
+    if options.held:
+        return []
+    others = {
+        CURRENT: replace(options, only_current=True, no_list=False),
+        NONE: replace(options, only_current=False, no_list=True),
+    }
+    return [
+        _ASSUMPTIONS[word]
+        for word, other in others.items()
+        if other != options and _plan(state, store, change, other).safe
+    ]
+
+
 def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
+    if options.no_list:
+        return held_none()
     if options.held:
         return held_from_files(options.held)
     return held_now(state) if options.only_current else held_recently(state, time.time())
