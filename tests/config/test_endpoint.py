@@ -22,7 +22,21 @@ def test_endpoints(text: str, endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ":", "host", "host:", "host:-1", "host:65536", "[::1]", "ho st:1", "host:٣", "a..b:1"]
+    "text",
+    [
+        "",
+        ":",
+        "host",
+        "host:",
+        "host:-1",
+        "host:65536",
+        "[::1]",
+        "ho st:1",
+        "host:٣",
+        "a..b:1",
+        f"{'x' * 64}:1",
+        "\udcff:1",
+    ],
 )
 def test_no_endpoints(text: str) -> None:
     """A text that is not a host and a port is refused with a sentence."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from ctlcache.signing import Digest
+from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cluster import read_situation
 from tvs.manage.changed import changed_facts
@@ -71,6 +72,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of a plan: held lists, kinds of phones, TLS profile."""
     parser.add_argument(
         "--held",
+        type=values.file_name,
         action="append",
         default=[],
         metavar="FILE",
@@ -85,10 +87,10 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tls-profile",
-        type=TLSProfile,
+        type=values.one_of(TLSProfile),
         choices=list(TLSProfile),
         metavar="PROFILE",
-        help="TLS profile of the service, if its command line names one",
+        help=f"TLS profile of the service, if its command line names one: {', '.join(TLSProfile)}",
     )
 
 

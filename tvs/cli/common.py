@@ -7,9 +7,10 @@ import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from certstore.purposes import Purpose, find_purpose
+from tvs.cli import values
 from tvs.config.loading import default_state
 from tvs.state import StateDirectory
 
@@ -53,12 +54,23 @@ class UsageExit(SystemExit):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that keeps the lines of examples, and names the help option after an error."""
+    """An argument parser that keeps the lines of examples, and names the help option after an error.
+
+    Arguments without a type are texts that are not empty, those of type `Path` names of files or directories.
+    """
 
     def __init__(self, *args: object, **settings: object) -> None:
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         settings.setdefault("allow_abbrev", False)
         super().__init__(*args, **settings)  # type: ignore[arg-type] # argparse's own settings
+        self.register("type", None, values.text)
+        self.register("type", Path, values.path)
+
+    def add_subparsers(self, **settings: Any) -> Any:
+        """Adds the choice of a next word; the words behind it are read by that word's own parser, and not here."""
+        action = super().add_subparsers(**settings)
+        action.type = str
+        return action
 
     def error(self, message: str) -> NoReturn:
         """Prints the problem and ends with status 2."""

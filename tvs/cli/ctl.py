@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tvs.cli import values
 from tvs.cli.changes import digest_of, digest_option, plan_options, plan_options_of
 from tvs.cli.common import (
     FAILED,
@@ -65,7 +66,7 @@ def add_commands(commands: Commands) -> None:
         description="Shows what each kind of phone will do after a change, and findings; nothing is changed.",
         epilog=_EPILOG,
     )
-    plan.add_argument("change", nargs="*", metavar="CHANGE", help="see below")
+    plan.add_argument("change", nargs="*", type=values.file_name, metavar="CHANGE", help="see below")
     state_option(plan)
     plan_options(plan)
     digest_option(plan)

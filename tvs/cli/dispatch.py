@@ -15,6 +15,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
+from proto.text import printable
 from tvs import __version__
 from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.cli.words import Speller, beginning_with
@@ -70,7 +71,9 @@ def run(arguments: Sequence[str]) -> int:
         _drop_output()
         return FAILED
     except OSError as error:
-        if error.filename is not None or error.errno not in _WRITE_ERRORS:
+        if error.filename is not None:  # of a path that cannot be used at all: too long, a loop of links …
+            return _failed(f"{printable(str(error.filename))}: {error.strerror}", FAILED)
+        if error.errno not in _WRITE_ERRORS:
             raise
         _drop_output()
         return _failed(f"standard output: {error.strerror}", FAILED)

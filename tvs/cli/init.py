@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cryptography.x509.oid import NameOID
+
+from certstore.names import name_from_text
 from certstore.purposes import Purpose
+from tvs.cli import values
 from tvs.cli.changes import DIGESTS, SIGNERS, say_done
-from tvs.cli.common import OK, handled_by, json_option, progress, say, state_of, state_option
+from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, progress, say, state_of, state_option
 from tvs.cluster import read_situation
+from tvs.errors import StateError
 from tvs.identity import KeyType
 from tvs.manage.changed import changed_facts
 from tvs.manage.provision import NewCluster, initialise, this_host
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
     from tvs.state import StateDirectory
 
+MAX_VALUE = 128
+"""Characters of a value in a subject: ub-state-name, the longest of these upper bounds of RFC 5280."""
 _EPILOG = """\
 Makes the certificate database, own TVS, CallManager, CAPF and ITLRecovery certificates with their keys, and signed
 trust lists under DIR/tftp/, in mixed mode. A directory that exists is left alone.
@@ -37,17 +45,22 @@ def add_commands(commands: Commands) -> None:
         "init", help="make a state directory", description="Makes a state directory.", epilog=_EPILOG
     )
     state_option(parser)
-    parser.add_argument("--name", metavar="HOST", help="this node's host name (default: this machine's)")
-    parser.add_argument("--address", metavar="IP", help="this node's IP address, for certificates and trust lists")
+    parser.add_argument(
+        "--name", type=values.host_name, metavar="HOST", help="this node's host name (default: this machine's)"
+    )
+    parser.add_argument(
+        "--address", type=values.address, metavar="IP", help="this node's IP address, for certificates and trust lists"
+    )
     parser.add_argument(
         "--subject",
+        type=_subject,
         default=NewCluster(name="x").organisation,
         metavar="NAME",
         help="the rest of the certificates' names after CN (default: %(default)s)",
     )
     parser.add_argument(
         "--tvs-key",
-        type=KeyType,
+        type=values.one_of(KeyType),
         choices=list(KeyType),
         default=KeyType.RSA2048,
         metavar="KIND",
@@ -73,15 +86,32 @@ def add_commands(commands: Commands) -> None:
     handled_by(parser, _init)
 
 
+def _subject(text: str) -> str:
+    """The rest of a subject; if it is empty, the certificates have nothing but a common name."""
+    try:
+        attributes = list(name_from_text(values.text(text))) if text else []
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    for attribute in attributes:
+        if attribute.oid == NameOID.COMMON_NAME:
+            raise ArgumentTypeError(f"{values.shown(text)} has a CN: each certificate gets its own")
+        if not 0 < len(attribute.value) <= MAX_VALUE:
+            raise ArgumentTypeError(f"{values.shown(text)} has a value that is empty or longer than {MAX_VALUE}")
+    return text
+
+
 def _init(arguments: argparse.Namespace) -> int:
-    cluster = NewCluster(
-        name=arguments.name or this_host(),
-        address=arguments.address,
-        organisation=arguments.subject,
-        tvs_key=arguments.tvs_key,
-        signer=Purpose(arguments.signer),
-        digest=DIGESTS[arguments.digest],
-    )
+    try:
+        cluster = NewCluster(
+            name=arguments.name or this_host(),
+            address=arguments.address,
+            organisation=arguments.subject,
+            tvs_key=arguments.tvs_key,
+            signer=Purpose(arguments.signer),
+            digest=DIGESTS[arguments.digest],
+        )
+    except StateError as error:  # a wrong argument, which the sentence names
+        raise CommandError(str(error), USAGE) from None
     state = initialise(state_of(arguments).path, cluster, progress)
     if arguments.json:
         say_done("init", **_facts(state))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from certstore.store import Node
+from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import (
     OK,
@@ -54,8 +55,8 @@ def add_set_commands(change: Commands) -> None:
     add = node.add_parser(
         "add", help="add a subscriber", description="Adds a subscriber to the cluster.", epilog=_NODE_EPILOG
     )
-    add.add_argument("name", metavar="NAME", help="host name")
-    add.add_argument("--address", required=True, metavar="IP", help="IPv4 or IPv6 address")
+    add.add_argument("name", type=values.host_name, metavar="NAME", help="host name")
+    add.add_argument("--address", type=values.address, required=True, metavar="IP", help="IPv4 or IPv6 address")
     add.add_argument("--call-manager", type=Path, metavar="FILE", help="its CallManager certificate, PEM or DER")
     add.add_argument("--call-manager-ec", type=Path, metavar="FILE", help="its EC CallManager certificate, if any")
     add.add_argument("--tvs", type=Path, metavar="FILE", help="its TVS certificate, PEM or DER")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
+from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, tell, unit_of
 from tvs.cluster import propose_import, propose_regeneration
@@ -39,7 +40,11 @@ def add_regen(cert: Commands) -> None:
     )
     regen.add_argument("unit", metavar="UNIT", help=_UNITS)
     regen.add_argument(
-        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
+        "--key",
+        type=values.one_of(KeyType),
+        choices=list(KeyType),
+        metavar="KIND",
+        help=f"{', '.join(KeyType)} (default: as before)",
     )
     change_options(regen)
     handled_by(regen, _regen)
@@ -78,7 +83,11 @@ def add_set_commands(change: Commands) -> None:
     )
     _unit(gen)
     gen.add_argument(
-        "--key", type=KeyType, choices=list(KeyType), metavar="KIND", help=f"{', '.join(KeyType)} (default: as before)"
+        "--key",
+        type=values.one_of(KeyType),
+        choices=list(KeyType),
+        metavar="KIND",
+        help=f"{', '.join(KeyType)} (default: as before)",
     )
     json_option(gen)
     handled_by(gen, _request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tvs.cli.common import (
     FAILED,
@@ -20,7 +19,6 @@ from tvs.cli.common import (
 )
 from tvs.cli.phone_options import boot_options, flash_option, https_options
 from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
-from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.phone.boot import boot
 from tvs.phone.configuration import MAX_SERVERS, read_servers
 from tvs.phone.files.opening import open_source
@@ -38,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tvs.cli.common import Commands
+    from tvs.config.endpoint import Endpoint
     from tvs.phone.files.source import FileSource
     from tvs.phone.reports import BootReport
 
-HTTPS_PORT = 443
 _DESCRIPTION = "Emulates an IP phone's side of trust: its lists, its TVS client, its secure services."
 _EPILOG = """\
 examples:
@@ -196,21 +194,16 @@ def _servers(arguments: argparse.Namespace) -> tuple[Endpoint, ...] | None:
         return None
     if len(arguments.tvs) > MAX_SERVERS:
         raise ValueError(f"a phone has at most {MAX_SERVERS} TVS servers, not {len(arguments.tvs)}")
-    return tuple(Endpoint.parse(text, DEFAULT_PORT) for text in arguments.tvs)
+    return tuple(arguments.tvs)
 
 
 # -- https -----------------------------------------------------------------------------------------------------------
 
 
 def _https(arguments: argparse.Namespace) -> int:
-    try:
-        text = arguments.server
-        server = Endpoint.parse(urlsplit(text).netloc if text.lower().startswith("https://") else text, HTTPS_PORT)
-    except ValueError as error:
-        raise CommandError(str(error), USAGE) from None
     with _flash_errors(), lock_flash(arguments.state, make=False):
         phone, lines = _phone(FlashDirectory(arguments.state), arguments)
-        report = asyncio.run(connect(phone, server))
+        report = asyncio.run(connect(phone, arguments.server))
     return say_https(report, lines, as_json=arguments.json)
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from tvs.cli import values
 from tvs.cli.common import json_option
+from tvs.config.endpoint import DEFAULT_PORT
 from tvs.phone.configuration import MAX_SERVERS
 from tvs.phone.phone import DEFAULT_TIMEOUT
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.config.endpoint import Endpoint
+
+HTTPS_PORT = 443
 
 
 def boot_options(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +32,7 @@ def boot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="source",
+        type=values.file_name,
         required=True,
         metavar="SOURCE",
         help="tftp://HOST, http://HOST[:6970], http+tftp://HOST (HTTP on port 6970 first, then TFTP, as phones do), or "
@@ -34,6 +45,7 @@ def boot_options(parser: argparse.ArgumentParser) -> None:
     servers.add_argument(
         "--tvs",
         action="append",
+        type=values.server(DEFAULT_PORT),
         metavar="HOST[:PORT]",
         help=f"a TVS server, up to {MAX_SERVERS} times, in the order of use (default: the servers of the "
         "configuration that the phone fetched at its last boot)",
@@ -47,7 +59,12 @@ def boot_options(parser: argparse.ArgumentParser) -> None:
 
 def https_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `tvs phone https`."""
-    parser.add_argument("server", metavar="HOST[:PORT]", help="the HTTPS server, or an https:// address (port 443)")
+    parser.add_argument(
+        "server",
+        type=_https_server,
+        metavar="HOST[:PORT]",
+        help="the HTTPS server, or an https:// address (port 443)",
+    )
     flash_option(parser)
     _timeout_option(parser)
     json_option(parser)
@@ -63,18 +80,12 @@ def flash_option(parser: argparse.ArgumentParser) -> None:
 def _timeout_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=values.seconds,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help="limit for each step with a server (default: %(default)g)",
     )
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to 3600")
-    return seconds
+def _https_server(text: str) -> Endpoint:
+    return values.server(HTTPS_PORT)(urlsplit(text).netloc if text.lower().startswith("https://") else text)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from proto.roles import role_name
 from proto.text import printable
+from tvs.cli import values
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
 from tvs.client.connection import DEFAULT_TIMEOUT, TVSClient
 from tvs.client.question import (
@@ -21,7 +22,7 @@ from tvs.client.question import (
     signer_question,
 )
 from tvs.client.trust import NoAnswer, ServerTrust
-from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.config.endpoint import DEFAULT_PORT
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,13 @@ def add_commands(commands: Commands) -> None:
         description="Asks a Trust Verification Service.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--server", required=True, metavar="HOST[:PORT]", help="the service (port 2445)")
+    parser.add_argument(
+        "--server",
+        type=values.server(DEFAULT_PORT),
+        required=True,
+        metavar="HOST[:PORT]",
+        help="the service (port 2445)",
+    )
     trust = parser.add_mutually_exclusive_group(required=True)
     trust.add_argument(
         "--trust",
@@ -70,7 +77,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--device", default="CP-8861-SEP000000000000", help="the phone's name (default: %(default)s)")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=values.seconds,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
         help="for each step (default: %(default)g)",
@@ -82,12 +89,13 @@ def add_commands(commands: Commands) -> None:
 def _query(arguments: argparse.Namespace) -> int:
     try:
         question = _question(arguments)
-        server = Endpoint.parse(arguments.server, DEFAULT_PORT)
         trust = ServerTrust(anyone=True) if arguments.insecure else ServerTrust.from_file(arguments.trust)
     except (QuestionError, ValueError) as error:
         raise CommandError(str(error), USAGE) from None
     try:
-        answer = asyncio.run(_ask(TVSClient(server, trust, timeout=arguments.timeout), question, arguments.device))
+        answer = asyncio.run(
+            _ask(TVSClient(arguments.server, trust, timeout=arguments.timeout), question, arguments.device)
+        )
     except QuestionError as error:
         raise CommandError(str(error), USAGE) from None
     except NoAnswer as error:

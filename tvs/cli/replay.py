@@ -16,7 +16,6 @@ from tvs.cli.replay_options import (
     source_options,
 )
 from tvs.client.trust import NoAnswer
-from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.log.target import is_terminal
 from tvs.replay.questions.devices import parse_mix
 from tvs.replay.questions.model import SourceError
@@ -129,7 +128,7 @@ def _setup(arguments: argparse.Namespace) -> Setup:
         raise ValueError("name the service: --server HOST[:PORT]")
     if arguments.trust is None and not arguments.insecure:
         raise ValueError("choose the trust in the server: --trust FILE (the cluster's ITL), or --insecure")
-    server = Endpoint.parse(arguments.server, DEFAULT_PORT)
+    server = arguments.server
     try:
         family, address = resolve(server)
     except OSError as error:

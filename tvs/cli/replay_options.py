@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tvs.cli.values import output_file, server, shown, whole_number
 from tvs.config.endpoint import DEFAULT_PORT
 from tvs.replay.units import parse_duration, parse_rate
 from tvs.tls.profiles import TLSProfile
@@ -27,6 +28,26 @@ def parsed(parse: Callable[[str], _Value]) -> Callable[[str], _Value]:
             raise argparse.ArgumentTypeError(str(error)) from None
 
     return read
+
+
+MAX_TIME = 366 * 86_400
+"""Seconds of the longest time of an option, so that no run counts on more."""
+
+
+def time_up(text: str) -> float:
+    """Parses a time from 0 seconds to a year."""
+    seconds = parsed(parse_duration)(text)
+    if seconds > MAX_TIME:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is longer than a year")
+    return seconds
+
+
+def time_above_zero(text: str) -> float:
+    """Parses a time above 0 seconds, up to a year."""
+    seconds = time_up(text)
+    if seconds == 0:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a time above 0")
+    return seconds
 
 
 def count(text: str) -> int:
@@ -62,7 +83,7 @@ class _RemovedOption(argparse.Action):
 def server_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options for the service and the trust in it."""
     group = parser.add_argument_group("the service")
-    group.add_argument("--server", metavar="HOST[:PORT]", help="the service (port 2445)")
+    group.add_argument("--server", type=server(DEFAULT_PORT), metavar="HOST[:PORT]", help="the service (port 2445)")
     trust = group.add_mutually_exclusive_group()
     trust.add_argument(
         "--trust", type=Path, metavar="FILE", help="an ITL, a CTL or a PEM that vouches for the server's certificate"
@@ -70,7 +91,7 @@ def server_options(parser: argparse.ArgumentParser) -> None:
     trust.add_argument("--insecure", action="store_true", help="take any server's certificate")
     group.add_argument(
         "--timeout",
-        type=parsed(parse_duration),
+        type=time_above_zero,
         default=5.0,
         metavar="TIME",
         help="limit for each of TCP, TLS and an answer (default: 5s)",
@@ -83,7 +104,11 @@ def source_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--from", dest="source", type=Path, metavar="FILE", help="recording, log, capture or CSV table")
     group.add_argument("--keylog", type=Path, metavar="FILE", help="TLS key log of a capture")
     group.add_argument(
-        "--capture-port", type=count, default=DEFAULT_PORT, metavar="PORT", help="the service's port in a capture"
+        "--capture-port",
+        type=whole_number(1, 65535),
+        default=DEFAULT_PORT,
+        metavar="PORT",
+        help="the service's port in a capture",
     )
     group.add_argument(
         "--expect",
@@ -123,16 +148,14 @@ def mode_options(parser: argparse.ArgumentParser) -> None:
     mode.add_argument("--rate", type=parsed(parse_rate), metavar="N/s", help="N calls a second, for --duration")
     mode.add_argument("--storm", type=count, metavar="N", help="N phones come back within the time of --within")
     mode.add_argument("--loop", type=count, metavar="N", help="N phones call again and again, for --duration")
-    group.add_argument("--duration", type=parsed(parse_duration), metavar="TIME", help="such as 90s, 5m")
+    group.add_argument("--duration", type=time_above_zero, metavar="TIME", help="such as 90s, 5m")
+    group.add_argument("--ramp", type=time_up, default=0.0, metavar="TIME", help="time in which the rate grows")
     group.add_argument(
-        "--ramp", type=parsed(parse_duration), default=0.0, metavar="TIME", help="time in which the rate grows"
-    )
-    group.add_argument(
-        "--within", type=parsed(parse_duration), default=300.0, metavar="TIME", help="duration of a storm (default: 5m)"
+        "--within", type=time_above_zero, default=300.0, metavar="TIME", help="duration of a storm (default: 5m)"
     )
     group.add_argument(
         "--pause",
-        type=parsed(parse_duration),
+        type=time_up,
         default=1.0,
         metavar="TIME",
         help="pause between a phone's calls in a storm (default: 1s)",
@@ -165,7 +188,7 @@ def phone_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--processes", type=count, metavar="N", help="generator processes (default: half of the cores)")
     group.add_argument(
         "--late-after",
-        type=parsed(parse_duration),
+        type=time_up,
         default=0.02,
         metavar="TIME",
         help="delay from which a call is late (default: 20ms)",
@@ -176,9 +199,11 @@ def report_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options for reports and thresholds."""
     group = parser.add_argument_group("the reports")
     group.add_argument("--quiet", action="store_true", help="no live view")
-    group.add_argument("--json", type=Path, metavar="FILE", help="the whole result, for machines and for compare")
-    group.add_argument("--csv", type=Path, metavar="FILE", help="one row a second")
-    group.add_argument("--html", type=Path, metavar="FILE", help="a page with charts, which needs no network")
+    group.add_argument(
+        "--json", type=output_file, metavar="FILE", help="the whole result, for machines and for compare"
+    )
+    group.add_argument("--csv", type=output_file, metavar="FILE", help="one row a second")
+    group.add_argument("--html", type=output_file, metavar="FILE", help="a page with charts, which needs no network")
     for name in ("--png", "--dark"):
         group.add_argument(name, action=_RemovedOption, nargs="?", help=argparse.SUPPRESS)
     group.add_argument(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
+from tvs.cli import values
 from tvs.cli.common import FAILED, OK, USAGE, CommandError, handled_by, progress, say, state_option
-from tvs.cli.replay_options import count, parsed
+from tvs.cli.replay_options import count, time_above_zero
 from tvs.config.loading import default_state
 from tvs.errors import StateError
 from tvs.replay.questions.expect import KnownCertificates
@@ -18,7 +19,6 @@ from tvs.replay.questions.follow import LogFollower
 from tvs.replay.questions.model import SourceError
 from tvs.replay.questions.recorder import Recorder, known_to, record
 from tvs.replay.questions.recording import RecordingWriter
-from tvs.replay.units import parse_duration
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -48,12 +48,16 @@ def add_commands(commands: Commands) -> None:
         description="Records the queries of a running service.",
         epilog=_EPILOG,
     )
-    parser.add_argument("--log", required=True, metavar="FILE", help="the service's log; - is standard input")
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the recording, a new file")
+    parser.add_argument(
+        "--log", type=values.file_name, required=True, metavar="FILE", help="the service's log; - is standard input"
+    )
+    parser.add_argument(
+        "--out", required=True, type=values.output_file, metavar="FILE", help="the recording, a new file"
+    )
     parser.add_argument("--from-start", action="store_true", help="also read what the log already holds")
     parser.add_argument("--no-follow", action="store_true", help="end at the end of the log")
     parser.add_argument("--names", action="store_true", help="keep the phones' names and addresses")
-    parser.add_argument("--duration", type=parsed(parse_duration), metavar="TIME", help="end after this time")
+    parser.add_argument("--duration", type=time_above_zero, metavar="TIME", help="end after this time")
     parser.add_argument("--queries", type=count, metavar="N", help="end after N queries")
     state_option(parser)
     handled_by(parser, _record)

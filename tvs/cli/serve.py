@@ -65,6 +65,7 @@ def _setting_option(parser: argparse.ArgumentParser, name: str) -> None:
     parser.add_argument(
         f"--{name.replace('_', '-')}",
         dest=name,
+        type=str,
         metavar=setting.get("metavar", "NAME"),
         help=text.replace("%", "%%"),
     )

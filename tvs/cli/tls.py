@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tvs.cli import values
 from tvs.cli.common import OK, handled_by, json_option, say, say_json
 from tvs.tls.contexts import accepted_suites
 from tvs.tls.profiles import PROFILES, TLSProfile
@@ -21,7 +22,14 @@ def add_show_commands(show: Commands) -> None:
         help="versions, suites and phones of the TLS profiles",
         description="Prints what each TLS profile accepts: versions, suites, phones.",
     )
-    parser.add_argument("profile", nargs="?", type=TLSProfile, choices=list(TLSProfile), metavar="PROFILE")
+    parser.add_argument(
+        "profile",
+        nargs="?",
+        type=values.one_of(TLSProfile),
+        choices=list(TLSProfile),
+        metavar="PROFILE",
+        help=f"one of {', '.join(TLSProfile)} (default: all)",
+    )
     json_option(parser)
     handled_by(parser, _show)
 

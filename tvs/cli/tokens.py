@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
 from ctlcache.pkcs11.pin import PinFile
 from ctlcache.pkcs11.uri import TokenUri
+from tvs.cli import values
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -57,6 +58,7 @@ def module_options(parser: argparse._ActionsContainer) -> None:
     """Adds `--token-module` and `--token-timeout`."""
     parser.add_argument(
         "--token-module",
+        type=values.file_name,
         metavar="FILE",
         default=DEFAULT_MODULE,
         help="PKCS#11 module that reaches the tokens (default: p11-kit, which knows all that are registered)",
@@ -90,7 +92,10 @@ def token_options(parser: argparse.ArgumentParser, *, pin: bool = True) -> None:
     )
     if pin:
         group.add_argument(
-            "--pin-file", metavar="FILE", help="file with the signing token's PIN, mode 0600 (default: it is asked for)"
+            "--pin-file",
+            type=values.file_name,
+            metavar="FILE",
+            help="file with the signing token's PIN, mode 0600 (default: it is asked for)",
         )
     module_options(group)
 

@@ -37,6 +37,8 @@ class Outputs:
         for path in (self.json, self.csv, self.html):
             if path is not None and not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
                 raise ValueError(f"{path}: the directory {path.parent} does not exist or is not writable")
+            if path is not None and path.exists() and not path.is_file():
+                raise ValueError(f"{path}: is not a regular file")
 
     def write(self, result: RunResult) -> Iterator[tuple[Path, str | None]]:
         """Writes each file; yields its path, and a sentence if it could not be written."""
