@@ -32,7 +32,7 @@ def boot_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="source",
-        type=values.file_name,
+        type=str,
         required=True,
         metavar="SOURCE",
         help="tftp://HOST, http://HOST[:6970], http+tftp://HOST (HTTP on port 6970 first, then TFTP, as phones do), or "
