@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,6 +187,56 @@ def test_deleted_list_of_the_seed(config: Config, make: Callable[..., Sources], 
     sources.load()
     assert not trusted(sources, 0x70CAF64E090751B9DF22F49F754FC5BB)
     assert (sources.problems(), sources.ctl_status().state) == ([], "deleted")
+
+
+@pytest.mark.parametrize(("mode", "absent", "event"), [("0", True, "absent"), ("1", False, "missing")])
+def test_no_list_from_the_start(
+    config: Config,
+    store: CertificateStore,
+    make: Callable[..., Sources],
+    events: list[str],
+    mode: str,
+    event: str,
+    *,
+    absent: bool,
+) -> None:
+    """In non-secure mode a cluster rightly has no CTL file; in mixed mode the file is missing."""
+    store.set_parameter("ClusterSecurityMode", mode)
+    sources = make(config, seed_of(config))
+    sources.load()
+    assert (sources.ctl_absent, sources.problems()) == (absent, [])
+    assert event in events
+
+
+def test_list_that_vanished_is_missing(
+    config: Config, make: Callable[..., Sources], events: list[str], tokenless: bytes
+) -> None:
+    """A file that was in use and is gone is missing in non-secure mode too, also for a worker that starts later."""
+    config.ctl_path.write_bytes(tokenless)
+    seed = seed_of(config)
+    sources = make(config)
+    sources.load()
+    config.ctl_path.unlink()
+    for _ in range(2):
+        sources.ctl.check()
+    later = make(config, seed)
+    later.load()
+    assert (sources.ctl_absent, later.ctl_absent) == (False, False)
+    assert events.count("missing") == 2
+    assert "absent" not in events
+
+
+def test_deleted_list_is_rightly_absent(config: Config, make: Callable[..., Sources], tokenless: bytes) -> None:
+    """After an administrator's deletion there is rightly no CTL file, and no signer that could expire."""
+    config.ctl_path.write_bytes(tokenless)
+    sources = make(config)
+    sources.load()
+    end = sources.ctl_status().signer_not_after
+    assert end == datetime(2040, 6, 4, tzinfo=UTC).timestamp()
+    config.ctl_path.replace(deletion_marker(config.ctl_path))
+    sources.ctl.check()
+    assert sources.ctl_absent
+    assert sources.ctl_status().signer_not_after is None
 
 
 def test_damaged_list_without_a_good_one(config: Config, make: Callable[..., Sources], tokenless: bytes) -> None:

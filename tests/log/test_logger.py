@@ -74,3 +74,11 @@ def test_rate_limit_is_per_event() -> None:
     passed = [limit.allow("a", 5.0) is not None for _ in range(20)]
     assert passed == [True] * 10 + [False] * 10
     assert limit.allow("b", 5.0) == 0
+
+
+def test_rate_limit_of_one_event() -> None:
+    """An event can have a maximum of its own; the others keep the common one."""
+    limit = RateLimit(fewer={"a": 2})
+    assert [limit.allow("a", 5.0) for _ in range(4)] == [0, 0, None, None]
+    assert [limit.allow("b", 5.0) for _ in range(4)] == [0, 0, 0, 0]
+    assert limit.allow("a", 6.0) == 2

@@ -36,6 +36,7 @@ def test_event_of_the_database(worker: Worker, event: str, level: str, reconnect
     [
         ("reloaded", "info", True),
         ("missing", "warning", True),
+        ("absent", "info", True),
         ("deleted", "info", True),
         ("damaged", "warning", True),
         ("unverified", "warning", True),

@@ -1,4 +1,4 @@
-"""Refused handshakes: counted by offered version, logged with a hint, at a limited rate."""
+"""Refused handshakes and signers: counted, logged with what an administrator needs, at a limited rate."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
+from proto.codec import encode
+from proto.messages import CertVerificationRequest
+from tests.fixtures.caches import ISSUER, SUBJECT
 from tests.fixtures.hints import hints_of
-from tests.fixtures.phones import ADDRESS
+from tests.fixtures.phones import ADDRESS, DEVICE, UNKNOWN, query
 from tvs.identity import KeyType
+from tvs.server.conversation import Conversation
 from tvs.server.hints import NOTHING_SERVES
 from tvs.server.refusals import handshake_failed
 from tvs.server.states import SessionState
@@ -68,6 +72,50 @@ def test_other_failures_are_not_refusals(worker: Worker, connect: Connect) -> No
     assert not any("refused" in name for name in worker.counted())
     (line,) = worker.events("handshake_failed")
     assert line.keys() == {"address", "reason", "detail"}
+
+
+def conversation_of(worker: Worker) -> Conversation:
+    """A new conversation of a worker."""
+    return Conversation(worker.shared, ADDRESS, None)
+
+
+def test_refused_signer_is_a_warning(make_worker: Callable[..., Worker]) -> None:
+    """An operator who watches warnings sees which signer a phone was refused, and no signer that is trusted."""
+    worker = make_worker("warning")
+    conversation = conversation_of(worker)
+    conversation.receive(query(1) + query(2, serial=UNKNOWN))
+    conversation.answer()
+    (line,) = worker.events("signer_refused")
+    assert line == {
+        "address": ADDRESS,
+        "device": DEVICE,
+        "subject": SUBJECT,
+        "issuer": ISSUER,
+        "serial": "01",
+        "result": "not_found",
+    }
+
+
+def test_refused_certificate_of_a_service_is_not_a_signer(worker: Worker) -> None:
+    """A verification that is refused is about a service's certificate: its request line tells it."""
+    conversation = conversation_of(worker)
+    conversation.receive(encode(CertVerificationRequest(session_id=1, device_name=DEVICE, certificate=b"x")))
+    conversation.answer()
+    assert [line["event"] for line in worker.logged()] == ["request"]
+
+
+def test_storm_of_refused_signers_is_three_lines_a_second(make_worker: Callable[..., Worker]) -> None:
+    """A fleet that asks for an unknown signer does not flood the log; the next line counts those held back."""
+    worker = make_worker("warning")
+    conversation = conversation_of(worker)
+    for _ in range(40):
+        conversation.receive(query(1, serial=UNKNOWN))
+        conversation.answer()
+    worker.clock.now += 1
+    conversation.receive(query(1, serial=UNKNOWN))
+    conversation.answer()
+    lines = worker.events("signer_refused")
+    assert [line.get("held_back") for line in lines] == [None, None, None, 37]
 
 
 def test_hints_are_made_for_written_lines_only(worker: Worker) -> None:

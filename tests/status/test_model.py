@@ -36,6 +36,7 @@ lists = st.builds(
     generation=numbers,
     content=st.none() | texts,
     last_success=st.none() | times,
+    signer_not_after=st.none() | times,
 )
 reasons = st.lists(texts, max_size=MAX_REASONS).map(tuple)
 workers = st.builds(WorkerStatus, reasons=reasons, db=databases, ctl=lists, connections=numbers)
@@ -142,7 +143,14 @@ def test_largest_status_fits_on_the_board() -> None:
     report = WorkerStatus(
         reasons=(longest,) * MAX_REASONS,
         db=DatabaseStatus(up=False, certificates=largest, generation=largest, change_number=largest),
-        ctl=CTLStatus(state=longest, certificates=largest, generation=largest, content=longest, last_success=1 / 3),
+        ctl=CTLStatus(
+            state=longest,
+            certificates=largest,
+            generation=largest,
+            content=longest,
+            last_success=1 / 3,
+            signer_not_after=1 / 3,
+        ),
         connections=largest,
     )
     assert WorkerStatus.from_json(report.to_json()) == report

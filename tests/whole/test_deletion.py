@@ -72,7 +72,8 @@ async def test_a_deleted_list_is_out_of_use(
     service = serve("--workers", "2")
     assert await trusted(service, publisher.certificate) == {TrustStatus.TRUSTED}
     assert delete_ctl().returncode == 0
-    wait_until(lambda: probe(service, "/readyz")[1]["ctl"]["certificates"] == 0, "both caches are empty")
+    wait_until(lambda: sum("ctl_deleted" in line for line in service.lines()) == 2, "both caches are empty")
+    wait_until(lambda: probe(service, "/readyz")[1]["ctl"]["certificates"] == 0, "the status says so")
     assert await trusted(service, publisher.certificate) == {TrustStatus.NOT_TRUSTED}
     deleted = [line for line in service.lines() if "ctl_deleted" in line]
     assert len(deleted) == 2, "a line of each worker"
@@ -112,7 +113,8 @@ async def test_a_list_that_vanished_is_still_in_use(
     assert await trusted(service, publisher.certificate) == {TrustStatus.TRUSTED}
     done = delete_ctl()
     assert (done.returncode, "found = 0, deleted = 0" in done.stdout) == (1, True)
-    wait_until(lambda: probe(service, "/readyz")[1]["ctl"]["certificates"] == 0, "both caches are empty")
+    wait_until(lambda: sum("ctl_deleted" in line for line in service.lines()) == 2, "both caches are empty")
+    wait_until(lambda: probe(service, "/readyz")[1]["ctl"]["certificates"] == 0, "the status says so")
     assert await trusted(service, publisher.certificate) == {TrustStatus.NOT_TRUSTED}
 
 

@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tvs.admin.collector import ServiceCollector
+from tvs.admin.expiry import WorkersCollector
 from tvs.admin.server import AdminServer
 from tvs.status.health import health, readiness
 from tvs.status.model import ServiceStatus
@@ -28,16 +29,18 @@ if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
+    from tvs.state import StateDirectory
     from tvs.system.board import Board
 
 
-def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: int) -> int:
+def run_admin(listener: socket.socket, board: Board, metrics: Path, state: StateDirectory, supervisor: int) -> int:
     """Serves the monitoring port until SIGTERM. Returns the exit status.
 
     Args:
         listener: a listening socket.
         board: the status that the supervisor publishes.
         metrics: directory of the files in which the workers count.
+        state: the state directory, whose certificates expire.
         supervisor: its process id. If it died, this process is the last one, and removes `metrics`.
     """
 
@@ -46,7 +49,8 @@ def run_admin(listener: socket.socket, board: Board, metrics: Path, supervisor: 
 
     signal.signal(signal.SIGTERM, _end)
     registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(metrics))  # type: ignore[no-untyped-call] # prometheus-client has no types here
+    workers = MultiProcessCollector(None, str(metrics))  # type: ignore[no-untyped-call] # it has no types here
+    registry.register(WorkersCollector(workers, state, status))
     registry.register(ServiceCollector(status))
     server = AdminServer(
         listener,

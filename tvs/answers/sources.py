@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from certstore.cache import CertificateDBCache
+from certstore.certificate import Certificate
 from certstore.store import StoreError
 from ctlcache.cache import CertificateCTLCache
 from ctlcache.inspection import ACCEPTABLE, FileState
@@ -14,11 +15,15 @@ from tvs.state import StateDirectory
 from tvs.status.model import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from certstore.trace import Trace
     from tvs.answers.seed import OnEvent, Seed
     from tvs.config.settings import Config
+
+
+_SECURITY_MODE: Final = "ClusterSecurityMode"
+"""The cluster's parameter: 0 non-secure, 1 mixed mode."""
 
 
 class Sources:
@@ -28,7 +33,7 @@ class Sources:
         config: paths and the default time to live.
         seed: certificates and CTL file that were read before; None to read everything in `load`.
         on_db_event: called with the name and fields of each event of the certificate database's cache.
-        on_ctl_event: likewise of the CTL cache.
+        on_ctl_event: likewise of the CTL cache; a missing file is ``absent`` if the cluster needs none.
         trace: takes the lines of the CTL monitor; None if they are not written.
 
     Attributes:
@@ -42,6 +47,9 @@ class Sources:
     ) -> None:
         self._config = config
         self._seed = seed
+        self._on_ctl_event = on_ctl_event
+        self._expects_list = True
+        self._signer: tuple[int, float | None] = (0, None)  # generation of the CTL cache, expiry of its signer
         state = StateDirectory(config.state)
         self._store = state.store()
         self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
@@ -49,7 +57,7 @@ class Sources:
             config.ctl_path,
             copy_of=state.ctl_file,
             default_time_to_live=config.time_to_live,
-            on_event=on_ctl_event,
+            on_event=self._ctl_event,
             trace=trace,
         )
         self.verifier = TrustVerifier(self.db, self.ctl)
@@ -70,10 +78,23 @@ class Sources:
             self.db.refresh()
         else:
             self.db.load()
+        known = seed is not None and seed.ctl is not None
+        with contextlib.suppress(StoreError):
+            self._expects_list = known or self._store.parameter(_SECURITY_MODE) != "0"
         self.ctl.load()
         deleted = self.ctl.state is FileState.DELETED
         if seed is not None and seed.ctl is not None and not (self.ctl.loaded or deleted):
             self.ctl.adopt(seed.ctl)
+
+    @property
+    def ctl_absent(self) -> bool:
+        """Whether there is rightly no CTL file: deleted by an administrator, or never made in non-secure mode."""
+        if self.ctl.state is FileState.MISSING:
+            return not (self._expects_list or self.ctl.loaded)
+        return self.ctl.state is FileState.DELETED
+
+    def _ctl_event(self, event: str, fields: Mapping[str, object]) -> None:
+        self._on_ctl_event("absent" if event == FileState.MISSING and self.ctl_absent else event, fields)
 
     def _is_ours(self, seed: Seed) -> bool:
         """Whether the seed fits the settings and was read from the database that the store has open."""
@@ -119,4 +140,15 @@ class Sources:
             generation=self.ctl.generation,
             content=None if content is None else content.hex()[:32],
             last_success=self.ctl.last_success,
+            signer_not_after=self._signer_not_after(),
         )
+
+    def _signer_not_after(self) -> float | None:
+        """Expiry of the signer of the list in use, found once for each list."""
+        generation, found = self._signer
+        if generation != self.ctl.generation:
+            signer = self.ctl.signer
+            entry = None if signer is None else self.ctl.index.find(signer.serial_number, signer.issuer_name)
+            found = None if entry is None else Certificate.from_der(entry.certificate).not_after.timestamp()
+            self._signer = (self.ctl.generation, found)
+        return found

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tvs.log.forms import Record
 
 
@@ -54,10 +56,12 @@ class RateLimit:
 
     Args:
         per_second: maximum lines in one second, for each event.
+        fewer: events with another maximum.
     """
 
-    def __init__(self, per_second: int = 10) -> None:
+    def __init__(self, per_second: int = 10, fewer: Mapping[str, int] | None = None) -> None:
         self._per_second = per_second
+        self._fewer = fewer or {}
         self._windows: dict[str, _Window] = {}  # by event, a closed set of names
 
     def allow(self, event: str, now: float) -> int | None:
@@ -70,7 +74,7 @@ class RateLimit:
         window = self._windows.setdefault(event, _Window(now))
         if now - window.start >= 1:
             window.start, window.lines = now, 0
-        if window.lines >= self._per_second:
+        if window.lines >= self._fewer.get(event, self._per_second):
             window.suppressed += 1
             return None
         window.lines += 1

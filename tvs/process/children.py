@@ -11,6 +11,7 @@ from tvs.admin.process import run_admin
 from tvs.process.restarts import RestartPolicy
 from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
+from tvs.state import StateDirectory
 from tvs.system.fork import fork
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Children:
         def work() -> int:
             listener = self._admin_listener.dup()
             self._leave(None)
-            return run_admin(listener, self._board, self._metrics, supervisor)
+            state = StateDirectory(self._current.config.state)
+            return run_admin(listener, self._board, self._metrics, state, supervisor)
 
         return fork(work, on_parents_death=signal.SIGTERM)
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, frame
 from proto.errors import RemoteProtocolError
-from proto.messages import REQUESTS
+from proto.messages import REQUESTS, QueryCertRequest
+from tvs.answers.verifier import TrustResult
+from tvs.server.refusals import signer_refused
 from tvs.server.states import SessionState
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ class Turn(Enum):
 
 
 DONE, MORE, MALFORMED = Turn
-"""The three turns; a global costs less on the hot path than an attribute of an enumeration."""
+TRUSTED = TrustResult.TRUSTED
+"""The three turns, and a result; a global costs less on the hot path than an attribute of an enumeration."""
 
 
 class Conversation:
@@ -109,6 +112,8 @@ class Conversation:
         self.answered += 1
         seconds = time.perf_counter() - started
         shared.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
+        if verdict.result is not TRUSTED and isinstance(request, QueryCertRequest):
+            signer_refused(shared, self._address, request, verdict)
         if shared.log_requests:
             shared.request_line(self._address, request, verdict, seconds, self._decoder.tags)
         return answer

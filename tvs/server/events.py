@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tvs.server.metrics import Metrics
     from tvs.server.shared import Shared
 
+_IN_ORDER = ("reloaded", "deleted", "absent")
+"""Results of a CTL file that is as the administrator wants it."""
+
 
 class CacheEvents:
     """Receives the events of one worker's caches.
@@ -39,7 +42,7 @@ class CacheEvents:
         result = str(fields.get("result", event))
         if result in CTL_RESULTS:
             self._metrics.ctl_reloads.labels(result).inc()
-        self._line("info" if result in ("reloaded", "deleted") else "warning", f"ctl_{event}", fields)
+        self._line("info" if result in _IN_ORDER else "warning", f"ctl_{event}", fields)
 
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         extra = {"worker": self._slot} if self._shared.config.worker_count > 1 else {}

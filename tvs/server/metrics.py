@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
 from prometheus_client.multiprocess import mark_process_dead
 
-from ctlcache.inspection import FileState
 from proto.errors import ErrorKind
 from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 ISSUER_CLASSES = ("none", "manufacturing", "self_signed", "other", "unreadable")
-CTL_RESULTS = ("reloaded", "missing", "deleted", "damaged", "unverified", "unreadable")
+CTL_RESULTS = ("reloaded", "missing", "deleted", "absent", "damaged", "unverified", "unreadable")
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -168,17 +167,17 @@ class Metrics:
         )
         self.ctl_signature_valid = self._gauge(
             "ctl_signature_valid",
-            "1 if the CTL file on disk is complete and its signature verifies, or an administrator deleted it.",
+            "1 if the CTL file on disk is complete and its signature verifies, or if there is rightly none.",
             "livemin",
         )
 
-    def publish_caches(self, db: CertificateDBCache, ctl: CertificateCTLCache) -> None:
-        """Sets the gauges of the two caches."""
+    def publish_caches(self, db: CertificateDBCache, ctl: CertificateCTLCache, *, absent: bool = False) -> None:
+        """Sets the gauges of the two caches. `absent`: there is rightly no CTL file, which is not a failure."""
         for name, cache in (("db", db), ("ctl", ctl)):
             self.cache_certificates.labels(name).set(len(cache))
             self.cache_generation.labels(name).set(cache.generation)
         self.db_up.set(db.db_up)
-        self.ctl_signature_valid.set(ctl.signature_valid is True or ctl.state is FileState.DELETED)
+        self.ctl_signature_valid.set(ctl.signature_valid is True or absent)
         self.ctl_last_success.set(ctl.last_success or 0)
 
     def _process(self) -> None:

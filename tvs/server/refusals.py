@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tvs.server.requestline import MAX_DEVICE_NAME
 from tvs.tls.clienthello import offered_version
 from tvs.tls.connection import TLSFailure
 
 if TYPE_CHECKING:
+    from proto.messages import QueryCertRequest
+    from tvs.answers.verifier import Verdict
     from tvs.server.shared import Shared
     from tvs.tls.connection import TLSError
 
@@ -39,3 +42,23 @@ def handshake_failed(shared: Shared, address: str, error: TLSError, flight: byte
     hints = shared.hints
     more = None if hints is None else lambda: {"hint": hints.hint(flight)}
     shared.stranger("handshake_failed", address, more, reason=reason, detail=error.detail, offered=version.value)
+
+
+def signer_refused(shared: Shared, address: str, request: QueryCertRequest, verdict: Verdict) -> None:
+    """Logs that a phone asked for a signer that is not trusted: the phone does not take the file.
+
+    Args:
+        shared: the log.
+        address: the phone's IP address.
+        request: the query.
+        verdict: the answer, which is not ``trusted``.
+    """
+    shared.stranger(
+        "signer_refused",
+        address,
+        device=request.device_name[:MAX_DEVICE_NAME],
+        subject=request.subject_name,
+        issuer=request.issuer_name,
+        serial=verdict.serial,
+        result=verdict.result.value,
+    )

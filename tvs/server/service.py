@@ -230,4 +230,4 @@ class Service:
 
     def _publish(self) -> None:
         self._counts.publish()
-        self._metrics.publish_caches(self.sources.db, self.sources.ctl)
+        self._metrics.publish_caches(self.sources.db, self.sources.ctl, absent=self.sources.ctl_absent)

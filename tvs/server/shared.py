@@ -96,7 +96,7 @@ class Shared:
         self.clock = clock
         self.deadlines = Deadlines(_durations(config))
         self._pipeline = pipeline
-        self._limit = RateLimit()
+        self._limit = RateLimit(fewer={"signer_refused": 3})
         self.hints = None
         self._configure(config)
 
@@ -123,7 +123,7 @@ class Shared:
     def stranger(
         self, event: str, address: str, more: Callable[[], Mapping[str, object]] | None = None, **fields: object
     ) -> None:
-        """Logs an event that any stranger can provoke, at most 10 times a second for each event.
+        """Logs an event that any stranger can provoke, at most 10 times a second for each event, `signer_refused` 3.
 
         The next line says how many were ``held_back``. `more` makes further fields, only if the line is written.
         """

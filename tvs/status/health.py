@@ -80,6 +80,12 @@ def _caches(workers: list[WorkerStatus]) -> Document:
     }
 
 
+def ctl_signer_not_after(status: ServiceStatus) -> float | None:
+    """Expiry of the signer of the CTL file that was put in use last, seconds since 1970; None without one."""
+    workers = [slot.worker.ctl for slot in status.slots if slot.worker is not None]
+    return max(workers, key=lambda ctl: ctl.last_success or 0.0).signer_not_after if workers else None
+
+
 def out_of_sync(status: ServiceStatus) -> int:
     """Number of running workers that do not answer from the newest sources.
 

@@ -102,6 +102,7 @@ class CTLStatus:
         generation: index swaps since the worker's start.
         content: digest of the file's content, hex; None before the first look.
         last_success: when a list was last put in use, seconds since 1970; None before the first one.
+        signer_not_after: expiry of the certificate that signed the list in use, seconds since 1970; None without one.
     """
 
     state: str
@@ -109,6 +110,7 @@ class CTLStatus:
     generation: int
     content: str | None
     last_success: float | None
+    signer_not_after: float | None = None
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
@@ -118,6 +120,7 @@ class CTLStatus:
             "generation": self.generation,
             "content": self.content,
             "last_success": self.last_success,
+            "signer_not_after": self.signer_not_after,
         }
 
     @classmethod
@@ -130,6 +133,7 @@ class CTLStatus:
             generation=member(document, "generation", int),
             content=None if content is None else text(content),
             last_success=member(document, "last_success", float, int, type(None)),
+            signer_not_after=member(document, "signer_not_after", float, int, type(None)),
         )
 
 

@@ -1,0 +1,100 @@
+"""Ends of validity of all certificates whose renewal an administrator has to plan.
+
+The workers count for themselves and know the certificate that they present. The other own certificates and the ITL file
+are no business of theirs: they are read from the state directory at each scrape, which costs a few milliseconds of this
+process. So a certificate that is replaced or removed leaves no stale sample.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from certstore.certificate import Certificate, CertificateError
+from certstore.store import StoreError
+from ctlcache.files import read_snapshot
+from ctlcache.verification import verify
+from tvs.errors import StateError
+from tvs.status.health import ctl_signer_not_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from prometheus_client.metrics_core import Metric
+
+    from tvs.state import StateDirectory
+    from tvs.status.model import ServiceStatus
+
+    Ends = dict[tuple[str, str], float]
+    """Ends of validity, seconds since 1970, by use and name."""
+
+NAME: Final = "tvs_certificate_not_after_timestamp_seconds"
+SIGNER: Final = "signer"
+"""The ``use`` of a list's signer; its ``name`` is that of the list. Own certificates have their unit and their name."""
+
+
+class WorkersCollector(Collector):
+    """The metrics of the workers, with the ends of validity of all own certificates and list signers.
+
+    Args:
+        workers: the metrics that the workers have counted.
+        state: the state directory.
+        status: gives the status that the supervisor published last.
+    """
+
+    def __init__(self, workers: Collector, state: StateDirectory, status: Callable[[], ServiceStatus]) -> None:
+        self._workers = workers
+        self._state = state
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """The current metrics."""
+        presented: Ends = {}
+        for family in self._workers.collect():
+            if family.name != NAME:
+                yield family
+                continue
+            for sample in family.samples:
+                presented[sample.labels["use"], sample.labels["name"]] = sample.value
+        expiry = GaugeMetricFamily(
+            NAME, "Expiry of an own certificate, by unit and name, or of a list's signer.", labels=["use", "name"]
+        )
+        for (use, name), end in sorted(self._ends(presented).items()):
+            expiry.add_metric([use, name], end)
+        yield expiry
+
+    def _ends(self, presented: Ends) -> Ends:
+        """All ends. What phones are presented counts, not its successor in the database that waits for a reload."""
+        ends = own_ends(self._state)
+        itl = signer_end(self._state.itl_file)
+        ctl = ctl_signer_not_after(self._status())
+        for path, end in ((self._state.itl_file, itl), (self._state.ctl_file, ctl)):
+            if end is not None:
+                ends[SIGNER, path.name] = end
+        return ends | presented
+
+
+def own_ends(state: StateDirectory) -> Ends:
+    """Ends of the own certificates of all nodes; empty while the database cannot be read."""
+    try:
+        with closing(state.store()) as store:
+            entries = store.entries(own=True)
+    except (StateError, StoreError):
+        return {}
+    return {(entry.unit.value, entry.name): entry.certificate.not_after.timestamp() for entry in entries}
+
+
+def signer_end(path: Path) -> float | None:
+    """End of the certificate with which a trust list is signed; None without a list that verifies."""
+    try:
+        verification = verify(read_snapshot(path).data)
+        record = verification.signer
+        if not verification.ok or record is None or record.certificate is None:
+            return None
+        return Certificate.from_der(record.certificate).not_after.timestamp()
+    except (OSError, CertificateError):
+        return None
