@@ -107,7 +107,7 @@ async def test_unread_log_pipe_delays_no_phone(
 ) -> None:
     """If a log pipe is full and not read, lines are dropped and counted, and phones are answered."""
     reader, writer = os.pipe()
-    service = serve("--log-file", f"/dev/fd/{writer}", inherit=(writer,))
+    service = serve(stderr=writer)
     try:
         connection = connect_tls(service)
         with contextlib.closing(connection):
