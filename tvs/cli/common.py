@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from certstore.purposes import Purpose, find_purpose
 from tvs.cli import values
+from tvs.cli.help import HelpFormatter
 from tvs.config.loading import default_state
 from tvs.state import StateDirectory
 
@@ -60,7 +61,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, *args: object, **settings: object) -> None:
-        settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        settings.setdefault("formatter_class", HelpFormatter)
         settings.setdefault("allow_abbrev", False)
         super().__init__(*args, **settings)  # type: ignore[arg-type] # argparse's own settings
         self.register("type", None, values.text)

@@ -44,6 +44,7 @@ example:
   (--call-manager-ec CallManager-ECDSA.pem, if the node has an EC certificate as well)
 
 The CTL file gets the node with the next: tvs utils ctl update CTLFile
+
 {STATUSES}"""
 
 

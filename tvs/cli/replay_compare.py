@@ -22,10 +22,11 @@ def add_commands(commands: Commands) -> None:
         "compare",
         help="compare two results",
         description="Compares two files that --json has written: each number of both, and the change.",
-        epilog="exit statuses: 0 compared, 2 a file cannot be read.\n",
+        epilog="example:\n  tvs replay compare before.json after.json\n\n"
+        "exit statuses: 0 compared, 2 a file cannot be read.\n",
     )
-    parser.add_argument("before", type=Path, metavar="A.json")
-    parser.add_argument("after", type=Path, metavar="B.json")
+    parser.add_argument("before", type=Path, metavar="A.json", help="the earlier result")
+    parser.add_argument("after", type=Path, metavar="B.json", help="the later result")
     json_option(parser)
     handled_by(parser, _compare)
 

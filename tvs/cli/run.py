@@ -19,7 +19,8 @@ typecertificatedistribution, processnode, processconfig; see docs/database.md. O
 first bytes; hex(COLUMN) or --json shows all, in hex.
 
 examples:
-  tvs run sql "select paramname,paramvalue from processconfig where paramname='ClusterSecurityMode'"
+  tvs run sql "select paramname,paramvalue from processconfig
+      where paramname='ClusterSecurityMode'"
   tvs run sql 'select name, address from processnode'
   tvs run sql 'select serialnumber, hex(der) from certificate'
 

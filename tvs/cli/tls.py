@@ -21,6 +21,7 @@ def add_show_commands(show: Commands) -> None:
         "tls-profile",
         help="versions, suites and phones of the TLS profiles",
         description="Prints what each TLS profile accepts: versions, suites, phones.",
+        epilog="examples:\n  tvs show tls-profile\n  tvs show tls-profile legacy --json\n",
     )
     parser.add_argument(
         "profile",
