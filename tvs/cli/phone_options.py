@@ -40,7 +40,7 @@ def boot_options(parser: argparse.ArgumentParser) -> None:
     )
     servers = parser.add_mutually_exclusive_group()
     servers.add_argument(
-        "--config", type=Path, metavar="FILE", help="a configuration file (SEP….cnf.xml), for its TVS servers"
+        "--config", type=Path, metavar="FILE", help="a configuration file (SEP<MAC>.cnf.xml), for its TVS servers"
     )
     servers.add_argument(
         "--tvs",

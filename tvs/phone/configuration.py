@@ -66,7 +66,7 @@ def read_servers(path: Path) -> tuple[Endpoint, ...]:
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
     if not servers:
-        raise ConfigurationError(f"{path}: names no TVS server (<TVS><members><member>…)")
+        raise ConfigurationError(f"{path}: names no TVS server (<TVS><members><member>)")
     return servers
 
 

@@ -156,7 +156,7 @@ def parse_device(text: str) -> tuple[PhoneModel, str]:
     """The model and the MAC address of a device such as ``CP-8861-SEPB000B4BA0AEE``. Raises `ValueError`."""
     match = _DEVICE.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is not a device name such as CP-8861-SEP…")
+        raise ValueError(f"{text!r} is not a device name such as CP-8861-SEPB000B4BA0AEE")
     return find_model(match[1]), match[2]
 
 
