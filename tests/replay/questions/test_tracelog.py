@@ -164,7 +164,8 @@ def test_a_logged_verification_needs_its_certificate(
     own = cluster.own(Purpose.CallManager)
     log = tmp_path / "old.log"
     log.write_text(
-        f"10:00:00.400 | debug tvsGetIssuerNameFromX509 - issuerName : {own.issuer_name} and Length: 9\n"
+        f"10:00:00.400 | debug tvsGetIssuerNameFromX509 - issuerName : {own.issuer_name} "
+        f"and Length: {len(own.issuer_name)}\n"
         f"10:00:00.400 | debug tvsGetSerialNumberFromX509 - serialNumber : {own.serial_number.hex()} and Length: 16\n"
         "10:00:00.400 | debug CertificateDBCACHE::getCertificateInformation - Certificate compare return =0\n"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tvs.replay.questions.expect import KnownCertificates
 from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, pseudonym
-from tvs.replay.questions.sources import INCOMPLETE, phone_key
+from tvs.replay.questions.sources import leave_out, phone_key
 from tvs.replay.questions.tracelines import MAX_CONNECTIONS
 from tvs.replay.questions.tracelog import LogParser
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tvs.replay.questions.follow import LogFollower
+    from tvs.replay.questions.logged import Logged
     from tvs.replay.questions.recording import RecordingWriter
-    from tvs.replay.questions.tracelines import Logged
     from tvs.state import StateDirectory
 
 FLUSH_INTERVAL = 1.0
@@ -56,7 +56,7 @@ class Recorder:
         for logged in queries:
             question = logged.question
             if question is None:
-                self.left_out[INCOMPLETE] += 1
+                leave_out(logged, self.left_out)
                 continue
             asked = self.known.complete(Asked(question, logged.expected))
             phone = self._phone(logged)

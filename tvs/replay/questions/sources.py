@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tvs.replay.questions import capture, recording
 from tvs.replay.questions.builder import RecordingBuilder
 from tvs.replay.questions.devices import COLUMNS, read_devices
+from tvs.replay.questions.logged import INCOMPLETE
 from tvs.replay.questions.model import DEFAULT_DEVICE, Asked, Caller, Recording, SourceError
 from tvs.replay.questions.tracelog import LogParser
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tvs.replay.questions.expect import KnownCertificates
-    from tvs.replay.questions.tracelines import Logged
+    from tvs.replay.questions.logged import Logged
 
 MAX_LINE = 64 * 1024
 """Maximum characters of a log's line; the rest is read as another line."""
-INCOMPLETE = "the log does not show serial number and issuer"
+MAX_REASONS = 20
+"""Most reasons for queries that are left out, because they name certificates; the others are counted together."""
 
 
 def read_source(path: Path, *, keylog: Path | None, capture_port: int) -> Recording:
@@ -53,6 +55,8 @@ def read_log(path: Path) -> Recording:
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from None
     found = builder.build(left_out)
+    if not found.asks and left_out:
+        raise SourceError(f"{path}: holds no whole query: {'; '.join(left_out)}")
     if not found.asks:
         raise SourceError(
             f"{path}: holds no query: neither a recording, a capture, a table of devices, "
@@ -70,11 +74,17 @@ def _enter(builder: RecordingBuilder, queries: Iterator[Logged], left_out: Count
     for logged in queries:
         question = logged.question
         if question is None:
-            left_out[INCOMPLETE] += 1
+            leave_out(logged, left_out)
             continue
         phone = builder.phone(phone_key(logged), Caller(logged.device or DEFAULT_DEVICE, logged.address))
         connection = None if logged.connection is None else (logged.connection, phone)
         builder.add(logged.at, phone, Asked(question, logged.expected), connection)
+
+
+def leave_out(logged: Logged, left_out: Counter[str]) -> None:
+    """Counts a query of which the log does not show enough, by reason."""
+    reason = logged.problem
+    left_out[reason if reason in left_out or len(left_out) < MAX_REASONS else INCOMPLETE] += 1
 
 
 def phone_key(logged: Logged) -> object:
