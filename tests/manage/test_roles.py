@@ -9,6 +9,7 @@ import pytest
 
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose
+from proto.roles import TrustRole, role_name
 from tests.manage.phones import agree, held_by_phones, installed
 from tests.manage.plans import itl_of, planned, replaced, saved, worst
 from tvs.client.connection import TVSClient
@@ -141,3 +142,10 @@ def test_wrong_roles(admin: Administrator, words: tuple[str, ...], sentence: str
     assert done.status == 2
     assert sentence in done.err
     assert not [entry for entry in admin.situation().entries if not entry.own]
+
+
+def test_the_help_names_all_roles(admin: Administrator) -> None:
+    """The help of an import lists every role with its number."""
+    text = " ".join(admin.does(*IMPORT, "--help").out.split())
+    for role in TrustRole:
+        assert f"{int(role)} {role_name(role)}" in text

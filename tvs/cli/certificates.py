@@ -46,6 +46,7 @@ examples:
   tvs ctl plan import Phone-SAST-trust SAST-ADN008580ef.cer         what phones will do; nothing is changed
 
 {ROLE_HELP}
+
 {STATUSES}"""
 _DELETE_EPILOG = f"""\
 examples:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from textwrap import fill
 
-from proto.roles import TrustRole, find_role
+from proto.roles import TrustRole, find_role, role_name
 
-ROLE_HELP = """\
-roles, by name in any case or by number:
-  0 SAST (signs trust lists)   1 CCM   2 CCM+TFTP   3 TFTP (signs files)   4 CAPF   5 SRST   6 FIREWALL
-  7 APP-SERVER (HTTPS services)   20 CERTIFICATE-AUTHORITY   21 TVS   22 SIGNALING-CALL-CONTROL
-  23 PROVISIONING-SERVICE   24 DATA-SERVICE   25 NETWORK-ELEMENT   26 VPN   27 SERVICEABILITY   255 UNKNOWN
-"""
+_NOTES = {
+    TrustRole.SAST: " (signs trust lists)",
+    TrustRole.TFTP: " (signs files)",
+    TrustRole.APP_SERVER: " (HTTPS services)",
+}
+_ROLES = ", ".join(f"{int(role)} {role_name(role)}{_NOTES.get(role, '')}" for role in TrustRole)
+ROLE_HELP = fill(
+    f"Roles, by name in any case or by number: {_ROLES}.", 116, break_on_hyphens=False, subsequent_indent="  "
+)
+"""The roles, for the end of a help text."""
 
 
 def role_option(parser: argparse.ArgumentParser) -> None:
