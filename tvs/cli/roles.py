@@ -12,10 +12,10 @@ _NOTES = {
     TrustRole.TFTP: " (signs files)",
     TrustRole.APP_SERVER: " (HTTPS services)",
 }
-_ROLES = ", ".join(f"{int(role)} {role_name(role)}{_NOTES.get(role, '')}" for role in TrustRole)
+_ROLES = ", ".join(f"{int(role)}~{role_name(role)}{_NOTES.get(role, '')}" for role in TrustRole)
 ROLE_HELP = fill(
     f"Roles, by name in any case or by number: {_ROLES}.", 116, break_on_hyphens=False, subsequent_indent="  "
-)
+).replace("~", " ")
 """The roles, for the end of a help text."""
 
 
