@@ -26,6 +26,7 @@ PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
         ("hdrh", "replay", "replay compare a.json b.json"),
         ("tftpy", "phone", "phone boot --mac 001122334455 --model CP-8861 --from tftp://127.0.0.1 --state STATE"),
         ("aiohttp", "phone", "phone boot --mac 001122334455 --model CP-8861 --from http://127.0.0.1 --state STATE"),
+        ("shtab", "completion", "completion fish"),
         ("pkcs11", "pkcs11", "utils ctl update CTLFile --yes --token pkcs11:token=x --state DIR"),
     ],
 )

@@ -41,7 +41,21 @@ The documentation is in docs/ of the project.
 """
 _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
-COMMANDS = ("serve", "init", "query", "phone", "replay", "show", "set", "utils", "ctl", "file", "run", "admin")
+COMMANDS = (
+    "serve",
+    "init",
+    "query",
+    "phone",
+    "replay",
+    "show",
+    "set",
+    "utils",
+    "ctl",
+    "file",
+    "run",
+    "admin",
+    "completion",
+)
 """The first words of all commands; the module of that name adds the rest of the command."""
 
 
