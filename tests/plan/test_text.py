@@ -71,7 +71,7 @@ def test_phones_that_cannot_verify_a_list(site: Site) -> None:
     """They never installed it: they hold none, and refuse the same one."""
     now = replace(site.situation(), ctl=ctl(site.call_manager, digest=Digest.SHA512))
     lines = plan_text(plan_change([held(now)], now, now, NOW)).splitlines()
-    tls10 = lines.index("  phones with TVS, TLS 1.0 only (7900 series) *")
+    tls10 = lines.index("  phones with TVS, TLS 1.0 only (7900, 69xx, 89xx, 99xx series) *")
     assert lines[tls10 + 1 : tls10 + 4] == [
         "    holding ITLFile.tlv",
         "      CTL  refuses: it is signed with SHA512; CP-7975 knows SHA1",
