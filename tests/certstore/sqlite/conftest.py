@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from certstore import open_store
-from tests.fixtures.stores import SqliteDatabase
+from tests.fixtures.stores import SqliteDatabase, old_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from certstore import CertificateStore
 
@@ -34,9 +33,4 @@ def store(path: Path) -> Iterator[CertificateStore]:
 @pytest.fixture
 def old(path: Path) -> SqliteDatabase:
     """A database that the version with schema 1 made, by its own statements; no store has opened it yet."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript((Path(__file__).parent / "data" / "schema1.sql").read_text(encoding="utf-8"))
-        connection.execute("PRAGMA application_id = 0x54565331")
-        connection.execute("PRAGMA user_version = 1")
-    return SqliteDatabase(path)
+    return old_database(path)
