@@ -93,7 +93,7 @@ async def test_own_certificates_after_all_phones_fetched(
 
 
 def test_option_is_named_only_if_it_helps(fresh: Administrator) -> None:
-    """A 7960 that holds the current lists is lost with a new signer: only 'none' is named; for a damaged list neither."""
+    """A 7960 with the current lists is lost with a new signer: only 'none' is named; neither for a damaged list."""
     refused = fresh("set", "cert", "regen", "CallManager", "-y")
     assert refused.status == 1
     assert NONE in refused.err.splitlines()
