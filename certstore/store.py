@@ -212,7 +212,21 @@ class CertificateStore(ABC):
 
         Raises:
             StoreError: the name or address is not that of a node.
-            Conflict: the name is taken, or the cluster has a publisher already.
+            Conflict: the name or the address is taken, or the cluster has a publisher already.
+        """
+
+    @abstractmethod
+    def change_node(self, name: str, node: Node) -> None:
+        """Gives a node another name and address; it keeps its own certificates, whose names follow its own.
+
+        Args:
+            name: its present name.
+            node: the node afterwards; a publisher stays the publisher, whatever `Node.publisher` says.
+
+        Raises:
+            NotFound: there is no such node.
+            StoreError: the new name or address is not that of a node.
+            Conflict: another node has the new name or address.
         """
 
     @abstractmethod

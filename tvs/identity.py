@@ -39,6 +39,8 @@ MAX_NAME = 64
 """Characters of a common name: ub-common-name, RFC 5280 appendix A."""
 EC_SUFFIX = "-EC"
 """End of the CN of EC certificates."""
+RECOVERY_PREFIX = "ITLRECOVERY_"
+"""Start of the CN of ITLRecovery certificates."""
 CA_SIGNED = "Certificate Signed by CA"
 """Description of certificates that an authority issued."""
 VALIDITY = datetime.timedelta(days=5 * 365)
@@ -156,10 +158,54 @@ def capf_common_name() -> str:
     return f"CAPF-{os.urandom(4).hex()}"
 
 
-def successor_subject(unit: Purpose, certificate: bytes) -> x509.Name:
-    """The subject of a regenerated certificate: the same; CAPF gets a new number."""
-    subject = x509.load_der_x509_certificate(certificate).subject
+def successor_subject(unit: Purpose, certificate: bytes, host: str) -> x509.Name:
+    """The subject of a regenerated certificate: `subject_for`; CAPF gets a new number."""
+    subject = subject_for(certificate, host)
     return with_common_name(subject, lambda _: capf_common_name()) if unit is Purpose.CAPF else subject
+
+
+def subject_for(certificate: bytes, host: str) -> x509.Name:
+    """The subject of a certificate's successor: the same, with the node's host name if it has another one by now.
+
+    The certificate's alternative names have the host name that it was made for. A CN made of that name (itself,
+    ``ITLRECOVERY_name``, ``name-EC``) gets the present one; a CN that is not stays.
+
+    Args:
+        certificate: X.509 DER.
+        host: the node's present host name.
+    """
+    loaded = x509.load_der_x509_certificate(certificate)
+    earlier = [name for name in dns_names(loaded) if name.lower() != host.lower()]
+    if len(earlier) != 1 or len(dns_names(loaded)) != 1:
+        return loaded.subject
+    return with_common_name(loaded.subject, lambda name: _renamed(name, earlier[0], host))
+
+
+def _renamed(common_name: str, earlier: str, host: str) -> str:
+    for prefix, suffix in (("", ""), (RECOVERY_PREFIX, ""), ("", EC_SUFFIX)):
+        if common_name.lower() == f"{prefix}{earlier}{suffix}".lower():
+            room = MAX_NAME - len(prefix) - len(suffix)
+            fitting = host if len(host) <= room else host.partition(".")[0][:room]
+            return f"{prefix}{fitting}{suffix}"
+    return common_name
+
+
+def dns_names(certificate: x509.Certificate) -> list[str]:
+    """The DNS names among a certificate's alternative names."""
+    return [str(name) for name in _alternatives(certificate, x509.DNSName)]
+
+
+def ip_addresses(certificate: x509.Certificate) -> list[str]:
+    """The IP addresses among a certificate's alternative names."""
+    return [str(name) for name in _alternatives(certificate, x509.IPAddress)]
+
+
+def _alternatives(certificate: x509.Certificate, kind: type[x509.GeneralName]) -> list[object]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):  # ValueError: an extension that cannot be read
+        return []
+    return [name.value for name in names if isinstance(name, kind)]
 
 
 def ec_subject(certificate: bytes) -> x509.Name:

@@ -29,12 +29,25 @@ def check_node(node: Node) -> None:
 
 
 def check_addition(node: Node, nodes: Iterable[Node]) -> None:
-    """Raises `Conflict` if one of the cluster's nodes has the new node's name, or is a publisher like it."""
+    """Raises `Conflict` if one of the cluster's nodes has the new node's name or address, or is a publisher like it.
+
+    Phones find a node by its address: with two nodes at one address, one of them could not be reached.
+    """
     for present in nodes:
         if present.name.lower() == node.name.lower():
             raise Conflict(f"there is a node {present.name} already")
         if present.publisher and node.publisher:
             raise Conflict(f"{present.name} is the publisher already; add {node.name} as a subscriber")
+        if node.address and same_address(present.address, node.address):
+            raise Conflict(f"{present.name} has the address {node.address} already")
+
+
+def same_address(first: str, second: str) -> bool:
+    """Whether two texts are one IPv4 or IPv6 address, in whatever notation."""
+    try:
+        return ip_address(first) == ip_address(second)
+    except ValueError:
+        return False
 
 
 def check_deletion(node: Node) -> None:

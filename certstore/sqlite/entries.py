@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from certstore.certificate import Certificate
     from certstore.purposes import Purpose
+    from certstore.store import Node
 
 _ENTRIES = f"""
     SELECT {COLUMNS}, m.tkcertificateservice, m.name, m.description, n.name,
@@ -158,6 +159,22 @@ def import_own(
         remove_mapping(connection, mapping)
     pkid = _put_certificate(connection, certificate)
     return _map(connection, pkid, unit, own_names(unit, owner), node=node_row)
+
+
+def rename_own(connection: sqlite3.Connection, node_row: int, node: Node) -> None:
+    """Names the entries of a node's own certificates after the name that it has now."""
+    rows = connection.execute(
+        "SELECT pkid, tkcertificateservice, name FROM certificateservicecertificatemap WHERE fkprocessnode = ?",
+        (node_row,),
+    ).fetchall()
+    for mapping, code, present in rows:
+        unit = UNITS[code]
+
+        def is_taken(name: str, unit: Purpose = unit, present: str = present) -> bool:
+            return name != present and _mapping_named(connection, unit, name) is not None
+
+        name = free_name(own_names(unit, node), is_taken)
+        connection.execute("UPDATE certificateservicecertificatemap SET name = ? WHERE pkid = ?", (name, mapping))
 
 
 def describe(connection: sqlite3.Connection, mapping: int, description: str, time_to_live: int | None) -> None:

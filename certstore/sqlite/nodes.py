@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from certstore.rules.names import storable
@@ -67,6 +68,21 @@ def insert_node(connection: sqlite3.Connection, node: Node) -> None:
             "(SELECT enum FROM typecertificateservice WHERE name NOT LIKE '%-trust')",
             (cursor.lastrowid,),
         )
+
+
+def update_node(connection: sqlite3.Connection, name: str, node: Node) -> tuple[int, Node]:
+    """Changes a node's name and address. Returns its row, and the node as it is then. Raises `StoreError`.
+
+    A trigger carries both on to the node's own certificates.
+    """
+    pkid, present = find_node(connection, name)
+    changed = replace(node, publisher=present.publisher)
+    check_node(changed)
+    check_addition(changed, (other for other in list_nodes(connection) if other != present))
+    connection.execute(
+        "UPDATE processnode SET name = ?, address = ? WHERE pkid = ?", (changed.name, changed.address, pkid)
+    )
+    return pkid, changed
 
 
 def remove_node(connection: sqlite3.Connection, name: str) -> None:

@@ -25,8 +25,9 @@ from certstore.sqlite.entries import (
     read_entry,
     read_roles,
     remove_mapping,
+    rename_own,
 )
-from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings, remove_node
+from certstore.sqlite.nodes import insert_node, list_nodes, own_mappings, remove_node, update_node
 from certstore.sqlite.select import run_select
 from certstore.store import CertificateStore, Node, StoreEntry
 
@@ -133,6 +134,12 @@ class SqliteStore(CertificateStore):
         """Adds a node, in one transaction. Also raises `StoreError` for a name or address that a node cannot have."""
         with self._database.transaction() as connection:
             insert_node(connection, node)
+
+    def change_node(self, name: str, node: Node) -> None:
+        """Changes a node's name and address, and its certificates' names, in one transaction."""
+        with self._database.transaction() as connection:
+            pkid, changed = update_node(connection, name, node)
+            rename_own(connection, pkid, changed)
 
     def delete_node(self, name: str) -> None:
         """Deletes a node and its own certificates, in one transaction."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
+from tests.fixtures.certificates import twin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,18 +94,33 @@ def test_a_node_s_new_certificate(admin: Administrator, other: Administrator, tm
 
 
 def test_what_cannot_be_done_with_nodes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:
-    """A name that is taken, the publisher, a node that is not there, an odd address: a sentence, nothing changed."""
+    """Names and addresses that are taken, the publisher, missing nodes: status 1; odd ones are wrong usage: 2."""
     add_node(admin, other, tmp_path)
+    twin_file = tmp_path / "twin.der"
+    twin_file.write_bytes(twin(other.situation().own(Purpose.CallManager) or b""))
     itl = admin.state.itl_file.read_bytes()
     for words, sentence in (
         (("add", "cucm-1051-a-sub1", "--address", "127.0.0.3"), "there is a node"),
+        (("add", "x", "--address", "127.0.0.2"), "cucm-1051-a-sub1 has the address 127.0.0.2 already"),
+        (("add", "cucm-1051-a-pub", "--address", "127.0.0.2"), "cucm-1051-a-sub1 has the address 127.0.0.2 already"),
+        (("add", "cucm-1051-a-pub", "--address", "127.0.0.3", "--tvs", tmp_path / "TVS.pem"), "is the publisher"),
+        (("add", "x", "--address", "127.0.0.3", "--call-manager", twin_file), "another certificate with serial number"),
         (("add", "x", "--address", "nowhere"), "is not an IPv4 or IPv6 address"),
         (("add", "not a name", "--address", "127.0.0.3"), "cannot be a node's name"),
         (("delete", "cucm-1051-a-pub", "-y"), "is the publisher"),
         (("delete", "cucm-1051-a-sub9", "-y"), "there is no node"),
+        (("rename", "cucm-1051-a-sub9", "x", "-y"), "there is no node cucm-1051-a-sub9"),
+        (("rename", "cucm-1051-a-sub1", "CUCM-1051-A-PUB", "-y"), "there is a node cucm-1051-a-pub already"),
+        (("rename", "cucm-1051-a-pub", "x", "--address", "127.0.0.2", "-y"), "has the address 127.0.0.2 already"),
+        (("rename", "cucm-1051-a-sub1", "cucm-1051-a-sub1", "-y"), "has this name and address already"),
+        (("rename", "cucm-1051-a-sub1", "-x", "--address", "127.0.0.3", "-y"), "arguments are required"),
+        (("rename", "cucm-1051-a-sub1", "a b", "-y"), "cannot be a node's name"),
+        (("rename", "cucm-1051-a-sub1", "x", "--address", "127.0.0.256", "-y"), "is not an IPv4 or IPv6 address"),
     ):
         done = admin("set", "node", *words)
-        assert done.status == 1, words
+        is_usage = any(text in sentence for text in ("not an IPv4", "a node's name", "are required"))
+        assert done.status == (2 if is_usage else 1), words
+        assert "warning" not in done.err, "errors come before the plan"
         assert sentence in done.err
         assert admin.state.itl_file.read_bytes() == itl
     assert admin("set", "node", "add", "no-address").status == 2

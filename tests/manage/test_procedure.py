@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
 ROOT = Path(tvs.__file__).parent
-WRITING = {"import_certificate", "delete", "add_node", "delete_node", "set_parameter"}
+WRITING = {"import_certificate", "delete", "add_node", "change_node", "delete_node", "set_parameter"}
 """The methods of a store that change it."""
 MAY_WRITE = {"cluster", "manage/provision.py"}
 """Proposals, whose `apply` a commit calls, and the command that makes a state directory."""
@@ -109,6 +109,7 @@ COMMANDS = [
     ("set", "csr", "gen", "CallManager"),
     ("set", "node", "add", "sub2", "--address", "192.0.2.2"),
     ("set", "node", "delete", "sub1", "-y"),
+    ("set", "node", "rename", "sub1", "sub3", "-y"),
     ("set", "phones", "with-tvs"),
 ]
 

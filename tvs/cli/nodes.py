@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from certstore.store import Node
+from certstore.rules.nodes import check_node
+from certstore.store import Node, StoreError
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import (
@@ -23,7 +25,7 @@ from tvs.cli.common import (
     store_of,
 )
 from tvs.cli.tables import table
-from tvs.cluster import propose_no_node, propose_node
+from tvs.cluster import next_steps, propose_no_node, propose_node, propose_rename
 from tvs.manage.lookup import read_one_certificate
 from tvs.manage.procedure import phone_kinds, set_phone_kinds
 from tvs.plan import PhoneKind, parse_kinds
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     import argparse
 
     from certstore.store import CertificateStore
+    from tvs.cli.changes import MadeChange
     from tvs.cli.common import Commands
 
 _NODE_EPILOG = f"""\
@@ -48,15 +51,29 @@ The CTL file gets the node with the next: tvs utils ctl update CTLFile
 {STATUSES}"""
 
 
+_RENAME_EPILOG = f"""\
+The database, the ITL file and the names of the node's certificates have the new name at once; the certificates
+themselves have the old one until they are replaced, one at a time, in the order that the command prints.
+
+examples:
+  tvs set node rename cucm-pub cucm-pub2 --address 192.0.2.20
+  tvs set node rename cucm-sub1 cucm-sub1 --address 192.0.2.21       another address only
+
+{STATUSES}"""
+
+
 def add_set_commands(change: Commands) -> None:
-    """Adds `set node add|delete` and `set phones`."""
-    node = change.add_parser("node", help="add or delete a node").add_subparsers(
+    """Adds `set node add|delete|rename` and `set phones`."""
+    node = change.add_parser("node", help="add, delete or rename a node").add_subparsers(
         title="what to do", metavar="ACTION", required=True
     )
     add = node.add_parser(
-        "add", help="add a subscriber", description="Adds a subscriber to the cluster.", epilog=_NODE_EPILOG
+        "add",
+        help="add a subscriber",
+        description="Adds a subscriber to the cluster. With the publisher's own name it changes its address.",
+        epilog=_NODE_EPILOG,
     )
-    add.add_argument("name", type=values.host_name, metavar="NAME", help="host name")
+    add.add_argument("name", type=_node_name, metavar="NAME", help="host name; the publisher's changes its address")
     add.add_argument("--address", type=values.address, required=True, metavar="IP", help="IPv4 or IPv6 address")
     add.add_argument("--call-manager", type=Path, metavar="FILE", help="its CallManager certificate, PEM or DER")
     add.add_argument("--call-manager-ec", type=Path, metavar="FILE", help="its EC CallManager certificate, if any")
@@ -72,6 +89,18 @@ def add_set_commands(change: Commands) -> None:
     delete.add_argument("name", metavar="NAME", help="host name")
     change_options(delete)
     handled_by(delete, _delete)
+    rename = node.add_parser(
+        "rename",
+        help="give a node another name or address",
+        description="Gives the publisher or a subscriber another name, address or both, and prints the steps that must "
+        "follow.",
+        epilog=_RENAME_EPILOG,
+    )
+    rename.add_argument("name", metavar="OLD", help="present host name")
+    rename.add_argument("new", type=_node_name, metavar="NEW", help="host name afterwards; may be OLD")
+    rename.add_argument("--address", type=values.address, metavar="IP", help="address afterwards (default: as before)")
+    change_options(rename)
+    handled_by(rename, _rename)
     phones = change.add_parser(
         "phones",
         help="kinds of phones in the cluster",
@@ -111,8 +140,36 @@ def _add(arguments: argparse.Namespace) -> int:
     }
     certificates = {unit: read_one_certificate(path) for unit, path in files.items() if path is not None}
     made = make_change(arguments, partial(propose_node, node=node, certificates=certificates))
-    say_change(arguments, made, f"Successfully added node {node.name}.")
+    if len(made.change.after.nodes) > len(made.change.before.nodes):
+        say_change(arguments, made, f"Successfully added node {node.name}.")
+    else:
+        _say_renamed(arguments, made, f"Successfully changed the address of {node.name} to {node.address}.")
     return OK
+
+
+def _rename(arguments: argparse.Namespace) -> int:
+    address = "" if arguments.address is None else f" with address {arguments.address}"
+    ask(f"Rename node {arguments.name} to {arguments.new}{address}? (y/n):", arguments)
+    propose = partial(propose_rename, old=arguments.name, new=arguments.new, address=arguments.address)
+    made = make_change(arguments, propose)
+    _say_renamed(arguments, made, f"Successfully renamed node {arguments.name} to {arguments.new}{address}.")
+    return OK
+
+
+def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> None:
+    steps = next_steps(made.change.before, made.change.after)
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    head = ["What must follow, in this order:"] if lines else []
+    say_change(arguments, made, done, *head, *lines, next_steps=steps)
+
+
+def _node_name(value: str) -> str:
+    """A node's name: its host name, or its address."""
+    try:
+        check_node(Node(name=value, address="", publisher=False))
+    except StoreError as error:
+        raise ArgumentTypeError(str(error)) from None
+    return value
 
 
 def _delete(arguments: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from tvs.cluster.proposals import (
     propose_reset_ctl,
     propose_reset_itl,
 )
+from tvs.cluster.renaming import next_steps, propose_rename
 from tvs.cluster.situation import Situation, read_situation
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted
 
@@ -36,6 +37,7 @@ __all__ = [
     "build_ctl",
     "build_itl",
     "commit",
+    "next_steps",
     "propose_ctl",
     "propose_delete_trusted",
     "propose_deletion",
@@ -48,6 +50,7 @@ __all__ = [
     "propose_node",
     "propose_parameter",
     "propose_regeneration",
+    "propose_rename",
     "propose_request",
     "propose_reset_ctl",
     "propose_reset_itl",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certstore.certificate import Certificate
 from certstore.purposes import Purpose
+from certstore.rules.entries import check_identity
 from ctlcache.signing import KeySigner
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
@@ -31,12 +33,15 @@ from tvs.identity import (
     make_key,
     self_signed,
     signing_request,
+    subject_for,
     successor_subject,
     validity_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from cryptography import x509
 
     from certstore.store import CertificateStore
     from ctlcache.keyfile import PrivateKey
@@ -64,7 +69,7 @@ def propose_regeneration(
     publisher = situation.publisher
     certificate = self_signed(
         key,
-        _subject(unit, situation, successor_subject),
+        _subject(unit, situation, partial(successor_subject, unit)),
         host=publisher.name,
         address=publisher.address,
         validity=validity_of(unit),
@@ -82,7 +87,7 @@ def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, k
         kind: of the key; None for that of the present certificate, or of a first one.
     """
     key = new_key(unit, situation, kind)
-    subject = _subject(unit, situation, lambda _, old: x509.load_der_x509_certificate(old).subject)
+    subject = _subject(unit, situation, subject_for)
     publisher = situation.publisher
     request = signing_request(key, subject, host=publisher.name, address=publisher.address)
     return Change(
@@ -122,11 +127,11 @@ def _beside(unit: Purpose) -> str:
     return f"; for an EC certificate beside it: tvs set cert regen {ec}" if unit is Purpose.CallManager else ""
 
 
-def _subject(unit: Purpose, situation: Situation, after: Callable[[Purpose, bytes], x509.Name]) -> x509.Name:
+def _subject(unit: Purpose, situation: Situation, after: Callable[[bytes, str], x509.Name]) -> x509.Name:
     """The subject of a new certificate, made from that of the present one; of a first one, from CallManager's."""
     if unit not in NEEDED and situation.own(unit) is None:
         return ec_subject(situation.require(Purpose.CallManager))
-    return after(unit, situation.require(unit))
+    return after(situation.require(unit), situation.publisher.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +156,13 @@ class NewCertificate:
 
 
 def own_change(state: StateDirectory, situation: Situation, new: NewCertificate, title: str) -> Change:
-    """A new own certificate in the database, its key on the disk, and the ITL file that it needs."""
+    """A new own certificate in the database, its key on the disk, and the ITL file that it needs.
+
+    Raises `Conflict` if another certificate has its serial number and issuer.
+    """
+    replaced = situation.own_entry(new.unit, new.node)
+    others = [entry.certificate for entry in situation.entries if entry is not replaced]
+    check_identity(Certificate.from_der(new.certificate), others)
     trust = trust_unit(new.unit)
     after = situation.with_own(new.unit, new.certificate, new.node).with_trusted(trust, new.chain)
     signer = _signer(state, after, new)
@@ -202,12 +213,12 @@ def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose
 def after_update(after: Situation, unit: Purpose, signer: KeySigner) -> Situation | None:
     """The situation after ``utils ctl update CTLFile``; None if a change of the unit does not make that necessary."""
     listed = {Purpose.CallManager, Purpose.CallManager_ECDSA, Purpose.CAPF, after.signer}
-    if unit not in listed or not after.mixed_mode or not _tokenless(after.ctl):
+    if unit not in listed or not after.mixed_mode or not is_tokenless(after.ctl):
         return None
     return replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
 
 
-def _tokenless(ctl: bytes | None) -> bool:
+def is_tokenless(ctl: bytes | None) -> bool:
     """Whether a server signed the CTL file: its record has a node's name, a token's has none."""
     try:
         record = parse_trust_list(ctl).signer_record if ctl is not None else None

@@ -68,7 +68,12 @@ def propose_import(
 
 def describe(der: bytes) -> str:
     """The description of an own certificate, as administrators know it."""
-    return SELF_SIGNED if _issued(der, der) else CA_SIGNED
+    return SELF_SIGNED if is_self_issued(der) else CA_SIGNED
+
+
+def is_self_issued(der: bytes) -> bool:
+    """Whether a certificate (X.509 DER) is signed with its own key."""
+    return _issued(der, der)
 
 
 def _subscriber(situation: Situation, name: str | None) -> str | None:

@@ -1,13 +1,18 @@
-"""Changes of the cluster's nodes, proposed: a subscriber more, or one less."""
+"""Changes of the cluster's nodes, proposed: a subscriber more, or one less, another address of the publisher."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certstore.certificate import Certificate
+from certstore.rules.entries import check_identity
+from certstore.rules.nodes import check_addition, check_node, no_such_node
+from certstore.store import Conflict
 from tvs.cluster.change import Change
 from tvs.cluster.imports import check_own
 from tvs.cluster.keys import list_signer
 from tvs.cluster.proposals import with_itl
+from tvs.cluster.renaming import own_description, propose_rename
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
@@ -22,16 +27,32 @@ if TYPE_CHECKING:
 def propose_node(
     state: StateDirectory, situation: Situation, node: Node, certificates: Mapping[Purpose, bytes]
 ) -> Change:
-    """A subscriber more, with the certificates of its services (X.509 DER by unit), and the ITL file that it needs."""
+    """A subscriber more, with the certificates of its services (X.509 DER by unit), and the ITL file that it needs.
+
+    The publisher's own name changes the publisher's address.
+
+    Raises `StateError`, `CertificateError` and `Conflict`: what the database would refuse is refused here, before a
+    plan.
+    """
+    publisher = situation.publisher
+    if node.name.lower() == publisher.name.lower():
+        if certificates:
+            raise StateError(
+                f"{publisher.name} is the publisher, whose certificates have their keys here: make or import them with "
+                "tvs set cert regen UNIT, or tvs set cert import own UNIT FILE"
+            )
+        return propose_rename(state, situation, publisher.name, publisher.name, address=node.address)
+    _check_new(situation, node)
     after = situation.with_node(node)
     for unit, der in certificates.items():
         check_own(unit, der, signs=False)
+        check_identity(Certificate.from_der(der), [entry.certificate for entry in after.entries])
         after = after.with_own(unit, der, node.name)
 
     def apply(store: CertificateStore) -> None:
         store.add_node(node)
         for unit, der in certificates.items():
-            store.import_certificate(der, unit, node=node.name, description=f"{unit} of {node.name}")
+            store.import_certificate(der, unit, node=node.name, description=own_description(unit, node))
 
     return Change(
         title=f"add node {node.name}",
@@ -41,10 +62,23 @@ def propose_node(
     )
 
 
+def _check_new(situation: Situation, node: Node) -> None:
+    check_node(node)
+    for present in situation.nodes:
+        if present.name.lower() == node.name.lower():
+            raise Conflict(
+                f"there is a node {present.name} already; another address: "
+                f"tvs set node rename {present.name} {present.name} --address {node.address}"
+            )
+    check_addition(node, situation.nodes)
+
+
 def propose_no_node(state: StateDirectory, situation: Situation, name: str) -> Change:
-    """A subscriber less, and the ITL file without it."""
+    """A subscriber less, and the ITL file without it. Raises `StateError` for the publisher, `NotFound`."""
     if name.lower() == situation.publisher.name.lower():
         raise StateError(f"{name} is the publisher: its keys sign the trust lists, it cannot be deleted")
+    if name.lower() not in {node.name.lower() for node in situation.nodes}:
+        raise no_such_node(name, situation.nodes)
     return Change(
         title=f"delete node {name}",
         before=situation,

@@ -121,3 +121,56 @@ def test_parameters(store: CertificateStore) -> None:
     store.set_parameter("ClusterSecurityMode", "1")
     assert store.parameter("ClusterSecurityMode") == "1"
     assert store.parameter("nix\udcff") is None
+
+
+def test_a_changed_node(store: CertificateStore) -> None:
+    """Name and address change, the publisher stays the publisher; entries are named after the node as it is now."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    store.import_certificate(certificate(PUBLISHER, 1), Purpose.TVS)
+    store.import_certificate(certificate(SUBSCRIBER, 2), Purpose.TVS, node="sub")
+    store.import_certificate(certificate(PUBLISHER, 1), Purpose.TVS_trust)
+    number = store.change_number()
+    store.change_node("SUB", Node(name="other", address="192.0.2.7", publisher=True))
+    store.change_node("pub", Node(name="PUB", address="192.0.2.1", publisher=False))
+    assert store.nodes() == [
+        Node(name="PUB", address="192.0.2.1", publisher=True),
+        Node(name="other", address="192.0.2.7", publisher=False),
+    ]
+    assert [(entry.name, entry.node) for entry in store.entries(own=True)] == [
+        ("TVS.pem", "PUB"),
+        ("TVS_other.pem", "other"),
+    ]
+    _, rows = store.select("select servername, ipv4address from certificate order by servername")
+    assert rows == [("PUB", "192.0.2.1"), ("other", "192.0.2.7")]
+    assert store.change_number() > number
+    assert {trusted.roles for trusted in store.trusted()} == {(21,)}
+
+
+def test_a_changed_node_that_is_refused(store: CertificateStore) -> None:
+    """Missing nodes, names and addresses that another node has, and odd ones; nothing changes."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    for name, changed, error, words in (
+        ("nix", SUB, NotFound, "there is no node nix"),
+        ("sub", Node(name="Pub", address="", publisher=False), Conflict, "there is a node pub already"),
+        ("sub", Node(name="sub", address="192.0.2.1", publisher=False), Conflict, "pub has the address 192.0.2.1"),
+        ("pub", Node(name="pub", address="2001:DB8:0::1", publisher=True), Conflict, "sub has the address"),
+        ("sub", Node(name="a b", address="", publisher=False), StoreError, "cannot be a node's name"),
+        ("sub", Node(name="sub", address="x", publisher=False), StoreError, "is not an IPv4 or IPv6 address"),
+    ):
+        with pytest.raises(error, match=words):
+            store.change_node(name, changed)
+    assert store.nodes() == [PUB, SUB]
+
+
+def test_nodes_with_one_address(store: CertificateStore) -> None:
+    """A second node at an address is refused, in whatever notation; nodes without an address may be many."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    for address in ("192.0.2.1", "2001:db8:0:0::1"):
+        with pytest.raises(Conflict, match="already"):
+            store.add_node(Node(name="new", address=address, publisher=False))
+    for name in ("one", "two"):
+        store.add_node(Node(name=name, address="", publisher=False))
+    assert len(store.nodes()) == 4
