@@ -159,6 +159,6 @@ def test_the_key_for_the_way_back_stays(admin: Administrator, tokens_of_guide: t
     """Trusted certificates have no keys: their changes remove none, whatever was regenerated before."""
     admin.does("set", "cert", "regen", "TVS", "-y")
     keys = {path.name for path in admin.state.keys.iterdir()}
-    assert len(keys) == 5
+    assert len([name for name in keys if name.endswith(".key")]) == 5
     imported(admin, tokens_of_guide)
     assert {path.name for path in admin.state.keys.iterdir()} == keys
