@@ -13,7 +13,7 @@ from tvs.cli.help import HelpFormatter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WITHOUT_JSON = {"serve", "admin", "replay record", "completion"}
+WITHOUT_JSON = {"serve", "admin", "replay record", "completion", "man"}
 """Commands that run until they are ended, or whose output is for other programs."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from tvs.cli.common import OK, CommandError, handled_by, say
 from tvs.cli.dispatch import parser
+from tvs.cli.grammar import actions_of, commands_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import argparse
     from types import ModuleType
 
     from tvs.cli.common import Commands
@@ -52,8 +52,9 @@ def add_commands(commands: Commands) -> None:
 def _print_script(arguments: argparse.Namespace) -> int:
     shtab = _shtab()
     root = parser()
-    for action in _actions(root):
-        _name_values(action, shtab)
+    for command in commands_of(root):
+        for action in actions_of(command):
+            _name_values(action, shtab)
     say(shtab.complete(root, shell=arguments.shell).rstrip())
     return OK
 
@@ -64,15 +65,6 @@ def _shtab() -> ModuleType:
     except ImportError:
         raise CommandError(f"shtab is not installed: {sys.executable} -m pip install '{REQUIREMENT}'") from None
     return shtab
-
-
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """The arguments and options of a parser and of all parsers below it."""
-    for action in parser._actions:  # noqa: SLF001 - argparse does not publish them; see `words.Line`
-        yield action
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - likewise
-            for below in action.choices.values():
-                yield from _actions(below)
 
 
 def _name_values(action: argparse.Action, shtab: ModuleType) -> None:

@@ -42,19 +42,9 @@ The documentation is in docs/ of the project.
 _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
-    "serve",
-    "init",
-    "query",
-    "phone",
-    "replay",
-    "show",
-    "set",
-    "utils",
-    "ctl",
-    "file",
-    "run",
-    "admin",
-    "completion",
+    *("serve", "init", "query", "phone", "replay"),
+    *("show", "set", "utils", "ctl", "file", "run", "admin"),
+    *("completion", "man"),
 )
 """The first words of all commands; the module of that name adds the rest of the command."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, USAGE, CommandError, say
 from tvs.cli.dispatch import parser
+from tvs.cli.grammar import Line, choices_of, help_of, name_of, spelling_of, words_below
 from tvs.cli.prompt_values import values_of
-from tvs.cli.words import Line, beginning_with, choices_of
+from tvs.cli.words import beginning_with
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Sequence
 
 _OWN_WORDS = {"help": "the commands, or the page of one", "quit": "end the prompt", "exit": "end the prompt"}
@@ -65,41 +66,21 @@ def say_following(words: Sequence[str], first_words: Sequence[str]) -> int:
 
 def _following(words: Sequence[str], first_words: Sequence[str]) -> list[Following]:
     if not words:
-        about = _OWN_WORDS | {one.text: one.about for one in _words_below(Line(_grammar("")).argument)}
+        about = _OWN_WORDS | words_below(Line(_grammar("")).argument)
         return [Following(word, about[word]) for word in first_words]
     line = _line(words, first_words)
     if line is None:
         raise CommandError(f"{' '.join(words)!r} is not a command; ? lists the words", USAGE)
     if line.option is not None:
         return _of_argument(line.option)
-    return _of_argument(line.argument) + [Following(*_shown(option)) for option in line.options]
+    return _of_argument(line.argument) + [Following(spelling_of(option), help_of(option)) for option in line.options]
 
 
 def _of_argument(action: argparse.Action | None) -> list[Following]:
     if action is None:
         return []
-    below = _words_below(action)
-    return below or [Following(_name(action), _help(action))]
-
-
-def _words_below(action: argparse.Action | None) -> list[Following]:
-    """The words of a group of commands, in the order in which its help page has them."""
-    if not isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - see `words.Line`
-        return []
-    return [Following(one.dest, one.help or "") for one in action._choices_actions]  # noqa: SLF001 - likewise
-
-
-def _shown(option: argparse.Action) -> tuple[str, str]:
-    takes_value = option.nargs != 0
-    return f"{', '.join(option.option_strings)}{f' {_name(option)}' if takes_value else ''}", _help(option)
-
-
-def _name(action: argparse.Action) -> str:
-    return "|".join(choices_of(action)) or str(action.metavar or action.dest.upper())
-
-
-def _help(action: argparse.Action) -> str:
-    return (action.help or "") % {**vars(action), "prog": "tvs"}
+    below = [Following(word, about) for word, about in words_below(action).items()]
+    return below or [Following(name_of(action), help_of(action))]
 
 
 # -- places in the grammar ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from certstore.store import StoreError
-from tvs.cli.words import choices_of
+from tvs.cli.grammar import choices_of
 from tvs.config.loading import default_state
 from tvs.errors import StateError
 from tvs.plan import PhoneKind
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certstore.store import CertificateStore
-    from tvs.cli.words import Line
+    from tvs.cli.grammar import Line
 
 
 def values_of(line: Line, action: argparse.Action | None, begun: str = "") -> list[str]:
