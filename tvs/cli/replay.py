@@ -115,6 +115,7 @@ def _replay(arguments: argparse.Namespace) -> int:
         result = _run(arguments, recording, schedule, setup)
     except GeneratorError as error:
         raise CommandError(str(error)) from None
+    result.thresholds = [entry.facts(result) for entry in thresholds]
     result.failed_thresholds = [entry.sentence(result) for entry in thresholds if entry.failed(result)]
     _report(result, outputs)
     return _STATUSES[status_of(result, thresholds)]

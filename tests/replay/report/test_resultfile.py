@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,10 @@ def test_json_and_back(result: RunResult, tmp_path: Path) -> None:
     again = read_result(path)
     assert to_json(again) == to_json(result)
     assert again.histograms[Phase.WHOLE].percentile(99.9) == pytest.approx(3.0, rel=0.001)
+    earlier = json.loads(to_json(result))
+    del earlier["thresholds"]
+    path.write_text(json.dumps(earlier))
+    assert read_result(path).thresholds == [], "a result of an earlier version"
     for damage in ('{"format": "tvs-replay-result", "version": 1}', "[]", "{}", '"x"', "{"):
         path.write_text(damage)
         with pytest.raises(ValueError, match=r"result\.json: is "):

@@ -39,6 +39,24 @@ def test_thresholds(result: RunResult, text: str, failed: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "sentence", "value", "unit"),
+    [
+        ("errors>=4%", "errors>=4% is true: errors is 4.000%", 0.04, "share of the started queries"),
+        ("errors > 19", "errors > 19 is true: errors is 20", 20, "queries"),
+        ("tls.p50>=1ms", "tls.p50>=1ms is true: tls.p50 is 1 ms", 0.001, "seconds"),
+        ("rate<=96/s", "rate<=96/s is true: rate is 96.0/s", 96.0, "answers a second"),
+    ],
+)
+def test_an_expression_that_came_true(result: RunResult, text: str, sentence: str, value: float, unit: str) -> None:
+    """It is named with the value, as a sentence and as facts for machines."""
+    threshold = Threshold.parse(text)
+    facts = threshold.facts(result)
+    assert threshold.sentence(result) == sentence
+    assert facts["value"] == pytest.approx(value, rel=0.01)
+    assert (facts["expression"], facts["true"], facts["unit"]) == (text, True, unit)
+
+
+@pytest.mark.parametrize(
     "text", ["", "p99", "p99>", "p99>fast", "p101>1s", "speed>1", "errors>x%", "p99=1s", "rate<1ms"]
 )
 def test_wrong_thresholds(text: str) -> None:

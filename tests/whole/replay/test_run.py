@@ -134,7 +134,13 @@ def test_wrong_answers_are_errors_of_their_own_kind(
     assert done.result["failures"] == {"wrong_status": 2, "wrong_roles": 1, "wrong_time_to_live": 1}
     assert any("expected trusted, roles 0/21; got trusted, roles 0/2" in text for text in done.result["examples"])
     assert replay(*run, "--fail-if", "wrong>4").status == 0
-    assert replay(*run, "--fail-if", "wrong_status>=2").status == 99
+    failed = replay(*run, "--fail-if", "wrong>4", "--fail-if", "wrong_status>=2", "--fail-if", "max>1h")
+    assert failed.status == 99
+    assert "--fail-if wrong_status>=2 is true: wrong_status is 2" in failed.out.splitlines()
+    assert failed.out.count("--fail-if") == 1, "the others are not true"
+    assert failed.result["failed_thresholds"] == ["wrong_status>=2 is true: wrong_status is 2"]
+    facts = [(entry["expression"], entry["true"]) for entry in failed.result["thresholds"]]
+    assert facts == [("wrong>4", False), ("wrong_status>=2", True), ("max>1h", False)]
 
 
 def test_another_certificate_is_a_wrong_certificate(

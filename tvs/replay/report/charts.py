@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 600
 """Maximum points of a line: in a longer run a point covers several seconds and shows the worst latency."""
+SHORT_SECOND = 0.5
+"""Seconds; a shorter end of a run has no rate of its own."""
 _STEPS_PER_NINE = 10
 """Points of the percentile spectrum between 90 % and 99 %, between 99 % and 99.9 %, and so on."""
 
@@ -71,6 +73,7 @@ class Chart:
         x, y: units of the axes.
         lines: lines or layers to draw; if there are none, the chart says `nothing` instead.
         stacked: whether to draw stacked bars instead of lines.
+        end: least value in which the x axis ends: charts over time show the whole run.
     """
 
     title: str
@@ -80,14 +83,22 @@ class Chart:
     lines: list[ChartLine]
     nothing: str = "No data"
     stacked: bool = False
+    end: float = 0.0
 
 
 def charts_of(result: RunResult) -> list[Chart]:
     """The four charts of a run."""
     spans = list(_spans(result.rows))
-    whole = list(_spans([row for row in result.rows if row.second + 1 <= result.seconds] or result.rows))
-    charts = (_rate(result, whole), _latency(result, spans), _spectrum(result), _errors(result, spans))
-    return [replace(chart, lines=[line for line in chart.lines if line.points]) for chart in charts]
+    charts = (_rate(result, spans), _latency(result, spans), _spectrum(result), _errors(result, spans))
+    end = max([result.seconds, *(row.second + 1.0 for row in result.rows[-1:])])
+    return [
+        replace(
+            chart,
+            lines=[line for line in chart.lines if line.points],
+            end=end if chart.x is Unit.SECONDS else chart.end,
+        )
+        for chart in charts
+    ]
 
 
 def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -97,8 +108,26 @@ def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + size]
 
 
-def _mean(span: Sequence[Row], name: str) -> float:
-    return sum(float(getattr(row, name)) for row in span) / len(span)
+def _rates(result: RunResult, spans: Sequence[Sequence[Row]], name: str) -> Iterator[tuple[float, float]]:
+    """Points with the queries a second of each span. The run ends within its last second, which counts as it lasted.
+
+    A last span of less than `SHORT_SECOND` is joined to the one before, or omitted without a query: its own rate would
+    be a matter of chance.
+    """
+    ends = [0.0] * (len(spans) - 1) + [_unused(result, span) for span in spans[-1:]]
+    places = [span[0].second for span in spans]
+    counts = [sum(float(getattr(row, name)) for row in span) for span in spans]
+    lengths = [len(span) - end for span, end in zip(spans, ends, strict=True)]
+    if len(lengths) > 1 and lengths[-1] < SHORT_SECOND:
+        count, length = counts.pop(), lengths.pop()
+        counts[-1], lengths[-1] = counts[-1] + count, lengths[-1] + (length if count else 0.0)
+    for place, count, length in zip(places, counts, lengths, strict=False):
+        yield place, count / max(length, SHORT_SECOND)
+
+
+def _unused(result: RunResult, span: Sequence[Row]) -> float:
+    """The part of the span's last second that the run did not last."""
+    return min(1.0, max(0.0, span[-1].second + 1 - result.seconds))
 
 
 def _rate(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
@@ -108,7 +137,7 @@ def _rate(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
         ChartLine(
             name,
             "planned" if name == "started" else name,
-            [(span[0].second, _mean(span, name)) for span in spans],
+            list(_rates(result, spans, name)),
             dashed=name in ("planned", "started"),
         )
         for name in names

@@ -92,7 +92,8 @@ class RunResult:
         examples: sentences about the first failures.
         left_out: queries of the source that were not replayed, by reason.
         interrupted: whether the run was stopped before its end.
-        failed_thresholds: the ``--fail-if`` expressions that came true.
+        thresholds: the ``--fail-if`` expressions with their values, see `Threshold.facts`.
+        failed_thresholds: those that came true, as sentences.
     """
 
     server: str
@@ -119,6 +120,7 @@ class RunResult:
     left_out: dict[str, int]
     interrupted: bool
     late_after: float
+    thresholds: list[dict[str, object]] = field(default_factory=list)
     failed_thresholds: list[str] = field(default_factory=list)
 
     @property

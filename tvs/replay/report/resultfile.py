@@ -48,6 +48,7 @@ def to_json(result: RunResult) -> str:
     """Serializes a result; times in seconds."""
     entry: dict[str, object] = {"format": FORMAT, "version": VERSION, "program": f"tvs {__version__}"}
     entry |= {name: getattr(result, name) for name in _PLAIN}
+    entry["thresholds"] = result.thresholds
     entry |= {"valid": not result.doubts, "doubts": result.doubts, "failed": result.failed, "rate": result.rate}
     entry["phases"] = {phase.value: _phase_json(histogram) for phase, histogram in result.histograms.items()}
     entry["rows"] = [{name: getattr(row, name) for name in _ROW} for row in result.rows]
@@ -85,5 +86,6 @@ def _from_json(entry: dict[str, Any]) -> RunResult:
     return RunResult(
         histograms={phase: Histogram(entry["phases"][phase.value]["hdr"].encode()) for phase in Phase},
         rows=[Row(**{name: row[name] for name in _ROW}) for row in entry["rows"]],
+        thresholds=list(entry.get("thresholds", [])),  # earlier versions did not write them
         **{name: entry[name] for name in _PLAIN},
     )

@@ -28,9 +28,13 @@ class _Frame:
         points = [point for line in chart.lines for point in line.points]
         heights = _stacks(chart) if chart.stacked else [y for _, y in points]
         width = 1.0 if chart.stacked else 0.0  # the last bar needs its place
-        self.x_axis: Axis = axis(chart.x, [scaled(chart.x, x) + width for x, _ in points])
+        self.x_axis: Axis = axis(chart.x, [*(scaled(chart.x, x) + width for x, _ in points), *self._end(chart)])
         self.y_axis: Axis = axis(chart.y, [scaled(chart.y, y) for y in heights])
         self._chart = chart
+
+    @staticmethod
+    def _end(chart: Chart) -> list[float]:
+        return [chart.end] if chart.x is Unit.SECONDS else []
 
     def x(self, value: float) -> float:
         """Distance of a value from the left edge."""

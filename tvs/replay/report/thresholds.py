@@ -78,8 +78,27 @@ class Threshold:
         """Whether the expression is true."""
         return _OPERATORS[self.comparison](self.value(result), self.limit)
 
+    def facts(self, result: RunResult) -> dict[str, object]:
+        """The expression with the metric's value and the limit, in the unit that it names, and whether it is true."""
+        return {
+            "expression": self.text,
+            "metric": self.metric,
+            "value": self.value(result),
+            "limit": self.limit,
+            "unit": self._unit,
+            "true": self.failed(result),
+        }
+
+    @property
+    def _unit(self) -> str:
+        if self.metric == "rate":
+            return "answers a second"
+        if self.metric in COUNTS:
+            return "share of the started queries" if self.share else "queries"
+        return "seconds"
+
     def sentence(self, result: RunResult) -> str:
-        """The expression with the metric's value in a run."""
+        """The expression that came true, with the metric's value in a run."""
         value = self.value(result)
         if self.metric == "rate":
             shown = f"{value:.1f}/s"
@@ -87,7 +106,7 @@ class Threshold:
             shown = f"{value:.3%}" if self.share else f"{value:.0f}"
         else:
             shown = duration_text(value)
-        return f"{self.text} ({shown})"
+        return f"{self.text} is true: {self.metric} is {shown}"
 
 
 def _limit(metric: str, value: str) -> tuple[float, bool]:
