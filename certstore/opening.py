@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from certstore.store import CertificateStore, StoreUnavailable
+
+if TYPE_CHECKING:
+    from certstore.sqlite.store import SqliteStore
 
 
 def open_store(url: str, *, create: bool = False) -> CertificateStore:
@@ -18,9 +22,17 @@ def open_store(url: str, *, create: bool = False) -> CertificateStore:
     Raises:
         StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.
     """
-    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - programs without a store do not load its driver
+    return load_driver()(_sqlite_path(url), create=create)
 
-    return SqliteStore(_sqlite_path(url), create=create)
+
+def load_driver() -> type[SqliteStore]:
+    """The kind of store, with the modules that it needs: loaded on first use, or earlier by a caller that loses rights.
+
+    Programs without a store do not load it.
+    """
+    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - see above
+
+    return SqliteStore
 
 
 def _sqlite_path(url: str) -> Path:

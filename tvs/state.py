@@ -14,18 +14,19 @@ both: a new key is on the disk, under its own name, before any certificate needs
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 
-from certstore.opening import open_store
+from certstore.opening import load_driver, open_store
 from tvs.errors import StateError
 from tvs.identity import key_id, load_private_key
-from tvs.system.files import give_to_owner
+from tvs.system.owner import as_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +101,30 @@ class StateDirectory:
         self.require()
         return open_store(str(self.database))
 
+    @contextmanager
+    def opened(self) -> Iterator[CertificateStore]:
+        """The certificate database for a with-block, in which root has the rights of the directory's owner only.
+
+        Raises `StateError` and `StoreError`.
+        """
+        self.require()
+        with self.rights(), closing(self.store()) as store:
+            yield store
+
+    @contextmanager
+    def rights(self) -> Iterator[None]:
+        """A with-block in which root has the rights of the directory's owner only, see `tvs.system.owner`.
+
+        Raises `StateError` if this process may not change its user.
+        """
+        load_driver()  # Python itself may be readable for root only
+        with ExitStack() as rights:
+            try:
+                rights.enter_context(as_owner(self.path))
+            except OSError as error:
+                raise StateError(f"{self.path}: {error.strerror}; run this as the directory's owner") from None
+            yield
+
     def private_key(self, unit: Purpose, certificate: bytes | None = None) -> PrivateKey:
         """The private key of one of this node's own certificates. Raises `StateError` and `StoreError`.
 
@@ -125,29 +150,35 @@ class StateDirectory:
     def lock(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:
         """The lock that a command holds while it changes certificates, keys or trust lists. Raises `StateError`.
 
+        Inside, root has the rights of the directory's owner only.
+
         Args:
             patience: seconds to wait for another command's end; this one is refused afterwards.
         """
         self.require()
-        descriptor = self._open_lock()
-        try:
-            until = time.monotonic() + patience
-            while not _locked(descriptor):
-                if time.monotonic() >= until:
-                    raise StateError(f"another command is changing {self.path}; try again when it has ended")
-                time.sleep(LOCK_POLL)
-            yield
-        finally:
-            os.close(descriptor)
+        with self.rights():
+            descriptor = self._open_lock()
+            try:
+                self._wait_for(descriptor, patience)
+                yield
+            finally:
+                os.close(descriptor)
+
+    def _wait_for(self, descriptor: int, patience: float) -> None:
+        until = time.monotonic() + patience
+        while not _locked(descriptor):
+            if time.monotonic() >= until:
+                raise StateError(f"another command is changing {self.path}; try again when it has ended")
+            time.sleep(LOCK_POLL)
 
     def _open_lock(self) -> int:
         path = self.path / "lock"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            give_to_owner(descriptor, self.path)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise StateError(f"{path}: is a symbolic link; remove it") from None
             raise StateError(f"{path}: cannot be opened: {error.strerror}; run this as the directory's owner") from None
-        return descriptor
 
 
 def _locked(descriptor: int) -> bool:

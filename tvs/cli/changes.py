@@ -13,6 +13,7 @@ from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cluster import read_situation
 from tvs.manage.changed import changed_facts
+from tvs.manage.held import held_from_files
 from tvs.manage.procedure import CURRENT, NONE, PlanOptions, carry_out
 from tvs.plan import PhoneKind, Severity, findings_json, parse_kinds
 from tvs.tls.profiles import TLSProfile
@@ -107,7 +108,7 @@ def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
     except ValueError as error:
         raise CommandError(f"--phones {error}", USAGE) from None
     return PlanOptions(
-        held=() if only_current or no_list else tuple(Path(name) for name in arguments.held),
+        held=() if only_current or no_list else held_from_files(Path(name) for name in arguments.held),
         only_current=only_current,
         no_list=no_list,
         phones=phones,

@@ -103,11 +103,8 @@ def state_of(arguments: argparse.Namespace) -> StateDirectory:
 @contextmanager
 def store_of(arguments: argparse.Namespace) -> Iterator[CertificateStore]:
     """The certificate database, open for the length of a with-block."""
-    store = state_of(arguments).store()
-    try:
+    with state_of(arguments).opened() as store:
         yield store
-    finally:
-        store.close()
 
 
 def unit_of(text: str) -> Purpose:

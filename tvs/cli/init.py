@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _facts(state: StateDirectory) -> dict[str, object]:
     """The new state directory: its paths, and the same facts as those of a change."""
-    with closing(state.store()) as store:
+    with state.opened() as store:
         after = read_situation(state, store)
     before = replace(after, nodes=(), entries=(), ctl=None, itl=None)
     paths = {"state": str(state.path), "database": str(state.database), "keys": str(state.keys)}

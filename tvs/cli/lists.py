@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ctlcache.files import read_snapshot
 from ctlcache.report import report
 from ctlcache.reportjson import report_json
 from ctlcache.trustlist import MAX_SIZE
@@ -57,7 +59,8 @@ def _show(kind: Kind, arguments: argparse.Namespace) -> int:
     if arguments.file is None:
         state.require()
     path = arguments.file or (state.ctl_file if kind == "CTL" else state.itl_file)
-    data, modified = _read(path)
+    with nullcontext() if arguments.file else state.rights():
+        data, modified = _read(path, waits=arguments.file is not None)
     if arguments.json:
         facts = report_json(data, kind=kind, modified=modified)
         say_json(facts)
@@ -67,12 +70,19 @@ def _show(kind: Kind, arguments: argparse.Namespace) -> int:
     return OK if shown.ok else FAILED
 
 
-def _read(path: Path) -> tuple[bytes | None, float | None]:
-    """The file's bytes, at most one more than the limit, and its time; None without a file."""
+def _read(path: Path, *, waits: bool) -> tuple[bytes | None, float | None]:
+    """The file's bytes, at most one more than the limit, and its time; None without a file.
+
+    Args:
+        path: the file.
+        waits: whether it may be a pipe, as in `tvs show ctl <(program)`, and the program is waited for.
+    """
     try:
+        if not waits:
+            return read_snapshot(path).data, path.stat().st_mtime
         with path.open("rb") as file:
             return file.read(MAX_SIZE + 1), path.stat().st_mtime
     except FileNotFoundError:
         return None, None
     except OSError as error:
-        raise CommandError(f"{path}: cannot be read: {error.strerror}") from None
+        raise CommandError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ def _names(line: Line, action: argparse.Action) -> Callable[[CertificateStore], 
 def _from_store(read: Callable[[CertificateStore], list[str]]) -> list[str]:
     """Reads names; without a database there are none."""
     try:
-        with closing(StateDirectory(default_state()).store()) as store:
+        with StateDirectory(default_state()).opened() as store:
             return read(store)
     except (StateError, StoreError):
         return []

@@ -1,6 +1,6 @@
 """The cluster as a value: its situation, proposed changes, their commit.
 
-    with state.lock(), closing(state.store()) as store:
+    with state.lock(), state.opened() as store:
         situation = read_situation(state, store)
         change = propose_ctl(state, situation, digest=Digest.SHA1)
         commit(state, store, change)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -196,7 +195,7 @@ def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose
 
     Raises `NotFound` for a name that is not in the unit.
     """
-    with closing(state.store()) as store:
+    with state.opened() as store:
         found = store.entry(unit, name)
     after = replace(situation, entries=tuple(entry for entry in situation.entries if entry != found))
     signer = list_signer(state, after)

@@ -10,7 +10,7 @@ from ctlcache.signing import KeySigner
 from tvs.cluster.kept import kept_certificates, surplus
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, key_id, key_pem
-from tvs.system.files import remove_left_over, write_atomically
+from tvs.system.files import read_regular, remove_left_over, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
 KEY_MODE = 0o600
+MAX_REQUEST = 64 * 1024
+"""Maximum size of a signing request in bytes; one with an RSA-4096 key has about 1,800."""
 
 
 def list_signer(state: StateDirectory, situation: Situation, unit: Purpose | None = None) -> KeySigner:
@@ -103,7 +105,7 @@ def read_request(state: StateDirectory, unit: Purpose) -> x509.CertificateSignin
     """A unit's last signing request; None before the first. Raises `StateError`."""
     path = state.request_file(unit)
     try:
-        return x509.load_pem_x509_csr(path.read_bytes())
+        return x509.load_pem_x509_csr(read_regular(path, MAX_REQUEST))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

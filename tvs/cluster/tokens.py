@@ -17,6 +17,7 @@ from proto.roles import TrustRole
 from tvs.cluster.lists import check_tokens, token_source
 from tvs.cluster.situation import CTL_NAME
 from tvs.errors import StateError
+from tvs.system.owner import as_caller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,8 +82,14 @@ def _source(choice: TokenChoice, found: Sequence[_Inserted], situation: Situatio
     check_tokens(situation, tokens, add_token=choice.add_token)
     last = found[-1]
     ask_pin = choice.ask_pin if last.uri.pin_file is None else PinFile(last.uri.pin_file)
-    signer = LazyTokenSigner(last.module, last.token, last.item, ask_pin)
+    signer = LazyTokenSigner(last.module, last.token, last.item, partial(_ask_as_caller, ask_pin))
     return token_source(situation, tokens, signer, add_token=choice.add_token)
+
+
+def _ask_as_caller(ask_pin: AskPin, token: Token) -> str:
+    """The PIN from a file or a terminal of the caller, whose rights the commit of a change does not have."""
+    with as_caller():
+        return ask_pin(token)
 
 
 def _held(ctl: bytes | None) -> tuple[ListEntry, ...]:

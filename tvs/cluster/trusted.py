@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -106,7 +105,7 @@ def propose_delete_trusted(state: StateDirectory, situation: Situation, *, unit:
         )
     if unit in MADE_HERE:
         return propose_no_own(state, situation, unit=unit, name=name)
-    with closing(state.store()) as store:
+    with state.opened() as store:
         found = store.entry(unit, name)
     return Change(
         title=f"delete {unit}/{found.name}",

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from certstore.purposes import find_purpose
 from certstore.store import NotFound
+from tvs.cluster.keys import MAX_REQUEST
 from tvs.errors import StateError
+from tvs.system.files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +58,8 @@ def last_request(state: StateDirectory, unit: Purpose) -> str:
     state.require()
     path = state.request_file(unit)
     try:
-        return path.read_text("ascii")
+        with state.rights():
+            return read_regular(path, MAX_REQUEST).decode("ascii")
     except FileNotFoundError:
         raise StateError(f"there is no request of {unit}; make one with: tvs set csr gen {unit}") from None
     except (OSError, ValueError) as error:

@@ -22,7 +22,6 @@ from tvs.plan.model import NO_CHANGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from certstore.purposes import Purpose
     from ctlcache.signing import Digest
     from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation
@@ -59,13 +58,18 @@ def propose_planned(
         case ["restore", unit]:
             propose = partial(propose_restore, unit=find_purpose(unit))
         case ["file", *names] if names:
-            propose = partial(_propose_files, paths=[Path(name) for name in names])
+            propose = partial(_propose_files, files=[_read_file(Path(name)) for name in names])
         case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:
             propose = partial(_propose_deletion, name=name)
         case ["delete", unit, name]:
             propose = partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
         case ["import", unit, file]:
-            propose = partial(_propose_import, unit=trust_store(unit), path=Path(file), roles=roles)
+            propose = partial(
+                propose_import_trusted,
+                unit=trust_store(unit),
+                certificates=read_certificate_file(Path(file)),
+                roles=roles,
+            )
         case ["reset", "ctl"]:
             propose = partial(propose_reset_ctl, digest=digest)
         case ["reset", "itl"]:
@@ -91,18 +95,17 @@ def _propose_deletion(_: StateDirectory, situation: Situation, name: str) -> Cha
     return propose_deletion(situation, name)
 
 
-def _propose_import(
-    state: StateDirectory, situation: Situation, unit: Purpose, path: Path, roles: Sequence[int]
-) -> Change:
-    return propose_import_trusted(state, situation, unit=unit, certificates=read_certificate_file(path), roles=roles)
+def _read_file(path: Path) -> tuple[Path, bytes]:
+    """A file that the caller named, read with the caller's rights: before the state directory is touched."""
+    data = read_list(path)
+    if data is None:
+        raise StateError(f"{path}: there is no such file")
+    return path, data
 
 
-def _propose_files(_: StateDirectory, situation: Situation, paths: Sequence[Path]) -> Change:
+def _propose_files(_: StateDirectory, situation: Situation, files: Sequence[tuple[Path, bytes]]) -> Change:
     after = situation
-    for path in paths:
-        data = read_list(path)
-        if data is None:
-            raise StateError(f"{path}: there is no such file")
+    for path, data in files:
         after = replace(after, itl=data) if is_itl(path, data) else replace(after, ctl=data)
-    title = f"phones find {', '.join(path.name for path in paths)}"
+    title = f"phones find {', '.join(path.name for path, _ in files)}"
     return Change(title=title, before=situation, after=after)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cluster import commit, propose_parameter, propose_request, read_situation
 from tvs.errors import StateError
-from tvs.manage.held import held_from_files, held_none, held_now, held_recently
+from tvs.manage.held import held_none, held_now, held_recently
 from tvs.plan import (
     DEFAULT_KINDS,
     PHONE_KINDS,
@@ -23,7 +22,6 @@ from tvs.plan import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
@@ -76,14 +74,15 @@ class PlanOptions:
     """Assumptions of a plan beside the change.
 
     Attributes:
-        held: files that phones hold; empty for the current ones, and those that were replaced within a day.
+        held: lists that phones hold, see `held_from_files`; empty for the current ones, and those that were replaced
+            within a day.
         only_current: phones hold the current files and no others.
         no_list: phones hold no list, and fetch none before the change's second step, if it has one.
         phones: kinds that count; None for those that `set_phone_kinds` put into the database.
         profile: the service's TLS profile; None for that of its settings.
     """
 
-    held: tuple[Path, ...] = ()
+    held: tuple[HeldLists, ...] = ()
     only_current: bool = False
     no_list: bool = False
     phones: frozenset[PhoneKind] | None = None
@@ -114,7 +113,7 @@ def carry_out(
 
     Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was.
     """
-    with state.lock(), closing(state.store()) as store:
+    with state.lock(), state.opened() as store:
         change = propose(state, read_situation(state, store, options.profile))
         plan = _plan(state, store, change, options)
         on_plan(plan)
@@ -134,7 +133,7 @@ def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> C
 
 def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:
     """The plan of a change that is not made; nothing is written and no lock is taken."""
-    with closing(state.store()) as store:
+    with state.opened() as store:
         change = propose(state, read_situation(state, store, options.profile))
         return _plan(state, store, change, options)
 
@@ -174,7 +173,7 @@ def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
     if options.no_list:
         return held_none()
     if options.held:
-        return held_from_files(options.held)
+        return options.held
     return held_now(state) if options.only_current else held_recently(state, time.time())
 
 

@@ -117,12 +117,9 @@ def known_to(state: StateDirectory) -> KnownCertificates:
     Raises `StateError`, `StoreError` and `SourceError`.
     """
     known = KnownCertificates()
-    store = state.store()
-    try:
+    with state.opened() as store:
         for trusted in store.trusted():
             known.add_trusted(trusted)
-    finally:
-        store.close()
     if state.ctl_file.exists():
         known.add_file(state.ctl_file)
     return known
