@@ -66,10 +66,13 @@ class Decoder:
         accept: message types that this side accepts; another one is refused as soon as its byte is in.
         max_payload: maximum payload bytes; a header that announces more is refused before they are buffered.
 
+    Attributes:
+        elements: elements of the message that `next_message` returned last; none before the first.
+
     After an error the decoder raises the same error again: the start of the next message is unknown.
     """
 
-    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_payload", "_start")
+    __slots__ = ("_accept", "_buffer", "_ended", "_error", "_frame", "_max_payload", "_start", "elements")
 
     def __init__(
         self, *, accept: Collection[MessageType] = frozenset(MessageType), max_payload: int = MAX_PAYLOAD
@@ -81,17 +84,12 @@ class Decoder:
         self._ended = False
         self._error: tuple[ErrorKind, str, int | None] | None = None  # its arguments: it would hold its frames
         self._frame = b""
-        self._payload = _NO_ELEMENTS
+        self.elements = _NO_ELEMENTS
 
     @property
     def frame(self) -> bytes:
         """Header and payload of the message that `next_message` returned last."""
         return self._frame
-
-    @property
-    def tags(self) -> tuple[int, ...]:
-        """Element tags of the message that `next_message` returned last, unknown ones included, in their order."""
-        return self._payload.tags
 
     @property
     def buffered(self) -> int:
@@ -144,8 +142,8 @@ class Decoder:
             self._buffer, self._start = b"", 0
         else:
             self._start = start + size
-        self._payload = payload = PayloadElements(Reader(data, HEADER_SIZE).elements())
-        return DECODERS[message_type](session_id, payload)
+        self.elements = elements = PayloadElements(Reader(data, HEADER_SIZE).elements())
+        return DECODERS[message_type](session_id, elements)
 
     def _check_start(self, buffer: bytes) -> None:
         """Refuses the first wrong byte at once, so that a stranger cannot make the service wait for a whole header."""

@@ -71,5 +71,5 @@ def test_unreadable_certificate() -> None:
     verdict = Verdict(TrustResult.UNREADABLE, Source.NONE, b"", MessageType.CERT_VERIFICATION_RES, "", "", ())
     assert RequestLine.of("10.0.0.1", request, verdict, 0.0, (1, 2)).text() == (
         'request device=SEP1 address=10.0.0.1 request=CERT_VERIFICATION_REQ subject="" serial="" issuer="" '
-        'result=unreadable source=none roles="" microseconds=0 tags=1,2'
+        'result=unreadable source=none roles="" tags=1,2 microseconds=0'
     )

@@ -115,7 +115,7 @@ class Conversation:
         if verdict.result is not TRUSTED and isinstance(request, QueryCertRequest):
             signer_refused(shared, self._address, request, verdict)
         if shared.log_requests:
-            shared.request_line(self._address, request, verdict, seconds, self._decoder.tags)
+            shared.request_line(self._address, request, verdict, seconds, self._decoder.elements.tags)
         return answer
 
     def end(self) -> None:

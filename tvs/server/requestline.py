@@ -31,11 +31,13 @@ _FIELDS = (
     "result",
     "source",
     "roles",
-    "microseconds",
     "tags",
+    "microseconds",
 )
+_EMPTY = '""'
 _NAMES = {kind: kind.name for kind in REQUESTS}
-_TEXT = " ".join(["request", *(f"{field}=%s" for field in _FIELDS)])
+_TEXT = "request device=%s address=%s request=%s subject=%s serial=%s issuer=%s %s microseconds=%s"
+"""The line; the one field without a name is that of `_verdict_text`."""
 
 
 class RequestLine(NamedTuple):
@@ -92,13 +94,10 @@ class RequestLine(NamedTuple):
             self.address,
             self.request,
             _name_text(self.subject),
-            self.serial or '""',
+            self.serial or _EMPTY,
             _name_text(self.issuer),
-            self.result,
-            self.source,
-            _roles(self.roles),
+            _verdict_text(self.result, self.source, self.roles, self.tags),
             round(self.seconds * 1_000_000),
-            _tags(self.tags) or '""',
         )
 
     def fields(self) -> dict[str, object]:
@@ -113,8 +112,8 @@ class RequestLine(NamedTuple):
             str(self.result),
             str(self.source),
             self.roles,
-            round(self.seconds * 1_000_000),
             _tags(self.tags),
+            round(self.seconds * 1_000_000),
         )
         return dict(zip(_FIELDS, values, strict=True))
 
@@ -126,11 +125,12 @@ def _name_text(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _roles(roles: tuple[int, ...]) -> str:
-    return ",".join(map(str, roles)) or '""'
+def _verdict_text(result: str, source: str, roles: tuple[int, ...], tags: tuple[int, ...]) -> str:
+    """Text of the fields that have few values, cached."""
+    numbers = ",".join(map(str, roles))
+    return f"result={result} source={source} roles={numbers or _EMPTY} tags={_tags(tags) or _EMPTY}"
 
 
-@lru_cache(maxsize=256)
 def _tags(tags: tuple[int, ...]) -> str:
-    """Text of the tags, decimal, cached: requests of one kind have the same; an ellipsis marks the cut."""
+    """Text of the tags, decimal; an ellipsis marks the cut."""
     return ",".join([*map(str, tags[:MAX_TAGS]), *(["…"] if len(tags) > MAX_TAGS else [])])
