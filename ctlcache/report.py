@@ -1,6 +1,7 @@
 """The text that `show ctl` and `show itl` print of a trust list, in the layout that operators' scripts read.
 
-The original separates columns with tabs; here they are spaces up to multiples of 8, as a terminal shows them.
+The original separates columns with tabs; here they are spaces up to multiples of 8, as a terminal shows them. The
+digest stands before the original's lines, which end with the verdict.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def report(data: bytes | None, *, kind: Kind, modified: datetime | float | None 
         return ListReport("\n".join(lines), ok=False)
     verification = verify(trust_list)
     lines += [*_list_lines(trust_list, kind), "", _verdict(verification, kind)]
+    lines[:0] = [f"The {kind} file is signed with {digest_name(trust_list.header.digest)}.", ""]
     return ListReport("\n".join(lines), verification.ok)
 
 

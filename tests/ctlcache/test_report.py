@@ -125,7 +125,7 @@ def signature_block(signature: bytes) -> str:
 
 
 def test_the_guide_s_layout(tokenless: bytes, publisher: KeyFileSigner, subscriber: bytes) -> None:
-    """The tokenless file, character for character."""
+    """The tokenless file, character for character, after a line that names the digest."""
     shown = report(tokenless, kind="CTL", modified=MODIFIED)
     values = {
         "md5": hashlib.md5(tokenless, usedforsecurity=False).hexdigest(),
@@ -135,7 +135,7 @@ def test_the_guide_s_layout(tokenless: bytes, publisher: KeyFileSigner, subscrib
         "subscriber": sha1(subscriber),
     }
     assert shown.ok
-    assert shown.text.startswith(START.format(**values))
+    assert shown.text.startswith("The CTL file is signed with SHA-1.\n\n" + START.format(**values))
     assert shown.text.endswith(END.format(**values))
     assert shown.text.count("This etoken was used to sign the CTL file.") == 1
     assert "This etoken was not used" not in shown.text

@@ -21,10 +21,6 @@ __all__ = ["admin", "made", "other", "serve"]
 @pytest.fixture
 def for_all(admin: Administrator) -> Administrator:
     """The administrator of a cluster whose lists and service every phone can use."""
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha1")
-    admin.does("utils", "itl", "update", "ITLFile", "-y")
-    for old in admin.state.tftp.glob("*.tlv.*"):
-        old.unlink()
     settings(admin, tls_profile="legacy")
     return admin
 

@@ -66,7 +66,10 @@ def test_non_secure_to_mixed_mode(admin: Administrator) -> None:
     ]
     assert admin.does("run", "sql", MODE).lines == mode(1)
     shown = admin.does("show", "ctl")
-    assert shown.lines[-1] == "The CTL file was verified successfully."
+    assert (shown.lines[0], shown.lines[-1]) == (
+        "The CTL file is signed with SHA-1.",
+        "The CTL file was verified successfully.",
+    )
     assert shown.lines.count("This etoken was used to sign the CTL file.") == 1
     ctl = parse_trust_list(admin.state.ctl_file.read_bytes())
     own = admin.situation().own(Purpose.CallManager)
@@ -197,9 +200,10 @@ def test_no_update_without_anything_to_update(admin: Administrator) -> None:
 
 @pytest.mark.parametrize(("option", "digest"), [("sha1", Digest.SHA1), ("sha256", Digest.SHA256)])
 def test_the_digest_is_chosen_shown_and_remembered(admin: Administrator, option: str, digest: Digest) -> None:
-    """`--digest` is the digest of this list, of later ones without the option, and what the plan shows."""
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", option)
+    """`set digest` is the digest of both lists, of later ones, and what the plan shows."""
+    admin.does("set", "digest", option)
     assert parse_trust_list(admin.state.ctl_file.read_bytes()).header.digest == digest
+    assert parse_trust_list(admin.state.itl_file.read_bytes()).header.digest == digest
     admin.does("utils", "itl", "update", "ITLFile", "-y")
     assert parse_trust_list(admin.state.itl_file.read_bytes()).header.digest == digest
     admin.does("utils", "ctl", "update", "CTLFile", "-y")
@@ -226,7 +230,7 @@ def test_openssl_verifies_the_signature(
 ) -> None:
     """`openssl dgst` verifies the file without its SIGNATURE element, cut out by hand, with the signer's key."""
     openssl = require_program("openssl")
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+    admin.does("set", "digest", digest)
     data = admin.state.ctl_file.read_bytes()
     start = data.index(b"\x0c\x01\x00", 10)  # tag 12 and a length of 256, after version and header length
     signed = data[:start] + data[start + 3 + 256 :]

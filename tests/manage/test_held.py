@@ -88,7 +88,7 @@ def test_files_that_cannot_be_held(tmp_path: Path) -> None:
 
 def test_the_current_files(admin: Administrator) -> None:
     """Without their predecessors; a deleted list is none, which phones keep."""
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha1")
+    admin.does("utils", "ctl", "update", "CTLFile", "-y")
     assert names(held_now(admin.state)) == ["CTLFile.tlv and ITLFile.tlv"]
     admin.state.ctl_file.unlink()
     assert names(held_now(admin.state)) == ["ITLFile.tlv, no CTLFile.tlv", "CTLFile.tlv.1 and ITLFile.tlv"]
@@ -97,7 +97,7 @@ def test_the_current_files(admin: Administrator) -> None:
 def test_the_last_day(admin: Administrator) -> None:
     """A list that was replaced within a day counts; a list that is older than that has been fetched by all."""
     for digest in ("sha1", "sha256"):
-        admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+        admin.does("set", "digest", digest)
     first, second = (admin.state.tftp / f"CTLFile.tlv.{number}" for number in (1, 2))
     now = time.time()
     found = [held.ctl_name for held in held_recently(admin.state, now)]
@@ -112,7 +112,7 @@ def test_the_last_day(admin: Administrator) -> None:
 def test_damaged_and_equal_lists_are_held_by_no_phone(admin: Administrator) -> None:
     """Phones refused the damaged one; two equal files are one."""
     for digest in ("sha1", "sha256"):
-        admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+        admin.does("set", "digest", digest)
     first, second = (admin.state.tftp / f"CTLFile.tlv.{number}" for number in (1, 2))
     second.write_bytes(admin.state.ctl_file.read_bytes())
     first.write_bytes(first.read_bytes()[:-1])

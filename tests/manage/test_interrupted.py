@@ -78,7 +78,7 @@ def test_what_was_there_is_kept(admin: Administrator) -> None:
     path = admin.state.ctl_file
     lists = [path.read_bytes()]
     for digest in ("sha1", "sha256", "sha512", "sha1", "sha256", "sha512"):
-        admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", digest)
+        admin.does("set", "digest", digest)
         lists.insert(0, path.read_bytes())
     kept = [path.with_name(f"{path.name}.{number}").read_bytes() for number in range(1, 6)]
     assert kept == lists[1:6]
@@ -109,9 +109,9 @@ def test_a_second_administrator_is_refused(admin: Administrator) -> None:
 
 def test_many_administrators(admin: Administrator) -> None:
     """Commands at the same time follow one another: the list that each of them wrote is whole, and kept."""
-    command = [sys.executable, "-m", "tvs", "utils", "ctl", "update", "CTLFile", "-y", "--state", str(admin.state.path)]
+    command = [sys.executable, "-m", "tvs", "set", "digest", "--state", str(admin.state.path)]
     started = [
-        subprocess.Popen([*command, "--digest", digest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, digest], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for digest in ("sha1", "sha256", "sha512")
     ]
     results = [process.communicate(timeout=PATIENCE) for process in started]

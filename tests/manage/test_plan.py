@@ -212,16 +212,17 @@ async def test_lists_that_no_phone_loads(
 async def test_a_digest_that_old_phones_do_not_know(for_all: Administrator, serve: Serve) -> None:
     """SHA-512 shuts out the 7900 series: a note, or an error if the cluster has such phones."""
     admin, held = for_all, held_by_phones(for_all)
-    assert worst(planned(admin, "update", "--digest", "sha512"), Code.DIGEST_UNKNOWN) == "note"
+    assert worst(planned(admin, "set", "digest", "sha512"), Code.DIGEST_UNKNOWN) == "note"
     admin.does("set", "phones", "with-tvs", "tls1.0")
-    found = planned(admin, "update", "--digest", "sha512")
+    found = planned(admin, "set", "digest", "sha512")
     assert worst(found, Code.DIGEST_UNKNOWN) == "error"
-    assert "--digest sha1" in found[Code.DIGEST_UNKNOWN][0]["way_out"]
+    assert "keep SHA-1" in found[Code.DIGEST_UNKNOWN][0]["way_out"]
     assert Code.DIGEST_UNKNOWN not in planned(admin, "update")
-    stopped = admin("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha512")
+    stopped = admin("set", "digest", "sha512")
     assert stopped.status == 1
     assert "--force" in stopped.err
-    admin.does("utils", "ctl", "update", "CTLFile", "-y", "--digest", "sha512", "--force")
+    admin.does("set", "digest", "sha512", "--force")
+    assert "tvs set digest sha1" in planned(admin, "update")[Code.DIGEST_UNKNOWN][0]["way_out"]
     outcomes = await agree(admin, serve(admin.state), held)
     assert outcomes[TLS10][0].refusal is Refusal.DIGEST
     assert outcomes[WITH_TVS][0].decision is Decision.OWN_LIST

@@ -97,9 +97,9 @@ async def test_a_digest_that_a_7900_does_not_know(cluster: Cluster, make_phone: 
     """An 8861 verifies SHA-512, a 7975 does not."""
     phone = await booted(make_phone("CP-7975"), cluster)
     old = cluster.state.ctl_file.read_bytes()
-    said = plan(phone, "update", "--digest", "sha512", phones="tls1.0")
+    said = plan(phone, "set", "digest", "sha512", phones="tls1.0")
     assert said.loses("digest-unknown", Refusal.DIGEST)
-    cluster.update_ctl("sha512")
+    cluster.set_digest("sha512")
     source = DirectorySource(cluster.state.tftp)
     assert_kept(phone, await boot(phone, source), old, Refusal.DIGEST)
     assert (await boot(make_phone("CP-8861"), source)).ctl.outcome is ListOutcome.UPDATED

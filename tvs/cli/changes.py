@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from certstore.purposes import Purpose
 from ctlcache.signing import Digest
@@ -19,8 +20,6 @@ from tvs.plan import PhoneKind, Severity, findings_json, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
-    import argparse
-
     from tvs.cluster import Change
     from tvs.manage.procedure import Propose
     from tvs.plan import Plan
@@ -41,32 +40,33 @@ def yes_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="answer the question with yes")
 
 
-def change_options(parser: argparse.ArgumentParser, *, question: bool = True, digest: bool = False) -> None:
+def change_options(parser: argparse.ArgumentParser, *, question: bool = True) -> None:
     """Adds the options of a command that changes something, `--json` included.
 
     Args:
         parser: of the command.
         question: whether the command asks one.
-        digest: whether it signs lists with a digest that can be chosen.
     """
     state_option(parser)
     if question:
         yes_option(parser)
     parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
     plan_options(parser)
-    if digest:
-        digest_option(parser)
     json_option(parser)
 
 
-def digest_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--digest`."""
-    parser.add_argument(
-        "--digest",
-        choices=list(DIGESTS),
-        help="digest of the signatures of trust lists, from now on: sha1 for every phone, sha512 for those that know "
-        "it (7800, 8800 series); default: that of the last time, at first sha512",
-    )
+def no_digest_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--digest`, which commands for one list had: it names the command for both in a usage error."""
+    parser.add_argument("--digest", nargs="?", action=_NoDigest, help=argparse.SUPPRESS)
+
+
+class _NoDigest(argparse.Action):
+    """Ends with a usage error."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, values: object, __: str | None = None) -> NoReturn:
+        word = values if values in DIGESTS else "sha1"
+        command = f"tvs ctl plan set digest {word}" if parser.prog.endswith("plan") else f"tvs set digest {word}"
+        parser.error(f"--digest would sign one list alone; use `{command}`, which signs both lists")
 
 
 def plan_options(parser: argparse.ArgumentParser) -> None:
@@ -93,11 +93,6 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="PROFILE",
         help=f"TLS profile of the service, if its command line names one: {', '.join(TLSProfile)}",
     )
-
-
-def digest_of(arguments: argparse.Namespace) -> Digest | None:
-    """The digest of `--digest`; None without it."""
-    return DIGESTS[arguments.digest] if arguments.digest else None
 
 
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.cli import values
-from tvs.cli.changes import digest_of, digest_option, plan_options, plan_options_of
+from tvs.cli.changes import no_digest_option, plan_options, plan_options_of
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -19,6 +19,7 @@ from tvs.cli.common import (
     state_option,
 )
 from tvs.cli.roles import role_option
+from tvs.cli.signers import announce_option
 from tvs.cli.tokens import token_options, token_source
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import plan_only
@@ -40,11 +41,14 @@ CHANGE is one of
   delete NAME                  tvs file delete tftp NAME
   import UNIT FILE             tvs set cert import trust UNIT FILE, with --role ROLE too
   delete UNIT NAME             tvs set cert delete UNIT NAME
+  set signer UNIT              tvs set signer UNIT
+  set digest DIGEST            tvs set digest DIGEST
   reset ctl | itl              tvs utils ctl reset localkey, tvs utils itl reset localkey
 
 examples:
   tvs ctl plan regen CallManager
-  tvs ctl plan update --digest sha1 --phones with-tvs,tls1.0
+  tvs ctl plan set digest sha512 --phones with-tvs,tls1.0
+  tvs ctl plan set signer ITLRecovery --announce
   tvs ctl plan update --add-token --token pkcs11:token=SAST-1 --token pkcs11:token=SAST-2
   tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem
   tvs ctl plan import Phone-trust asterisk.pem --role CCM --role APP-SERVER
@@ -69,7 +73,8 @@ def add_commands(commands: Commands) -> None:
     plan.add_argument("change", nargs="*", type=values.file_name, metavar="CHANGE", help="see below")
     state_option(plan)
     plan_options(plan)
-    digest_option(plan)
+    no_digest_option(plan)
+    announce_option(plan)
     role_option(plan)
     token_options(plan, pin=False)
     json_option(plan)
@@ -79,7 +84,7 @@ def add_commands(commands: Commands) -> None:
 def _plan(arguments: argparse.Namespace) -> int:
     with token_source(arguments) as make_source:
         try:
-            propose = propose_planned(arguments.change, digest_of(arguments), arguments.role, make_source)
+            propose = propose_planned(arguments.change, arguments.role, make_source, announce=arguments.announce)
         except ValueError as error:
             raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
         plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli import certificates, nodes, own_certificates
+from tvs.cli import certificates, nodes, own_certificates, signers
 
 if TYPE_CHECKING:
     from tvs.cli.common import Commands
@@ -18,3 +18,4 @@ def add_commands(commands: Commands) -> None:
     nodes.add_set_commands(change)
     certificates.add_set_commands(change)
     own_certificates.add_set_commands(change)
+    signers.add_set_commands(change)

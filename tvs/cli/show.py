@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli import certificates, lists, nodes, own_certificates, tls, tokens
+from tvs.cli import certificates, lists, nodes, own_certificates, signers, tls, tokens
 
 if TYPE_CHECKING:
     from tvs.cli.common import Commands
@@ -15,6 +15,7 @@ def add_commands(commands: Commands) -> None:
     show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )
+    signers.add_show_commands(show)
     nodes.add_show_commands(show)
     lists.add_show_commands(show)
     certificates.add_show_commands(show)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import STATUSES, ask, change_options, digest_of, make_change, say_change
-from tvs.cli.common import OK, handled_by, tell
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, no_digest_option, say_change
+from tvs.cli.common import OK, handled_by, state_of, store_of, tell
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl
+from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl, read_situation
 
 if TYPE_CHECKING:
     import argparse
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
 _MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}
 """The original's words in the question, and in the results."""
+_OTHER_SIGNER = """\
+Makes the {list} file, signed for the moment by the signer that is not the cluster's: by ITLRecovery in a cluster whose
+signer is CallManager (10.x, 11.x), by CallManager in one whose signer is ITLRecovery (12.0 and later). Phones still
+know that one after the cluster's signer, or that signer and TVS, have changed. When all phones have fetched the file,
+the next update goes back"""
+"""The description of both resets."""
 _UPDATE_EXAMPLES = """\
 examples:
-  tvs utils ctl update CTLFile --digest sha1
+  tvs utils ctl update CTLFile
   tvs utils ctl update CTLFile --add-token --token pkcs11:token=SAST-1 --token pkcs11:token=SAST-2
-                               from CallManager to tokens; the second one signs (see: tvs show tokens)
+                               from the cluster's signer to tokens; the second one signs (see: tvs show tokens)
 """
 
 
@@ -44,13 +50,13 @@ def _carry_out(
     ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
     if begin:
         tell(f"\n{begin}", arguments)
-    made = make_change(arguments, partial(propose, digest=digest_of(arguments)))
+    made = make_change(arguments, propose)
     say_change(arguments, made, done, RESTART)
     return OK
 
 
 def _local_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("key", choices=["localkey"], metavar="localkey", help="ITLRecovery's key of this node")
+    parser.add_argument("key", choices=["localkey"], metavar="localkey", help="the key of the other signer")
 
 
 # -- ctl ---------------------------------------------------------------------------------------------------
@@ -63,31 +69,34 @@ def _add_ctl(utils: Commands) -> None:
     mode = ctl.add_parser(
         "set-cluster",
         help="set the cluster to mixed or non-secure mode",
-        description="Sets the mode of the cluster and makes its trust lists, signed by CallManager.",
+        description="Sets the mode of the cluster and makes its trust lists, signed by the cluster's signer.",
         epilog=f"example:\n  tvs utils ctl set-cluster mixed-mode\n\n{STATUSES}",
     )
     mode.add_argument("mode", choices=list(_MODES), metavar="MODE", help="mixed-mode or non-secure-mode")
-    change_options(mode, digest=True)
+    change_options(mode)
+    no_digest_option(mode)
     handled_by(mode, _set_cluster)
     update = ctl.add_parser(
         "update",
         help="make a new CTL file",
-        description="Makes the CTL file from the current certificates, signed by the publisher's CallManager, or by a "
-        "hardware token.",
+        description="Makes the CTL file from the current certificates, signed by the cluster's signer (tvs show "
+        "cluster), or by a hardware token.",
         epilog=f"{_UPDATE_EXAMPLES}\n{STATUSES}",
     )
     update.add_argument("file", choices=["CTLFile"], metavar="CTLFile", help="the CTL file")
-    change_options(update, digest=True)
+    change_options(update)
+    no_digest_option(update)
     token_options(update)
     handled_by(update, _update)
     reset = ctl.add_parser(
         "reset",
-        help="sign the CTL file with ITLRecovery",
-        description="Makes the CTL file, signed by ITLRecovery, which phones still know after CallManager has changed.",
+        help="sign the CTL file with the other signer",
+        description=f"{_OTHER_SIGNER.format(list='CTL')}: tvs utils ctl update CTLFile",
         epilog=f"example:\n  tvs utils ctl reset localkey\n\n{STATUSES}",
     )
     _local_key(reset)
-    change_options(reset, digest=True)
+    change_options(reset)
+    no_digest_option(reset)
     handled_by(reset, _reset_ctl)
 
 
@@ -109,10 +118,15 @@ def _update(arguments: argparse.Namespace) -> int:
         return _carry_out(arguments, "update the CTLFile", propose, begin="Updating CTL file", done="CTL file Updated")
 
 
+def _other_signer(arguments: argparse.Namespace) -> str:
+    with store_of(arguments) as store:
+        return read_situation(state_of(arguments), store).other_signer
+
+
 def _reset_ctl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
-        "sign the CTLFile with the ITLRecovery key",
+        f"sign the CTLFile with the {_other_signer(arguments)} key",
         propose_reset_ctl,
         begin="Updating CTL file",
         done="CTL file Updated",
@@ -126,29 +140,31 @@ def _add_itl(utils: Commands) -> None:
     itl = utils.add_parser("itl", help="ITL file").add_subparsers(title="what to do", metavar="ACTION", required=True)
     reset = itl.add_parser(
         "reset",
-        help="sign the ITL file with ITLRecovery",
-        description="Makes the ITL file, signed by ITLRecovery, which phones still know after CallManager and TVS have "
-        "both changed. When all phones have fetched it: tvs utils itl update ITLFile",
+        help="sign the ITL file with the other signer",
+        description=f"{_OTHER_SIGNER.format(list='ITL')}: tvs utils itl update ITLFile",
         epilog=f"example:\n  tvs utils itl reset localkey\n\n{STATUSES}",
     )
     _local_key(reset)
-    change_options(reset, digest=True)
+    change_options(reset)
+    no_digest_option(reset)
     handled_by(reset, _reset_itl)
     update = itl.add_parser(
         "update",
         help="make a new ITL file",
-        description="Makes the ITL file, signed by CallManager. Other commands do so when its contents change.",
-        epilog=f"example:\n  tvs utils itl update ITLFile --digest sha1\n\n{STATUSES}",
+        description="Makes the ITL file, signed by the cluster's signer. Other commands do so when its contents "
+        "change.",
+        epilog=f"example:\n  tvs utils itl update ITLFile\n\n{STATUSES}",
     )
     update.add_argument("file", choices=["ITLFile"], metavar="ITLFile", help="the ITL file")
-    change_options(update, digest=True)
+    change_options(update)
+    no_digest_option(update)
     handled_by(update, _update_itl)
 
 
 def _reset_itl(arguments: argparse.Namespace) -> int:
     return _carry_out(
         arguments,
-        "sign the ITLFile with the ITLRecovery key",
+        f"sign the ITLFile with the {_other_signer(arguments)} key",
         propose_reset_itl,
         done="The reset ITL file was generated successfully",
     )

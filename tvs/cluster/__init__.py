@@ -2,7 +2,7 @@
 
     with state.lock(), state.opened() as store:
         situation = read_situation(state, store)
-        change = propose_ctl(state, situation, digest=Digest.SHA1)
+        change = propose_digest(state, situation, digest=Digest.SHA1)
         commit(state, store, change)
 
 A CTL file that a hardware token signs in place of the publisher is proposed with a function that makes a `CtlSource`
@@ -27,6 +27,7 @@ from tvs.cluster.proposals import (
     propose_reset_itl,
 )
 from tvs.cluster.renaming import next_steps, propose_rename
+from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
 from tvs.cluster.situation import Situation, read_situation
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted
 
@@ -38,9 +39,11 @@ __all__ = [
     "build_itl",
     "commit",
     "next_steps",
+    "propose_announcement",
     "propose_ctl",
     "propose_delete_trusted",
     "propose_deletion",
+    "propose_digest",
     "propose_forget",
     "propose_import",
     "propose_import_trusted",
@@ -55,6 +58,7 @@ __all__ = [
     "propose_reset_ctl",
     "propose_reset_itl",
     "propose_restore",
+    "propose_signer",
     "read_situation",
     "token_source",
     "tokenless_source",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ctlcache.entries import ListEntry
-    from ctlcache.signing import Signer
+    from ctlcache.signing import Digest, Signer
 
 UNKNOWN_TOKEN = """\
 The Security Token you have inserted does not exist in the CTL File
@@ -114,6 +114,22 @@ def unknown_tokens(ctl: bytes | None, tokens: Sequence[bytes]) -> tuple[bytes, .
         raise StateError(f"{CTL_NAME} is damaged: {error}; delete it with: tvs file delete tftp {CTL_NAME}") from None
     known = {record.certificate for record in records if record.function == TrustRole.SAST}
     return tuple(token for token in tokens if token not in known)
+
+
+def signed_by_token(ctl: bytes | None, *, other_than: Digest | None = None) -> bool:
+    """Whether a hardware token signed the CTL file: its record has no DNS name, a server's has one.
+
+    Args:
+        ctl: the file; None, or bytes that cannot be read, for none.
+        other_than: only with another digest than this one.
+    """
+    try:
+        trust_list = parse_trust_list(ctl) if ctl is not None else None
+    except RemoteProtocolError:
+        return False
+    if trust_list is None or (record := trust_list.signer_record) is None:
+        return False
+    return not record.dns_name and trust_list.header.digest != other_than
 
 
 def build_ctl(situation: Situation, source: CtlSource) -> bytes:

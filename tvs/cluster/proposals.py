@@ -11,15 +11,14 @@ from proto.errors import RemoteProtocolError
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import CtlSource, build_ctl, build_itl, tokenless_source
-from tvs.cluster.situation import CTL_NAME, ITL_NAME, LIST_DIGEST, SECURITY_MODE
+from tvs.cluster.situation import CTL_NAME, ITL_NAME, SECURITY_MODE
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certstore.purposes import Purpose
-    from certstore.store import CertificateStore
-    from ctlcache.signing import Digest, Signer
+    from ctlcache.signing import Signer
     from ctlcache.trustlist import TrustList
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -28,40 +27,31 @@ if TYPE_CHECKING:
     """Makes signer and records of a CTL file from a situation: see `tvs.cluster.lists`."""
 
 
-def propose_mode(
-    state: StateDirectory, situation: Situation, *, mixed_mode: bool, digest: Digest | None = None
-) -> Change:
+def propose_mode(state: StateDirectory, situation: Situation, *, mixed_mode: bool) -> Change:
     """The cluster in another mode, with the CTL and ITL files of that mode, signed by the cluster's signer.
 
     In non-secure mode a CTL file stays, with CCM+TFTP records that have no certificate; without one, none is made.
     """
     signer = list_signer(state, situation)
-    after = with_digest(replace(situation, mixed_mode=mixed_mode), digest)
+    after = replace(situation, mixed_mode=mixed_mode)
     if mixed_mode or situation.ctl is not None:
         after = replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
     mode = "mixed" if mixed_mode else "non-secure"
+    return Change(
+        title=f"set the cluster to {mode} mode",
+        before=situation,
+        after=with_itl(after, signer),
+        apply=lambda store: store.set_parameter(SECURITY_MODE, str(int(mixed_mode))),
+    )
 
-    def apply(store: CertificateStore) -> None:
-        store.set_parameter(SECURITY_MODE, str(int(mixed_mode)))
-        remember(after, store)
 
-    return Change(title=f"set the cluster to {mode} mode", before=situation, after=with_itl(after, signer), apply=apply)
-
-
-def propose_ctl(
-    state: StateDirectory,
-    situation: Situation,
-    make_source: MakeCtlSource | None = None,
-    *,
-    digest: Digest | None = None,
-) -> Change:
+def propose_ctl(state: StateDirectory, situation: Situation, make_source: MakeCtlSource | None = None) -> Change:
     """A new CTL file.
 
     Args:
         state: the state directory with the keys.
         situation: the current one.
         make_source: makes signer and records; None for the cluster's signer.
-        digest: of the signature, remembered for other lists too; None for the one that is remembered.
 
     Raises `StateError`, and what `make_source` raises.
     """
@@ -70,39 +60,32 @@ def propose_ctl(
             "the cluster is in non-secure mode and has no CTL file to update; "
             "move it to mixed mode with: tvs utils ctl set-cluster mixed-mode"
         )
-    after = with_digest(situation, digest)
     make = make_source or (lambda given: tokenless_source(given, list_signer(state, given)))
-    source = make(after)
-    after = replace(after, ctl=build_ctl(after, source))
+    source = make(situation)
     return Change(
         title=f"update {CTL_NAME}",
         before=situation,
-        after=after,
+        after=replace(situation, ctl=build_ctl(situation, source)),
         late_signer=source.signer if source.signs_late else None,
-        apply=partial(remember, after),
     )
 
 
-def propose_itl(
-    state: StateDirectory, situation: Situation, signer: Purpose | None = None, *, digest: Digest | None = None
-) -> Change:
+def propose_itl(state: StateDirectory, situation: Situation, signer: Purpose | None = None) -> Change:
     """A new ITL file, signed by the cluster's signer or by another one."""
-    after = with_digest(situation, digest)
-    after = replace(after, itl=build_itl(after, list_signer(state, after, signer)))
-    title = f"make {ITL_NAME}, signed by {signer or situation.signer}"
-    return Change(title=title, before=situation, after=after, apply=partial(remember, after))
+    after = replace(situation, itl=build_itl(situation, list_signer(state, situation, signer)))
+    return Change(title=f"make {ITL_NAME}, signed by {signer or situation.signer}", before=situation, after=after)
 
 
-def propose_reset_ctl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
+def propose_reset_ctl(state: StateDirectory, situation: Situation) -> Change:
     """A CTL file that the other signer signs, which phones still know after the cluster's signer has changed."""
     signer = list_signer(state, situation, situation.other_signer)
-    change = propose_ctl(state, situation, partial(tokenless_source, signer=signer, both=True), digest=digest)
+    change = propose_ctl(state, situation, partial(tokenless_source, signer=signer, both=True))
     return replace(change, title=f"make {CTL_NAME}, signed by {situation.other_signer}")
 
 
-def propose_reset_itl(state: StateDirectory, situation: Situation, *, digest: Digest | None = None) -> Change:
+def propose_reset_itl(state: StateDirectory, situation: Situation) -> Change:
     """An ITL file that the other signer signs, likewise."""
-    return propose_itl(state, situation, situation.other_signer, digest=digest)
+    return propose_itl(state, situation, situation.other_signer)
 
 
 def propose_deletion(situation: Situation, name: str) -> Change:
@@ -126,18 +109,6 @@ def propose_parameter(_: StateDirectory, situation: Situation, *, name: str, val
 
 
 # -- shared with changes of certificates and nodes ----------------------------------------------------------
-
-
-def with_digest(situation: Situation, digest: Digest | None) -> Situation:
-    """The situation with another digest for trust lists; None for the same one."""
-    return situation if digest is None else replace(situation, digest=digest)
-
-
-def remember(situation: Situation, store: CertificateStore) -> None:
-    """Puts the digest into the database, unless it is there already."""
-    name = situation.digest.name
-    if store.parameter(LIST_DIGEST) != name:
-        store.set_parameter(LIST_DIGEST, name)
 
 
 def with_itl(situation: Situation, signer: Signer) -> Situation:

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from certstore.purposes import find_purpose
+from certstore.purposes import Purpose, find_purpose
+from ctlcache.signing import Digest
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
 from tvs.cluster.previous import propose_restore
 from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_mode, propose_reset_ctl, propose_reset_itl
+from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
 from tvs.cluster.situation import read_list
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
+from tvs.identity import LIST_SIGNERS
 from tvs.manage.held import is_itl
 from tvs.plan.model import NO_CHANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ctlcache.signing import Digest
     from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -32,27 +34,28 @@ if TYPE_CHECKING:
 
 def propose_planned(
     words: Sequence[str],
-    digest: Digest | None = None,
     roles: Sequence[int] = (),
     make_source: MakeCtlSource | None = None,
+    *,
+    announce: bool = False,
 ) -> Propose:
     """The proposal of the change that the words name. Raises `ValueError` for other words.
 
     Args:
         words: the change, as typed.
-        digest: of the lists.
         roles: role codes chosen for the certificates of an import; another change takes none.
-        make_source: makes the CTL file of an update that hardware tokens sign; another change takes none.
+        make_source: makes the CTL file that hardware tokens sign, of an update or another digest.
+        announce: makes lists that hold both signers first, instead of another signer.
     """
     propose: Propose
-    _check_options(words[0] if words else "", roles, make_source)
+    _check_options(words, roles, make_source, announce=announce)
     match list(words):
         case ["update"] | ["update", "CTLFile"]:
-            propose = partial(propose_ctl, make_source=make_source, digest=digest)
+            propose = partial(propose_ctl, make_source=make_source)
         case []:
             propose = _no_change
         case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
-            propose = partial(propose_mode, mixed_mode=mode == "mixed-mode", digest=digest)
+            propose = partial(propose_mode, mixed_mode=mode == "mixed-mode")
         case ["regen", unit]:
             propose = partial(propose_regeneration, unit=find_purpose(unit))
         case ["restore", unit]:
@@ -70,20 +73,34 @@ def propose_planned(
                 certificates=read_certificate_file(Path(file)),
                 roles=roles,
             )
-        case ["reset", "ctl"]:
-            propose = partial(propose_reset_ctl, digest=digest)
-        case ["reset", "itl"]:
-            propose = partial(propose_reset_itl, digest=digest)
+        case ["set", what, value] if setting := _setting(what, value, make_source, announce=announce):
+            propose = setting
+        case ["reset", ("ctl" | "itl") as which]:
+            propose = propose_reset_ctl if which == "ctl" else propose_reset_itl
         case _:
             raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
     return propose
 
 
-def _check_options(word: str, roles: Sequence[int], make_source: MakeCtlSource | None) -> None:
-    """Raises `ValueError` for options that the change with this first word does not take."""
+def _setting(what: str, value: str, make_source: MakeCtlSource | None, *, announce: bool) -> Propose | None:
+    """The proposal of another signer or digest of trust lists; None for other words."""
+    if what == "signer" and value in LIST_SIGNERS:
+        return partial(propose_announcement if announce else propose_signer, signer=Purpose(value))
+    if what == "digest" and value.upper() in Digest.__members__:
+        return partial(propose_digest, digest=Digest[value.upper()], make_source=make_source)
+    return None
+
+
+def _check_options(
+    words: Sequence[str], roles: Sequence[int], make_source: MakeCtlSource | None, *, announce: bool
+) -> None:
+    """Raises `ValueError` for options that the change with these words does not take."""
+    word, given = words[0] if words else "", list(words[:2])
+    if announce and given != ["set", "signer"]:
+        raise ValueError("only another signer is announced: tvs ctl plan set signer UNIT --announce")
     if roles and word != "import":
         raise ValueError("roles are chosen for an import: tvs ctl plan import UNIT FILE --role ROLE")
-    if make_source is not None and word != "update":
+    if make_source is not None and word != "update" and given != ["set", "digest"]:
         raise ValueError("tokens sign a CTL file: tvs ctl plan update --token URI …")
 
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from tvs.phone.trust import Refusal
 from tvs.plan.model import Code, Finding, Severity
+from tvs.plan.ways import CHOSEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tvs.cluster.situation import Situation
     from tvs.plan.boot import PlannedList
     from tvs.plan.model import PhoneOutcome
     from tvs.plan.phones import PhoneKind
@@ -39,20 +41,11 @@ WAYS_OUT = {
         "TVS has another certificate with the signer's serial number and issuer: delete that one with "
         "tvs set cert delete UNIT NAME, then load the signer's"
     ),
-    Code.TVS_NOT_IN_ITL: (
-        "phones still know ITLRecovery: sign with it (tvs utils itl reset localkey, in mixed mode also "
-        "tvs utils ctl reset localkey), restart the phones, then go on; one certificate at a time"
-    ),
     Code.TVS_TLS: (
         'serve TLS 1.0 (tls_profile = "legacy" in tvs.toml), with an RSA key (tvs set cert regen TVS --key rsa2048)'
     ),
-    Code.PHONES_WITHOUT_TVS: (
-        "keep a signer that these phones hold (a hardware token survives regenerations), "
-        "or delete the trust list of each such phone by hand afterwards"
-    ),
     Code.LIST_TOO_LARGE: "take nodes out (tvs set node delete) or use smaller keys: 64 KB are about 39 certificates",
     Code.LIST_DAMAGED: "make a new list: tvs utils ctl update CTLFile, or tvs utils itl update ITLFile",
-    Code.DIGEST_UNKNOWN: "sign with SHA-1, which every phone knows: --digest sha1",
 }
 
 
@@ -82,7 +75,11 @@ def way_out(code: Code, *, withdrawn: bool) -> str:
 
 
 def refusals(
-    outcomes: Iterable[PhoneOutcome], counted: frozenset[PhoneKind], withdrawn: frozenset[str]
+    outcomes: Iterable[PhoneOutcome],
+    counted: frozenset[PhoneKind],
+    withdrawn: frozenset[str],
+    before: Situation,
+    after: Situation,
 ) -> Iterator[Finding]:
     """A finding for each cause of refusals, list and kind of phones; errors if the kind counts.
 
@@ -90,17 +87,21 @@ def refusals(
         outcomes: of all kinds of phones.
         counted: the kinds that count.
         withdrawn: names of the lists whose signer the change takes from TVS.
+        before, after: the cluster before the change and after its last step.
     """
-    for outcome in outcomes:
-        severity = Severity.ERROR if outcome.kind in counted else Severity.NOTE
-        for name, fetched in outcome.refused:
-            code = _code(fetched)
-            yield Finding(
-                code=code,
-                severity=severity,
-                sentence=f"{name}: refused by {outcome.kind.phones}: {fetched.sentence}",
-                way_out=way_out(code, withdrawn=name in withdrawn),
-            )
+    refused = [(outcome, name, fetched, _code(fetched)) for outcome in outcomes for name, fetched in outcome.refused]
+    for outcome, name, fetched, code in refused:
+        if code in CHOSEN:
+            held = [other.held for other, _, _, cause in refused if cause is code and other.kind is outcome.kind]
+            way = CHOSEN[code](before, after, held)
+        else:
+            way = way_out(code, withdrawn=name in withdrawn)
+        yield Finding(
+            code=code,
+            severity=Severity.ERROR if outcome.kind in counted else Severity.NOTE,
+            sentence=f"{name}: refused by {outcome.kind.phones}: {fetched.sentence}",
+            way_out=way,
+        )
 
 
 def _code(fetched: PlannedList) -> Code:

@@ -11,6 +11,7 @@ from tvs.plan.answers import parsed, shown_serial
 from tvs.plan.boot import boot
 from tvs.plan.causes import refusals
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
+from tvs.plan.outdated import outdated
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
 from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 
@@ -49,7 +50,10 @@ def plan_change(
     steps = (after,) if later is None else (after, later)
     outcomes = tuple(_outcomes(held, steps, made))
     last = steps[-1]
-    findings = [*_findings_of_change(held, before, last, outcomes, phones), *_findings_of_situation(last, phones, now)]
+    findings = [
+        *_findings_of_change(held, before, last, outcomes, phones),
+        *_findings_of_situation(before, last, phones, now),
+    ]
     return Plan(
         title=title,
         steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
@@ -69,7 +73,7 @@ def _findings_of_change(
     phones: frozenset[PhoneKind],
 ) -> Iterator[Finding]:
     withdrawn = signers_withdrawn(before, last)
-    yield from refusals(outcomes, phones, withdrawn)
+    yield from refusals(outcomes, phones, withdrawn, before, last)
     yield from found.changed_together(held, last, outcomes, phones)
     yield from found.tvs_not_in_itl(held, last)
     yield from found.signer_unknown(last, withdrawn)
@@ -77,12 +81,14 @@ def _findings_of_change(
     yield from imported_without_role(before, last)
 
 
-def _findings_of_situation(last: Situation, phones: frozenset[PhoneKind], now: datetime) -> Iterator[Finding]:
-    yield from found.unloadable(last, phones)
+def _findings_of_situation(
+    before: Situation, last: Situation, phones: frozenset[PhoneKind], now: datetime
+) -> Iterator[Finding]:
+    yield from found.unloadable(before, last, phones)
     yield from found.nodes(last)
     yield from found.ctl_file(last)
     yield from found.expiry(last, now)
-    yield from found.outdated(last)
+    yield from outdated(last)
     yield from found.profile(last, phones)
 
 

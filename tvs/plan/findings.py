@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.purposes import Purpose
-from ctlcache.entries import itl_entries, tokenless_ctl_entries
-from proto.roles import TrustRole
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.identity import MADE_HERE
 from tvs.phone.trust import Refused, inspect, tvs_certificates
@@ -15,6 +13,7 @@ from tvs.plan.answers import parsed, tvs_answer
 from tvs.plan.causes import WAYS_OUT, way_out
 from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.phones import PhoneKind
+from tvs.plan.ways import sast_certificates, unknown_digest
 from tvs.tls.profiles import PROFILES, TLSProfile
 
 if TYPE_CHECKING:
@@ -37,12 +36,15 @@ _SIGNERS = (Purpose.CallManager, Purpose.ITLRecovery)
 def changed_together(
     held: Sequence[HeldLists], after: Situation, outcomes: Sequence[PhoneOutcome], counted: frozenset[PhoneKind]
 ) -> Iterator[Finding]:
-    """Two or three of CallManager, TVS and ITLRecovery differ from an ITL that phones hold."""
+    """Two or three of CallManager, TVS and ITLRecovery differ from an ITL that phones hold.
+
+    Not reported if ITLRecovery signs and is not among them: phones then take the lists by their own ITL.
+    """
     lost = {outcome.held for outcome in outcomes if outcome.kind in counted and outcome.boot.refused}
     names: dict[tuple[str, bool], list[str]] = {}
     for lists in held:
         changed = _changed(lists, after)
-        if len(changed) > 1:
+        if len(changed) > 1 and (after.signer is Purpose.CallManager or Purpose.ITLRecovery in changed):
             names.setdefault((_joined(changed), lists in lost), []).append(lists.itl_name)
     for (changed_text, is_lost), itls in names.items():
         yield Finding(
@@ -59,10 +61,9 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _changed(held: HeldLists, after: Situation) -> list[str]:
-    itl = parsed(held.itl)
-    if itl is None:
+    if parsed(held.itl) is None:
         return []
-    sast = {record.certificate for record in itl.records if record.function == TrustRole.SAST}
+    sast = sast_certificates(held.itl)
     changed = [str(unit) for unit in _SIGNERS if after.own(unit) is not None and after.own(unit) not in sast]
     known = tvs_certificates(held.itl or b"")
     if known and after.tvs_certificates and not known & after.tvs_certificates:
@@ -113,7 +114,7 @@ def signer_unknown(situation: Situation, withdrawn: frozenset[str]) -> Iterator[
 # -- in the situation afterwards -------------------------------------------------------------------------------
 
 
-def unloadable(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+def unloadable(before: Situation, situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
     """A list that a kind of phones does not load, whatever its signer: too large, damaged, an unknown digest."""
     codes = {"too_large": Code.LIST_TOO_LARGE, "digest": Code.DIGEST_UNKNOWN}
     for kind in PhoneKind:
@@ -129,7 +130,7 @@ def unloadable(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[
                     code=code,
                     severity=Severity.ERROR if kind in counted else Severity.NOTE,
                     sentence=f"{name}: refused by {kind.phones}: {refused.sentence}",
-                    way_out=WAYS_OUT[code],
+                    way_out=unknown_digest(before, situation) if code is Code.DIGEST_UNKNOWN else WAYS_OUT[code],
                 )
 
 
@@ -215,25 +216,3 @@ def profile(situation: Situation, counted: frozenset[PhoneKind]) -> Iterator[Fin
             sentence=f"the TLS profile {situation.profile} refuses 7900-series phones, which speak TLS 1.0 only",
             way_out='if the cluster has such phones, set tls_profile = "legacy" in tvs.toml',
         )
-
-
-def outdated(situation: Situation) -> Iterator[Finding]:
-    """A list without certificates that the cluster has now."""
-    nodes, capf = situation.cluster_nodes, situation.own(Purpose.CAPF)
-    if not nodes:
-        return
-    sast = [der for unit in _SIGNERS if (der := situation.own(unit)) is not None]
-    itl = itl_entries(nodes[0], nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
-    wanted = {ITL_NAME: {(entry.role, entry.certificate) for entry in itl}}
-    if situation.mixed_mode and nodes[0].call_manager is not None:
-        ctl = tokenless_ctl_entries(nodes, capf=capf)
-        wanted[CTL_NAME] = {(entry.role, entry.certificate) for entry in ctl if entry.role != TrustRole.SAST}
-    for name, data in ((CTL_NAME, situation.ctl), (ITL_NAME, situation.itl)):
-        records = {(record.function, record.certificate) for record in _records(data)}
-        if records and not wanted.get(name, set()) <= records:
-            yield Finding(
-                code=Code.LIST_OUTDATED,
-                severity=Severity.NOTE,
-                sentence=f"{name} lacks certificates that the cluster has now",
-                way_out="tvs utils ctl update CTLFile" if name == CTL_NAME else "tvs utils itl update ITLFile",
-            )
