@@ -162,7 +162,7 @@ def test_question_mark_after_nonsense(admin: Administrator) -> None:
         ("ut", ["utils "]),
         ("h", ["help "]),
         ("se", ["set "]),
-        ("show C", ["ctl ", "cert ", "csr "]),
+        ("show C", ["ctl ", "cert ", "csr ", "cluster "]),
         ("help show tl", ["tls-profile "]),
         ("tvs show ct", ["ctl "]),
         ("utils ctl update ", ["CTLFile "]),

@@ -71,7 +71,7 @@ def test_deletion_by_the_originals_path(admin: Administrator) -> None:
     ("typed", "sentence"),
     [
         ("s ctl", "tvs: 's' is ambiguous: serve, show, set\n"),
-        ("show c", "tvs: 'c' is ambiguous: ctl, cert, csr\n"),
+        ("show c", "tvs: 'c' is ambiguous: ctl, cert, csr, cluster\n"),
     ],
 )
 def test_an_ambiguous_beginning_lists_the_candidates(typed: str, sentence: str, admin: Administrator) -> None:

@@ -15,10 +15,10 @@ def add_commands(commands: Commands) -> None:
     show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )
-    signers.add_show_commands(show)
     nodes.add_show_commands(show)
     lists.add_show_commands(show)
     certificates.add_show_commands(show)
     own_certificates.add_show_commands(show)
     tls.add_show_commands(show)
     tokens.add_show_commands(show)
+    signers.add_show_commands(show)
