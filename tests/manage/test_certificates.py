@@ -183,6 +183,9 @@ def test_a_certificate_from_an_authority(
     assert signer.issuer_name == "CN=mid;O=Mid"
     admin.does("set", "cert", "regen", "CallManager", "-y", "--held", "current")
     assert loaded(admin, Purpose.CallManager).issuer == new.subject, "regeneration is self-signed again"
+    admin.does("set", "cert", "restore", "CallManager", "-y", "--held", "current")
+    assert loaded(admin, Purpose.CallManager) == new
+    assert "CallManager/CallManager.pem: Certificate Signed by CA" in admin.does("show", "cert", "list", "own").lines
 
 
 def test_a_chain_that_is_not_there(

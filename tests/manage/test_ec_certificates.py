@@ -171,6 +171,9 @@ def test_subscriber_with_an_ec_certificate(admin: Administrator, other: Administ
     assert roles(ctl_of(admin)) == [SAST, SERVER, CAPF, SERVER, SERVER]
     assert [record.certificate for record in ctl_of(admin).records[3:]] == theirs
     assert {record.dns_name for record in ctl_of(admin).records[3:]} == {"cucm-1051-a-sub1"}
+    shown = [line.split() for line in admin.does("show", "nodes").lines]
+    assert shown[0] == ["Name", "Address", "Type", "CallManager", "CallManager-ECDSA", "TVS"]
+    assert [row[5] for row in shown[2:]] == ["none", "until"]
     other.does("set", "cert", "regen", EC, "-y")
     new = certificate_file(other, EC, tmp_path / "new.pem")
     admin.does("set", "cert", "import", "own", EC, new, "--node", "cucm-1051-a-sub1")

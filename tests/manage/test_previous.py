@@ -1,4 +1,4 @@
-"""Own certificates of before: kept with their keys, shown, restored, forgotten."""
+"""Previous own certificates: kept with their keys, shown, restored, forgotten."""
 
 from __future__ import annotations
 
@@ -125,6 +125,9 @@ def test_shown_certificate(admin: Administrator) -> None:
     assert [fact["serial_number"] for fact in facts] == [serial(second), serial(first)]
     assert all(fact["unit"] == "TVS" and fact["replaced"].endswith("+00:00") for fact in facts)
     assert serial(first) in admin.does(*name, "--serial", serial(first)).out.replace(":", "").upper()
+    subscriber = admin("show", "cert", "own", "TVS/TVS_sub1.pem", "--previous")
+    assert subscriber.status == 1
+    assert "is not the publisher's" in subscriber.err
     assert [admin(*name, "--serial", text).status for text in ("none", "", "-1", "0" * 65)] == [2, 2, 2, 2]
 
 
@@ -138,7 +141,7 @@ def test_forgotten_certificate(admin: Administrator) -> None:
     assert admin("set", "cert", "forget", "CallManager", answer="n\n").status == 1
     assert key.exists()
     done = admin.does("set", "cert", "forget", "CallManager", answer="y\n")
-    assert "Successfully deleted 1 of CallManager, with the keys." in done.lines
+    assert "Successfully deleted 1 previous of CallManager, with the keys." in done.lines
     assert not key.exists()
     assert admin("set", "cert", "restore", "CallManager", "-y").status == 1
     assert len(previous(admin, "TVS")) == 1, "those of other units stay"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.test_nodes import add_node
+from tvs.cluster import next_steps, propose_rename
 from tvs.identity import subject_for
 from tvs.plan import Decision
 
@@ -80,7 +82,18 @@ def test_steps_after_the_publisher_was_renamed(admin: Administrator) -> None:
     facts = json.loads(again.out[again.out.index("{") :])
     assert [node["address"] for node in facts["nodes"]] == ["192.0.2.21"]
     assert [step for step in facts["next_steps"] if "DNS" in step] == []
-    assert sum("regen" in step for step in facts["next_steps"]) == 3, "they have the address of before"
+    assert sum("regen" in step for step in facts["next_steps"]) == 3, "they have the old address"
+
+
+def test_steps_by_kind_of_ctl_file(admin: Administrator, with_tokens: bytes) -> None:
+    """A CTL file that tokens sign is updated with them; without a CTL file there is nothing to update."""
+    before = admin.situation()
+    after = propose_rename(admin.state, before, OLD, NEW).after
+    tokens = next_steps(before, replace(after, ctl=with_tokens))
+    assert tokens[0].endswith("tvs utils ctl update CTLFile --token URI")
+    assert sum("CTLFile --token URI" in step for step in tokens) == 3
+    assert not any("CTLFile" in step for step in next_steps(before, replace(after, ctl=None)))
+    assert next_steps(before, before) == []
 
 
 def test_certificates_that_name_the_node_need_no_step(admin: Administrator) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tvs.cli.changes import MadeChange
     from tvs.cli.common import Commands
 
+_NO_CERTIFICATE = "none"
 _NODE_EPILOG = f"""\
 A node makes its own keys, which stay on it (tvs init there); its certificates come here as files:
   tvs show cert own CallManager --pem > CallManager.pem         on the node
@@ -185,8 +186,11 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json(nodes)
         return OK
-    columns = ("Name", "Address", "Type", "CallManager", "TVS")
-    say(table(columns, [tuple(node.values()) for node in nodes]))
+    columns = {"Name": "name", "Address": "address", "Type": "type", "CallManager": "call_manager"}
+    if any(node["call_manager_ecdsa"] != _NO_CERTIFICATE for node in nodes):
+        columns["CallManager-ECDSA"] = "call_manager_ecdsa"
+    columns["TVS"] = "tvs"
+    say(table(tuple(columns), [tuple(node[key] for key in columns.values()) for node in nodes]))
     return OK
 
 
@@ -200,8 +204,9 @@ def _described(store: CertificateStore, node: Node) -> dict[str, str]:
         "name": node.name,
         "address": node.address,
         "type": "Publisher" if node.publisher else "Subscriber",
-        "call_manager": ends.get(Purpose.CallManager, "none"),
-        "tvs": ends.get(Purpose.TVS, "none"),
+        "call_manager": ends.get(Purpose.CallManager, _NO_CERTIFICATE),
+        "call_manager_ecdsa": ends.get(Purpose.CallManager_ECDSA, _NO_CERTIFICATE),
+        "tvs": ends.get(Purpose.TVS, _NO_CERTIFICATE),
     }
 
 

@@ -1,4 +1,4 @@
-"""`tvs show cert own NAME --previous`, `tvs set cert restore`, `tvs set cert forget`: certificates of before."""
+"""`tvs show cert own NAME --previous`, `tvs set cert restore`, `tvs set cert forget`: previous certificates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from certstore.report import certificate_fields, certificate_text
 from certstore.serials import serial_text
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
-from tvs.cli.common import OK, handled_by, say, say_json, state_of, store_of, unit_of
+from tvs.cli.common import OK, CommandError, handled_by, say, say_json, state_of, store_of, unit_of
 from tvs.cli.tables import table
 from tvs.cluster import propose_forget, propose_restore, read_situation
 from tvs.cluster.previous import find_previous
@@ -20,6 +20,7 @@ from tvs.identity import MADE_HERE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from certstore.purposes import Purpose
     from tvs.cli.common import Commands
     from tvs.cluster.kept import KeptCertificate
 
@@ -38,7 +39,7 @@ examples:
 
 {STATUSES}"""  # noqa: S608 - a text for people
 _FORGET_EPILOG = f"""\
-A key in wrong hands must not come back: after a regeneration for that reason, forget the certificate of before. While
+A key in wrong hands must not come back: after a regeneration for that reason, forget the previous certificate. While
 the CTL file has it, TVS vouches for it; the update of the CTL file ends that.
 
 examples:
@@ -63,7 +64,7 @@ def add_set_commands(cert: Commands) -> None:
     """Adds `set cert restore` and `set cert forget`."""
     restore = cert.add_parser(
         "restore",
-        help="bring an own certificate of before back",
+        help="bring a previous own certificate back",
         description="Puts an own certificate that was replaced back into its place, with its key, and makes the ITL "
         "file that it needs.",
         epilog=_RESTORE_EPILOG,
@@ -71,7 +72,7 @@ def add_set_commands(cert: Commands) -> None:
     _unit_and_serial(restore, _restore)
     forget = cert.add_parser(
         "forget",
-        help="delete own certificates of before, with their keys",
+        help="delete previous own certificates, with their keys",
         description="Deletes own certificates that were replaced, with their keys, so that they cannot come back.",
         epilog=_FORGET_EPILOG,
     )
@@ -86,7 +87,7 @@ def _unit_and_serial(parser: argparse.ArgumentParser, handler: Callable[[argpars
 
 
 def _serial_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--serial", type=_serial, metavar="HEX", help="serial number of a certificate of before")
+    parser.add_argument("--serial", type=_serial, metavar="HEX", help="serial number of a previous certificate")
 
 
 def _serial(text: str) -> int:
@@ -98,7 +99,7 @@ def _serial(text: str) -> int:
 
 def _restore(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
-    ask(f"Restore the {unit} certificate of before? (y/n):", arguments)
+    ask(f"Restore the previous {unit} certificate? (y/n):", arguments)
     made = make_change(arguments, partial(propose_restore, unit=unit, serial_number=arguments.serial))
     say_change(
         arguments,
@@ -111,16 +112,16 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 def _forget(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
-    ask(f"Delete {unit} certificates of before and their keys? They cannot come back. (y/n):", arguments)
+    ask(f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):", arguments)
     made = make_change(arguments, partial(propose_forget, unit=unit, serial_number=arguments.serial))
     count = len(made.change.forgotten)
-    say_change(arguments, made, f"Successfully deleted {count} of {unit}, with the keys.", forgotten=count)
+    say_change(arguments, made, f"Successfully deleted {count} previous of {unit}, with the keys.", forgotten=count)
     return OK
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Lists the certificates of before of a unit, or shows one."""
-    unit = unit_of(arguments.name.partition("/")[0].removesuffix(".pem"))
+    """Lists the previous certificates of a unit, or shows one."""
+    unit = _unit_of_publisher(arguments.name)
     state = state_of(arguments)
     with store_of(arguments) as store:
         found = find_previous(state, read_situation(state, store), unit, arguments.serial)
@@ -133,6 +134,15 @@ def show(arguments: argparse.Namespace) -> int:
     else:
         say(table(_COLUMNS, [_row(kept) for kept in found]))
     return OK
+
+
+def _unit_of_publisher(name: str) -> Purpose:
+    """The unit of UNIT, UNIT.pem or UNIT/UNIT.pem. Raises `CommandError` for a subscriber's certificate."""
+    first, slash, rest = name.partition("/")
+    unit = unit_of(first.removesuffix(".pem"))
+    if slash and rest.removesuffix(".pem").lower() != unit.lower():
+        raise CommandError(f"{name} is not the publisher's: a subscriber keeps its previous certificates itself")
+    return unit
 
 
 def _row(kept: KeptCertificate) -> Sequence[str]:

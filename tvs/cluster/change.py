@@ -47,7 +47,7 @@ class Change:
         deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
         late_signer: of a CTL file that is an `UnsignedList` until the commit; None if it is signed.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
-        forgotten: files of certificates of before that are removed, see `tvs.cluster.kept`.
+        forgotten: files of previous certificates that are removed, see `tvs.cluster.kept`.
         apply: changes the database, called inside one transaction.
     """
 

@@ -1,4 +1,4 @@
-"""Own certificates of the publisher from before they were replaced, kept in the state directory with their keys.
+"""Previous own certificates of the publisher, kept in the state directory with their keys.
 
 ``keys/UNIT-ID-PRINT.pem`` is such a certificate: ID names its key, which stays beside it as ``keys/UNIT-ID.key``, PRINT
 is the start of its SHA-256. The file is written before the database changes. After a kill in between it holds the

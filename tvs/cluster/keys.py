@@ -53,7 +53,7 @@ def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]
 
 
 def remove_unused(state: StateDirectory, store: CertificateStore, forgotten: Iterable[Path] = ()) -> None:
-    """Removes files that no change needs any more: certificates of before that are too many, keys without a use.
+    """Removes files that no change needs any more: previous certificates beyond the limit, keys without a use.
 
     The certificate that a change has just replaced is kept with its key, also for a service that read it a moment ago.
 

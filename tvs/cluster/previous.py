@@ -1,4 +1,4 @@
-"""Changes with certificates of before, proposed: one comes back with its key, or is forgotten with its key."""
+"""Changes with previous certificates, proposed: one is restored with its key, or forgotten with its key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def propose_restore(
     state: StateDirectory, situation: Situation, *, unit: Purpose, serial_number: int | None = None
 ) -> Change:
-    """A certificate of before in place of the current one, with its key, and the ITL file that it needs.
+    """A previous certificate in place of the current one, with its key, and the ITL file that it needs.
 
     Args:
         state: the state directory with the keys.
@@ -41,7 +41,7 @@ def propose_restore(
 def propose_forget(
     state: StateDirectory, situation: Situation, *, unit: Purpose, serial_number: int | None = None
 ) -> Change:
-    """Certificates of before deleted, with keys that no other certificate or request needs.
+    """Previous certificates deleted, with keys that no other certificate or request needs.
 
     Args:
         state: the state directory.
@@ -73,7 +73,7 @@ def find_previous(
     if not found:
         which = "" if serial_number is None else f" with serial number {_text(serial_number)}"
         there = "; there is " + ", ".join(serial_text(one.certificate.serial_number) for one in kept) if kept else ""
-        raise StateError(f"no {unit} certificate of before{which} is kept{there}")
+        raise StateError(f"no previous {unit} certificate{which} is kept{there}")
     return found
 
 

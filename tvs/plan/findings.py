@@ -52,7 +52,7 @@ def changed_together(
             severity=Severity.ERROR if is_lost else Severity.WARNING,
             sentence=f"{changed_text} changed together: phones that hold {_listed(itls)} know none of the new ones",
             way_out="change one at a time and let all phones register in between; "
-            "with the earlier certificates back (tvs set cert restore UNIT) phones accept the lists",
+            "with the previous certificates back (tvs set cert restore UNIT) phones accept the lists",
         )
 
 
