@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 from pathlib import Path
 from ssl import DER_cert_to_PEM_cert
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose
+from tvs.cli.dispatch import parser
 from tvs.phone import FlashDirectory, Phone, Refusal, find_model
 from tvs.phone.ways import way_out
 
@@ -203,5 +205,7 @@ def test_each_refusal_has_a_way_out_and_a_row_on_the_page(refusal: Refusal) -> N
     """For a list and for a service; docs/phone.md names each by its value."""
     assert way_out(refusal)
     assert way_out(refusal, service=True)
+    for command in re.findall(r"tvs [a-z ]+[a-z0-9]+", way_out(refusal)):
+        parser(command.split()[1]).parse_args(command.split()[1:])
     page = (Path(__file__).parents[2] / "docs" / "phone.md").read_text("utf-8")
     assert f"\n| `{refusal}` |" in page

@@ -19,7 +19,7 @@ _EVERYWHERE: Mapping[Refusal, str] = {
     Refusal.NO_TVS_SERVER: "name the servers: --tvs, --config, or SEP<MAC>.cnf.xml on the file server",
     Refusal.NO_TVS_RECORD: "delete the phone's lists by hand",
     Refusal.TVS_UNREACHABLE: "look at TCP 2445, the service and its TLS profile (TLS 1.0 phones need 'legacy')",
-    Refusal.TVS_UNTRUSTED: "tvs ctl plan shows which certificate phones hold",
+    Refusal.TVS_UNTRUSTED: "see which certificates phones hold: tvs ctl plan",
     Refusal.UNKNOWN_SIGNER: "load its signer's certificate as Phone-SAST-trust",
     Refusal.WRONG_CERTIFICATE: "delete the other certificate of this serial number and issuer",
     Refusal.WRONG_ROLE: "load it as tomcat-trust or Phone-trust",
