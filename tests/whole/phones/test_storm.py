@@ -63,7 +63,7 @@ def subscriber(cluster: Cluster, tmp_path: Path) -> Cluster:
     node = Cluster(initialise(tmp_path / "subscriber", NewCluster(name="cucm-1051-a-sub1", address="127.0.0.1")))
     path = tmp_path / "subscriber.der"
     path.write_bytes(node.own(Purpose.TVS).der)
-    cluster.command("set", "node", "add", "cucm-1051-a-sub1", "--address", "127.0.0.1", "--tvs", path)
+    cluster.command("set", "node", "add", "cucm-1051-a-sub1", "--address", "127.0.0.2", "--tvs", path)
     return node
 
 
