@@ -49,7 +49,7 @@ class Shared:
         log_requests: whether each answered request is logged.
         verifier: answers requests. Set before the first session, replaced by a reload.
         context: TLS context of new sessions. Set before the first session, replaced by a reload.
-        hints: finds settings that would serve a refused client; None if nothing does. Replaced by a reload.
+        hints: finds settings that would serve a refused client; None before the first. Replaced by a reload.
         loop: the event loop. Set before the first session.
         poller: watches the phones' sockets. Set before the first session.
     """
