@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from proto.messages import MessageType, TrustStatus
+from tests.fixtures.replaying import requests_in, trusting
 from tests.replay.questions.test_tracelog import GUIDE, TOKEN_ISSUER
 from tvs.replay.questions.model import Expected, Question, SourceError
 from tvs.replay.questions.sources import read_log
+from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.fixtures.cluster import Cluster
+    from tests.fixtures.replaying import Replayed
+    from tests.fixtures.running import Running
     from tvs.replay.questions.model import Recording
 
 PUBLISHED = Path(__file__).parent / "data" / "framed-9x.txt"
@@ -85,6 +90,24 @@ def test_the_guides_query_in_frames(read: Callable[..., Recording]) -> None:
 
 
 WHOLE = [verification(TRUSTED_SERIAL, TRUSTED_ISSUER), verification(REFUSED_SERIAL, REFUSED_ISSUER)]
+
+
+def test_the_guides_query_in_frames_is_replayed(
+    cluster: Cluster,
+    serve: Callable[..., Running],
+    replay: Callable[..., Replayed],
+    with_tokens: bytes,
+    tmp_path: Path,
+) -> None:
+    """A service of the guide's cluster gives the answer that the framed log shows."""
+    write_atomically(cluster.state.ctl_file, with_tokens)
+    log = tmp_path / "9.x.log"
+    log.write_text(framed(GUIDE.read_text().split("```\n")[2]))
+    running = serve(cluster)
+    done = replay("--server", running.endpoint, *trusting(cluster), "--from", log, "--speed", "max")
+    assert (done.status, done.result["answered"], done.result["failures"]) == (0, 1, {}), done.out
+    (asked,) = requests_in(running.log)
+    assert asked[2:] == ("83E9080000005545AF31", f'"{TOKEN_ISSUER}"', "trusted", "ctl", "0")
 
 
 @pytest.mark.parametrize("width", range(40, 130, 3))
