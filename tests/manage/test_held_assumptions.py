@@ -100,13 +100,13 @@ def test_option_is_named_only_if_it_helps(fresh: Administrator) -> None:
     assert CURRENT not in refused.err
     named = fresh("set", "cert", "regen", "CallManager", "-y", "--held", fresh.state.ctl_file)
     assert named.status == 1
-    assert "--held" not in named.err, "files were named"
+    assert not {NONE, CURRENT} & set(named.err.splitlines()), "files were named"
     again = fresh("set", "cert", "regen", "CallManager", "-y", "--held", "current")
     assert NONE in again.err.splitlines()
     fresh.state.ctl_file.write_bytes(fresh.state.ctl_file.read_bytes()[:-7])
     damaged = fresh("set", "cert", "regen", "TVS", "-y")
     assert damaged.status == 1
-    assert "--held" not in damaged.err
+    assert not {NONE, CURRENT} & set(damaged.err.splitlines())
 
 
 def test_lists_between_two_steps_are_not_fetched(fresh: Administrator) -> None:
