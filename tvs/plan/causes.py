@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.phone.trust import Refusal
+from tvs.plan.boot import installable
 from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.ways import CHOSEN
 
@@ -92,7 +93,11 @@ def refusals(
     refused = [(outcome, name, fetched, _code(fetched)) for outcome in outcomes for name, fetched in outcome.refused]
     for outcome, name, fetched, code in refused:
         if code in CHOSEN:
-            held = [other.held for other, _, _, cause in refused if cause is code and other.kind is outcome.kind]
+            held = [
+                installable(other.held, other.kind)
+                for other, _, _, cause in refused
+                if cause is code and other.kind is outcome.kind
+            ]
             way = CHOSEN[code](before, after, held)
         else:
             way = way_out(code, withdrawn=name in withdrawn)

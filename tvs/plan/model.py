@@ -126,6 +126,11 @@ class Plan:
         """Whether every list that phones would refuse is one that they refuse without the change as well."""
         return self._refusals(self.outcomes) <= self._refusals(self.present)
 
+    @property
+    def helps(self) -> bool:
+        """Whether phones refuse fewer lists than without the change, and none besides."""
+        return self._refusals(self.outcomes) < self._refusals(self.present)
+
     def _refusals(self, outcomes: Iterable[PhoneOutcome]) -> set[tuple[PhoneKind, HeldLists, str]]:
         counted = (outcome for outcome in outcomes if outcome.kind in self.phones)
         return {(outcome.kind, outcome.held, name) for outcome in counted for name, _ in outcome.refused}

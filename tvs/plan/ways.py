@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ctlcache.signing import Digest
 from proto.roles import TrustRole
 from tvs.cluster.lists import signed_by_token
+from tvs.cluster.situation import ITL_NAME
 from tvs.plan.answers import parsed
 from tvs.plan.model import Code
 
@@ -69,6 +70,8 @@ def _signs(situation: Situation) -> bool:
 def unknown_tvs(_: Situation, after: Situation, held: Sequence[HeldLists]) -> str:
     """For phones whose ITL has none of the TVS servers; arguments as those of `without_tvs`."""
     other = after.other_signer
+    if any(lists.itl is None for lists in held):
+        return f"let these phones fetch the present {ITL_NAME} first (restart them), then go on with --held current"
     if any(after.own(other) not in sast_certificates(lists.itl) for lists in held):
         return (
             "have the lists signed by a signer that phones hold: with the certificates of before back "

@@ -1,4 +1,4 @@
-"""A cluster as `tvs init` makes it serves every phone, and a new CallManager certificate loses none."""
+"""A fresh cluster with phones of each kind: first lists, then a new CallManager certificate, without any TVS."""
 
 from __future__ import annotations
 
@@ -7,62 +7,41 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from tvs.phone import find_model
+from tvs.phone import DirectorySource, ListKind, ListOutcome, Voucher
+from tvs.phone.boot import boot
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.fixtures.cluster import Cluster
-    from tvs.config.endpoint import Endpoint
-
-    Command = Callable[..., subprocess.CompletedProcess[str]]
-
-MODELS = ("CP-7960", "CP-7975", "CP-8861", "CP-6921", "CP-8821", "CP-8831", "CP-8945", "CP-9971", "CP-8875", "CP-9841")
+    from tvs.phone import Phone
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_every_phone_takes_the_lists_of_a_fresh_cluster(
-    today: Cluster, dead_server: Endpoint, run: Command, tmp_path: Path, model: str
+@pytest.mark.parametrize("model", ["CP-7960", "CP-7975", "CP-8861"])
+async def test_a_new_call_manager_certificate_costs_no_phone(
+    today: Cluster, make_phone: Callable[..., Phone], model: str
 ) -> None:
-    """The first lists, and those after `regen CallManager` and `update CTLFile`, while no TVS server runs.
+    """Each phone takes the first lists, and after `regen CallManager` and `update CTLFile` the new ones.
 
-    ITLRecovery signs both, so no phone has to ask; a 7960 could not. No command needs `--force`.
+    No service runs and no phone knows a TVS server: the signer, ITLRecovery, stays. Nothing is forced.
     """
-    state = ("--state", tmp_path / "phone")
-    source = ("--from", today.state.tftp)
-    lists = ["CTL"] if model == "CP-7960" else ["CTL", "ITL"]
-    first = run("phone", "boot", "--mac", "001122334455", "--model", model, *state, *source, "--tvs", dead_server)
-    assert reports(first) == [
-        f"{kind}  updated ({kind}File.tlv): "
-        + ("its signer is in the installed CTL" if kind == "ITL" else "taken on trust, the first list of this phone")
-        for kind in lists
-    ]
-    assert run("set", "phones", kind_of(model), "--state", today.state.path).returncode == 0
-    before = today.own(Purpose.CallManager)
-    for change in (("set", "cert", "regen", "CallManager"), ("utils", "ctl", "update", "CTLFile")):
-        done = run(*change, "--yes", "--state", today.state.path)
-        assert done.returncode == 0, done.stderr
-    assert today.own(Purpose.CallManager) != before
-    again = run("phone", "boot", *state, *source)
-    assert reports(again) == [f"{kind}  updated ({kind}File.tlv): its signer is in the installed CTL" for kind in lists]
-    for kind in lists:
-        name = f"{kind}File.tlv"
-        assert (tmp_path / "phone" / name).read_bytes() == (today.state.tftp / name).read_bytes()
+    phone, source = make_phone(model), DirectorySource(today.state.tftp)
+    first = await boot(phone, source)
+    assert first.ctl.vouched is not None
+    assert first.ctl.vouched.voucher is Voucher.FIRST
+    expected = ListOutcome.UPDATED if phone.model.tvs else ListOutcome.NOT_USED
+    assert first.itl.outcome is expected
+    old = today.own(Purpose.CallManager)
 
-
-def kind_of(model: str) -> str:
-    """The kind of phones that the plan must keep."""
-    facts = find_model(model)
-    if not facts.tvs:
-        return "without-tvs"
-    return "tls1.0" if facts.facts.tls == "TLS 1.0" else "with-tvs"
-
-
-def reports(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """The lines about the lists of a boot that went well."""
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Trying to connect" not in done.stdout
-    assert "Attempting connect" not in done.stdout
-    return [line for line in done.stdout.splitlines() if line.startswith(("CTL  ", "ITL  "))]
+    today.command("set", "phones", "with-tvs", "tls1.0", "without-tvs")
+    today.command("set", "cert", "regen", "CallManager", "--yes")
+    after_regeneration = await boot(phone, source)
+    assert after_regeneration.ctl.outcome is ListOutcome.UNCHANGED
+    assert after_regeneration.itl.outcome is expected
+    today.command("utils", "ctl", "update", "CTLFile", "--yes")
+    second = await boot(phone, source)
+    assert second.ctl.outcome is ListOutcome.UPDATED
+    assert second.ctl.vouched is not None
+    assert second.ctl.vouched.voucher is Voucher.CTL
+    assert today.own(Purpose.CallManager) != old
+    assert today.own(Purpose.CallManager).der in (phone.flash.installed(ListKind.CTL) or b"")
