@@ -196,6 +196,37 @@ def test_what_cannot_be_read_is_reported(read: Callable[..., Recording], issuer:
         read(REFUSED.format(issuer=issuer, map_id=map_id))
 
 
+QUERY = """\
+17:21:51.831 | debug tvsHandleQueryCertReq
+17:21:51.832 | debug tvsHandleQueryCertReq : Issuer Name is: {issuer}
+17:21:51.832 | debug tvsHandleQueryCertReq : Serial Number is: 6B1D
+17:21:51.832 | debug CertificateDBCACHE::getCertificateInformation - Looking up the certificate cache using {map_id}
+17:21:51.832 | debug CertificateDBCACHE::getCertificateInformation - Found entry {{rolecount : 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("issuer", "map_id", "whole"),
+    [
+        ("CN=a;O=Cisco;L=Kra", "Unique MAPco;L=Krakow;C=PL", True),
+        ("CN=a;O=Cisco;", "Unique MAPsco;L=Krakow;C=PL", True),
+        ("CN=a;O=Cisco;L=Kra", "Unique MAP ID : 6B1DCN=a;O=Cisco;L=Krakow;C=PL", True),
+        ("CN=a;O=Cisco;L=Krakow;C=PL", "Unique MAP ID : 6B1DCN=a;O=Ci", True),
+        ("CN=a;O=Ci", "Unique MAPL=Krakow;C=PL", False),
+        ("CN=a;O=Ci", "Unique MAP ID : 6B1DCN=b;O=Cisco;L=Krakow;C=PL", False),
+    ],
+)
+def test_a_query_whose_issuer_is_cut(read: Callable[..., Recording], issuer: str, map_id: str, whole: bool) -> None:
+    """The issuer is put together from both lines if they overlap or agree; otherwise the query is left out."""
+    scene = framed(GUIDE.read_text().split("```\n")[2])
+    recording = read(scene + framed(QUERY.format(issuer=issuer, map_id=map_id)))
+    found = [asked.question.issuer for asked in recording.asked[1:]]
+    assert found == (["CN=a;O=Cisco;L=Krakow;C=PL"] if whole else [])
+    assert list(recording.left_out) == (
+        [] if whole else ["the log does not show the whole issuer of the certificate 6B1D"]
+    )
+
+
 def test_a_serial_number_before_an_issuer_that_looks_like_digits(read: Callable[..., Recording]) -> None:
     """C and E are digits and types of names: the issuer's own line tells where the serial number ends."""
     for serial, issuer in (("0AD0", "C=IN;O=x"), ("0A", "DC=in;DC=x"), ("0ADC", "E=a;C=b"), ("0C", "CN=c")):

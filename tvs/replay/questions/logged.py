@@ -124,10 +124,18 @@ class Logged:
         digits = self.map_id.partition("=")[0].replace(" ", "").upper()
         if serial and digits.startswith(serial):
             listed = self.map_id[len(self.map_id.partition("=")[0]) - len(digits) + len(serial) :]
-            return self._longer(listed) if self.issuer.startswith(listed) else listed
+            if not _packed(listed).startswith(_packed(self.issuer)):
+                return self._longer(listed) if self.issuer.startswith(listed) else ""
+            return listed
         if self.request is VERIFICATION:
             return ""
-        return self.issuer + (_missing_end(self.issuer, self.map_id) if self.issuer.endswith(";") else "")
+        if not self.map_id or self.map_start:
+            return self.issuer
+        issuer = self.issuer + ("" if self._ends_as_map_id(self.issuer) else _missing_end(self.issuer, self.map_id))
+        return issuer if self._ends_as_map_id(issuer) else ""
+
+    def _ends_as_map_id(self, issuer: str) -> bool:
+        return _packed(issuer).endswith(_packed(self.map_id))
 
     def _longer(self, listed: str) -> str:
         """The issuer, if its line and the start of it that the MAP ID has cannot both be cut."""
