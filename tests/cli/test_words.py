@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fixtures.administrator import admin, made
+from tvs.cli.common import CommandError
+from tvs.cli.plan_words import spelled_change
 from tvs.cli.words import beginning_with
 
 if TYPE_CHECKING:
@@ -65,6 +67,37 @@ def test_deletion_by_the_originals_path(admin: Administrator) -> None:
     elsewhere = admin("file", "delete", "activelog", "cm/trace/x", "-y")
     assert elsewhere.status == 2
     assert "choose from: cm/tftpdata/CTLFile.tlv, cm/tftpdata/ITLFile.tlv" in elsewhere.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("upd ctlfile", "update CTLFile"),
+        ("SET-CLUSTER mixed-mod", "set-cluster mixed-mode"),
+        ("delete ctlfile.tlv", "delete CTLFile.tlv"),
+        ("rese CTL", "reset ctl"),
+        ("reg callmanager", "regen CallManager"),
+    ],
+)
+def test_the_words_of_a_planned_change(typed: str, meant: str) -> None:
+    """The changes of `ctl plan` are taken in any case and by unique beginnings; the names in them stay as typed."""
+    assert [word.lower() for word in spelled_change(typed.split())] == meant.lower().split()
+    assert spelled_change(["import", "Phone-SAST-trust", "Update"]) == ["import", "Phone-SAST-trust", "Update"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("re ctl", "'re' is ambiguous: regen, restore, reset"),
+        ("updaet ctlfile", "'updaet' is not a word of the command. Did you mean: tvs ctl plan update CTLFile"),
+        ("reset xyz", "'xyz' does not fit after 'tvs ctl plan reset'; choose from: ctl, itl"),
+    ],
+)
+def test_a_planned_change_that_is_not_clear(typed: str, sentence: str) -> None:
+    """Changes that are not clear are wrong usage, as commands are."""
+    with pytest.raises(CommandError) as refused:
+        spelled_change(typed.split())
+    assert (str(refused.value), refused.value.status) == (sentence, 2)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_other_words(words: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("updat",), ("regen",), ("regen", "CallMonger"), ("set-cluster", "mixed"), ("file",), ("--phones", "7900")],
+    [("updaet",), ("regen",), ("regen", "CallMonger"), ("set-cluster", "mixde"), ("file",), ("--phones", "7900")],
     ids=" ".join,
 )
 def test_wrong_usage(admin: Administrator, words: tuple[str, ...]) -> None:

@@ -18,6 +18,7 @@ from tvs.cli.common import (
     state_of,
     state_option,
 )
+from tvs.cli.plan_words import spelled_change
 from tvs.cli.roles import role_option
 from tvs.cli.signers import announce_option
 from tvs.cli.tokens import token_options, token_source
@@ -82,9 +83,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    change = spelled_change(arguments.change)
     with token_source(arguments) as make_source:
         try:
-            propose = propose_planned(arguments.change, arguments.role, make_source, announce=arguments.announce)
+            propose = propose_planned(change, arguments.role, make_source, announce=arguments.announce)
         except ValueError as error:
             raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
         plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))

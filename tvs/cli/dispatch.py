@@ -62,6 +62,18 @@ def parser(word: str = "") -> argparse.ArgumentParser:
     return root
 
 
+def parse(arguments: Sequence[str], given: argparse.Namespace) -> None:
+    """Puts the command that the words name into the namespace. Raises `CommandError` for a word that is not clear."""
+    speller = Speller()
+    words = [speller.word(word, COMMANDS) for word in arguments[:1] if not word.startswith("-")]
+    if words and words[0] not in COMMANDS:
+        speller.check()
+    root = parser(*words)
+    words += speller.follow(root, arguments[len(words) :])
+    speller.check()
+    root.parse_args(words, given)
+
+
 def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit status."""
     # Certificates of old tokens and phones are odd (negative serial numbers …): they are shown without a warning.
@@ -89,7 +101,7 @@ def _run(arguments: Sequence[str]) -> int:
     wants_json = "--json" in arguments and beginning_with(arguments[0], COMMANDS) != ["replay"]  # there it names a file
     given = argparse.Namespace(json=wants_json)
     try:
-        _parse(arguments, given)
+        parse(arguments, given)
         status: int = given.handler(given)
     except UsageExit as error:
         if wants_json:
@@ -106,18 +118,6 @@ def _run(arguments: Sequence[str]) -> int:
     if wants_json:
         say_refusal(sentences, findings)
     return _failed(sentences, status)
-
-
-def _parse(arguments: Sequence[str], given: argparse.Namespace) -> None:
-    """Puts the command that the words name into the namespace. Raises `CommandError` for a word that is not clear."""
-    speller = Speller()
-    words = [speller.word(word, COMMANDS) for word in arguments[:1] if not word.startswith("-")]
-    if words and words[0] not in COMMANDS:
-        speller.check()
-    root = parser(*words)
-    words += speller.follow(root, arguments[len(words) :])
-    speller.check()
-    root.parse_args(words, given)
 
 
 def _failed(sentences: str, status: int) -> int:

@@ -22,6 +22,12 @@ class Line:
 
     Args:
         parser: of the whole command.
+
+    Attributes:
+        parser: of the command that the words have led to.
+        options: of that command, without hidden ones.
+        words: the words behind the command.
+        values: those of them that are arguments.
     """
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
@@ -32,6 +38,7 @@ class Line:
         self.parser = parser
         self.options = [action for action in actions if action.option_strings and action.help != argparse.SUPPRESS]
         self.words: list[str] = []
+        self.values: list[str] = []
         self._by_name = {name: action for action in actions for name in action.option_strings}
         self._waiting = [action for action in actions if not action.option_strings]
         self._values_of: Action | None = None
@@ -58,13 +65,13 @@ class Line:
 
     def feed(self, word: str) -> None:
         """Goes on to the place behind a word."""
+        self.words.append(word)
         if self.option is not None:
             self._missing -= 1
         elif _is_option(word):
             self._start_option(word)
         elif self._waiting:
             self._fill(word)
-        self.words.append(word)
 
     def _start_option(self, word: str) -> None:
         action = self._by_name.get(word)
@@ -77,7 +84,9 @@ class Line:
             chosen = _parsers_below(action).get(word)
             if chosen is not None:
                 self._enter(chosen)
-        elif action.nargs not in MANY:
+            return
+        self.values.append(word)
+        if action.nargs not in MANY:
             self._waiting.pop(0)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from certstore.store import StoreError
 from tvs.cli.grammar import choices_of
+from tvs.cli.plan_words import choices_after
 from tvs.config.loading import default_state
 from tvs.errors import StateError
 from tvs.plan import PhoneKind
@@ -34,6 +35,8 @@ def values_of(line: Line, action: argparse.Action | None, begun: str = "") -> li
         return []
     if choices := choices_of(action):
         return choices
+    if action.dest == "change":
+        return choices_after(line.values)
     if action.type is Path or action.metavar in ("FILE", "DIR"):
         return file_names(begun)
     if (read := _names(line, action)) is not None:
@@ -43,6 +46,8 @@ def values_of(line: Line, action: argparse.Action | None, begun: str = "") -> li
 
 _OWN = [purpose.value for purpose in Purpose if purpose.own]
 _TRUST = [purpose.value for purpose in Purpose if not purpose.own]
+_NODES = {("set node delete", "name"), ("set node rename", "name")}
+"""Commands and their arguments that are names of nodes."""
 _FIXED = {"UNIT": _OWN, "PURPOSE": _TRUST, "KINDS": [kind.value for kind in PhoneKind]}
 """Values by the name that help texts give an argument."""
 
@@ -50,14 +55,14 @@ _FIXED = {"UNIT": _OWN, "PURPOSE": _TRUST, "KINDS": [kind.value for kind in Phon
 def _names(line: Line, action: argparse.Action) -> Callable[[CertificateStore], list[str]] | None:
     """The function that reads the names that an argument can have from the database."""
     command = line.parser.prog.removeprefix("tvs ")
-    if action.option_strings == ["--node"] or command == "set node delete":
+    if action.option_strings == ["--node"] or (command, action.dest) in _NODES:
         return lambda store: [node.name for node in store.nodes()]
     if command in ("show cert own", "show cert trust"):
         return lambda store: [f"{one.unit}/{one.name}" for one in store.entries(own=command.endswith("own"))]
     if command == "set cert delete":
         if action.dest == "unit":
             return lambda store: sorted({one.unit.value for one in store.entries(own=False)})
-        return lambda store: [one.name for one in store.entries(own=False) if one.unit.value == line.words[-1]]
+        return lambda store: [one.name for one in store.entries(own=False) if one.unit.value == line.values[-1]]
     return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.common import USAGE, CommandError
 from tvs.cli.grammar import Line, choices_of
+from tvs.cli.values import shown
 
 if TYPE_CHECKING:
     import argparse
@@ -43,14 +44,14 @@ class Speller:
         if len(found) == 1:
             return self.take(found[0])
         if found:
-            self._give_up(f"{typed!r} is ambiguous: {', '.join(found)}")
+            self._give_up(f"{shown(typed)} is ambiguous: {', '.join(found)}")
             return typed
         close = get_close_matches(typed.lower(), [choice.lower() for choice in choices], n=1)
         if not close:
             before = " ".join([self._program, *self._taken])
-            self._give_up(f"{typed!r} does not fit after {before!r}; choose from: {', '.join(choices)}")
+            self._give_up(f"{shown(typed)} does not fit after {before!r}; choose from: {', '.join(choices)}")
             return typed
-        self._problem = self._problem or f"{typed!r} is not a word of the command. Did you mean:"
+        self._problem = self._problem or f"{shown(typed)} is not a word of the command. Did you mean:"
         return self.take(next(choice for choice in choices if choice.lower() == close[0]))
 
     def take(self, word: str) -> str:

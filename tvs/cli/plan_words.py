@@ -1,0 +1,58 @@
+"""The words of a change in `tvs ctl plan`: spelled in full, and the choices at each place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from certstore.purposes import Purpose
+from tvs.cli.words import Speller
+from tvs.cluster.situation import CTL_NAME, ITL_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_OWN = tuple(unit.value for unit in Purpose if unit.own)
+_TRUST = tuple(unit.value for unit in Purpose if not unit.own)
+_CHANGES: dict[str, tuple[str, ...]] = {
+    "update": ("CTLFile",),
+    "set-cluster": ("mixed-mode", "non-secure-mode"),
+    "regen": _OWN,
+    "restore": _OWN,
+    "file": (),
+    "delete": (CTL_NAME, ITL_NAME, *_TRUST),
+    "import": _TRUST,
+    "reset": ("ctl", "itl"),
+}
+"""The first words of changes, and the second ones that each allows; none for the name of a file."""
+_SPELLED = ("update", "set-cluster", "reset")
+"""Changes whose second word is one of the command; the others' are names, which have their own errors."""
+
+
+def choices_after(words: Sequence[str]) -> list[str]:
+    """The words that can follow, for completion."""
+    if not words:
+        return list(_CHANGES)
+    return list(_CHANGES.get(words[0], ())) if len(words) == 1 else []
+
+
+def spelled_change(words: Sequence[str]) -> list[str]:
+    """The words of a change in full. Raises `CommandError` for a word that is not clear."""
+    speller = Speller("tvs ctl plan")
+    spelled: list[str] = []
+    for word in words:
+        choices = _spelled_choices(spelled, len(words))
+        spelled.append(speller.word(word, choices) if choices else speller.take(word))
+    speller.check()
+    return spelled
+
+
+def _spelled_choices(before: Sequence[str], number: int) -> list[str]:
+    """The choices at a place whose word is one of the command; none for names.
+
+    Args:
+        before: the words before, in full.
+        number: of all words of the change.
+    """
+    if before == ["delete"] and number == 2:
+        return [CTL_NAME, ITL_NAME]
+    return choices_after(before) if not before or before[0] in _SPELLED else []
