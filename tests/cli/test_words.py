@@ -76,6 +76,8 @@ def test_deletion_by_the_originals_path(admin: Administrator) -> None:
         ("SET-CLUSTER mixed-mod", "set-cluster mixed-mode"),
         ("delete ctlfile.tlv", "delete CTLFile.tlv"),
         ("rese CTL", "reset ctl"),
+        ("set sig itlr", "set signer ITLRecovery"),
+        ("SET DIGEST SHA512", "set digest sha512"),
         ("reg callmanager", "regen CallManager"),
     ],
 )

@@ -13,7 +13,7 @@ from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
 from tests.fixtures.administrator import RESTART
 from tests.fixtures.running import run_tvs
-from tests.fixtures.terminal import CTRL_C, CTRL_D, GUIDE_CLUSTER, TAB, Terminal, terminal
+from tests.fixtures.terminal import CTRL_D, GUIDE_CLUSTER, TAB, Terminal, terminal
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -132,12 +132,10 @@ def test_ctrl_c_cancels_a_line_and_a_question(admin: Terminal, guide: StateDirec
     before = guide.ctl_file.read_bytes()
     admin.type("utils ctl nonsense")
     admin.wait_for("nonsense")
-    admin.type(CTRL_C)
-    admin.wait_for("admin:")
+    admin.interrupt()
     admin.type("utils ctl update CTLFile\n")
     admin.wait_for(QUESTION)
-    admin.type(CTRL_C)
-    admin.wait_for("\nadmin:")
+    admin.interrupt()
     assert guide.ctl_file.read_bytes() == before
     assert admin.enter(MODE) == mode(1)
 
@@ -153,16 +151,13 @@ def test_tab_completes_words_options_units_and_names(admin: Terminal) -> None:
     """TAB completes commands, options, units, names of certificates and nodes, and lists what is not clear."""
     admin.type(f"util{TAB}ct{TAB}up{TAB}C{TAB}--for{TAB}")
     admin.wait_for("utils ctl update CTLFile --force ")
-    admin.type(f"{CTRL_C}")
-    admin.wait_for("admin:")
+    admin.interrupt()
     admin.type(f"set cert regen ITL{TAB}")
     admin.wait_for("regen ITLRecovery ")
-    admin.type(f"{CTRL_C}")
-    admin.wait_for("admin:")
+    admin.interrupt()
     admin.type(f"show cert own CallManager{TAB}")
     admin.wait_for("show cert own CallManager/CallManager.pem ")
-    admin.type(f"{CTRL_C}")
-    admin.wait_for("admin:")
+    admin.interrupt()
     admin.type(f"show c{TAB}{TAB}")
     listed = admin.wait_for("\nadmin:show c").splitlines()
     assert ["cert", "csr", "ctl"] in [sorted(line.split()) for line in listed]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
+from tvs.cli.changes import DIGESTS, SIGNERS
 from tvs.cli.words import Speller
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 
@@ -21,18 +22,27 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "file": (),
     "delete": (CTL_NAME, ITL_NAME, *_TRUST),
     "import": _TRUST,
+    "set": ("signer", "digest"),
     "reset": ("ctl", "itl"),
 }
 """The first words of changes, and the second ones that each allows; none for the name of a file."""
-_SPELLED = ("update", "set-cluster", "reset")
-"""Changes whose second word is one of the command; the others' are names, which have their own errors."""
+_SETTINGS = {"signer": tuple(SIGNERS), "digest": tuple(DIGESTS)}
+"""The third words of `set`."""
+_SPELLED = ("update", "set-cluster", "set", "reset")
+"""Changes whose further words are those of the command; the others' are names, which have their own errors."""
 
 
 def choices_after(words: Sequence[str]) -> list[str]:
     """The words that can follow, for completion."""
-    if not words:
-        return list(_CHANGES)
-    return list(_CHANGES.get(words[0], ())) if len(words) == 1 else []
+    match list(words):
+        case []:
+            return list(_CHANGES)
+        case [change]:
+            return list(_CHANGES.get(change, ()))
+        case ["set", setting]:
+            return list(_SETTINGS.get(setting, ()))
+        case _:
+            return []
 
 
 def spelled_change(words: Sequence[str]) -> list[str]:
