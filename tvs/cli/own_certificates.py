@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _UNITS = ", ".join(MADE_HERE)
 _AFTER_REGENERATION = (
-    "After CallManager, CallManager-ECDSA or CAPF, in mixed mode: tvs utils ctl update CTLFile",
+    "In mixed mode, after CallManager, CallManager-ECDSA, CAPF or the lists' signer: tvs utils ctl update CTLFile",
     "After TVS: systemctl reload tvs, or SIGHUP, so that the service presents it",
     "\nexamples:\n  tvs set cert regen CallManager",
     "  tvs set cert regen CallManager-ECDSA       an EC certificate beside it, also the first one\n",

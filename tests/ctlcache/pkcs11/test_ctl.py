@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.pkcs11.token import Token, TokenError
+from ctlcache.signing import Digest
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole
@@ -209,3 +210,35 @@ def test_a_token_pulled_while_the_pin_is_typed_loses_nothing(
     with pytest.raises(TokenError, match=f"the token '{SECOND}'"):
         update(state, FIRST, SECOND, ask_pin=pull, module=softhsm.module, add_token=True)
     assert state.ctl_file.read_bytes() == before
+
+
+def test_another_digest_with_the_token(
+    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], pin_file: Path
+) -> None:
+    """`set digest` with the token signs both lists in one change: the CTL with the token, the ITL with its signer."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    pin = ["--pin-file", str(pin_file)]
+    assert main([*command(state, softhsm, FIRST, SECOND), "--add-token", *pin, "--yes", "--force"]) == 0
+    signer = parse_trust_list(state.ctl_file.read_bytes()).header.signer
+    words = ["set", "digest", "sha256", "--state", str(state.path), "--token-module", softhsm.module]
+    assert main(words) == 1, "the token signs it, and it was not named"
+    before = state.itl_file.read_bytes()
+    assert main([*words, "--token", f"pkcs11:token={SECOND}", *pin]) == 0
+    for path in (state.ctl_file, state.itl_file):
+        assert verify(path.read_bytes()).ok
+        assert parse_trust_list(path.read_bytes()).header.digest == Digest.SHA256
+    assert parse_trust_list(state.ctl_file.read_bytes()).header.signer == signer
+    assert state.itl_file.read_bytes() != before
+
+
+def test_a_plan_of_another_digest_needs_no_pin(
+    state: StateDirectory, softhsm: SoftHsm, etokens: dict[str, Identity], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ctl plan set digest` takes the token as `ctl plan update` does, and asks for no PIN."""
+    for name, item in etokens.items():
+        softhsm.add(name, item)
+    tokens = [word for name in (FIRST, SECOND) for word in ("--token", f"pkcs11:token={name}")]
+    words = ["ctl", "plan", "set", "digest", "sha256", "--state", str(state.path), "--token-module", softhsm.module]
+    main([*words, *tokens, "--add-token"])
+    assert "SHA-256, signed by" in capsys.readouterr().out
