@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,22 +67,20 @@ def add_commands(commands: Commands) -> None:
 def _record(arguments: argparse.Namespace) -> int:
     path = None if arguments.log == "-" else Path(arguments.log)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        known = _known(arguments.state)
-        follower = LogFollower(path, from_start=arguments.from_start, follow=not arguments.no_follow)
-        recorder = Recorder(RecordingWriter(arguments.out, names=arguments.names), known, names=arguments.names)
-    except SourceError as error:
-        raise CommandError(str(error), USAGE) from None
-    until = math.inf if arguments.duration is None else time.monotonic() + arguments.duration
-    enough = arguments.queries or math.inf
-    progress(f"recording {arguments.log}; Ctrl-C ends")
-    try:
-        record(follower, recorder, lambda queries: queries < enough and time.monotonic() < until)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        recorder.writer.close()
-        follower.close()
+    with ExitStack() as stack:
+        try:
+            known = _known(arguments.state)
+            follower = LogFollower(path, from_start=arguments.from_start, follow=not arguments.no_follow)
+            stack.callback(follower.close)
+            recorder = Recorder(RecordingWriter(arguments.out, names=arguments.names), known, names=arguments.names)
+            stack.callback(recorder.writer.close)
+        except SourceError as error:
+            raise CommandError(str(error), USAGE) from None
+        until = math.inf if arguments.duration is None else time.monotonic() + arguments.duration
+        enough = arguments.queries or math.inf
+        progress(f"recording {arguments.log}; Ctrl-C ends")
+        with suppress(KeyboardInterrupt):
+            record(follower, recorder, lambda queries: queries < enough and time.monotonic() < until)
     say(f"{arguments.out}: {recorder.queries} queries of {recorder.phones} phones")
     for reason, number in recorder.left_out.items():
         say(f"  left out, {number}: {reason}")

@@ -22,9 +22,13 @@ signers:
   ITLRecovery   12.0 and later: a new CallManager certificate costs no phone
   CallManager   10.x and 11.x: with a new CallManager certificate phones ask TVS; those that cannot are lost
 
-Phones without TVS know only the signers in their CTL file, so that another signer is announced to them first:
-  tvs set signer ITLRecovery --announce           then restart the phones; when all have fetched the lists:
-  tvs set signer ITLRecovery --held current
+Phones without TVS know only the signers in their CTL file: announce another
+signer to them first, restart them, and set it when all have fetched the lists.
+
+examples:
+  tvs set signer ITLRecovery
+  tvs set signer ITLRecovery --announce           first, for phones without TVS
+  tvs set signer ITLRecovery --held current       when they have fetched the lists
 
 A CTL file that a hardware token signed stays; tvs utils ctl update CTLFile goes back to the cluster's signer.
 """

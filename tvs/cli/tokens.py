@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
 from ctlcache.pkcs11.pin import PinFile
-from ctlcache.pkcs11.uri import TokenUri
+from ctlcache.pkcs11.uri import TokenUri, TokenUriError
 from tvs.cli import values
 from tvs.cli.common import (
     FAILED,
@@ -104,7 +104,7 @@ def token_options(parser: argparse.ArgumentParser, *, pin: bool = True) -> None:
 def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None]:
     """The CTL source for `propose_ctl` with the tokens that the options name; None without `--token`.
 
-    Raises `CommandError`, `TokenUriError` and `TokenError`.
+    Raises `CommandError` and `TokenError`.
     """
     choice = _choice(arguments)
     if choice is None:
@@ -116,16 +116,21 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
 def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
     pin_file = getattr(arguments, "pin_file", None)  # a plan needs none
+    time_limit = _timeout(arguments)
     if not arguments.token:
         if arguments.add_token or pin_file is not None:
             raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
         return None
+    try:
+        uris = tuple(TokenUri.parse(text) for text in arguments.token)
+    except TokenUriError as error:
+        raise CommandError(f"--token: {error}", USAGE) from None
     return TokenChoice(
-        uris=tuple(TokenUri.parse(text) for text in arguments.token),
+        uris=uris,
         ask_pin=_ask_pin if pin_file is None else PinFile(pin_file),
         add_token=arguments.add_token,
         module=arguments.token_module,
-        time_limit=_timeout(arguments),
+        time_limit=time_limit,
     )
 
 

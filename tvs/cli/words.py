@@ -40,7 +40,7 @@ class Speller:
 
         Returns the word as typed if it is not clear; `check` then raises.
         """
-        found = beginning_with(typed, choices)
+        found = beginning_with(typed, choices) if typed else []
         if len(found) == 1:
             return self.take(found[0])
         if found:

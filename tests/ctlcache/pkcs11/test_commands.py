@@ -24,7 +24,7 @@ def test_the_commands_refusals(
     for options, status, words in (
         (["--yes", *command(state, softhsm, FIRST, SECOND)[4:]], 1, "does not exist in the CTL File"),
         (["--token=pkcs11:token=none"], 1, "there is no such token"),
-        (["--token=pkcs11:token=none?pin-value=1234"], 1, "a PIN must not stand on a command line"),
+        (["--token=pkcs11:token=none?pin-value=1234"], 2, "a PIN must not stand on a command line"),
         (["--add-token"], 2, "--add-token and --pin-file go with --token URI"),
         ([f"--token=pkcs11:token={FIRST}", "--token-timeout", "0"], 2, "--token-timeout 0 is not in 1 … 3600 seconds"),
     ):
