@@ -79,3 +79,15 @@ def test_a_schedule_does_not_dip_behind_its_end(result: RunResult) -> None:
     assert line(rates, "planned") == [(0, 100.0), (1, 100.0)]
     place, rate = line(rates, "answered")[-1]
     assert (place, round(rate, 6)) == (1, round(103 / 1.03, 6))
+
+
+def test_lines_reach_to_the_end_of_their_last_second(result: RunResult) -> None:
+    """The last value is drawn as long as it holds: to the end of the run, or of the last second with an answer."""
+    rows = [row(0, 100), row(1, 100), row(2, 0, None, connection_refused=30)]
+    rates, latency, *_ = charts_of(replace(result, rows=rows, seconds=2.75))
+    assert {part.until for part in rates.lines} == {2.75}
+    assert {part.until for part in latency.lines} == {2.0}
+    drawn = re.findall(r'class="line [^"]*" d="M[^"]*L([\d.]+) [\d.]+"', svg(rates))
+    ticks = {text: float(x) for x, text in re.findall(r'class="tick x" x="([\d.]+)" y="[\d.]+">(\d+)<', svg(rates))}
+    end = ticks["2"] + 0.75 * (ticks["3"] - ticks["2"])
+    assert [float(x) for x in drawn] == pytest.approx([end] * len(rates.lines), abs=0.2)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tvs.replay.report.axes import Unit
 from tvs.replay.report.text import PHASE_NAMES
 from tvs.replay.run.counters import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tvs.replay.report.result import Row, RunResult
 
@@ -56,12 +56,29 @@ class ChartLine:
         color: a key of `COLORS`.
         points: x and y in the units of the chart's axes.
         dashed: whether the values are planned rather than measured.
+        until: x up to which the last point holds: the end of its seconds.
     """
 
     name: str
     color: str
     points: list[tuple[float, float]]
     dashed: bool = False
+    until: float = 0.0
+
+    @classmethod
+    def over_time(cls, name: str, color: str, spans: Iterable[_Value], *, dashed: bool = False) -> ChartLine:
+        """A line of values of spans of seconds."""
+        values = list(spans)
+        points = [(value.start, value.y) for value in values]
+        return cls(name, color, points, dashed, until=values[-1].end if values else 0.0)
+
+
+class _Value(NamedTuple):
+    """A value that holds from `start` to `end`, in seconds of the run."""
+
+    start: float
+    end: float
+    y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,36 +125,41 @@ def _spans(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield rows[start : start + size]
 
 
-def _rates(result: RunResult, spans: Sequence[Sequence[Row]], name: str) -> Iterator[tuple[float, float]]:
-    """Points with the queries a second of each span. The run ends within its last second, which counts as it lasted.
+def _end(result: RunResult, span: Sequence[Row]) -> float:
+    """The end of a span in seconds of the run, which ends within its last second."""
+    last = span[-1].second
+    return result.seconds if last < result.seconds < last + 1 else last + 1.0
+
+
+def _rates(result: RunResult, spans: Sequence[Sequence[Row]], name: str) -> Iterator[_Value]:
+    """The queries a second of each span; the last second counts as long as it lasted.
 
     A last span of less than `SHORT_SECOND` is joined to the one before, or omitted without a query: its own rate would
     be a matter of chance.
     """
-    ends = [0.0] * (len(spans) - 1) + [_unused(result, span) for span in spans[-1:]]
-    places = [span[0].second for span in spans]
-    counts = [sum(float(getattr(row, name)) for row in span) for span in spans]
-    lengths = [len(span) - end for span, end in zip(spans, ends, strict=True)]
-    if len(lengths) > 1 and lengths[-1] < SHORT_SECOND:
-        count, length = counts.pop(), lengths.pop()
-        counts[-1], lengths[-1] = counts[-1] + count, lengths[-1] + (length if count else 0.0)
-    for place, count, length in zip(places, counts, lengths, strict=False):
-        yield place, count / max(length, SHORT_SECOND)
+    counted = list(spans)
+    if len(counted) > 1 and _length(result, counted[-1]) < SHORT_SECOND:
+        tail = counted.pop()
+        if any(getattr(row, name) for row in tail):
+            counted[-1] = [*counted[-1], *tail]
+    for span in counted:
+        number = sum(float(getattr(row, name)) for row in span)
+        yield _Value(span[0].second, _end(result, span), number / max(_length(result, span), SHORT_SECOND))
 
 
-def _unused(result: RunResult, span: Sequence[Row]) -> float:
-    """The part of the span's last second that the run did not last."""
-    return min(1.0, max(0.0, span[-1].second + 1 - result.seconds))
+def _length(result: RunResult, span: Sequence[Row]) -> float:
+    """The seconds of a span in which something happened."""
+    return len(span) - (span[-1].second + 1.0 - _end(result, span))
 
 
 def _rate(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     names = ["planned"] if result.open_model else ["started"]
     names += ["answered", "failed"] if result.failed else ["answered"]
     lines = [
-        ChartLine(
+        ChartLine.over_time(
             name,
             "planned" if name == "started" else name,
-            list(_rates(result, spans, name)),
+            _rates(result, spans, name),
             dashed=name in ("planned", "started"),
         )
         for name in names
@@ -147,7 +169,7 @@ def _rate(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
 
 def _latency(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     lines = [
-        ChartLine(name, name, [point for span in spans if (point := _worst(span, name)) is not None])
+        ChartLine.over_time(name, name, [value for span in spans if (value := _worst(result, span, name)) is not None])
         for name in ("max", "p99", "p90", "p50")
     ]
     since = "the planned time" if result.open_model else "the start of each call"
@@ -161,9 +183,9 @@ def _latency(result: RunResult, spans: list[Sequence[Row]]) -> Chart:
     )
 
 
-def _worst(span: Sequence[Row], name: str) -> tuple[float, float] | None:
+def _worst(result: RunResult, span: Sequence[Row], name: str) -> _Value | None:
     values = [value for row in span if (value := getattr(row, name)) is not None]
-    return (float(span[0].second), max(values)) if values else None
+    return _Value(span[0].second, _end(result, span), max(values)) if values else None
 
 
 def _spectrum(result: RunResult) -> Chart:

@@ -82,6 +82,8 @@ def _grid(chart: Chart, frame: _Frame) -> list[str]:
 
 def _path(line: ChartLine, frame: _Frame) -> str:
     places = [(frame.x(x), frame.y(y)) for x, y in line.points]
+    if line.until > line.points[-1][0]:
+        places.append((frame.x(line.until), places[-1][1]))
     if len(places) == 1:
         return f'<circle class="dot {line.color}" cx="{places[0][0]}" cy="{places[0][1]}" r="3"/>'
     steps = "L".join(f"{x} {y}" for x, y in places)
