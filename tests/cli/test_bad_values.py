@@ -171,7 +171,7 @@ INIT = ("init", "--name", "pub")
         (("set", "phones", "7960"), "with-tvs, tls1.0, without-tvs"),
         (("ctl", "plan", "--phones", "7960"), "with-tvs, tls1.0, without-tvs"),
         (("ctl", "plan", "--tls-profile", "strict"), "modern, compatible, legacy"),
-        (("ctl", "plan", "guess"), "'guess' is not a change that can be planned"),
+        (("ctl", "plan", "guess"), "'guess' does not fit after 'tvs ctl plan'; choose from: update,"),
         (("ctl", "plan", "--held", ""), "'' is not the name of a file"),
         (("set", "cert", "import", "trust", "Phone-trust", "x", "--time-to-live", "-1"), "-1"),
         (("utils", "ctl", "update", "CTLFile", "--token-timeout", "0"), "--token-timeout 0 is not in 1 … 3600"),

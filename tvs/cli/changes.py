@@ -35,9 +35,10 @@ exit statuses:
 """
 
 
-def yes_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--yes`."""
-    parser.add_argument("-y", "--yes", action="store_true", help="answer the question with yes")
+def yes_option(parser: argparse.ArgumentParser, *, question: bool = True) -> None:
+    """Adds `--yes`; a command without a question takes it too, so that scripts need not know which commands ask."""
+    text = "answer the question with yes" if question else argparse.SUPPRESS
+    parser.add_argument("-y", "--yes", action="store_true", help=text)
 
 
 def change_options(parser: argparse.ArgumentParser, *, question: bool = True) -> None:
@@ -48,8 +49,7 @@ def change_options(parser: argparse.ArgumentParser, *, question: bool = True) ->
         question: whether the command asks one.
     """
     state_option(parser)
-    if question:
-        yes_option(parser)
+    yes_option(parser, question=question)
     parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
     plan_options(parser)
     json_option(parser)

@@ -73,6 +73,13 @@ class Parser(argparse.ArgumentParser):
         action.type = str
         return action
 
+    def parse_known_args(self, *args: Any, **settings: Any) -> Any:
+        """Parses; arguments that the command does not know are its own error, with its own usage line."""
+        namespace, unknown = super().parse_known_args(*args, **settings)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
     def error(self, message: str) -> NoReturn:
         """Prints the problem and ends with status 2."""
         self.print_usage(sys.stderr)
