@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         ("set csr gen TVS --key p256", 6),
         ("set cert import trust Phone-trust FILE", 2),
         ("set phones tls1.0", 2),
+        ("set signer ITLRecovery", 6),
+        ("set digest sha256", 6),
     ],
 )
 def test_a_kill_at_any_step(made: Path, tmp_path: Path, stranger: KeyFileSigner, words: str, steps: int) -> None:
