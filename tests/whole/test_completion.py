@@ -79,13 +79,13 @@ def test_candidates_in_bash(bash: Terminal) -> None:
     """Two TABs list the words that are possible."""
     bash.type(f"tvs show c{TAB}{TAB}")
     listed = bash.wait_for(f"{PROMPT}tvs show c").splitlines()
-    assert ["cert", "csr", "ctl"] in [sorted(line.split()) for line in listed]
+    assert any({"cert", "csr", "ctl"} <= set(line.split()) for line in listed)
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("tvs show c", {"cert", "csr", "ctl"}),
+        ("tvs utils ", {"ctl", "itl"}),
         ("tvs utils ctl update ", {"CTLFile"}),
         ("tvs set cert regen ITL", {"ITLRecovery"}),
         ("tvs show ctl --js", {"--json"}),
