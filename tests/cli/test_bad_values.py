@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -131,6 +132,27 @@ def test_no_traceback(words: str, value: str, state: Path, tmp_path: Path, monke
         status, out, err = run(*command(words, action, value, state))
         assert status in (0, 1, 2, 3), action.dest
         assert status == 0 or (out + err).strip(), action.dest
+
+
+def prints_json(of: argparse.ArgumentParser) -> bool:
+    """Whether a command has --json as a flag; with `tvs replay` it names a file."""
+    action = of._option_string_actions.get("--json")
+    return action is not None and action.nargs == 0
+
+
+@pytest.mark.parametrize("words", [words for words, of in COMMANDS.items() if prints_json(of)])
+def test_json_is_all_on_standard_output(
+    words: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --json standard output is one JSON value, of what was done or of the refusal; sentences go elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    line = command(words, argparse.Action([], "nothing"), "", state)
+    place = line.index("--") if "--" in line else len(line)
+    status, out, err = run(*line[:place], "--json", *line[place:])
+    shown = json.loads(out)
+    if isinstance(shown, dict) and "done" in shown:
+        assert shown["done"] is (status == 0)
+        assert shown.get("error", "").split("\n")[0] in err
 
 
 CHOICES = [(words, action.dest) for words, of in COMMANDS.items() for action in arguments_of(of) if action.choices]

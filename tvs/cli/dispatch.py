@@ -87,8 +87,6 @@ def run(arguments: Sequence[str]) -> int:
         _drop_output()
         return FAILED
     except OSError as error:
-        if error.filename is not None:  # of a path that cannot be used at all: too long, a loop of links …
-            return _failed(f"{printable(str(error.filename))}: {error.strerror}", FAILED)
         if error.errno not in _WRITE_ERRORS:
             raise
         _drop_output()
@@ -98,13 +96,12 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Parses and runs a command; its failure is printed, with --json also as JSON."""
-    wants_json = "--json" in arguments and beginning_with(arguments[0], COMMANDS) != ["replay"]  # there it names a file
-    given = argparse.Namespace(json=wants_json)
+    given = argparse.Namespace(json="--json" in arguments and beginning_with(arguments[0], COMMANDS) != ["replay"])
     try:
         parse(arguments, given)
         status: int = given.handler(given)
     except UsageExit as error:
-        if wants_json:
+        if given.json is True:
             say_refusal(error.sentence)
         raise
     except ConfigError as error:
@@ -113,16 +110,20 @@ def _run(arguments: Sequence[str]) -> int:
         sentences, status, findings = str(error), error.status, ()
     except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
         sentences, status, findings = str(error), FAILED, getattr(error, "findings", ())
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sentences, status, findings = f"{error.filename}: {error.strerror}", FAILED, ()  # too long, a loop of links …
     else:
         return status
-    if wants_json:
+    if given.json is True:  # a file name with tvs replay
         say_refusal(sentences, findings)
     return _failed(sentences, status)
 
 
 def _failed(sentences: str, status: int) -> int:
     for sentence in sentences.splitlines():
-        sys.stderr.write(f"tvs: {sentence}\n")
+        sys.stderr.write(f"tvs: {printable(sentence)}\n")
     return status
 
 

@@ -60,5 +60,7 @@ def _delete(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"tvs: warning: TVS watches {path}, another list, and vouches for it until you delete it\n")
     before = made.change.before.ctl if name == CTL_NAME else made.change.before.itl
     found = int(before is not None)
-    say_change(arguments, made, f"files: found = {found}, deleted = {found}", found=found, deleted=found)
+    say_change(
+        arguments, made, f"files: found = {found}, deleted = {found}", done=found == 1, found=found, deleted=found
+    )
     return OK if found else FAILED

@@ -229,6 +229,6 @@ def _show_phones(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say_json({kind.value: kind in kinds for kind in PhoneKind})
         return OK
-    for kind in PhoneKind:
-        say(f"{kind:<12} {'yes' if kind in kinds else 'no':<4} {kind.phones}")
+    rows = [(kind, "yes" if kind in kinds else "no", kind.phones) for kind in PhoneKind]
+    say(table(("Kind", "Here", "Phones"), rows))
     return OK

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from proto.roles import role_name
 from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
+from tvs.cli.tables import table
 from tvs.phone.https import HOST_NOT_FOUND
 from tvs.phone.models import MODELS
 from tvs.phone.reports import BootOutcome, ListOutcome
@@ -153,15 +154,15 @@ def say_models(*, as_json: bool) -> None:
     if as_json:
         say_json([_model_json(model) for model in models])
         return
-    say(f"{'Model':<9}{'Series':<8}{'TVS':<9}{'TLS':<9}{'Digests of lists':<25}{'On screen':<11}Console")
-    for model in models:
-        facts = model.facts
-        digests = ", ".join(digest.name for digest in sorted(facts.digests))
-        say(
-            f"{model.name:<9}{model.series:<8}{_tvs_text(model):<9}{facts.tls:<9}{digests:<25}"
-            f"{facts.checksum.upper():<11}{facts.console}"
-        )
+    say(table(("Model", "Series", "TVS", "TLS", "Digests of lists", "On screen", "Console"), map(_row, models)))
     say("TVS 'assumed': it uses trust lists, but no published source confirms that it asks TVS.")
+
+
+def _row(model: PhoneModel) -> tuple[str, ...]:
+    facts = model.facts
+    digests = ", ".join(digest.name for digest in sorted(facts.digests))
+    screen = facts.checksum.upper()
+    return model.name, model.series, _tvs_text(model), facts.tls, digests, screen, str(facts.console)
 
 
 def _tvs_text(model: PhoneModel) -> str:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from proto.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 BYTES_SHOWN = 8
 """Bytes of a binary value that a table shows."""
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table of columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
 
     None is printed as NULL, bytes as the first of them in hex and their number; control characters are escaped, so that

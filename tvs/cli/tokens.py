@@ -25,12 +25,13 @@ from tvs.cli.common import (
     state_option,
     store_of,
 )
+from tvs.cli.tables import table
 from tvs.cluster.situation import read_situation
 from tvs.cluster.tokens import SeenToken, TokenChoice, inserted_tokens, seen_tokens
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from ctlcache.pkcs11.token import Token
     from tvs.cli.common import Commands
@@ -185,7 +186,7 @@ def _show(arguments: argparse.Namespace) -> int:
             if one.item is not None:
                 say(ssl.DER_cert_to_PEM_cert(one.item.certificate.der).rstrip())
     elif seen:
-        _table([_COLUMNS, *(_row(one) for one in seen)])
+        say(table(_COLUMNS, [_row(one) for one in seen]))
     else:
         raise CommandError(f"the PKCS#11 module {module.path} shows no token; is one plugged in?")
     return OK if seen else FAILED
@@ -208,11 +209,4 @@ def _facts(one: SeenToken) -> dict[str, object]:
 def _row(one: SeenToken) -> tuple[str, ...]:
     in_ctl = "signer" if one.signs_ctl else "yes" if one.in_ctl else "no"
     name = one.item.certificate.common_name.strip() if one.item is not None else "(none)"
-    shown = "".join(letter if letter.isprintable() else "?" for letter in name)  # a token's text, on a terminal
-    return shown, in_ctl, "yes" if one.trusted else "no", str(one.token.uri(one.item))
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    for row in rows:
-        say("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    return name, in_ctl, "yes" if one.trusted else "no", str(one.token.uri(one.item))

@@ -44,8 +44,9 @@ def test_show_tokens(
     update(state, FIRST, SECOND, ask_pin=lambda _: softhsm.pin, module=softhsm.module, add_token=True)
     show = ["show", "tokens", "--token-module", softhsm.module, "--state", str(state.path)]
     assert main(show) == 0
-    title, *lines = capsys.readouterr().out.splitlines()
-    assert title.split("  ")[0] == "CERTIFICATE"
+    title, ruler, *lines = capsys.readouterr().out.splitlines()
+    assert title.split() == ["CERTIFICATE", "CTL", "FILE", "TVS", "TOKEN"]
+    assert set(ruler) == {"=", " "}
     assert sorted(" ".join(line.split()) for line in lines) == sorted(
         [
             f"{FIRST} yes no pkcs11:token={FIRST};serial={serials[FIRST]};object=SAST%2001;id=%01",
