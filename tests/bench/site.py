@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from certstore.certificate import Certificate
-from certstore.opening import open_store
-from certstore.purposes import Purpose
 from proto.codec import NEED_DATA, Decoder, encode
 from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.bench.client import BenchError, Exchange, write_exchanges
@@ -58,8 +55,22 @@ def make_site(directory: Path, key_type: str, root: Path = ROOT) -> Site:
     """A site with a TVS key of this type, as `tvs init` makes it."""
     state = directory / f"state-{key_type}"
     options = ("--state", str(state), "--name", "pub", "--address", "127.0.0.1", "--tvs-key", key_type)
+    _tvs(root, "init", *options)
+    tvs, asked = (_own_certificate(root, state, unit) for unit in ("TVS", "CallManager"))
+    certificate = directory / f"tvs-{key_type}.pem"
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(tvs))
+    return Site(root, state, certificate, _key_of(state, tvs), question_for(asked))
+
+
+def _own_certificate(root: Path, state: Path, unit: str) -> bytes:
+    """An own certificate, X.509 DER, read by the checkout's commands: another revision has another database."""
+    return ssl.PEM_cert_to_DER_cert(_tvs(root, "show", "cert", "own", unit, "--pem", "--state", str(state)))
+
+
+def _tvs(root: Path, *arguments: str) -> str:
+    """Runs a command of a checkout and returns its output. Raises `BenchError`."""
     done = subprocess.run(
-        [sys.executable, "-m", "tvs", "init", *options],
+        [sys.executable, "-m", "tvs", *arguments],
         cwd=root,
         env=environment(root),
         capture_output=True,
@@ -67,13 +78,8 @@ def make_site(directory: Path, key_type: str, root: Path = ROOT) -> Site:
         check=False,
     )
     if done.returncode:
-        raise BenchError(f"tvs init of {root} failed: {done.stderr}")
-    with closing(open_store(str(state / "tvs.db"))) as store:
-        tvs = store.entry(Purpose.TVS, "TVS").certificate.der
-        asked = store.entry(Purpose.CallManager, "CallManager").certificate.der
-    certificate = directory / f"tvs-{key_type}.pem"
-    certificate.write_text(ssl.DER_cert_to_PEM_cert(tvs))
-    return Site(root, state, certificate, _key_of(state, tvs), question_for(asked))
+        raise BenchError(f"tvs {arguments[0]} of {root} failed: {done.stderr}")
+    return done.stdout
 
 
 def question_for(der: bytes) -> bytes:
