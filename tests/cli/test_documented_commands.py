@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _COMMAND = re.compile(r"^(?:\s{4,}|\s*[$#] |\s*\w+\$\s+)?(?:runuser -u tvs -- )?(?:\S*/)?(tvs [a-z].*)$")
+_BEHIND = re.compile(r"\s{3,}|\s+[|>]\s|\s#\s")
+"""The end of a command: an explanation, a pipe, a file for its output, a comment."""
 _PLACEHOLDERS = {"UNIT": "TVS", "KIND": "with-tvs", "IP": "192.0.2.1", "MODE": "mixed-mode"}
 
 
@@ -32,9 +34,9 @@ def _commands(page: Path) -> Iterator[tuple[int, str, bool]]:
             text, after = found[1], number
             while text.endswith("\\"):
                 text, after = f"{text[:-1]} {lines[after].strip()}", after + 1
-            yield number, re.split(r"\s{3,}|\s+[|>]\s|\s#\s", text)[0], False
+            yield number, _BEHIND.split(text)[0], False
         elif not fenced:
-            yield from ((number, quoted, True) for quoted in re.findall(r"`(tvs [a-z][^`]*)`", line))
+            yield from ((number, _BEHIND.split(quoted)[0], True) for quoted in re.findall(r"`(tvs [a-z][^`]*)`", line))
 
 
 def _words(command: str) -> list[str] | None:
