@@ -84,6 +84,7 @@ class CertificateDBCache(CertificateCache):
         self._number = 0
         self._compare_all = True
         self._db_up = False
+        self._problem = ""
         self._was_down = False
         self._reconnects = 0
         self._bad_rows = 0
@@ -92,6 +93,11 @@ class CertificateDBCache(CertificateCache):
     def db_up(self) -> bool:
         """Whether the last attempt to read the store succeeded."""
         return self._db_up
+
+    @property
+    def problem(self) -> str:
+        """Why the last attempt to read the store failed; empty if it succeeded, or before the first one."""
+        return self._problem
 
     @property
     def reconnects(self) -> int:
@@ -105,15 +111,16 @@ class CertificateDBCache(CertificateCache):
 
     # -- refreshing
 
-    def adopt(self, index: CertificateIndex, change_number: int) -> None:
-        """Uses an index that another cache of this database has read; `refresh` then reads the changes since.
+    def adopt(self, index: CertificateIndex, change_number: int, *, same_database: bool = True) -> None:
+        """Uses an index that another cache has read; `refresh` then reads the changes since.
 
         Args:
             index: the other cache's `index`.
             change_number: the other cache's `change_number` with that index.
+            same_database: whether it was read from the store's current database; otherwise `refresh` reads everything.
         """
         with self._refreshing:
-            self._number, self._compare_all = change_number, False
+            self._number, self._compare_all = change_number, not same_database
             self.swap(index)
 
     def load(self) -> None:
@@ -146,8 +153,8 @@ class CertificateDBCache(CertificateCache):
                 index = self._read_all(pace=pace)
             else:
                 index, number = self._with_changes(changes), changes.number
-        except BaseException:
-            self._went_down()
+        except BaseException as error:
+            self._went_down(error)
             raise
         self._number, self._compare_all = number, False
         self.swap(index)
@@ -200,14 +207,15 @@ class CertificateDBCache(CertificateCache):
         if self._store.changed() or self._compare_all:
             self.refresh()
 
-    def _went_down(self) -> None:
+    def _went_down(self, error: BaseException) -> None:
+        self._problem = _reason(error)
         self._db_up, self._was_down, self._compare_all = False, True, True
 
     def _came_back(self) -> None:
         if self._was_down:
             self._reconnects += 1
             self._emit("reconnected", reconnects=self._reconnects)
-        self._db_up, self._was_down = True, False
+        self._db_up, self._was_down, self._problem = True, False, ""
 
     # -- reporting
 
@@ -234,9 +242,13 @@ class CertificateDBCache(CertificateCache):
         )
 
     def _report_failure(self, error: Exception, retry_in: float) -> None:
-        self._went_down()
-        reason = str(error) if isinstance(error, StoreError) else repr(error)
-        self._emit("refresh_failed", reason=reason, retry_in=retry_in)
+        self._went_down(error)
+        self._emit("refresh_failed", reason=self._problem, retry_in=retry_in)
+
+
+def _reason(error: BaseException) -> str:
+    """A store's error in its own words, another one with its kind."""
+    return str(error) if isinstance(error, StoreError) else repr(error)
 
 
 _PACE = 64

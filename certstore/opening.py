@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from certstore.sqlite.store import SqliteStore
 
 
-def open_store(url: str, *, create: bool = False) -> CertificateStore:
+def open_store(url: str, *, create: bool = False, lazy: bool = False) -> CertificateStore:
     """The store at a URL (``sqlite:///absolute/path``) or a plain path, opened.
 
     Args:
         url: the database's URL or path.
         create: make it, with mode 0600, if there is none.
+        lazy: open it at the first access, which then raises what this function raises otherwise.
 
     Raises:
         StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.
     """
-    return load_driver()(_sqlite_path(url), create=create)
+    return load_driver()(_sqlite_path(url), create=create, lazy=lazy)
 
 
 def load_driver() -> type[SqliteStore]:

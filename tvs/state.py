@@ -101,6 +101,10 @@ class StateDirectory:
         self.require()
         return open_store(str(self.database))
 
+    def lazy_store(self) -> CertificateStore:
+        """The certificate database, opened by the first access, which can fail without harm to a later one."""
+        return open_store(str(self.database), lazy=True)
+
     @contextmanager
     def opened(self) -> Iterator[CertificateStore]:
         """The certificate database for a with-block, in which root has the rights of the directory's owner only.

@@ -36,8 +36,8 @@ class Database:
     waits for them.
     """
 
-    def __init__(self, path: Path, *, create: bool) -> None:
-        """Opens the file. Raises `StoreUnavailable`."""
+    def __init__(self, path: Path, *, create: bool, lazy: bool = False) -> None:
+        """Opens the file, or leaves that to the first access if `lazy`. Raises `StoreUnavailable`."""
         self.path = path
         self._lock = threading.RLock()
         self._pid = os.getpid()
@@ -48,6 +48,8 @@ class Database:
         self._seen: tuple[int, int] | None = None
         if create:
             create_file(path)
+        if lazy:
+            return
         try:
             with self._lock, self._errors():
                 connection = self._open(create=create)

@@ -42,9 +42,12 @@ if TYPE_CHECKING:
 class SqliteStore(CertificateStore):
     """A `CertificateStore` in one SQLite file on a local disk. Several processes may open it."""
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Opens the file; with `create`, makes it with mode 0600 if there is none. Raises `StoreUnavailable`."""
-        self._database = Database(path, create=create)
+    def __init__(self, path: Path, *, create: bool = False, lazy: bool = False) -> None:
+        """Opens the file, or leaves that to the first access if `lazy`. Raises `StoreUnavailable`.
+
+        With `create`, makes it with mode 0600 if there is none.
+        """
+        self._database = Database(path, create=create, lazy=lazy)
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._database.path)!r})"

@@ -152,6 +152,36 @@ def test_store_that_cannot_be_read(
     assert trusted(with_seed, 0x71)
 
 
+def test_database_that_is_gone(
+    config: Config, store: CertificateStore, make: Callable[..., Sources], tmp_path: Path
+) -> None:
+    """A worker that starts without its database answers from the seed, also from one that does not fit it."""
+    store.close()
+    seed = seed_of(config)
+    (tmp_path / "tvs.db").unlink()
+    for settings, used in ((config, seed), (replace(config, time_to_live=60), replace(seed, database="1:2"))):
+        sources = make(settings, used)
+        sources.load()
+        assert (trusted(sources, 0x71), sources.problems()) == (True, [])
+        status = sources.db_status()
+        assert (status.up, "there is no database" in status.problem) == (False, True)
+
+
+def test_seed_that_is_behind(
+    config: Config, store: CertificateStore, make: Callable[..., Sources], tmp_path: Path
+) -> None:
+    """A worker from a seed that lacks changes is not ready while the database cannot be read, and is afterwards."""
+    store.close()
+    sources = make(config, replace(seed_of(config), behind=True))
+    (tmp_path / "tvs.db").rename(tmp_path / "away")
+    sources.load()
+    (problem,) = sources.problems()
+    assert problem == "certificate database cannot be read, and had changes that this worker does not know"
+    (tmp_path / "away").rename(tmp_path / "tvs.db")
+    sources.db.refresh()
+    assert (sources.problems(), sources.db_status().problem) == ([], "")
+
+
 # -- the CTL file ----------------------------------------------------------------------------------------------------
 
 

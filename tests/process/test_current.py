@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tvs.process.current
+from certstore.purposes import Purpose
 from ctlcache.inspection import inspect_file
+from tests.fixtures.certificates import certificate
 from tvs.answers.seed import last_good_list, read_seed
 from tvs.config.loading import load_config
 from tvs.process.current import Current
 from tvs.server.credentials import read_credentials
+from tvs.status.model import DatabaseStatus
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -113,3 +118,72 @@ def test_settings_with_another_list(current: Current, state: StateDirectory) -> 
     assert seeded(current).hex().startswith(content(current))
     current.swap(replace(listed, ctl_file=state.path / "missing"), current.credentials)
     assert current.seed.ctl is None
+
+
+# -- the database ----------------------------------------------------------------------------------------------------
+
+
+def add(state: StateDirectory, serial: int) -> None:
+    """Imports a certificate."""
+    with closing(state.store()) as store:
+        store.import_certificate(certificate("CN=added", serial), Purpose.Phone_SAST_trust)
+
+
+def reported(state: StateDirectory, *, certificates: int = 5, up: bool = True) -> DatabaseStatus:
+    """A worker's report that it has the database's last change."""
+    with closing(state.store()) as store:
+        number = store.change_number()
+    return DatabaseStatus(up=up, certificates=certificates, generation=2, change_number=number)
+
+
+def test_changes_that_a_worker_reports_are_in_the_seed(current: Current, state: StateDirectory) -> None:
+    """The next worker starts with what the others have; entries that did not change are not made again."""
+    before = set(map(id, current.seed.index))
+    add(state, 0x61)
+    status = reported(state)
+    current.database_reported(status, 1000.0)
+    assert (len(current.seed.index), current.seed.change_number) == (5, status.change_number)
+    assert len(before & set(map(id, current.seed.index))) == 4
+    assert not current.seed.behind
+
+
+def test_changes_in_quick_succession(current: Current, state: StateDirectory) -> None:
+    """Between two reads there is a pause, in which the seed is behind."""
+    add(state, 0x61)
+    current.database_reported(reported(state), 1000.0)
+    add(state, 0x62)
+    current.database_reported(reported(state), 1000.1)
+    assert (len(current.seed.index), current.seed.behind) == (5, True)
+    current.database_reported(reported(state), 2000.0)
+    assert (len(current.seed.index), current.seed.behind) == (6, False)
+
+
+def test_database_that_fails_before_it_is_read(current: Current, state: StateDirectory) -> None:
+    """The seed stays as it was, and is behind; the report of a worker without database changes nothing."""
+    seed = current.seed
+    add(state, 0x61)
+    status = reported(state)
+    current.database_reported(replace(status, up=False), 1000.0)
+    assert current.seed is seed
+    state.database.unlink()
+    current.database_reported(status, 1000.0)
+    assert (current.seed.index, current.seed.behind) == (seed.index, True)
+
+
+@pytest.mark.parametrize(("certificates", "read"), [(20_000, True), (20_001, False)])
+def test_database_in_whose_place_another_one_was_put(
+    current: Current, state: StateDirectory, certificates: int, *, read: bool
+) -> None:
+    """A small one is read as a whole; a large one would hold the supervisor up, and leaves the seed behind."""
+    copy = state.path / "restored.db"
+    with sqlite3.connect(state.database) as original, sqlite3.connect(copy) as restored:
+        original.backup(restored)
+    original.close()
+    restored.close()
+    copy.chmod(0o600)
+    for path in state.path.glob("tvs.db*"):
+        path.unlink()
+    copy.replace(state.database)
+    add(state, 0x61)
+    current.database_reported(reported(state, certificates=certificates), 1000.0)
+    assert (len(current.seed.index), current.seed.behind) == ((5, False) if read else (4, True))

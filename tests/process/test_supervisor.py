@@ -51,7 +51,8 @@ from tvs.process.supervisor import Supervisor
 tvs.process.restarts.GIVE_UP = 2
 
 def announce(phones, admin):
-    (config.state / "tvs.db").unlink()
+    config.tls_keylog.unlink()
+    config.tls_keylog.mkdir()
     for slot in supervisor._slots:
         os.kill(slot.process, signal.SIGKILL)
 
@@ -59,7 +60,7 @@ config = load_config(json.loads(sys.argv[1]), environment={})
 supervisor = Supervisor(config, load_config=lambda: config, announce=announce)
 sys.exit(supervisor.run())
 """
-"""Gives up early, and takes the database away from a service that runs."""
+"""Gives up early, and takes away from a service that runs the file of its TLS secrets."""
 
 
 def run(program: str, state: StateDirectory, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +72,7 @@ def run(program: str, state: StateDirectory, **settings: str) -> subprocess.Comp
 
 def test_service_without_a_worker_ends(state: StateDirectory, tmp_path: Path) -> None:
     """When all slots are given up the service ends with status 1; the log says why each worker could not start."""
-    done = run(FAILING, state, log_file=str(tmp_path / "log"))
+    done = run(FAILING, state, log_file=str(tmp_path / "log"), tls_keylog=str(tmp_path / "secrets"))
     assert (done.returncode, done.stderr) == (1, "")
     events = [line.split()[3] for line in (tmp_path / "log").read_text().splitlines()]
     ends = [event for event in events if event in {"listening", "no_worker_left", "stopping", "stopped"}]

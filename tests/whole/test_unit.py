@@ -79,6 +79,11 @@ def test_a_log_file_has_a_place(unit: Path) -> None:
     assert "/var/log/tvs/tvs.log" in (UNIT.parents[1] / "docs" / "operations.md").read_text("utf-8")
 
 
+def test_no_core_file(unit: Path) -> None:
+    """The unit allows no core file: it would hold the private key."""
+    assert "LimitCORE=0\n" in unit.read_text()
+
+
 def test_lines_of_several_workers_do_not_mix(state: StateDirectory) -> None:
     """Lines of four workers in one pipe are whole, and none is missing."""
     command = [sys.executable, "-m", "tvs", "serve", "--state", str(state.path), "--workers", "4"]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from certstore.cache import CertificateDBCache
 from ctlcache.inspection import FileState, inspect_file
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     """Receives the name and the fields of a cache's event."""
 
 
+MAX_READ_AGAIN: Final = 20_000
+"""Certificates of a database that the supervisor reads as a whole while the service runs: about half a second."""
+MAX_CHANGES: Final = 5_000
+"""Changes that the supervisor reads of a larger database: fewer than its log keeps, and read as fast."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
     """Certificates and CTL file of new workers. They are read before the fork, so that workers share the memory.
@@ -30,6 +36,7 @@ class Seed:
         change_number: the store's number of the last change in the index.
         time_to_live: seconds that answers carry by default.
         database: `CertificateStore.identity` of the database that it was read from.
+        behind: whether the database had later changes that could not be read.
         ctl: the last good CTL file, unless it was deleted; a worker that starts while the file is damaged uses it.
     """
 
@@ -37,6 +44,7 @@ class Seed:
     change_number: int
     time_to_live: int
     database: str | None
+    behind: bool = False
     ctl: Inspection | None = None
 
 
@@ -52,6 +60,37 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
         time_to_live=config.time_to_live,
         database=database,
         ctl=last_good_list(config, None),
+    )
+
+
+def next_seed(config: Config, seed: Seed, *, certificates: int) -> Seed:
+    """The seed with the later changes of the database. Raises `StateError` and `StoreError`.
+
+    A database of other origin, or with changes that its log no longer has, is read as a whole if it is small; a larger
+    one leaves the seed as it was, `behind`.
+
+    Args:
+        config: paths and the default time to live.
+        seed: the seed so far.
+        certificates: number of certificates in the database, as a worker counted them.
+    """
+    with closing(StateDirectory(config.state).store()) as store:
+        database, number = store.identity(), store.change_number()
+        known = database == seed.database and config.time_to_live == seed.time_to_live
+        few_changes = known and 0 <= number - seed.change_number <= MAX_CHANGES
+        if certificates > MAX_READ_AGAIN and not few_changes:
+            return replace(seed, behind=True)
+        cache = CertificateDBCache(store, default_time_to_live=config.time_to_live)
+        if known:
+            cache.adopt(seed.index, seed.change_number)
+        cache.refresh()
+    return replace(
+        seed,
+        index=cache.index,
+        change_number=cache.change_number,
+        time_to_live=config.time_to_live,
+        database=database,
+        behind=False,
     )
 
 

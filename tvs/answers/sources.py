@@ -12,6 +12,7 @@ from ctlcache.cache import CertificateCTLCache
 from ctlcache.inspection import ACCEPTABLE, FileState
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
+from tvs.status.members import shortened
 from tvs.status.model import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Sources:
         self._expects_list = True
         self._signer: tuple[int, float | None] = (0, None)  # generation of the CTL cache, expiry of its signer
         state = StateDirectory(config.state)
-        self._store = state.store()
+        self._store = state.lazy_store()
+        self._behind = False
         self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
         self.ctl = CertificateCTLCache(
             config.ctl_path,
@@ -65,19 +67,14 @@ class Sources:
     def load(self, *, paced: bool = False) -> None:
         """Reads what the seed does not have. Blocking. Raises `StoreError` if there is no index to begin with.
 
+        A worker that is to begin while the database cannot be read answers from its seed; the monitor goes on trying.
+
         Args:
             paced: read slowly, for a thread beside the event loop that answers phones.
         """
         seed = self._seed
         self._seed = None
-        if seed is not None and self._is_ours(seed):
-            self.db.adopt(seed.index, seed.change_number)
-            with contextlib.suppress(StoreError):  # the monitor goes on trying
-                self.db.refresh()
-        elif paced:
-            self.db.refresh()
-        else:
-            self.db.load()
+        self._load_db(seed, paced=paced)
         known = seed is not None and seed.ctl is not None
         with contextlib.suppress(StoreError):
             self._expects_list = known or self._store.parameter(_SECURITY_MODE) != "0"
@@ -85,6 +82,19 @@ class Sources:
         deleted = self.ctl.state is FileState.DELETED
         if seed is not None and seed.ctl is not None and not (self.ctl.loaded or deleted):
             self.ctl.adopt(seed.ctl)
+
+    def _load_db(self, seed: Seed | None, *, paced: bool) -> None:
+        if seed is not None and self._is_ours(seed):
+            self.db.adopt(seed.index, seed.change_number)
+        read = self.db.refresh if paced or self.db.loaded else self.db.load
+        try:
+            read()
+        except StoreError:
+            if seed is None:
+                raise
+            if not self.db.loaded:
+                self.db.adopt(seed.index, seed.change_number, same_database=False)
+            self._behind = seed.behind
 
     @property
     def ctl_absent(self) -> bool:
@@ -98,7 +108,10 @@ class Sources:
 
     def _is_ours(self, seed: Seed) -> bool:
         """Whether the seed fits the settings and was read from the database that the store has open."""
-        same = seed.database is not None and seed.database == self._store.identity()
+        try:
+            same = seed.database is not None and seed.database == self._store.identity()
+        except StoreError:
+            return False
         return same and seed.time_to_live == self._config.time_to_live
 
     def monitors(self) -> dict[str, Coroutine[Any, Any, None]]:
@@ -118,6 +131,8 @@ class Sources:
         found = []
         if not self.db.loaded:
             found.append("certificate database not loaded")
+        if self._behind and not self.db.db_up:
+            found.append("certificate database cannot be read, and had changes that this worker does not know")
         if not self.ctl.loaded and self.ctl.state not in ACCEPTABLE:
             found.append(f"CTL file {self.ctl.state}, and no good one was seen since the start")
         return found
@@ -129,6 +144,7 @@ class Sources:
             certificates=len(self.db),
             generation=self.db.generation,
             change_number=self.db.change_number,
+            problem=shortened(self.db.problem),
         )
 
     def ctl_status(self) -> CTLStatus:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from tvs.answers.seed import last_good_list
+from certstore.store import StoreError
+from tvs.answers.seed import last_good_list, next_seed
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from tvs.answers.seed import Seed
     from tvs.config.settings import Config
     from tvs.server.credentials import Credentials
+    from tvs.status.model import DatabaseStatus
+
+SHARE: Final = 10
+"""Pause after a read of the database's changes, as a multiple of the time that it took."""
+FIRST_PAUSE: Final = 0.5
+"""Seconds between two reads of the database, at least."""
+LONG_PAUSE: Final = 10.0
+"""The same after a read that failed, or a database that is too large to be read as a whole."""
 
 
 @dataclass(slots=True)
 class Current:
-    """Everything that a reload replaces, and the last good CTL file.
+    """Everything that a reload replaces, and the last good sources of answers.
 
     Attributes:
         config: settings in use.
@@ -28,6 +39,7 @@ class Current:
     seed: Seed
     _reported: dict[int, str] = field(default_factory=dict, init=False)  # by slot
     _verified: str | None = field(default=None, init=False)
+    _next_read: float = field(default=0.0, init=False)
 
     def swap(self, config: Config, credentials: Credentials) -> None:
         """Puts other settings and credentials in use. A CTL file at another path is read."""
@@ -51,3 +63,23 @@ class Current:
         if content != self._verified:
             self._verified = content
             self.seed = replace(self.seed, ctl=last_good_list(self.config, self.seed.ctl))
+
+    def database_reported(self, status: DatabaseStatus, now: float) -> None:
+        """Reads the database's changes when a worker reports that it has some that the seed does not have.
+
+        A worker that starts while the database cannot be read then answers as the others do. The database is open
+        only meanwhile: a fork would share it. `now`: monotonic seconds.
+        """
+        if not status.up or status.change_number == self.seed.change_number:
+            return
+        if now < self._next_read:
+            newer = status.change_number > self.seed.change_number
+            self.seed = replace(self.seed, behind=self.seed.behind or newer)
+            return
+        started = time.monotonic()
+        try:
+            self.seed = next_seed(self.config, self.seed, certificates=status.certificates)
+        except (StateError, StoreError):
+            self.seed = replace(self.seed, behind=True)
+        pause = LONG_PAUSE if self.seed.behind else FIRST_PAUSE
+        self._next_read = now + max(pause, SHARE * (time.monotonic() - started))

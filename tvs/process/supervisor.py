@@ -201,6 +201,7 @@ class Supervisor:
     def _reported(self, slot: Slot, report: Report) -> None:
         self._publisher.changed()
         self._current.list_reported(slot.number, report.status.ctl.content)
+        self._current.database_reported(report.status.db, time.monotonic())
         if report.reloaded:
             self._reloader.acknowledged(slot, report)
 

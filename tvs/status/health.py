@@ -71,6 +71,7 @@ def _caches(workers: list[WorkerStatus]) -> Document:
             "up": all(worker.db.up for worker in workers),
             "certificates": min(worker.db.certificates for worker in workers),
             "generation": min(worker.db.generation for worker in workers),
+            **_problem(workers),
         },
         "ctl": {
             "state": next((state for state in states if state != "ok"), states[0]),
@@ -78,6 +79,12 @@ def _caches(workers: list[WorkerStatus]) -> Document:
             "generation": min(worker.ctl.generation for worker in workers),
         },
     }
+
+
+def _problem(workers: list[WorkerStatus]) -> Document:
+    """Why the database cannot be read, as the first worker that cannot read it reports."""
+    problems = [worker.db.problem for worker in workers if worker.db.problem]
+    return {"problem": problems[0]} if problems else {}
 
 
 def ctl_signer_not_after(status: ServiceStatus) -> float | None:

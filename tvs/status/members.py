@@ -32,6 +32,12 @@ def text(value: object) -> str:
     return value
 
 
+def shortened(value: str) -> str:
+    """The text as `text` takes it: other characters than printable ASCII escaped, the rest cut off."""
+    printable = "".join(character if character.isprintable() else " " for character in value)
+    return printable.encode("ascii", "backslashreplace").decode()[:MAX_TEXT]
+
+
 def choice(kind: type[_Kind], value: str) -> _Kind:
     """A member of an enumeration. Raises `StatusError`."""
     try:

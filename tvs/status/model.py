@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_REASONS: Final = 4
-"""Reasons of a worker that is not ready; there are three kinds."""
+"""Reasons of a worker that is not ready; there are four kinds, of which at most three come together."""
 
 
 class SlotState(StrEnum):
@@ -65,12 +65,14 @@ class DatabaseStatus:
         certificates: number of certificates in the index.
         generation: index swaps since the worker's start.
         change_number: the store's number of the last change that the index has.
+        problem: why the store cannot be read, cut if it is long; empty if it can.
     """
 
     up: bool
     certificates: int
     generation: int
     change_number: int
+    problem: str = ""
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
@@ -79,6 +81,7 @@ class DatabaseStatus:
             "certificates": self.certificates,
             "generation": self.generation,
             "change_number": self.change_number,
+            "problem": self.problem,
         }
 
     @classmethod
@@ -89,6 +92,7 @@ class DatabaseStatus:
             certificates=member(document, "certificates", int),
             generation=member(document, "generation", int),
             change_number=member(document, "change_number", int),
+            problem=text(member(document, "problem", str)),
         )
 
 

@@ -1,0 +1,140 @@
+"""Workers that die while the database cannot be used are replaced from the supervisor's memory."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.purposes import Purpose
+from proto.messages import TrustStatus
+from tests.fixtures.certificates import certificate
+from tests.fixtures.processes import alive, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.fixtures.processes import Probe, Serve
+    from tests.fixtures.running import Running
+    from tvs.state import StateDirectory
+
+    Workers = Callable[[Running], list[int]]
+
+QUIET = ("--workers", "1", "--log-level", "info")
+IMPORTED, REMOVED = certificate("CN=imported", 0x51), certificate("CN=removed", 0x52)
+LATER = certificate("CN=later", 0x53)
+DEVICE = "CP-8861-SEP000000000001"
+
+
+def delete(database: Path) -> None:
+    """The database is deleted."""
+    database.unlink()
+
+
+def truncate(database: Path) -> None:
+    """The database is empty."""
+    os.truncate(database, 0)
+
+
+def damage(database: Path) -> None:
+    """The database is overwritten with something else."""
+    database.write_bytes(b"not a database" * 4000)
+
+
+def directory(database: Path) -> None:
+    """A directory stands in the database's place."""
+    database.unlink()
+    database.mkdir()
+
+
+def open_to_all(database: Path) -> None:
+    """Every user may write to the database."""
+    database.chmod(0o666)
+
+
+FAULTS: dict[Callable[[Path], None], str] = {
+    delete: "there is no database",
+    truncate: "the database is empty",
+    damage: "not an SQLite database",
+    directory: "not a regular file",
+    open_to_all: "every user may write",
+}
+"""Faults, with the words of the problem that each gives."""
+
+
+def change(state: StateDirectory, *, add: bytes, remove: str | None = None) -> None:
+    """Imports a certificate and deletes one, at once: the supervisor reads the change before `/readyz` shows it."""
+    with closing(state.store()) as store, store.transaction():
+        store.import_certificate(add, Purpose.Phone_SAST_trust)
+        if remove is not None:
+            store.delete(Purpose.Phone_SAST_trust, remove)
+
+
+async def trusted(service: Running, der: bytes) -> bool:
+    """A phone's question about a certificate."""
+    async with service.client() as phone:
+        answer = await phone.verify(device=DEVICE, certificate=der)
+    return answer.status is TrustStatus.TRUSTED
+
+
+async def replaced(service: Running, workers: Workers) -> None:
+    """Kills the only worker, and waits for the one that replaces it."""
+    (victim,) = workers(service)
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: not {0, victim} & set(workers(service)), "a new worker")
+
+
+def put_back(state: StateDirectory, saved: Path) -> None:
+    """Takes the database's remains away, and restores the backup."""
+    for path in state.path.glob("tvs.db*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in saved.iterdir():
+        shutil.copy2(path, state.path)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_worker_dies_while_the_database_cannot_be_used(
+    serve: Serve, probe: Probe, workers: Workers, state: StateDirectory, tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
+    """Its replacement answers with what the dead worker knew; then it follows the database that comes back."""
+    with closing(state.store()) as store:
+        name = store.import_certificate(REMOVED, Purpose.Phone_SAST_trust).name
+    service = serve(*QUIET)
+    assert await trusted(service, REMOVED)
+    change(state, add=IMPORTED, remove=name)
+    await until(lambda: probe(service, "/readyz")[1]["db"]["generation"] == 2, "both changes")
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    for path in state.path.glob("tvs.db*"):
+        shutil.copy2(path, saved)
+    fault(state.database)
+    await replaced(service, workers)
+    assert (await trusted(service, IMPORTED), await trusted(service, REMOVED)) == (True, False)
+    await until(lambda: not probe(service, "/readyz")[1]["db"]["up"], "the database is reported")
+    status, document = probe(service, "/readyz")
+    assert (status, document["reasons"], document["db"]["certificates"]) == (200, [], 5)
+    assert FAULTS[fault] in document["db"]["problem"]
+    await refused_reload(service, workers)
+    await replaced(service, workers)
+    assert await trusted(service, IMPORTED)
+    put_back(state, saved)
+    change(state, add=LATER)
+    await until(lambda: probe(service, "/readyz")[1]["db"]["certificates"] == 6, "the database that came back")
+    assert probe(service, "/readyz")[1]["db"]["up"]
+    assert await trusted(service, LATER)
+    assert service.process.poll() is None
+
+
+async def refused_reload(service: Running, workers: Workers) -> None:
+    """A reload is refused, and the worker stays."""
+    before = workers(service)
+    service.reload()
+    await until(lambda: any("reload_refused" in line for line in service.lines()), "the refusal")
+    assert not any(line.endswith("info reloaded") for line in service.lines())
+    assert workers(service) == before
+    assert alive(before[0])
