@@ -16,8 +16,8 @@ from tests.fixtures.tls import identity, service_context
 from tvs.client.trust import NoAnswer, UntrustedServer
 from tvs.config.endpoint import Endpoint
 from tvs.identity import KeyType
-from tvs.tls.connection import TLSError
 from tvs.tls.contexts import client_context
+from tvs.tls.failures import TLSError
 from tvs.tls.profiles import ClientCertificates, TLSProfile
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from tvs.server.conversation import Conversation
 from tvs.server.hints import NOTHING_SERVES
 from tvs.server.refusals import handshake_failed
 from tvs.server.states import SessionState
-from tvs.tls.connection import TLSError, TLSFailure
+from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from OpenSSL import SSL
 from tests.fixtures.phones import ADDRESS, UNKNOWN, asked, closed, not_trusted, query
 from tvs.answers.verifier import TrustVerifier
 from tvs.server.states import SessionState
-from tvs.tls.connection import TLSError
+from tvs.tls.failures import TLSError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,3 +222,47 @@ def test_bug_ends_one_connection(worker: Worker, connect: Connect, verifier: Tru
     (line,) = worker.events("session_failed")
     assert line["address"] == ADDRESS
     assert "ZeroDivisionError" in line["exception"]
+
+
+def test_bug_at_a_deadline_ends_one_connection(
+    worker: Worker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception when a deadline has passed ends that connection; the deadlines of the others are looked at too."""
+
+    def broken(*_: object, **__: object) -> tuple[str, bool]:
+        raise ZeroDivisionError
+
+    session, _ = connect(worker)
+    with monkeypatch.context() as bug:
+        bug.setattr("tvs.server.session.outcome_of_deadline", broken)
+        worker.pass_time(60)
+    assert closed(worker, session)
+    assert worker.outcomes == {"internal_error": 1}
+    (line,) = worker.events("session_failed")
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_tracebacks_of_strangers_fill_no_log(worker: Worker, connect: Connect, verifier: TrustVerifier) -> None:
+    """A bug that strangers can provoke is logged ten times a second at most; the next line counts the rest."""
+    worker.shared.verifier = Broken(verifier, verifier)  # type: ignore[arg-type] # never asked
+    for number in range(14):
+        if number == 13:
+            worker.clock.now += 1.0
+        session, phone = connect(worker)
+        phone.handshake()
+        phone.send(query())
+        worker.until(lambda session=session: session.state is SessionState.CLOSED)  # type: ignore[misc]
+    assert worker.outcomes == {"internal_error": 14}
+    lines = worker.logged()
+    assert [line.get("held_back") for line in lines] == [None] * 10 + [3]
+    assert {(line["event"], line["level"]) for line in lines} == {("session_failed", "error")}
+
+
+def test_memory_of_a_session_that_lingers(worker: Worker, connect: Connect) -> None:
+    """A session that the service has ended holds no TLS connection while it waits for the phone's last bytes."""
+    session, phone = connect(worker)
+    phone.handshake()
+    tls = weakref.ref(session._tls._connection)
+    phone.send(b"GET / HTTP/1.0\r\n\r\n")
+    worker.until(lambda: session.state is SessionState.LINGER)
+    assert tls() is None

@@ -9,8 +9,9 @@ from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, service_context
 from tvs.tls.clienthello import MAX_EXTENSIONS, MAX_HELLO, MAX_RECORDS, OfferedVersion, offered_version
-from tvs.tls.connection import TLSConnection, TLSError
+from tvs.tls.connection import TLSConnection
 from tvs.tls.contexts import client_context
+from tvs.tls.failures import TLSError
 
 VERSIONS = {
     SSL.TLS1_VERSION: OfferedVersion.TLS1,

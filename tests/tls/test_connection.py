@@ -6,8 +6,9 @@ import pytest
 from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, pair, read_all, service_context
-from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
+from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
+from tvs.tls.failures import TLSClosed, TLSError, TLSFailure
 
 TLS_1_2, TLS_1_3 = SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION
 VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["TLS 1.2", "TLS 1.3"])

@@ -7,8 +7,8 @@ from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
 from tvs.identity import KeyType
-from tvs.tls.connection import TLSError
 from tvs.tls.contexts import client_context, server_context
+from tvs.tls.failures import TLSError
 from tvs.tls.profiles import TLSProfile
 
 

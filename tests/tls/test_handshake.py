@@ -9,12 +9,14 @@ from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
 from tvs.identity import KeyType
-from tvs.tls.connection import TLSConnection, TLSError, TLSFailure
 from tvs.tls.contexts import client_context
+from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.profiles import ClientCertificates, TLSProfile
 
 if TYPE_CHECKING:
     from cryptography import x509
+
+    from tvs.tls.connection import TLSConnection
 
 TLS_1_2, TLS_1_3 = SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION
 RSA, P256 = KeyType.RSA2048, KeyType.P256

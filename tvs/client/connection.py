@@ -20,8 +20,9 @@ from proto.messages import (
     QueryCertResponse,
 )
 from tvs.client.trust import NoAnswer, ServerTrust
-from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError
+from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
+from tvs.tls.failures import TLSClosed, TLSError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

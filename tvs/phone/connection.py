@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from proto.messages import MessageType, TrustStatus
 from tvs.client.connection import TVSClient
 from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
-from tvs.tls.connection import TLSError, TLSFailure
+from tvs.tls.failures import TLSError, TLSFailure
 
 if TYPE_CHECKING:
     import socket

@@ -10,7 +10,7 @@ from tvs.answers.verifier import Source, TrustResult
 from tvs.server.metrics import ISSUER_CLASSES
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
 from tvs.tls.clienthello import OfferedVersion
-from tvs.tls.connection import TLSFailure
+from tvs.tls.failures import TLSFailure
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

@@ -15,8 +15,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from tvs.identity import self_signed
-from tvs.tls.connection import TLSConnection, TLSError
+from tvs.tls.connection import TLSConnection
 from tvs.tls.contexts import server_context
+from tvs.tls.failures import TLSError
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
 from tvs.tls.clienthello import OfferedVersion
-from tvs.tls.connection import TLSFailure
+from tvs.tls.failures import TLSFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from tvs.server.requestline import MAX_DEVICE_NAME
 from tvs.tls.clienthello import offered_version
-from tvs.tls.connection import TLSFailure
+from tvs.tls.failures import TLSFailure
 
 if TYPE_CHECKING:
     from proto.messages import QueryCertRequest
     from tvs.answers.verifier import Verdict
     from tvs.server.shared import Shared
-    from tvs.tls.connection import TLSError
+    from tvs.tls.failures import TLSError
 
 _NOTHING_IN_COMMON: Final = {TLSFailure.UNSUPPORTED_VERSION, TLSFailure.NO_SHARED_CIPHER}
 

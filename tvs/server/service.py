@@ -183,15 +183,18 @@ class Service:
             self.log.error("task_failed", task=task.get_name(), exc_info=error)
 
     def _tick(self) -> None:
-        shared = self._shared
-        now = shared.clock()
+        try:
+            self._look(self._shared.clock())
+        finally:  # an error ends no timer
+            if not self.stopping or self._acceptor.sessions:
+                self._shared.loop.call_later(TICK, self._tick)
+
+    def _look(self, now: float) -> None:
         self._metrics.loop_lag.set(max(0.0, now - self._last_tick - TICK))
         self._last_tick = now
-        shared.deadlines.expire(now)
+        self._shared.deadlines.expire(now)
         self._publish()
         self._pipeline.flush()
-        if not self.stopping or self._acceptor.sessions:
-            shared.loop.call_later(TICK, self._tick)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Everything happens in callbacks of the event loop. Each accepted connection is c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tvs.server.conversation import MALFORMED, MORE, Conversation
@@ -14,7 +15,8 @@ from tvs.server.phonesocket import PhoneSocket
 from tvs.server.refusals import handshake_failed
 from tvs.server.states import METRIC_STATES, TRANSITIONS, SessionState, outcome_of_deadline, outcome_of_end
 from tvs.server.traces import ConnectionTrace
-from tvs.tls.connection import READ_SIZE, TLSClosed, TLSConnection, TLSError, TLSFailure
+from tvs.tls.connection import READ_SIZE, TLSConnection
+from tvs.tls.failures import TLSClosed, TLSError, TLSFailure
 
 if TYPE_CHECKING:
     import socket
@@ -93,6 +95,9 @@ class PhoneSession:
 
     def expired(self, deadline: Deadline) -> None:
         """Closes the session whose deadline has passed."""
+        self._fenced(partial(self._expired, deadline))
+
+    def _expired(self, deadline: Deadline) -> None:
         if self.state is SessionState.CLOSED:
             return
         if self._outcome:  # the session lingers
@@ -100,9 +105,10 @@ class PhoneSession:
             return
         if self.state is SessionState.HANDSHAKE:
             self._shared.counts.handshake_failed("timeout")
-        conversation = self._conversation
+        conversation, spoke = self._conversation, self._spoke
+        answered, unfinished = conversation.answered, conversation.unfinished
         outcome, in_order = outcome_of_deadline(
-            deadline, self.state, spoke=self._spoke, answered=conversation.answered, unfinished=conversation.unfinished
+            deadline, self.state, spoke=spoke, answered=answered, unfinished=unfinished
         )
         if in_order:
             self._finish(outcome)
@@ -111,29 +117,24 @@ class PhoneSession:
 
     def on_readable(self) -> None:
         """Reads what has come, or notices that the connection has ended."""
-        try:
-            self._readable()
-        except Exception as error:  # noqa: BLE001 - a bug ends this connection and leaves the others
-            self._failed(error)
+        self._fenced(self._readable)
 
     def on_writable(self) -> None:
         """Sends what waited for room in the socket."""
-        try:
-            self._writable()
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._failed(error)
+        self._fenced(self._writable)
 
     def _on_next_turn(self) -> None:
-        try:
-            if self._awaits_request():
-                self._requests()
-        except Exception as error:  # noqa: BLE001 - likewise
-            self._failed(error)
+        if self._awaits_request():
+            self._fenced(self._requests)
 
-    def _failed(self, error: Exception) -> None:
-        self._shared.log.error("session_failed", address=self.address, exc_info=error)
-        if self.state is not SessionState.CLOSED:
-            self._close("internal_error")
+    def _fenced(self, step: Callable[[], None]) -> None:
+        """Takes a step; a bug in it ends this connection, and neither another one nor the worker's timer."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever the bug is
+            self._shared.stranger("session_failed", self.address, level="error", exc_info=error)
+            if self.state is not SessionState.CLOSED:
+                self._close("internal_error")
 
     def _enter(self, state: SessionState) -> None:
         if state not in TRANSITIONS[self.state]:
@@ -192,15 +193,13 @@ class PhoneSession:
         if self._outcome:  # the session lingers
             self._close(self._outcome)
             return
-        conversation = self._conversation
-        unfinished = conversation.unfinished
+        conversation, spoke = self._conversation, self._spoke
+        answered, unfinished = conversation.answered, conversation.unfinished
         if self.state is SessionState.HANDSHAKE:
             self._shared.counts.handshake_failed(TLSFailure.CLOSED)
         elif unfinished and not reset:
             conversation.end()
-        answered = conversation.answered
-        outcome = outcome_of_end(self.state, reset=reset, spoke=self._spoke, answered=answered, unfinished=unfinished)
-        self._close(outcome)
+        self._close(outcome_of_end(self.state, reset=reset, spoke=spoke, answered=answered, unfinished=unfinished))
 
     def _finish(self, outcome: str) -> None:
         """Sends the close notification and ends our side of TCP, then waits for the phone's last bytes."""
@@ -214,6 +213,7 @@ class PhoneSession:
             return
         self._socket.send_end()
         self._enter(SessionState.LINGER)
+        del self._tls  # its memory; what still arrives is discarded
         self._shared.deadlines.cancel_all(self)
         self._shared.deadlines.set(self, Deadline.LINGER, self._shared.clock())
 
@@ -265,8 +265,7 @@ class PhoneSession:
         answers, turn = self._conversation.answer()
         if answers:
             self._tls.write(answers)
-            clock = self._shared.clock
-            self._shared.deadlines.set(self, Deadline.REQUEST, clock())
+            self._shared.deadlines.set(self, Deadline.REQUEST, self._shared.clock())
         self._flush(self._tls.outgoing())
         if not self._awaits_request():
             return

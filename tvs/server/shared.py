@@ -121,7 +121,13 @@ class Shared:
         self._pipeline.emit(("info", time.time(), "request", None, line))
 
     def stranger(
-        self, event: str, address: str, more: Callable[[], Mapping[str, object]] | None = None, **fields: object
+        self,
+        event: str,
+        address: str,
+        more: Callable[[], Mapping[str, object]] | None = None,
+        *,
+        level: str = "warning",
+        **fields: object,
     ) -> None:
         """Logs an event that any stranger can provoke, at most 10 times a second for each event, `signer_refused` 3.
 
@@ -130,7 +136,8 @@ class Shared:
         held_back = self._limit.allow(event, self.clock())
         if held_back is not None:
             extra = {"held_back": held_back} if held_back else {}
-            self.log.warning(event, address=address, **fields, **(more() if more is not None else {}), **extra)
+            line = getattr(self.log, level)
+            line(event, address=address, **fields, **(more() if more is not None else {}), **extra)
 
 
 def _durations(config: Config) -> dict[Deadline, float]:

@@ -7,102 +7,29 @@ record any phone certificate and speaks TLS 1.0 to old phones; the standard libr
 from __future__ import annotations
 
 import contextlib
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from OpenSSL import SSL
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from OpenSSL import SSL, crypto
 
 from tvs.tls.clienthello import MAX_HELLO
+from tvs.tls.failures import TLSClosed, TLSError, TLSFailure, error_from
 
 if TYPE_CHECKING:
-    from cryptography import x509
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 READ_SIZE = 16 * 1024
 """Bytes read from a BIO or a connection at once: the maximum plaintext of one TLS record."""
+MAX_HANDSHAKE = 24 * 1024
+"""Bytes that a client may send before its handshake is done: three times the chain of a real phone (2 to 8 KB).
 
-
-class TLSFailure(StrEnum):
-    """Reason of a failed handshake or connection: a closed set, fit for a metric's label."""
-
-    CLOSED = "closed"
-    """The peer closed the connection without a close notification."""
-    NOT_TLS = "not_tls"
-    """The first bytes are not a TLS record."""
-    UNSUPPORTED_VERSION = "unsupported_version"
-    """The peer offers only versions that the profile refuses."""
-    NO_SHARED_CIPHER = "no_shared_cipher"
-    """The two sides have no suite, or no signature algorithm, in common."""
-    CERTIFICATE_MISSING = "certificate_missing"
-    """The peer did not show the certificate that is required."""
-    CERTIFICATE_REFUSED = "certificate_refused"
-    """The peer's certificate does not verify."""
-    ALERT = "alert"
-    """The peer sent a fatal alert: it refused us."""
-    BAD_RECORD = "bad_record"
-    """A record is damaged or out of place."""
-    OTHER = "other"
-    """OpenSSL gives a reason that is not in this list, or none."""
-
-
-class TLSError(Exception):
-    """The TLS connection failed.
-
-    Attributes:
-        failure: the closed-set reason.
-        detail: OpenSSL's reason texts, for the log.
-    """
-
-    def __init__(self, failure: TLSFailure, detail: str) -> None:
-        super().__init__(failure, detail)
-        self.failure = failure
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.failure.value.replace('_', ' ')}: {self.detail}" if self.detail else self.failure.value
-
-
-class TLSClosed(Exception):  # noqa: N818 - a normal end, not an error
-    """The peer closed the TLS connection properly."""
-
-
-_FAILURES = (
-    ("unexpected eof", TLSFailure.CLOSED),
-    ("alert", TLSFailure.ALERT),
-    ("did not return a certificate", TLSFailure.CERTIFICATE_MISSING),
-    ("certificate verify failed", TLSFailure.CERTIFICATE_REFUSED),
-    ("ee key too small", TLSFailure.CERTIFICATE_REFUSED),
-    ("no shared cipher", TLSFailure.NO_SHARED_CIPHER),
-    ("no shared signature", TLSFailure.NO_SHARED_CIPHER),
-    ("no suitable signature", TLSFailure.NO_SHARED_CIPHER),
-    ("unsupported protocol", TLSFailure.UNSUPPORTED_VERSION),
-    ("version too low", TLSFailure.UNSUPPORTED_VERSION),
-    ("no protocols available", TLSFailure.UNSUPPORTED_VERSION),
-    ("bad record", TLSFailure.BAD_RECORD),  # before "record layer failure", which follows it in the same text
-    ("decryption failed", TLSFailure.BAD_RECORD),
-    ("encrypted length too long", TLSFailure.BAD_RECORD),
-    ("wrong version number", TLSFailure.NOT_TLS),
-    ("http request", TLSFailure.NOT_TLS),
-    ("https proxy request", TLSFailure.NOT_TLS),
-    ("record layer failure", TLSFailure.NOT_TLS),
-    ("unknown protocol", TLSFailure.NOT_TLS),
-    ("packet length too long", TLSFailure.NOT_TLS),
-    ("unexpected message", TLSFailure.BAD_RECORD),
-    ("bad length", TLSFailure.BAD_RECORD),
-    ("length mismatch", TLSFailure.BAD_RECORD),
-)
-"""Parts of OpenSSL's reason texts (include/openssl/sslerr.h); the first that occurs decides."""
-
-
-def _error(error: SSL.Error) -> TLSError:
-    """A pyOpenSSL error as a `TLSError`. The list inside an `SSL.Error` can be empty."""
-    if isinstance(error, SSL.SysCallError):
-        return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
-    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    detail = "; ".join(str(entry[-1]) for entry in entries)
-    for text, failure in _FAILURES:
-        if text in detail.lower():
-            return TLSError(failure, detail)
-    return TLSError(TLSFailure.OTHER, detail)
+OpenSSL takes 100 KB of certificates. A half-open connection that holds 60 KB costs 137 KiB of memory, one at this limit
+about 100 KiB, one without a certificate 52 KiB.
+"""
 
 
 _HANDSHAKE_RECORDS = b"\x14\x16"
@@ -126,7 +53,17 @@ class TLSConnection:
         session: for a client, the session to resume.
     """
 
-    __slots__ = ("_connection", "_established", "_flight", "_head", "_missing", "_records", "_unfinished", "_wrote")
+    __slots__ = (
+        "_connection",
+        "_established",
+        "_flight",
+        "_head",
+        "_missing",
+        "_received",
+        "_records",
+        "_unfinished",
+        "_wrote",
+    )
 
     def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
         self._connection = SSL.Connection(context, None)
@@ -138,6 +75,7 @@ class TLSConnection:
         self._unfinished = 0  # 1 if that record counts when it is whole
         if session is not None:
             self._connection.set_session(session)
+        self._received = 0  # a client's bytes in a server's handshake
         self._flight: bytes | None = None  # a client's first bytes, while a server's handshake lasts
         if server_side:
             self._flight = b""
@@ -149,8 +87,10 @@ class TLSConnection:
         """Takes bytes from the network."""
         self._connection.bio_write(data)
         flight = self._flight
-        if flight is not None and len(flight) < MAX_HELLO:
-            self._flight = flight + data[:MAX_HELLO]
+        if flight is not None:
+            self._received += len(data)
+            if len(flight) < MAX_HELLO:
+                self._flight = flight + data[:MAX_HELLO]
         self._count_records(data)
 
     def _count_records(self, data: bytes) -> None:
@@ -212,14 +152,16 @@ class TLSConnection:
             return b""
 
     def handshake(self) -> bool:
-        """Continues the handshake; True when it is done. Raises `TLSError`."""
+        """Continues the handshake; True when it is done. Raises `TLSError`, also after `MAX_HANDSHAKE` bytes."""
         self._wrote = True
         try:
             self._connection.do_handshake()
         except SSL.WantReadError:
+            if self._received > MAX_HANDSHAKE:
+                raise TLSError(TLSFailure.OTHER, f"more than {MAX_HANDSHAKE} bytes before its end") from None
             return False
         except SSL.Error as error:
-            raise _error(error) from None
+            raise error_from(error) from None
         self._established = True
         self._flight = None
         return True
@@ -240,7 +182,7 @@ class TLSConnection:
             raise TLSClosed from None
         except SSL.Error as error:
             self._wrote = True  # the alert
-            raise _error(error) from None
+            raise error_from(error) from None
         if self._records:
             self._records -= 1
         return data
@@ -251,7 +193,7 @@ class TLSConnection:
         try:
             self._connection.sendall(data)
         except SSL.Error as error:
-            raise _error(error) from None
+            raise error_from(error) from None
 
     def shutdown(self) -> None:
         """Produces the close notification; never raises."""
@@ -282,7 +224,7 @@ class TLSConnection:
     @property
     def peer_certificate(self) -> x509.Certificate | None:
         """The peer's certificate, or None. Raises `ValueError` for one that cannot be parsed."""
-        return self._connection.get_peer_certificate(as_cryptography=True)
+        return _parsed(lambda: self._connection.get_peer_certificate(as_cryptography=True))
 
     @property
     def peer_chain(self) -> list[x509.Certificate]:
@@ -290,4 +232,16 @@ class TLSConnection:
 
         Raises `ValueError` for one that cannot be parsed.
         """
-        return self._connection.get_peer_cert_chain(as_cryptography=True) or []
+        return _parsed(lambda: self._connection.get_peer_cert_chain(as_cryptography=True)) or []
+
+
+_UNREADABLE = (ValueError, TypeError, OverflowError, x509.InvalidVersion, UnsupportedAlgorithm, crypto.Error)
+"""Errors of cryptography and pyOpenSSL for a certificate that OpenSSL took in the handshake."""
+
+
+def _parsed(certificates: Callable[[], T]) -> T:
+    """Certificates of a peer. Raises `ValueError` for all errors of their parser."""
+    try:
+        return certificates()
+    except _UNREADABLE as error:
+        raise ValueError(f"the peer's certificate is not readable: {error}") from error

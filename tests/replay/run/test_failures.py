@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from tvs.replay.run.failures import OWN_LIMITS, Failure, of_errno, of_tls
-from tvs.tls.connection import TLSFailure
+from tvs.tls.failures import TLSFailure
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from tvs.replay.run.callsocket import READ_SIZE, CallSocket
 from tvs.replay.run.counters import Phase
 from tvs.replay.run.dialogue import MalformedAnswer
 from tvs.replay.run.failures import Failure, of_errno, of_tls
-from tvs.tls.connection import TLSClosed, TLSConnection, TLSError
+from tvs.tls.connection import TLSConnection
+from tvs.tls.failures import TLSClosed, TLSError
 
 if TYPE_CHECKING:
     from proto.messages import Response

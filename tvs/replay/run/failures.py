@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from enum import StrEnum
 
-from tvs.tls.connection import TLSFailure
+from tvs.tls.failures import TLSFailure
 
 
 class Failure(StrEnum):
