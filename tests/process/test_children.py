@@ -86,3 +86,16 @@ def test_end_of_the_service(children: Children, forks: list[int | OSError], monk
     children.start_admin_due(1000.0)
     children.end_admin()
     assert sent == [(100, signal.SIGTERM)]
+
+
+def test_silent_admin_process(children: Children, forks: list[int | OSError], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that gives no sign of life for 10 s is killed, once; the next one has its own 10 s."""
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.kill", lambda process, number: sent.append((process, number)))
+    assert children.kill_hung_admin(1000.0) is None
+    children.start_admin_due(1000.0)
+    silences = [children.kill_hung_admin(now) for now in (1010.0, 1010.5, 1011.0)]
+    assert (silences, sent) == ([None, 10.5, None], [(100, signal.SIGKILL)])
+    assert children.admin_ended(100, 1011.0)
+    children.start_admin_due(1011.0)
+    assert [children.kill_hung_admin(now) for now in (1021.0, 1021.5)] == [None, 10.5]

@@ -31,9 +31,17 @@ if TYPE_CHECKING:
 
     from tvs.state import StateDirectory
     from tvs.system.board import Board
+    from tvs.system.heartbeat import Heartbeat
 
 
-def run_admin(listener: socket.socket, board: Board, metrics: Path, state: StateDirectory, supervisor: int) -> int:
+def run_admin(
+    listener: socket.socket,
+    board: Board,
+    metrics: Path,
+    state: StateDirectory,
+    supervisor: int,
+    heartbeat: Heartbeat,
+) -> int:
     """Serves the monitoring port until SIGTERM. Returns the exit status.
 
     Args:
@@ -42,12 +50,14 @@ def run_admin(listener: socket.socket, board: Board, metrics: Path, state: State
         metrics: directory of the files in which the workers count.
         state: the state directory, whose certificates expire.
         supervisor: its process id. If it died, this process is the last one, and removes `metrics`.
+        heartbeat: the supervisor replaces a process that gives no sign of life.
     """
 
     def status() -> ServiceStatus:
         return ServiceStatus.from_json(board.read())
 
     signal.signal(signal.SIGTERM, _end)
+    heartbeat.start()
     registry = CollectorRegistry()
     workers = MultiProcessCollector(None, str(metrics))  # type: ignore[no-untyped-call] # it has no types here
     registry.register(WorkersCollector(workers, state, status))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tvs.admin.process import run_admin
 from tvs.process.restarts import RestartPolicy
@@ -13,6 +13,7 @@ from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
 from tvs.state import StateDirectory
 from tvs.system.fork import fork
+from tvs.system.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     import socket
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from tvs.process.slot import Slot
     from tvs.system.board import Board
     from tvs.system.channel import Channel
+
+
+ADMIN_PATIENCE: Final = 10.0
+"""Seconds without a sign of life after which the admin process is replaced."""
 
 
 class Children:
@@ -55,6 +60,10 @@ class Children:
         self._leave = leave
         self._policy = RestartPolicy()
         self._started = self._due = 0.0
+        self._heartbeat = Heartbeat()
+        self._beats = 0
+        self._admin_seen = 0.0
+        self._killed = False
         self.admin = 0
 
     def fork_worker(self, slot: Slot, channel: Channel) -> int:
@@ -83,7 +92,8 @@ class Children:
         """Forks the admin process if there is none and its back-off is over. `now`: monotonic seconds."""
         if self.admin or now < self._due:
             return
-        self._started = now
+        self._started = self._admin_seen = now
+        self._killed = False
         try:
             self.admin = self._fork_admin()
         except OSError:  # no processes left for the moment
@@ -96,7 +106,7 @@ class Children:
             listener = self._admin_listener.dup()
             self._leave(None)
             state = StateDirectory(self._current.config.state)
-            return run_admin(listener, self._board, self._metrics, state, supervisor)
+            return run_admin(listener, self._board, self._metrics, state, supervisor, self._heartbeat)
 
         return fork(work, on_parents_death=signal.SIGTERM)
 
@@ -111,8 +121,23 @@ class Children:
     def _back_off(self, now: float) -> None:
         self._due = now + (self._policy.ended(answered=True, lived=now - self._started) or 0.0)
 
-    def end_admin(self) -> None:
-        """Ends the admin process."""
+    def kill_hung_admin(self, now: float) -> float | None:
+        """Kills an admin process that gave no sign of life for too long. `now`: monotonic seconds.
+
+        Returns the seconds of its silence, None for a process that lives.
+        """
+        beats = self._heartbeat.count
+        if beats != self._beats:
+            self._beats, self._admin_seen = beats, now
+        silence = now - self._admin_seen
+        if not self.admin or self._killed or silence <= ADMIN_PATIENCE:
+            return None
+        self._killed = True
+        self.end_admin(signal.SIGKILL)
+        return silence
+
+    def end_admin(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the admin process with a signal; a stopped process obeys SIGKILL only."""
         if self.admin:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.admin, signal.SIGTERM)
+                os.kill(self.admin, number)

@@ -46,6 +46,8 @@ DRAIN_EXTRA: Final = 5.0
 """Seconds that workers have to end beyond `drain_timeout`."""
 LOOK: Final = 1.0
 """Seconds between two turns of the loop, at most."""
+END_PATIENCE: Final = 2.0
+"""Seconds that the admin process has to end, and then killed processes to be gone: a stuck disk can hold them."""
 
 
 class Supervisor:
@@ -170,6 +172,9 @@ class Supervisor:
             return
         self._slots.kill_hung(now)
         self._slots.start_due(now)
+        if (silence := self._children.kill_hung_admin(now)) is not None:
+            pid = self._children.admin
+            self._publisher.report("error", "admin_hung", pid=pid, silent_seconds=round(silence, 1))
         self._children.start_admin_due(now)
         if self._slots.count(SlotState.CLOSED) == len(self._slots):
             self._publisher.report("error", "no_worker_left", advice="the lines above say why; the service ends")
@@ -241,11 +246,24 @@ class Supervisor:
         self._publisher.changed()
 
     def _end(self) -> None:
-        """Ends and waits for all processes."""
+        """Ends all processes, and waits for them a bounded time."""
         self._slots.kill()
-        self._children.end_admin()
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                os.waitpid(-1, 0)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._children.end_admin(number)
+            self._wait_for_ends(END_PATIENCE)
         self._publisher.report("info", "stopped")
         self._publisher.publish()
+
+    def _wait_for_ends(self, seconds: float) -> None:
+        """Waits until there is no process left, at most so long."""
+        until = time.monotonic() + seconds
+        waiting = select.poll()
+        waiting.register(self._signals.fileno(), select.POLLIN)
+        with contextlib.suppress(ChildProcessError):
+            while (left := until - time.monotonic()) > 0:
+                process, _ = os.waitpid(-1, os.WNOHANG)
+                if process:
+                    self._children.admin_ended(process, until)
+                else:
+                    waiting.poll(left * 1000 + 1)  # SIGCHLD is a signal too
+                    self._signals.pending()
