@@ -7,16 +7,21 @@ import http.client
 import json
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from tvs.admin.server import MAX_THREADS, AdminServer
+from tvs.admin.connections import MAX_CONNECTIONS
+from tvs.admin.server import AdminServer
 from tvs.system.listening import listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+PATIENCE = 30.0
 
 
 class Port:
@@ -92,8 +97,32 @@ def test_other_paths_and_methods(port: Port) -> None:
 def test_client_that_says_nothing_delays_no_other(port: Port) -> None:
     """Clients that connect and stall, and one that sends rubbish, do not hold up a request."""
     with contextlib.ExitStack() as stack:
-        for _ in range(MAX_THREADS // 2):
+        for _ in range(MAX_CONNECTIONS // 2):
             stack.enter_context(socket.create_connection(port.address))
         rubbish = stack.enter_context(socket.create_connection(port.address))
         rubbish.sendall(b"\x16\x03\x01\x00\x05rubbish\r\n\r\n")
         assert port.ask("GET", "/healthz")[0] == 200
+
+
+def test_slow_clients_keep_no_probe_out(port: Port) -> None:
+    """While forty clients send their requests byte by byte, from one address or from many, probes are answered."""
+    with contextlib.ExitStack() as stack:
+        for number in range(40):
+            source = ("127.0.0.1" if number < 20 else f"127.0.0.{number}", 0)
+            slow = stack.enter_context(socket.create_connection(port.address, source_address=source))
+            slow.sendall(b"GET /heal")
+            with contextlib.suppress(ConnectionError):  # it had to make room
+                slow.sendall(b"t")
+        for path in ("/healthz", "/metrics", "/healthz"):
+            assert port.ask("GET", path)[0] == 200
+
+
+def test_slow_client_is_cut_off(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is never silent for long is cut off when the whole time for a request is over."""
+    monkeypatch.setattr("tvs.admin.connections.DEADLINE", 1.0)
+    end = time.monotonic() + PATIENCE
+    with socket.create_connection(port.address) as slow, contextlib.suppress(ConnectionError):
+        while True:
+            slow.sendall(b"G")
+            time.sleep(0.05)
+            assert time.monotonic() < end

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
+import time
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from tvs.admin.connections import Connections
 
 if TYPE_CHECKING:
     import socket
@@ -20,9 +22,7 @@ if TYPE_CHECKING:
 
 
 READ_TIMEOUT = 5.0
-"""Seconds that a client of the admin port has for its request."""
-MAX_THREADS = 32
-"""Requests served at the same time; more wait in the listen queue."""
+"""Seconds that a client of the admin port may be silent; `tvs.admin.connections.DEADLINE` bounds the whole request."""
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -30,7 +30,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     block_on_close = False
 
     def __init__(self, listener: socket.socket) -> None:
-        self._places = threading.BoundedSemaphore(MAX_THREADS)
+        self.connections = Connections()
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
@@ -38,14 +38,18 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._places.acquire()
-        super().process_request(request, client_address)
+        if self.connections.take(request, client_address[0], time.monotonic()):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.closed(request)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called twice a second."""
+        self.connections.expire(time.monotonic())
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignores the failure of a client."""
@@ -53,6 +57,12 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Handler(WSGIRequestHandler):
     timeout = READ_TIMEOUT
+    server: _Server
+
+    def parse_request(self) -> bool:
+        complete = super().parse_request()
+        self.server.connections.requested(self.connection)
+        return complete
 
     def log_message(self, *_arguments: object) -> None:
         """Logs nothing."""
