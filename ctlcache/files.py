@@ -32,19 +32,27 @@ class Snapshot:
 def read_snapshot(path: Path) -> Snapshot:
     """The file's content. Never waits, as opening a FIFO would for its writer.
 
-    Raises `FileNotFoundError` if there is none, and another `OSError` if it cannot be read or is not a regular file.
+    Raises `FileNotFoundError` if there is none, and another `OSError` if it cannot be read or is not a regular file;
+    /proc/kmsg is one that has nothing to read at times.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(f"{path} is not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(MAX_SIZE + 1)
+        data = read_at_most(descriptor, MAX_SIZE + 1)
         torn = _identity(before) != _identity(os.fstat(descriptor))
     finally:
         os.close(descriptor)
     return Snapshot(data, hashlib.sha256(data).digest(), torn)
+
+
+def read_at_most(descriptor: int, limit: int) -> bytes:
+    """The bytes up to the end or the limit. Raises `OSError`, also if a non-blocking descriptor has nothing to read."""
+    data = bytearray()
+    while len(data) < limit and (piece := os.read(descriptor, limit - len(data))):
+        data += piece
+    return bytes(data)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:

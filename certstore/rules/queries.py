@@ -8,6 +8,8 @@ from certstore.store import StoreError
 
 MAX_ROWS = 100_000
 """Rows of one result: people do not read more, and a mistake in a join makes billions."""
+MAX_BYTES = 16_000_000
+"""Bytes of one result, in memory: what is printed of it takes a few times as many."""
 TIME_LIMIT = 10.0
 """Seconds for one statement."""
 _SELECT = re.compile(r"\s*(select|with|values)\b", re.IGNORECASE)
@@ -28,6 +30,13 @@ def not_a_select(detail: str = "") -> StoreError:
 def too_many_rows() -> StoreError:
     """The error for a result of more than `MAX_ROWS` rows."""
     return StoreError(f"the statement gives more than {MAX_ROWS} rows; add a condition or a LIMIT")
+
+
+def too_many_bytes() -> StoreError:
+    """The error for a result of more than `MAX_BYTES` bytes."""
+    return StoreError(
+        f"the statement gives more than {MAX_BYTES // 1_000_000} MB; add a condition or a LIMIT, or name fewer columns"
+    )
 
 
 def too_slow() -> StoreError:

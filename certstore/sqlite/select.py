@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from typing import Any
 
@@ -20,18 +21,30 @@ def run_select(connection: sqlite3.Connection, sql: str) -> tuple[list[str], lis
     """Column names and rows. The connection must be for this statement alone: it is restricted.
 
     Raises:
-        StoreError: not one SELECT, an error in it, or more rows or time than `certstore.rules.queries` allows.
+        StoreError: not one SELECT, an error in it, or more rows, bytes or time than `certstore.rules.queries` allows.
     """
     queries.check_statement(sql)
     _restrict(connection)
     try:
         cursor = connection.execute(sql)
-        rows = cursor.fetchmany(queries.MAX_ROWS + 1)
+        rows = _rows(cursor)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
         raise _refusal(error) from error
-    if len(rows) > queries.MAX_ROWS:
-        raise queries.too_many_rows()
     return [column[0] for column in cursor.description], rows
+
+
+def _rows(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+    """The rows, one by one: the result is never larger in memory than its limits by more than a row."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for row in cursor:
+        size += sum(map(sys.getsizeof, row))
+        if len(rows) == queries.MAX_ROWS:
+            raise queries.too_many_rows()
+        if size > queries.MAX_BYTES:
+            raise queries.too_many_bytes()
+        rows.append(row)
+    return rows
 
 
 def _restrict(connection: sqlite3.Connection) -> None:

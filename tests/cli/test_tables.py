@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvs.cli.tables import table
+from tvs.cli.tables import MAX_WIDTH, table
 
 
 def test_columns_are_as_wide_as_their_widest_value() -> None:
@@ -39,3 +39,10 @@ def test_binary_values_are_short() -> None:
     """Of more than eight bytes, the first stand in hex with the number of all."""
     text = table(("der",), [(bytes(range(8)),), (bytes(range(9)),), (b"",)])
     assert text.split("\n")[2:] == ["x'0001020304050607'", "x'0001020304050607' … 9 bytes", "x''"]
+
+
+def test_one_long_value_lengthens_no_other_row() -> None:
+    """A column is padded to a limit; a longer value is printed whole."""
+    lines = table(("a", "b"), [("x" * (MAX_WIDTH + 50), 1), *[("y", 2)] * 3]).split("\n")
+    assert lines[2] == "x" * (MAX_WIDTH + 50) + " 1"
+    assert [len(line) for line in lines[3:]] == [MAX_WIDTH + 2] * 3

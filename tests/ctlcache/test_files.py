@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from ctlcache.files import read_snapshot
+from ctlcache.files import read_at_most, read_snapshot
 from ctlcache.trustlist import MAX_SIZE
 
 
@@ -39,3 +40,23 @@ def test_what_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_snapshot(tmp_path / "missing")
     assert names(Path("/proc/self/fd")) == open_before
+
+
+def test_nothing_to_read_yet() -> None:
+    """A descriptor without bytes for now, as /proc/kmsg is at times, is an error of the operating system."""
+    reading, writing = os.pipe2(os.O_NONBLOCK)
+    try:
+        with pytest.raises(BlockingIOError):
+            read_at_most(reading, 10)
+        os.write(writing, b"abc")
+        assert read_at_most(reading, 2) == b"ab"
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/proc/self/pagemap", "/proc/self/status"])
+def test_odd_files(path: str) -> None:
+    """Files of the kernel give bytes or an `OSError`, without waiting."""
+    with suppress(OSError):
+        assert len(read_snapshot(Path(path)).data) <= MAX_SIZE + 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -135,3 +138,23 @@ def test_only_reading(admin: Administrator, statement: str) -> None:
     assert done.status == 1
     assert done.err.startswith("tvs: ")
     assert len(admin.does("run", "sql", "select name from processnode").lines) == 3
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_memory_is_bounded(admin: Administrator, options: tuple[str, ...]) -> None:
+    """Large rows end in a sentence, and rows below the limit are printed, in a process of 1 GB."""
+    large = "with recursive n(x) as (select 1 union all select x + 1 from n limit {}) select {} from n"
+    for statement, status, words in (
+        (large.format(800, "zeroblob(900000), hex(zeroblob(400000))"), 1, "more than 16 MB"),
+        (large.format(15, "hex(zeroblob(499000))"), 0, ""),
+        (large.format(90_000, "iif(x = 1, hex(zeroblob(499000)), 'y'), x"), 0, ""),
+    ):
+        command = [sys.executable, "-m", "tvs", "run", "sql", *options, "--state", str(admin.state.path), statement]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, preexec_fn=_limit_memory)
+        assert done.returncode == status, done.stderr[-500:]
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def _limit_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (1_000_000_000, 1_000_000_000))

@@ -39,7 +39,8 @@ def add_show_commands(show: Commands) -> None:
             kind.lower(),
             help=f"the {kind} file: checksums, header, records, signature",
             description=f"Shows a {kind} file and verifies its signature.",
-            epilog=f"example:\n  tvs show {kind.lower()} {kind}File.tlv --json\n\n"
+            epilog=f"examples:\n  tvs show {kind.lower()} {kind}File.tlv --json\n"
+            f"  tvs show {kind.lower()} <(curl -s http://10.0.0.1:6970/{kind}File.tlv)\n\n"
             f"exit statuses: 0 verified, 1 no {kind} file, damaged or not verified.",
         )
         parser.add_argument(
@@ -47,7 +48,8 @@ def add_show_commands(show: Commands) -> None:
             nargs="?",
             type=Path,
             metavar="FILE",
-            help=f"default: tftp/{kind}File.tlv in the state directory",
+            help=f"a file, or a pipe, which is waited for until Ctrl-C (default: tftp/{kind}File.tlv in the state "
+            "directory)",
         )
         state_option(parser)
         json_option(parser)

@@ -16,7 +16,7 @@ _EPILOG = """\
 Only SELECT statements can be run; they change nothing. The tables: certificate, certificatehashmap,
 certificatetrustrolemap, certificateservicecertificatemap, typecertificateservice, typetrustrole,
 typecertificatedistribution, processnode, processconfig; see docs/database.md. Of a binary column the table shows the
-first bytes; hex(COLUMN) or --json shows all, in hex.
+first bytes; hex(COLUMN) or --json shows all, in hex. A statement is stopped after 10 s, 100,000 rows or 16 MB.
 
 examples:
   tvs run sql "select paramname,paramvalue from processconfig

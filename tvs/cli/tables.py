@@ -11,16 +11,20 @@ if TYPE_CHECKING:
 
 BYTES_SHOWN = 8
 """Bytes of a binary value that a table shows."""
+MAX_WIDTH = 400
+"""Most characters that values are padded to: one long value in a column must not lengthen 100,000 rows."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table of columns one blank apart, each as wide as its widest value, with a line of ``=`` under the names.
 
+    A column is at most `MAX_WIDTH` wide; longer values are printed whole, and their rows do not line up.
+
     None is printed as NULL, bytes as the first of them in hex and their number; control characters are escaped, so that
     each row is one line.
     """
     texts = [tuple(_text(value) for value in row) for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(columns, *texts, strict=True)]
+    widths = [min(MAX_WIDTH, max(len(text) for text in column)) for column in zip(columns, *texts, strict=True)]
     lines = [tuple(columns), tuple("=" * width for width in widths), *texts]
     return "\n".join(
         " ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines

@@ -26,13 +26,23 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises `OSError`, whose `strerror` is a sentence also for a file that is too large or not regular.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-        data = file.read(limit + 1)
+        data = _read_at_most(descriptor, limit + 1)
+    finally:
+        os.close(descriptor)
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit} bytes", str(path))
     return data
+
+
+def _read_at_most(descriptor: int, limit: int) -> bytes:
+    """The bytes up to the end or the limit. Raises `OSError`, also for /proc/kmsg while it has nothing to read."""
+    data = bytearray()
+    while len(data) < limit and (piece := os.read(descriptor, limit - len(data))):
+        data += piece
+    return bytes(data)
 
 
 def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int = TFTP_MODE) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,3 +71,16 @@ def test_inside_a_transaction(store: CertificateStore) -> None:
         store.set_parameter("a", "b")
         assert store.select("select * from processconfig where paramname = 'a'")[1] == []
     assert store.select("select * from processconfig where paramname = 'a'")[1] == [("a", "b")]
+
+
+def test_too_many_bytes(store: CertificateStore) -> None:
+    """The size of a result is limited, and so is the memory that a statement takes until it is stopped."""
+    large = "with recursive n(x) as (select 1 union all select x + 1 from n limit 800) select {} from n"
+    tracemalloc.start()
+    try:
+        for value in ("zeroblob(900000)", "printf('%900000d', x)"):
+            with pytest.raises(StoreError, match="more than 16 MB"):
+                store.select(large.format(value))
+        assert tracemalloc.get_traced_memory()[1] < 2 * queries.MAX_BYTES
+    finally:
+        tracemalloc.stop()
