@@ -17,10 +17,10 @@ import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.multiprocess import MultiProcessCollector
 
 from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
+from tvs.admin.files import FilesCollector
 from tvs.admin.server import AdminServer
 from tvs.status.health import health, readiness
 from tvs.status.model import ServiceStatus
@@ -59,8 +59,7 @@ def run_admin(
     signal.signal(signal.SIGTERM, _end)
     heartbeat.start()
     registry = CollectorRegistry()
-    workers = MultiProcessCollector(None, str(metrics))  # type: ignore[no-untyped-call] # it has no types here
-    registry.register(WorkersCollector(workers, state, status))
+    registry.register(WorkersCollector(FilesCollector(metrics), state, status))
     registry.register(ServiceCollector(status))
     server = AdminServer(
         listener,

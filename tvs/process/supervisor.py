@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from tvs.answers.seed import read_seed
 from tvs.config.endpoint import Endpoint
 from tvs.process.children import Children
+from tvs.process.counting import Counting
 from tvs.process.current import Current
 from tvs.process.listeners import open_admin_listener, open_listeners
 from tvs.process.publisher import Publisher
@@ -93,13 +94,14 @@ class Supervisor:
         self._current = self._read(config)
         listeners = open_listeners(config)
         self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(config)))
-        metrics = stack.enter_context(metrics_directory())
+        directory = stack.enter_context(metrics_directory())
         self._signals = stack.enter_context(Signals())
         self._phones = Endpoint(config.listen.host, listeners[0].getsockname()[1])
         board = Board()
         self._publisher = Publisher(board, self._log, self._status)
+        self._counting = Counting(directory, self._publisher.report)
         self._children = Children(
-            self._current, board=board, metrics=metrics, admin_listener=self._admin_listener, leave=self._leave
+            self._current, board=board, metrics=directory.path, admin_listener=self._admin_listener, leave=self._leave
         )
         self._slots = Slots(
             listeners,
@@ -171,6 +173,7 @@ class Supervisor:
                 self._slots.kill()
             return
         self._slots.kill_hung(now)
+        self._counting.keep()
         self._slots.start_due(now)
         if (silence := self._children.kill_hung_admin(now)) is not None:
             pid = self._children.admin

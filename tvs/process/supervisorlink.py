@@ -29,13 +29,23 @@ class SupervisorLink:
         channel: to the supervisor.
         slot: number of the worker's slot, for the log.
         on_closed: called when the supervisor is gone.
+        before_heartbeat: called before each report that is due without news.
     """
 
-    def __init__(self, service: Service, channel: Channel, *, slot: int, on_closed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        channel: Channel,
+        *,
+        slot: int,
+        on_closed: Callable[[], None],
+        before_heartbeat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._service = service
         self._channel = channel
         self._slot = slot
         self._on_closed = on_closed
+        self._before_heartbeat = before_heartbeat
         self._loop = asyncio.get_running_loop()
         self._reload: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +69,10 @@ class SupervisorLink:
         status = self._service.status()
         news = replace(status, connections=0)
         interval = min(HEARTBEAT, self._service.config.worker_timeout / 4)
-        if (news != self._reported or now - self._reported_at >= interval) and self._send(Report(status=status)):
+        due = now - self._reported_at >= interval
+        if due:
+            self._before_heartbeat()
+        if (due or news != self._reported) and self._send(Report(status=status)):
             self._reported, self._reported_at = news, now
         self._timer = self._loop.call_later(TICK, self._report)
 

@@ -16,11 +16,13 @@ from tvs.errors import StateError
 from tvs.log.pipeline import LogPipeline
 from tvs.log.target import log_colors, open_log
 from tvs.process.supervisorlink import SupervisorLink
-from tvs.server.metrics import Metrics, share_metrics
+from tvs.server.countingfiles import CountingFiles, count_in_memory
+from tvs.server.metrics import Metrics
 from tvs.server.service import Service
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
     from pathlib import Path
 
     from tvs.answers.seed import Seed
@@ -57,8 +59,7 @@ class WorkerSetup:
 
 def run_worker(setup: WorkerSetup) -> int:
     """Answers phones until SIGTERM, or until the supervisor is gone. Returns the exit status."""
-    share_metrics(setup.metrics, setup.slot)
-    metrics = Metrics(CollectorRegistry())
+    metrics, files, lost = _metrics(setup)
     config = setup.config
     pipeline = LogPipeline(
         open_log(config.log_file),
@@ -68,11 +69,18 @@ def run_worker(setup: WorkerSetup) -> int:
         dropped=metrics.log_dropped,
     )
     service = Service(config, setup.credentials, pipeline=pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed)
+    if lost is not None:
+        service.log.warning("metrics_not_shared", worker=setup.slot, reason=str(lost))
+
+    def keep_counting() -> None:
+        if files is not None and files.restore():
+            service.log.warning("metrics_files_restored", worker=setup.slot)
+
     try:
         service.load()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER)
-        return asyncio.run(_serve(service, setup))
+        return asyncio.run(_serve(service, setup, keep_counting))
     except (StateError, StoreError, OSError) as error:
         service.log.error("worker_cannot_start", worker=setup.slot, reason=str(error))  # noqa: TRY400 - one sentence
         return 1
@@ -80,11 +88,22 @@ def run_worker(setup: WorkerSetup) -> int:
         pipeline.close()
 
 
-async def _serve(service: Service, setup: WorkerSetup) -> int:
+def _metrics(setup: WorkerSetup) -> tuple[Metrics, CountingFiles | None, OSError | None]:
+    """The worker's metrics with their files, or in memory alone with the error of the files: phones are answered."""
+    try:
+        files = CountingFiles(setup.metrics, setup.slot)
+        return Metrics(CollectorRegistry()), files, None
+    except OSError as error:
+        count_in_memory()
+        return Metrics(CollectorRegistry()), None, error
+
+
+async def _serve(service: Service, setup: WorkerSetup, keep_counting: Callable[[], None]) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service.start([setup.listener])
-    with contextlib.closing(SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set)) as link:
+    link = SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set, before_heartbeat=keep_counting)
+    with contextlib.closing(link):
         link.start()
         await stop.wait()
         await service.drain()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import collections
-import os
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Literal
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, values
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
 from proto.errors import ErrorKind
@@ -54,17 +53,6 @@ class Durations(Histogram):
         self._sum.inc(sum(seconds))
         for bucket, number in buckets.items():
             self._buckets[bucket].inc(number)
-
-
-def share_metrics(directory: Path, slot: int) -> None:
-    """Keeps the metrics that this process makes from here on in files that the admin process reads.
-
-    The files belong to the worker's slot and not to the process: the replacement of a worker continues its counters,
-    and the number of files stays small.
-    """
-    disable_created_metrics()  # type: ignore[no-untyped-call] # prometheus-client has no types here
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)  # type: ignore[no-untyped-call]
 
 
 def drop_gauges(directory: Path, slot: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,8 +19,54 @@ PREFIX: Final = "tvs-metrics-"
 _ATTEMPTS: Final = 10
 
 
+class MetricsDirectory:
+    """The directory, and the lock that keeps other services from removing it.
+
+    Args:
+        path: its path.
+        lock: descriptor of the locked directory; None if it could not be locked.
+    """
+
+    def __init__(self, path: Path, lock: int | None) -> None:
+        self.path = path
+        self._lock = lock
+
+    def restore(self) -> bool:
+        """Makes the directory again if it was removed; whether it did.
+
+        Raises `OSError` if it cannot be made, also if something else stands in its place, which is not touched.
+        """
+        if self._is_there():
+            return False
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700)
+        self._unlock()
+        self._lock = _locked(self.path)
+        return True
+
+    def _is_there(self) -> bool:
+        try:
+            found = os.lstat(self.path)
+        except FileNotFoundError:
+            return False
+        ours = None if self._lock is None else os.fstat(self._lock)
+        if not stat.S_ISDIR(found.st_mode) or (ours is not None and not os.path.samestat(ours, found)):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+        return True
+
+    def remove(self) -> None:
+        """Removes the directory and its lock."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
 @contextlib.contextmanager
-def metrics_directory() -> Iterator[Path]:
+def metrics_directory() -> Iterator[MetricsDirectory]:
     """A new directory of mode 0700, removed at the end of the with-block. Raises `OSError`.
 
     Directories of services whose processes were all killed are removed here. A service holds a lock on its directory
@@ -26,13 +74,11 @@ def metrics_directory() -> Iterator[Path]:
     """
     parent = _parent()
     _sweep(parent)
-    path, lock = _made(parent)
+    directory = MetricsDirectory(*_made(parent))
     try:
-        yield path
+        yield directory
     finally:
-        shutil.rmtree(path, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        directory.remove()
 
 
 def _made(parent: Path) -> tuple[Path, int | None]:
