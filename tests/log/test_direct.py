@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 from typing import TYPE_CHECKING
 
@@ -92,3 +93,23 @@ def test_file_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
     """The error names the file."""
     with pytest.raises(OSError, match="nowhere"):
         DirectLog(tmp_path / "nowhere" / "log", log_format=LogFormat.TRACE, level="info")
+
+
+def test_torn_line_is_closed(tmp_path: Path) -> None:
+    """If a line was written in part, because the disk was full, the next one begins on a line of its own."""
+    path = tmp_path / "log"
+    path.write_text("x" * 299_999 + "\n")
+    log = DirectLog(path, log_format=LogFormat.TRACE, level="info")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_010, before[1]))
+    try:
+        log.emit(("info", 0.0, "event", "torn", {}))
+        log.emit(("info", 0.0, "event", "lost", {}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.emit(("info", 0.0, "event", "after", {}))
+    log.emit(("info", 0.0, "event", "and on", {}))
+    log.close()
+    torn, after, on = path.read_text().splitlines()[1:]
+    assert len(torn) == 10
+    assert (after.endswith(" | info after"), on.endswith(" | info and on")) == (True, True)

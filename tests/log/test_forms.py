@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -123,9 +124,32 @@ def test_no_value_forges_a_line(fields: dict[str, str]) -> None:
 
 
 def test_long_text_is_cut() -> None:
-    """A text in a line has at most 2,048 characters before it is escaped; an ellipsis shows the cut."""
+    """A text in a line has at most 2,048 bytes, escapes included and none of them cut; an ellipsis shows the cut."""
     assert MAX_LINE == 2048
     assert line_text("x" * MAX_LINE) == "x" * MAX_LINE
     assert line_text("x" * (MAX_LINE + 1)) == "x" * MAX_LINE + "…"
-    assert line_text("\n" * (MAX_LINE + 1)) == "\\x0a" * MAX_LINE + "…"
+    assert line_text("\n" * 9000) == "\\x0a" * (MAX_LINE // 4) + "…"
+    assert line_text("x" + "\n" * 9000) == "x" + "\\x0a" * (MAX_LINE // 4 - 1) + "…"
+    assert line_text("ü" * 9000) == "ü" * (MAX_LINE // 2) + "…"
+    assert line_text("\U000e0001" * 9000) == "\\U000e0001" * (MAX_LINE // 10) + "…"
+    assert value_text('x "' + "\\" * 9000) == '"x \\"' + "\\" * (MAX_LINE - 6) + '…"'
     assert value_text("a b" + "x" * 9000) == '"a b' + "x" * (MAX_LINE - 3) + '…"'
+
+
+@given(st.text(st.characters(), min_size=1, max_size=40), st.integers(0, 3))
+def test_long_values_make_no_long_line(part: str, offset: int) -> None:
+    """Whatever a long value consists of, its line is short, whole, and in JSON an object, in every form."""
+    value = "a" * offset + part * 5000
+    for form in forms:
+        line = form(("info", WHEN, "event", None, {"name": value}))
+        assert len(line.encode()) <= (2 * MAX_LINE if form is _console else MAX_LINE) + 200
+        assert line.count("\n") == 1
+    assert len(json.loads(as_json(("info", WHEN, "event", value, {"name": value})))["name"]) <= MAX_LINE + 1
+
+
+@given(st.text(st.sampled_from('\\"x \n\u2028'), min_size=2000, max_size=2100))
+def test_quotes_of_a_cut_value_are_closed(value: str) -> None:
+    """A cut value is in quotes that end with it: within, each quote and backslash is escaped."""
+    text = value_text(value)
+    if text.startswith('"'):
+        assert re.fullmatch(r'"(?:[^"\\]|\\["\\])*"', text)

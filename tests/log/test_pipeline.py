@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tvs.log.budget import BYTES_A_SECOND
 from tvs.log.forms import LogFormat
 from tvs.log.pipeline import CAPACITY, LogPipeline, whole_lines
 from tvs.log.target import open_log_file
@@ -136,6 +138,78 @@ def test_lines_for_a_reader_that_is_gone_are_counted() -> None:
     pipeline.close(PATIENCE)
     os.close(writing)
     assert dropped.value == 3
+
+
+class Long:
+    """A line that a request made long."""
+
+    def text(self) -> str:
+        """The event and its fields."""
+        return "request " + "x" * 4000
+
+    def fields(self) -> dict[str, object]:
+        """The fields by name."""
+        return {"subject": "x" * 4000}
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_lines_of_requests_have_a_budget(tmp_path: Path, level: str) -> None:
+    """Requests beyond the bytes of a second are counted instead of written, other lines are written; debug has all."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    dropped = Counter()
+    pipeline = LogPipeline(descriptor, dropped=dropped, level=level)
+    for _ in range(10):
+        for _ in range(200):
+            pipeline.emit(("info", 0.0, "request", None, Long()))
+        pipeline.emit(record("other"))
+        pipeline.flush()
+        until(lambda: not pipeline._records and not pipeline._writing)
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    found = texts(path.read_bytes())
+    assert found.count("other") == 10
+    assert len(found) - 10 + dropped.value == 2000
+    if level == "debug":
+        assert dropped.value == 0
+    else:
+        assert len(found) - 10 >= BYTES_A_SECOND // 4100
+        assert dropped.value > 0
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """Limits files of this process to some bytes, as a full disk does; 0 for the limit before."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]) if size else before)
+
+    yield limit
+    limit(0)
+
+
+def test_torn_line_is_closed(tmp_path: Path, full_disk: Callable[[int], None]) -> None:
+    """If a line was written in part, because the disk was full, the next one begins on a line of its own."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    dropped = Counter()
+    pipeline = LogPipeline(descriptor, dropped=dropped)
+    full_disk(300_000)
+    for _ in range(101):
+        pipeline.emit(record("x" * 3000))
+    pipeline.flush()
+    until(lambda: not pipeline._writing)
+    full_disk(0)
+    assert path.stat().st_size == 300_000
+    pipeline.emit(record("after"))
+    pipeline.emit(record("and on"))
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    lines = path.read_bytes().split(b"\n")
+    assert texts(b"\n".join(lines[-3:])) == ["after", "and on"]
+    whole = sum(line.endswith(b"x" * 3000) for line in lines)
+    assert whole + dropped.value == 101
 
 
 def test_reconfigured_log_goes_to_the_new_file(tmp_path: Path) -> None:

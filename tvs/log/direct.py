@@ -35,17 +35,21 @@ class DirectLog:
         self._descriptor = open_log(file)
         self._form = form_of(log_format, colors=log_colors(file))
         self.threshold = LEVEL_NUMBERS[level]
+        self._torn = False  # the log ends in the start of a line
 
     def emit(self, record: Record) -> None:
         """Writes a line, at most PIPE_BUF bytes of it, or drops it. Never blocks."""
         data = self._form(record).encode("utf-8", "backslashreplace")
         if len(data) > select.PIPE_BUF:
             data = data[: select.PIPE_BUF - 1] + b"\n"
+        if self._torn:
+            data = b"\n" + data
         waiting = select.poll()
         waiting.register(self._descriptor, select.POLLOUT)
         with contextlib.suppress(OSError):
             if waiting.poll(0):
-                os.write(self._descriptor, data)
+                written = os.write(self._descriptor, data)  # less when the file system becomes full
+                self._torn = data[written - 1 : written] != b"\n"
 
     def close(self) -> None:
         """Closes the log."""

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 MAX_LINE = 2_048
-"""Maximum characters of one text in a line: a stranger's 16 KiB name must not fill memory through the log."""
+"""Maximum bytes of one text in a line, escaped: a stranger's 16 KiB name must not fill memory or disk through the log.
+
+Escapes make up to twelve bytes of a character, so the text is cut behind them.
+"""
 
 
 class LogFormat(StrEnum):
@@ -44,8 +47,37 @@ Record = tuple[str, float, str, str | None, "dict[str, object] | Line"]
 
 
 def line_text(text: str) -> str:
-    """At most `MAX_LINE` characters of a text, printable, so that no name can forge a line."""
-    return printable(text if len(text) <= MAX_LINE else text[:MAX_LINE] + "…")
+    """At most `MAX_LINE` bytes of a text, printable, so that no name can forge a line; an ellipsis marks the cut."""
+    return _cut(_printable_start(text))
+
+
+def _printable_start(text: str) -> str:
+    """The text printable, as far as a line can show it and a little more: escaping is slow."""
+    if text.isprintable():
+        return text[: MAX_LINE + 1]
+    parts: list[str] = []
+    size = 0
+    for start in range(0, len(text), _PIECE):
+        parts.append(printable(text[start : start + _PIECE]))
+        size += len(parts[-1])
+        if size > MAX_LINE:
+            break
+    return "".join(parts)
+
+
+_PIECE = 256
+"""Characters that are escaped at a time."""
+
+
+_HALF_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?$", re.ASCII)
+"""The start of an escape at the end of a text."""
+
+
+def _cut(escaped: str) -> str:
+    """At most `MAX_LINE` bytes of an escaped text, and no part of an escape."""
+    if len(escaped) <= MAX_LINE and (escaped.isascii() or len(escaped.encode()) <= MAX_LINE):
+        return escaped
+    return _HALF_ESCAPE.sub("", escaped.encode()[:MAX_LINE].decode(errors="ignore")) + "…"
 
 
 @lru_cache(maxsize=4)
@@ -68,7 +100,7 @@ def value_text(value: object) -> str:
     """A value as it stands after ``key=``: printable, in quotes if it is empty or ambiguous."""
     if type(value) is not str:
         value = _other_value(value)
-    return value if _PLAIN.fullmatch(value) else _quoted(line_text(value))
+    return value if len(value) <= MAX_LINE and _PLAIN.fullmatch(value) else _quoted(_printable_start(value))
 
 
 def _other_value(value: object) -> str:
@@ -79,8 +111,10 @@ def _other_value(value: object) -> str:
 
 def _quoted(text: str) -> str:
     if text and not _AMBIGUOUS.search(text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        return _cut(text)
+    escaped = _cut(text.replace("\\", "\\\\").replace('"', '\\"'))
+    if escaped.endswith("…") and (len(escaped) - len(escaped[:-1].rstrip("\\"))) % 2 == 0:
+        escaped = escaped[:-2] + "…"  # half of a pair of backslashes
     return f'"{escaped}"'
 
 
@@ -101,13 +135,36 @@ def _named(fields: dict[str, object] | Line) -> dict[str, object]:
 
 
 def _json_form(record: Record) -> str:
-    """One JSON object: time (UTC), level, event, the trace text if there is one, the fields."""
+    """One JSON object: time (UTC), level, event, the trace text if there is one, the fields; long texts are cut."""
     level, when, event, text, fields = record
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + f".{int(when * 1_000_000) % 1_000_000:06d}Z"
     entry: dict[str, object] = {"time": stamp, "level": level, "event": event}
     if text is not None:
-        entry["text"] = text
-    return json.dumps(entry | _named(fields), default=str) + "\n"
+        entry["text"] = _json_text(text)
+    named = {
+        key: _json_text(value) if type(value) is str and len(value) > _SHORT else value
+        for key, value in _named(fields).items()
+    }
+    return json.dumps(entry | named, default=str) + "\n"
+
+
+_SHORT = MAX_LINE // 12
+"""Characters that fit, whatever they are: the longest escape in JSON has twelve bytes."""
+
+
+def _json_text(text: str) -> str:
+    """The text whose JSON form has at most `MAX_LINE` bytes; an ellipsis marks the cut."""
+    if len(text) <= _SHORT:
+        return text
+    body = json.dumps(text[: MAX_LINE + 1])[1:-1]
+    if len(body) <= MAX_LINE:
+        return text
+    body = body[:MAX_LINE]
+    while True:
+        try:
+            return str(json.loads('"' + body + '"')) + "…"
+        except ValueError:  # it ends in half an escape
+            body = body[:-1]
 
 
 def _console_form(colors: bool) -> Callable[[Record], str]:

@@ -1,7 +1,8 @@
 """A log that never delays an answer: a bounded buffer of records and a writer thread.
 
 Records are small tuples, formatted in batches and written by the thread. If the reader of the log's pipe stops, the
-buffer fills, and further lines are dropped and counted.
+buffer fills, and further lines are dropped and counted. So are lines of requests beyond the budget of bytes, except at
+debug, where an administrator has asked for every line.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
+from tvs.log.budget import Budget
 from tvs.log.forms import LogFormat, Record, form_of
 from tvs.log.logger import LEVEL_NUMBERS
 
@@ -50,7 +52,7 @@ class LogPipeline:
         log_format: the form of a line.
         level: name of the lowest level that is written.
         colors: whether the console form has colours.
-        dropped: counter of lines that found the buffer full or the reader gone.
+        dropped: counter of lines that found the buffer full, the budget spent or the reader gone.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class LogPipeline:
         self._whole_lines = _needs_whole_lines(descriptor)
         self.threshold = LEVEL_NUMBERS[level]
         self._dropped = dropped
+        self._budget = Budget()
+        self._torn = False  # the file ends in the start of a line
         self._records: deque[Record] = deque()
         self._formatting = threading.Lock()
         self._batches: SimpleQueue[bytes | None] = SimpleQueue()  # None: the end
@@ -82,6 +86,7 @@ class LogPipeline:
         """
         os.dup2(descriptor, self._descriptor, inheritable=False)
         os.close(descriptor)
+        self._torn = False
         self._form = form_of(log_format, colors=colors)
         self._whole_lines = _needs_whole_lines(self._descriptor)
         self.threshold = LEVEL_NUMBERS[level]
@@ -94,8 +99,12 @@ class LogPipeline:
         """Puts a record into the buffer, or drops it. Never blocks. The caller checks `enabled` first."""
         if len(self._records) < CAPACITY:
             self._records.append(record)
-        elif self._dropped is not None:
-            self._dropped.inc()
+        else:
+            self._lost(1)
+
+    def _lost(self, lines: int) -> None:
+        if self._dropped is not None and lines:
+            self._dropped.inc(lines)
 
     def flush(self) -> None:
         """Formats the waiting records as a batch for the writer, unless it is still writing. Never blocks."""
@@ -125,23 +134,50 @@ class LogPipeline:
     def _formatted(self) -> bytes:
         with self._formatting:
             records = [self._records.popleft() for _ in range(len(self._records))]
-            return "".join(map(self._form, records)).encode("utf-8", "backslashreplace")
+            room = self._budget.room(time.monotonic())
+            lines = list(map(self._form, records)) if self.enabled("debug") else self._within(room, records)
+            data = "".join(lines).encode("utf-8", "backslashreplace")
+            self._budget.spend(len(data))
+            return data
+
+    def _within(self, room: float, records: list[Record]) -> list[str]:
+        """The lines of the records, without those of requests for which there is no room."""
+        if room <= 0:  # they are not even formatted
+            kept = [record for record in records if isinstance(record[4], dict)]
+            self._lost(len(records) - len(kept))
+            records = kept
+        lines = list(map(self._form, records))
+        return self._cut_to(room, records, lines) if sum(map(len, lines)) > room > 0 else lines
+
+    def _cut_to(self, room: float, records: list[Record], lines: list[str]) -> list[str]:
+        """The lines without those of requests that come when `room` characters are used up."""
+        kept = []
+        for record, line in zip(records, lines, strict=True):
+            if room > 0 or isinstance(record[4], dict):
+                kept.append(line)
+                room -= len(line)
+        self._lost(len(lines) - len(kept))
+        return kept
 
     def _write_whole(self, data: bytes) -> None:
         for piece in whole_lines(data) if self._whole_lines else (data,):
             self._write(piece)
 
     def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+        """Writes lines; the start of a line that was left by an earlier call is closed first."""
+        whole = b"\n" + data if self._torn else data
+        view = memoryview(whole)
         while view:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:
                 time.sleep(_RETRY)
             except OSError:  # the reader is gone, the file system full: the lines are lost
-                if self._dropped is not None:
-                    self._dropped.inc(bytes(view).count(b"\n"))
-                return
+                self._lost(min(bytes(view).count(b"\n"), data.count(b"\n")))
+                break
+        written = len(whole) - len(view)
+        if written:
+            self._torn = whole[written - 1 : written] != b"\n"
 
 
 def _needs_whole_lines(descriptor: int) -> bool:
