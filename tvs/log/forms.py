@@ -90,6 +90,8 @@ def _clock(when: float) -> str:
     return f"{_second(int(when))}.{int(when * 1000) % 1000:03d}"
 
 
+_SHORT = MAX_LINE // 12
+"""Characters that fit, whatever they are: the longest escape in JSON has twelve bytes."""
 _PLAIN = re.compile(r"[\w.:/+,;@-]+", re.ASCII)
 """A value that needs neither escapes nor quotes after ``key=``."""
 _AMBIGUOUS = re.compile(r"[ \"=\\]")
@@ -100,7 +102,9 @@ def value_text(value: object) -> str:
     """A value as it stands after ``key=``: printable, in quotes if it is empty or ambiguous."""
     if type(value) is not str:
         value = _other_value(value)
-    return value if len(value) <= MAX_LINE and _PLAIN.fullmatch(value) else _quoted(_printable_start(value))
+    if len(value) <= _SHORT and value.isprintable():
+        return value if _PLAIN.fullmatch(value) else _quotes(value)
+    return _quoted(_printable_start(value))
 
 
 def _other_value(value: object) -> str:
@@ -109,10 +113,22 @@ def _other_value(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _quotes(text: str) -> str:
+    """A printable text, in quotes if it is empty or ambiguous."""
+    if text and not _AMBIGUOUS.search(text):
+        return text
+    return f'"{_escaped(text)}"'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
 def _quoted(text: str) -> str:
+    """A printable text, in quotes if it is empty or ambiguous, and cut."""
     if text and not _AMBIGUOUS.search(text):
         return _cut(text)
-    escaped = _cut(text.replace("\\", "\\\\").replace('"', '\\"'))
+    escaped = _cut(_escaped(text))
     if escaped.endswith("…") and (len(escaped) - len(escaped[:-1].rstrip("\\"))) % 2 == 0:
         escaped = escaped[:-2] + "…"  # half of a pair of backslashes
     return f'"{escaped}"'
@@ -140,16 +156,13 @@ def _json_form(record: Record) -> str:
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(when)) + f".{int(when * 1_000_000) % 1_000_000:06d}Z"
     entry: dict[str, object] = {"time": stamp, "level": level, "event": event}
     if text is not None:
-        entry["text"] = _json_text(text)
-    named = {
-        key: _json_text(value) if type(value) is str and len(value) > _SHORT else value
-        for key, value in _named(fields).items()
-    }
-    return json.dumps(entry | named, default=str) + "\n"
-
-
-_SHORT = MAX_LINE // 12
-"""Characters that fit, whatever they are: the longest escape in JSON has twelve bytes."""
+        entry["text"] = text
+    entry |= _named(fields)
+    line = json.dumps(entry, default=str) + "\n"
+    if len(line) <= MAX_LINE:
+        return line
+    cut = {key: _json_text(value) if type(value) is str else value for key, value in entry.items()}
+    return json.dumps(cut, default=str) + "\n"
 
 
 def _json_text(text: str) -> str:
