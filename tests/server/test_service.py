@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
 from tests.fixtures.monitored import until
 from tests.fixtures.phones import DEVICE
+from tests.fixtures.running import PATIENCE
 from tests.fixtures.tls import identity
 from tests.fixtures.worker import OWN
 from tvs.client.connection import TVSClient
@@ -197,3 +199,21 @@ async def test_deadlines_pass_on_the_timer(running: Running) -> None:
         await until(lambda: running.value("tvs_connections", state="linger") == 1)
     await running.service.close()
     assert running.value("tvs_connections_closed_total", outcome="request_timeout") == 1
+
+
+async def test_error_ends_no_timer(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an exception in the worker's timer, deadlines still pass."""
+    running.start()
+    await running.service.reload(replace(running.config, request_timeout=0.1), credentials_of(OWN))
+    failed = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(lambda *_: failed.set())
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as bug:
+        bug.setattr("tvs.server.deadlines.Deadlines.expire", broken)
+        await asyncio.wait_for(failed.wait(), PATIENCE)
+    async with running.client():
+        await until(lambda: running.value("tvs_connections_closed_total", outcome="request_timeout") == 1)
+    await running.service.close()

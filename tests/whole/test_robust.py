@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
-from proto.codec import Decoder
-from proto.messages import QueryCertResponse, TrustStatus
+from proto.codec import Decoder, encode
+from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.fixtures.processes import until
 from tests.fixtures.running import wait_until
 from tests.whole.strangers import DEVICE, ask, connect, connect_tls, query_for, request
@@ -20,6 +20,7 @@ from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
@@ -121,6 +122,36 @@ async def test_unread_log_pipe_delays_no_phone(
     finally:
         os.close(writer)
         os.close(reader)
+
+
+def test_client_with_long_names_fills_no_disk(
+    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]], tmp_path: Path
+) -> None:
+    """Queries with names of control characters, as many as a client can send: short lines, each written or counted."""
+    log = tmp_path / "tvs.log"
+    service = serve("--log-file", str(log), "--workers", "1", "--connection-timeout", "60")
+    query = encode(
+        QueryCertRequest(
+            session_id=1,
+            device_name=DEVICE,
+            subject_name="CN=" + "\n" * 7000,
+            issuer_name="CN=" + "\x01" * 7000,
+            serial_number=b"\1",
+        )
+    )
+    queries = 1500
+    with contextlib.closing(connect_tls(service)) as connection:
+        for _ in range(queries // 30):
+            connection.sendall(query * 30)
+            answers = 0
+            while answers < 30 * 14:
+                answers += len(connection.recv(16384))
+
+    def lines() -> list[bytes]:
+        return [line for line in log.read_bytes().splitlines() if b" | info request " in line]
+
+    wait_until(lambda: len(lines()) + scrape(service)["tvs_log_dropped_total"] == queries, "each line is counted")
+    assert max(map(len, lines())) < 5000
 
 
 async def test_thousand_replacements_of_the_ctl_file(
