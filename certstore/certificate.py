@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
 MAX_CERTIFICATE_SIZE = 65_000
 """Largest certificate in bytes: with roles and time to live it must fit an answer's payload of 65,535."""
 MAX_FILE_SIZE = 1024 * 1024
@@ -99,6 +101,39 @@ class TrustedCertificate:
     certificate: Certificate
     roles: tuple[int, ...]
     time_to_live: int | None
+
+
+# cryptography reads keys and extensions when they are asked for, and has errors for them that are not ValueErrors:
+# UnsupportedAlgorithm, DuplicateExtension, UnsupportedGeneralNameType.
+
+
+def public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """The public key of a certificate. Raises `CertificateError` for a key that is damaged or of an unknown kind."""
+    try:
+        return certificate.public_key()
+    except Exception as error:
+        raise CertificateError(f"the certificate's public key cannot be read: {error}") from error
+
+
+def extensions(certificate: x509.Certificate) -> x509.Extensions:
+    """The extensions of a certificate. Raises `CertificateError` if one stands twice or cannot be read."""
+    try:
+        return certificate.extensions
+    except Exception as error:
+        raise CertificateError(f"the certificate's extensions cannot be read: {error}") from error
+
+
+def check_issuer(issuer_name: str) -> None:
+    """Raises `CertificateError` for a certificate that phones cannot ask for: the protocol's issuer is not empty.
+
+    Args:
+        issuer_name: CTL text form.
+    """
+    if "=" not in issuer_name:
+        raise CertificateError(
+            "the certificate's issuer is empty, so that phones cannot ask for it: the issuer of a question holds at "
+            "least one type=value; have it issued under a name"
+        )
 
 
 def _serial_bytes(serial_number: int) -> bytes:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from certstore.certificate import Certificate
+from certstore.certificate import Certificate, CertificateError, extensions, public_key
 from certstore.names import name_text, parse_name
 from certstore.serials import serial_text
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 KEY_DIGITS = 84
 """Hex digits of a key in one line."""
@@ -46,7 +42,6 @@ def certificate_fields(der: bytes) -> dict[str, object]:
     """The page's fields by name, numbers and texts, for JSON too. `Certificate.from_der` must accept `der`."""
     certificate = Certificate.from_der(der)
     loaded = x509.load_der_x509_certificate(der)
-    extensions = _extension_count(loaded)
     oid = loaded.signature_algorithm_oid.dotted_string
     kind, value = _key(loaded)
     return {
@@ -59,7 +54,7 @@ def certificate_fields(der: bytes) -> dict[str, object]:
         "subject_name": _page_name(certificate.subject_name),
         "key": kind,
         "key_value": value,
-        "extensions": extensions,
+        "extensions": _extension_count(loaded),
     }
 
 
@@ -90,8 +85,8 @@ def certificate_text(der: bytes) -> str:
 def alternative_names(der: bytes) -> list[str]:
     """The subject alternative names as texts such as ``DNS:cucm`` and ``IP:10.0.0.1``; empty if they are unreadable."""
     try:
-        extensions = x509.load_der_x509_certificate(der).extensions
-        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        found = extensions(x509.load_der_x509_certificate(der))
+        names = found.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound):
         return []
     return [f"{_NAME_KINDS.get(type(name), type(name).__name__)}:{_name_value(name)}" for name in names]
@@ -119,15 +114,15 @@ def _local_time(text: str) -> str:
 
 def _extension_count(certificate: x509.Certificate) -> int | str:
     try:
-        return len(certificate.extensions)
-    except ValueError:  # an extension that stands twice or cannot be read
+        return len(extensions(certificate))
+    except CertificateError:  # an extension that stands twice or cannot be read
         return "unreadable extensions"
 
 
 def _key(certificate: x509.Certificate) -> tuple[str, str]:
     try:
-        key: PublicKeyTypes = certificate.public_key()
-    except Exception:  # noqa: BLE001 - the page of a certificate with an unreadable key shows the rest
+        key = public_key(certificate)
+    except CertificateError:  # the page of a certificate with an unreadable key shows the rest
         return f"unknown ({certificate.public_key_algorithm_oid.dotted_string})", ""
     if isinstance(key, rsa.RSAPublicKey):
         return "RSA (1.2.840.113549.1.1.1)", key.public_bytes(Encoding.DER, PublicFormat.PKCS1).hex()

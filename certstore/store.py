@@ -190,7 +190,7 @@ class CertificateStore(ABC):
             replace: replace the own certificate that this node has in the unit.
 
         Raises:
-            CertificateError: the bytes are not a certificate.
+            CertificateError: the bytes are not a certificate, or its issuer is empty.
             NotFound: there is no such node.
             StoreError: the time to live is out of range, a node is given for a trust unit, roles are given for an own
                 one or are not `proto.roles.TrustRole` codes.

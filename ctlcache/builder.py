@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate
+from certstore.certificate import Certificate, check_issuer
 from ctlcache.keys import key_element, load_certificate
 from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, check_room
 from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag, UnsignedList
@@ -33,6 +33,8 @@ VERSION = (1, 2)
 """The version that is written: 1.2."""
 ALIGNMENT = 4
 """Bytes; the header is padded to a multiple of this."""
+MAX_RECORD = 0xFFFF
+"""Most bytes of a record, whose length has two."""
 NO_ADDRESS = bytes(4)
 """IPADDRESS of a record without a node, such as a token's."""
 
@@ -134,22 +136,37 @@ class _Prepared:
     def from_entry(cls, entry: ListEntry) -> _Prepared:
         if entry.certificate is None:
             return cls(entry=entry)
-        place = f"the certificate of {entry.dns_name or 'the token'} as {role_name(entry.role)}"
+        place = _place(entry)
         loaded = load_certificate(entry.certificate)
         if loaded is None:
             raise LocalProtocolError(f"{place}: not a readable X.509 certificate in DER")
         try:
             certificate = Certificate.from_der(entry.certificate)
+            subject_name = certificate.subject_name if entry.subject_name is None else entry.subject_name
+            issuer_name = certificate.issuer_name if entry.issuer_name is None else entry.issuer_name
+            _check_names(subject_name, issuer_name)
             return cls(
                 entry=entry,
-                subject_name=certificate.subject_name if entry.subject_name is None else entry.subject_name,
-                issuer_name=certificate.issuer_name if entry.issuer_name is None else entry.issuer_name,
+                subject_name=subject_name,
+                issuer_name=issuer_name,
                 serial_number=certificate.serial_number,
                 public_key=key_element(loaded),
                 signature=loaded.signature,
             )
         except ValueError as error:
             raise LocalProtocolError(f"{place}: {error}") from error
+
+
+def _place(entry: ListEntry) -> str:
+    """The name of an entry's certificate in messages."""
+    return f"the certificate of {entry.dns_name[:64] or 'the token'} as {role_name(entry.role)}"
+
+
+def _check_names(subject_name: str, issuer_name: str) -> None:
+    """Raises `ValueError` for names that a record cannot have."""
+    check_issuer(issuer_name)
+    if "\0" in subject_name + issuer_name:
+        raise ValueError("a name in it holds a NUL, which ends names in a trust list")
 
 
 def _signer_entry(prepared: Iterable[_Prepared], signer: Signer) -> _Prepared:
@@ -254,6 +271,8 @@ def _record(item: _Prepared, *, record_signature: bool) -> bytes:
     if entry.certificate is not None:
         _put_certificate(body, item, record_signature=record_signature)
     body.element(RecordTag.IP_ADDRESS, _address(entry))
+    if ELEMENT_OVERHEAD + 2 + len(body) > MAX_RECORD:
+        raise LocalProtocolError(f"{_place(entry)}: the record's length, {len(body)}, does not fit into 2 bytes")
     record = Writer()
     with record.container(RecordTag.RECORD_LENGTH):
         record.uint(ELEMENT_OVERHEAD + 2 + len(body), 2)

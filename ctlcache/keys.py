@@ -6,6 +6,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
+from certstore.certificate import public_key
+
 
 def load_certificate(certificate_der: bytes) -> x509.Certificate | None:
     """The certificate, or None if the bytes are not one. Never raises."""
@@ -38,10 +40,10 @@ def has_ec_key(certificate_der: bytes | None) -> bool:
         return False
 
 
-def element_key(public_key: bytes) -> rsa.RSAPublicKey | None:
+def element_key(element: bytes) -> rsa.RSAPublicKey | None:
     """The RSA key in a PUBLICKEY element (PKCS#1 DER), or None if it is not one. Never raises."""
     try:
-        key = load_der_public_key(public_key)
+        key = load_der_public_key(element)
     except Exception:  # noqa: BLE001 - hostile keys, as above
         return None
     return key if isinstance(key, rsa.RSAPublicKey) else None
@@ -50,9 +52,9 @@ def element_key(public_key: bytes) -> rsa.RSAPublicKey | None:
 def key_element(certificate: x509.Certificate) -> bytes:
     """The value of PUBLICKEY: PKCS#1 DER of an RSA key, the uncompressed point of an EC key.
 
-    Raises `ValueError` for other keys, which trust lists cannot carry.
+    Raises `ValueError` for other keys, which trust lists cannot carry, and for keys that cannot be read.
     """
-    key = certificate.public_key()
+    key = public_key(certificate)
     if isinstance(key, rsa.RSAPublicKey):
         return key.public_bytes(Encoding.DER, PublicFormat.PKCS1)
     if isinstance(key, ec.EllipticCurvePublicKey):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from certstore.certificate import CertificateError, check_issuer
 from certstore.index import CacheEntry, CertificateIndex
 from certstore.names import name_key
 from certstore.serials import normal_serial, unique_map_id
@@ -27,7 +28,7 @@ class ListIndex:
         index: one entry for each identity.
         keys: the Unique MAP ID of each record with a certificate, in the list's order.
         left_out: the Unique MAP IDs of identities that are not in the index: the list has two different
-            certificates for them, or one that is too large for an answer.
+            certificates for them, or one that is too large for an answer, or their issuer is empty.
     """
 
     index: CertificateIndex
@@ -45,10 +46,11 @@ class _Identity:
     roles: set[int] = field(default_factory=set)
 
     def entry(self, time_to_live: int) -> CacheEntry | None:
-        """The entry; None if there are several certificates, or one that does not fit an answer."""
+        """The entry; None if there are several certificates, or one that does not fit an answer or has no issuer."""
         if len(self.certificates) != 1:
             return None
         try:
+            check_issuer(self.issuer_name)
             return CacheEntry(
                 serial_number=self.serial_number,
                 issuer_name=self.issuer_name,
@@ -56,7 +58,7 @@ class _Identity:
                 roles=self.roles,
                 time_to_live=time_to_live,
             )
-        except LocalProtocolError:
+        except (CertificateError, LocalProtocolError):
             return None
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from certstore.certificate import extensions, public_key
 from certstore.names import name_from_text
 from certstore.purposes import Purpose
 from ctlcache.keyfile import KeyFileError, read_private_key
@@ -77,7 +78,7 @@ def first_key_type(unit: Purpose) -> KeyType:
 
 def key_type(certificate: bytes) -> KeyType:
     """The kind of key that a certificate's successor gets: the same, and RSA-2048 after a shorter one."""
-    key = x509.load_der_x509_certificate(certificate).public_key()
+    key = public_key(x509.load_der_x509_certificate(certificate))
     if isinstance(key, ec.EllipticCurvePublicKey):
         return KeyType.P256
     return KeyType.RSA4096 if isinstance(key, rsa.RSAPublicKey) and key.key_size > 2048 else KeyType.RSA2048
@@ -202,7 +203,7 @@ def ip_addresses(certificate: x509.Certificate) -> list[str]:
 
 def _alternatives(certificate: x509.Certificate, kind: type[x509.GeneralName]) -> list[object]:
     try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = extensions(certificate).get_extension_for_class(x509.SubjectAlternativeName).value
     except (x509.ExtensionNotFound, ValueError):  # ValueError: an extension that cannot be read
         return []
     return [name.value for name in names if isinstance(name, kind)]

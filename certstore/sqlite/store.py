@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from certstore.certificate import Certificate
+from certstore.certificate import Certificate, check_issuer
 from certstore.purposes import Purpose
 from certstore.rules.entries import check_import
 from certstore.rules.names import storable
@@ -108,6 +108,7 @@ class SqliteStore(CertificateStore):
     ) -> StoreEntry:
         """Imports a certificate into a unit, in one transaction."""
         certificate = Certificate.from_der(der)
+        check_issuer(certificate.issuer_name)
         check_import(unit, node, time_to_live, roles)
         with self._database.transaction() as connection:
             if unit.own:

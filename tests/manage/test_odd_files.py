@@ -10,7 +10,9 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
+from tests.fixtures.certificates import sign
 from tests.fixtures.running import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -75,3 +77,13 @@ def test_odd_files_give_a_sentence(admin: Administrator, words: tuple[str, ...],
     done = admin(*words, path)
     assert done.status == 1
     assert done.err.startswith(f"tvs: {path}: ") or "damaged" in done.out
+
+
+def test_a_certificate_without_an_issuer(admin: Administrator, tmp_path: Path) -> None:
+    """An import of a certificate that phones cannot ask for is refused, with the reason, and changes nothing."""
+    path = tmp_path / "empty.der"
+    path.write_bytes(sign(x509.Name([]), 7, x509.Name([])))
+    done = admin("set", "cert", "import", "trust", "Phone-trust", path)
+    assert done.status == 1
+    assert done.err.startswith("tvs: the certificate's issuer is empty, so that phones cannot ask for it")
+    assert admin.does("show", "cert", "list", "trust").out == ""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from certstore.certificate import CertificateError
+from certstore.certificate import Certificate, CertificateError, check_issuer, public_key
 from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from ctlcache.signing import MODULUS_BITS
@@ -89,15 +89,14 @@ def _subscriber(situation: Situation, name: str | None) -> str | None:
 def _with_key(certificates: Sequence[bytes], key: PrivateKey) -> bytes:
     wanted = key.public_key()
     for der in certificates:
-        if _loaded(der).public_key() == wanted:
+        if public_key(_loaded(der)) == wanted:
             return der
     raise StateError("the key belongs to none of the certificates in the file; give the one of the first certificate")
 
 
 def _with_known_key(state: StateDirectory, unit: Purpose, certificates: Sequence[bytes]) -> tuple[bytes, PrivateKey]:
     for der in certificates:
-        public_key = _loaded(der).public_key()
-        if state.key_file(unit, public_key).exists():
+        if state.key_file(unit, public_key(_loaded(der))).exists():
             return der, state.private_key(unit, der)
     raise StateError(
         f"no key of {unit} belongs to a certificate in the file: have the request signed that "
@@ -113,14 +112,15 @@ def _loaded(der: bytes) -> x509.Certificate:
 
 
 def check_own(unit: Purpose, der: bytes, *, signs: bool) -> None:
-    """Raises `StateError` for a certificate that cannot be an own one of a unit.
+    """Raises `StateError` or `CertificateError` for a certificate that cannot be an own one of a unit.
 
     Args:
         unit: the unit.
         der: the certificate.
         signs: whether its key is here, so that it signs trust lists if the unit's does.
     """
-    key = _loaded(der).public_key()
+    check_issuer(Certificate.from_der(der).issuer_name)
+    key = public_key(_loaded(der))
     if unit is Purpose.CallManager_ECDSA and not isinstance(key, ec.EllipticCurvePublicKey):
         raise StateError(f"{unit} is for EC certificates; one with an RSA key is imported as {Purpose.CallManager}")
     if signs and unit in LIST_SIGNERS and not (isinstance(key, rsa.RSAPublicKey) and key.key_size in MODULUS_BITS):

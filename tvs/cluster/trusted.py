@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate
+from certstore.certificate import Certificate, check_issuer
 from certstore.purposes import Purpose, find_purpose
 from certstore.rules.entries import check_identity
 from certstore.store import MAX_TIME_TO_LIVE
@@ -64,14 +64,16 @@ def propose_import_trusted(
 
     Raises:
         ValueError: see `trust_store` and `check_time_to_live`.
-        CertificateError: the bytes are not a certificate.
+        CertificateError: the bytes are not a certificate, or its issuer is empty.
         Conflict: the database has another certificate with the serial number and issuer of one of them.
     """
     trust_store(unit)
     check_time_to_live(time_to_live)
     present = [entry.certificate for entry in situation.entries]
     for der in certificates:
-        check_identity(Certificate.from_der(der), present)
+        certificate = Certificate.from_der(der)
+        check_issuer(certificate.issuer_name)
+        check_identity(certificate, present)
 
     def apply(store: CertificateStore) -> None:
         for der in certificates:

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-
-from ctlcache.keys import load_certificate
+from ctlcache.keys import certificate_key
 from proto.roles import role_name
 from tvs.phone.trust import ListKind, Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
 from tvs.plan.answers import tvs_answer
@@ -213,5 +211,4 @@ def serves_tls10(situation: Situation, certificate: bytes) -> bool:
     """Whether a TVS server with this certificate answers TLS 1.0 phones: they know RSA key exchange only."""
     if PROFILES[situation.profile].minimum > PROFILES[TLSProfile.LEGACY].minimum:
         return False
-    loaded = load_certificate(certificate)
-    return loaded is not None and isinstance(loaded.public_key(), rsa.RSAPublicKey)
+    return certificate_key(certificate) is not None
