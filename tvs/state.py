@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from certstore.certificate import public_key
 from certstore.opening import load_driver, open_store
 from tvs.errors import StateError
 from tvs.identity import key_id, load_private_key
@@ -138,7 +139,7 @@ class StateDirectory:
                 belong together while another process changes them.
         """
         der = self._own_certificate(unit) if certificate is None else certificate
-        path = self.key_file(unit, x509.load_der_x509_certificate(der).public_key())
+        path = self.key_file(unit, public_key(x509.load_der_x509_certificate(der)))
         if not path.exists():
             raise StateError(
                 f"{path}: the private key of the {unit} certificate is not there; "

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate, CertificateError, read_certificate_file
+from certstore.certificate import Certificate, CertificateError, public_key, read_certificate_file
 from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from tvs.errors import StateError
@@ -98,9 +98,12 @@ def keep_replaced(state: StateDirectory, before: Situation, after: Situation) ->
         loaded = None if old is None else load_certificate(old)
         if old is None or loaded is None or old == after.own(unit):
             continue
-        public_key = loaded.public_key()
-        if state.key_file(unit, public_key).exists():
-            _write(state.keys / f"{unit}-{key_id(public_key)}-{_print(old)}.pem", old)
+        try:
+            key = public_key(loaded)
+        except CertificateError:  # of a foreign program; no key here belongs to it
+            continue
+        if state.key_file(unit, key).exists():
+            _write(state.keys / f"{unit}-{key_id(key)}-{_print(old)}.pem", old)
 
 
 def _write(path: Path, der: bytes) -> None:

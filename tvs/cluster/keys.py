@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cryptography import x509
 
+from certstore.certificate import public_key
 from ctlcache.signing import KeySigner
 from tvs.cluster.kept import kept_certificates, surplus
 from tvs.errors import StateError
@@ -82,7 +83,7 @@ def unfinished_keys(state: StateDirectory) -> list[Path]:
 
 
 def _id(certificate: bytes) -> str:
-    return key_id(x509.load_der_x509_certificate(certificate).public_key())
+    return key_id(public_key(x509.load_der_x509_certificate(certificate)))
 
 
 def _requested(state: StateDirectory) -> set[str]:
