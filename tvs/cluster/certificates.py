@@ -12,11 +12,9 @@ from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from certstore.rules.entries import check_identity
 from ctlcache.signing import KeySigner
-from ctlcache.trustlist import parse_trust_list
-from proto.errors import RemoteProtocolError
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
-from tvs.cluster.lists import build_ctl, tokenless_source
+from tvs.cluster.lists import build_ctl, signed_by_server, tokenless_source
 from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 from tvs.identity import (
@@ -212,18 +210,9 @@ def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose
 def after_update(after: Situation, unit: Purpose, signer: KeySigner) -> Situation | None:
     """The situation after ``utils ctl update CTLFile``; None if a change of the unit does not make that necessary."""
     listed = {Purpose.CallManager, Purpose.CallManager_ECDSA, Purpose.CAPF, after.signer}
-    if unit not in listed or not after.mixed_mode or not is_tokenless(after.ctl):
+    if unit not in listed or not after.mixed_mode or not signed_by_server(after.ctl):
         return None
     return replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
-
-
-def is_tokenless(ctl: bytes | None) -> bool:
-    """Whether a server signed the CTL file: its record has a node's name, a token's has none."""
-    try:
-        record = parse_trust_list(ctl).signer_record if ctl is not None else None
-    except RemoteProtocolError:
-        return False
-    return record is not None and bool(record.dns_name)
 
 
 def trust_unit(unit: Purpose) -> Purpose:

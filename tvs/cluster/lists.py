@@ -10,7 +10,7 @@ from certstore.purposes import Purpose
 from ctlcache.builder import build_trust_list, build_unsigned_list
 from ctlcache.entries import itl_entries, non_secure, token_ctl_entries, tokenless_ctl_entries
 from ctlcache.keys import has_ec_key
-from ctlcache.trustlist import parse_trust_list
+from ctlcache.trustlist import TrustList, parse_trust_list
 from proto.errors import LocalProtocolError, RemoteProtocolError
 from proto.roles import TrustRole
 from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
@@ -123,13 +123,24 @@ def signed_by_token(ctl: bytes | None, *, other_than: Digest | None = None) -> b
         ctl: the file; None, or bytes that cannot be read, for none.
         other_than: only with another digest than this one.
     """
-    try:
-        trust_list = parse_trust_list(ctl) if ctl is not None else None
-    except RemoteProtocolError:
-        return False
+    trust_list = _readable(ctl)
     if trust_list is None or (record := trust_list.signer_record) is None:
         return False
     return not record.dns_name and trust_list.header.digest != other_than
+
+
+def signed_by_server(ctl: bytes | None) -> bool:
+    """Whether a server signed the CTL file, which its key can sign again; False for none, or one that is damaged."""
+    trust_list = _readable(ctl)
+    record = None if trust_list is None else trust_list.signer_record
+    return record is not None and bool(record.dns_name)
+
+
+def _readable(ctl: bytes | None) -> TrustList | None:
+    try:
+        return None if ctl is None else parse_trust_list(ctl)
+    except RemoteProtocolError:
+        return None
 
 
 def build_ctl(situation: Situation, source: CtlSource) -> bytes:

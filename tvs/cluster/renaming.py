@@ -11,10 +11,11 @@ from cryptography.x509.oid import NameOID
 from certstore.purposes import Purpose
 from certstore.rules.names import own_names
 from certstore.rules.nodes import check_addition, check_node, no_such_node, same_address
-from tvs.cluster.certificates import after_update, is_tokenless
+from tvs.cluster.certificates import after_update
 from tvs.cluster.change import Change
 from tvs.cluster.imports import is_self_issued
 from tvs.cluster.keys import list_signer
+from tvs.cluster.lists import signed_by_server
 from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 from tvs.identity import dns_names, ip_addresses
@@ -128,7 +129,7 @@ def _steps(after: Situation, present: Node, node: Node) -> Iterator[str]:
 
 
 def _update(ctl: bytes) -> str:
-    return f"tvs utils ctl update CTLFile{'' if is_tokenless(ctl) else ' --token URI'}"
+    return f"tvs utils ctl update CTLFile{'' if signed_by_server(ctl) else ' --token URI'}"
 
 
 def _configuration(present: Node, node: Node) -> Iterator[str]:
