@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import doctest
-import re
 import ssl
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
+from tests.fixtures.pages import run_examples, unnamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,19 +31,11 @@ def test_the_examples_run(
         (entry,) = store.entries(unit=Purpose.CallManager)
     (tmp_path / "CallManager.pem").write_text(ssl.DER_cert_to_PEM_cert(entry.certificate.der))
     monkeypatch.chdir(tmp_path)
-    text = PAGE.read_text("utf-8").replace("127.0.0.1:2445", str(running.endpoint))
-    examples = "\n".join(re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
-    test = doctest.DocTestParser().get_doctest(examples, {}, PAGE.name, str(PAGE), 0)
-    assert len(test.examples) > 20
-    runner = doctest.DocTestRunner(verbose=False)
-    report: list[str] = []
-    runner.run(test, out=report.append)
-    assert runner.summarize(verbose=False).failed == 0, "".join(report)
+    run_examples(PAGE, running, more_than=20)
 
 
 def test_the_page_names_the_whole_interface() -> None:
     """The public names of `tvs.client` and those on the page are the same."""
     import tvs.client  # noqa: PLC0415 - this test alone looks at the package
 
-    text = PAGE.read_text("utf-8")
-    assert [name for name in tvs.client.__all__ if not re.search(rf"\b{name}\b", text)] == []
+    assert unnamed(PAGE, tvs.client.__all__) == []
