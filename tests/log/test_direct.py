@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.log.direct import DirectLog
-from tvs.log.forms import LogFormat
-from tvs.log.logger import LEVEL_NUMBERS, logger_for
+from tvs.log.levels import LEVEL_NUMBERS, LogFormat
+from tvs.log.logger import logger_for
 
 if TYPE_CHECKING:
     from pathlib import Path

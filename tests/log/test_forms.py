@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tvs.log.forms import MAX_LINE, LogFormat, form_of, line_text, value_text
+from tvs.log.forms import MAX_LINE, form_of, line_text, value_text
+from tvs.log.levels import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

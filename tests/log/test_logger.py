@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.log.logger import LEVEL_NUMBERS, LEVELS, RateLimit, logger_for
+from tvs.log.levels import LEVEL_NUMBERS, LEVELS
+from tvs.log.logger import RateLimit, logger_for
 
 if TYPE_CHECKING:
     from tvs.log.forms import Record

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tvs.log.budget import BYTES_A_SECOND
-from tvs.log.forms import LogFormat
+from tvs.log.levels import LogFormat
 from tvs.log.pipeline import CAPACITY, LogPipeline, whole_lines
 from tvs.log.target import open_log_file
 

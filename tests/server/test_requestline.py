@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from proto.messages import CertVerificationRequest, MessageType, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, Verdict
-from tvs.log.forms import MAX_LINE, LogFormat, form_of
+from tvs.log.forms import MAX_LINE, form_of
+from tvs.log.levels import LogFormat
 from tvs.server.requestline import MAX_DEVICE_NAME, MAX_TAGS, RequestLine
 
 names = st.text(max_size=40)

@@ -24,7 +24,7 @@ from tvs.client.connection import TVSClient
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import Endpoint
 from tvs.identity import KeyType
-from tvs.log.forms import LogFormat
+from tvs.log.levels import LogFormat
 from tvs.log.pipeline import LogPipeline
 from tvs.server.counts import Counts
 from tvs.server.credentials import Credentials, read_credentials

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fixtures.phones import ADDRESS
-from tvs.log.forms import LogFormat
+from tvs.log.levels import LogFormat
 from tvs.server.deadlines import Deadline
 from tvs.tls.profiles import ClientCertificates
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from proto.messages import DEFAULT_TIME_TO_LIVE
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.config.values import read_choice, read_endpoint, read_level, read_number, read_path, read_seconds
-from tvs.log.forms import LogFormat
-from tvs.log.logger import LEVELS
+from tvs.log.levels import LEVELS, LogFormat
 from tvs.tls.profiles import ClientCertificates, TLSProfile
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tvs.config.endpoint import Endpoint
-from tvs.log.logger import LEVELS
+from tvs.log.levels import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

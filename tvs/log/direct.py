@@ -11,13 +11,14 @@ import select
 from typing import TYPE_CHECKING
 
 from tvs.log.forms import form_of
-from tvs.log.logger import LEVEL_NUMBERS
+from tvs.log.levels import LEVEL_NUMBERS
 from tvs.log.target import log_colors, open_log
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tvs.log.forms import LogFormat, Record
+    from tvs.log.forms import Record
+    from tvs.log.levels import LogFormat
 
 
 class DirectLog:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from proto.text import printable
+from tvs.log.levels import LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +20,6 @@ MAX_LINE = 2_048
 
 Escapes make up to twelve bytes of a character, so the text is cut behind them.
 """
-
-
-class LogFormat(StrEnum):
-    """Name of a form: the original's trace lines, JSON, or colours for a terminal."""
-
-    TRACE = "trace"
-    JSON = "json"
-    CONSOLE = "console"
 
 
 class Line(Protocol):
@@ -181,7 +171,9 @@ def _json_text(text: str) -> str:
 
 
 def _console_form(colors: bool) -> Callable[[Record], str]:
-    renderer = structlog.dev.ConsoleRenderer(colors=colors)
+    from structlog.dev import ConsoleRenderer  # noqa: PLC0415 - other forms do without the library
+
+    renderer = ConsoleRenderer(colors=colors)
 
     def form(record: Record) -> str:
         level, when, event, text, fields = record

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from tvs.log.forms import Record
 
 
-LEVEL_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-"""The numbers of the levels, as in Python's logging; higher is more severe."""
-LEVELS = tuple(LEVEL_NUMBERS)
-
-
 class Sink(Protocol):
     """Destination of records: the workers' `LogPipeline`, the supervisor's `DirectLog`."""
 

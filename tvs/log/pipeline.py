@@ -17,8 +17,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from tvs.log.budget import Budget
-from tvs.log.forms import LogFormat, Record, form_of
-from tvs.log.logger import LEVEL_NUMBERS
+from tvs.log.forms import Record, form_of
+from tvs.log.levels import LEVEL_NUMBERS, LogFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
