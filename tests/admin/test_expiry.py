@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from certstore import Node, Purpose, open_store
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import Node
 from tests.fixtures.certificates import certificate
 from tests.fixtures.statuses import service, slot, worker
 from tvs.admin.expiry import WorkersCollector

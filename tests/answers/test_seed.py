@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certstore import Purpose
+from certstore.purposes import Purpose
 from ctlcache.deletion import deletion_marker
 from ctlcache.inspection import FileState
 from tests.fixtures.certificates import certificate
@@ -17,7 +17,7 @@ from tvs.errors import StateError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 @pytest.fixture

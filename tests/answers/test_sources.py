@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certstore import Purpose, StoreUnavailable, open_store
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import StoreUnavailable
 from ctlcache.deletion import deletion_marker
 from proto.messages import QueryCertRequest
 from tests.fixtures.certificates import certificate
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from ctlcache.signing import KeyFileSigner
 
 FIRST, SECOND = certificate(serial=0x71), certificate(serial=0x72)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Purpose
 from certstore.cache import CertificateDBCache
+from certstore.purposes import Purpose
 from ctlcache.cache import CertificateCTLCache
 from proto.messages import CertVerificationRequest, QueryCertRequest
 from tests.fixtures.certificates import PUBLISHER, TOKEN_ISSUER, TOKEN_SUBJECT, certificate, twin
@@ -17,7 +17,7 @@ from tvs.answers.verifier import TrustVerifier
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from proto.messages import Request
 
 DEVICE = "SEP001DA23B4C5D"

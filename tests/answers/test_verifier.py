@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certstore import Purpose
 from certstore.cache import CertificateDBCache
 from certstore.certificate import Certificate
+from certstore.purposes import Purpose
 from ctlcache.cache import CertificateCTLCache
 from proto.codec import Decoder, frame
 from proto.messages import (
@@ -28,7 +28,7 @@ from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from ctlcache.signing import KeyFileSigner
     from proto.messages import Response
     from tvs.answers.verifier import Verdict

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certstore import CertificateDBCache, Purpose, StoreError
-from certstore.cache import Backoff
+from certstore.cache import Backoff, CertificateDBCache
+from certstore.purposes import Purpose
+from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate
 from tests.fixtures.monitored import Events, monitored, until
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database
 
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import Certificate, CertificateError, read_certificate_file
+from certstore.certificate import Certificate, CertificateError, read_certificate_file
 from tests.fixtures.certificates import (
     CAPF,
     NOT_AFTER,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import CacheEntry, CertificateIndex
+from certstore.index import CacheEntry, CertificateIndex
 from proto import QueryCertResponse, TrustStatus, encode_payload
 from proto.errors import LocalProtocolError
 from proto.messages import CertVerificationResponse

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from certstore import CacheEntry, CertificateCache, CertificateIndex
+from certstore.index import CacheEntry, CertificateIndex
+from certstore.lookup import CertificateCache
 from certstore.lookup import CertificateCache as Base
 
 ISSUER = "CN=a;O=b"

@@ -8,7 +8,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import name_from_text, name_key, name_text, parse_name, same_name
+from certstore.names import name_from_text, name_key, name_text, parse_name, same_name
 from tests.fixtures.certificates import PUBLISHER, TOKEN_ISSUER, TOKEN_SUBJECT
 
 TYPES = st.sampled_from(["CN", "cn", "OU", "O", "L", "ST", "C", "emailAddress", "1.2.3"])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import StoreUnavailable, open_store
+from certstore.opening import open_store
+from certstore.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from certstore import Purpose, find_purpose, roles_of
+from certstore.purposes import Purpose, find_purpose, roles_of
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from ctlcache.deletion import deletion_marker
 from tests.manage.plans import planned
-from tvs.cluster import propose_deletion
+from tvs.cluster.proposals import propose_deletion
 from tvs.cluster.situation import CTL_NAME
-from tvs.plan import Code
+from tvs.plan.model import Code
 
 if TYPE_CHECKING:
     from pathlib import Path

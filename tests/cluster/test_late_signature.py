@@ -13,15 +13,18 @@ from ctlcache.tokens import token_record
 from ctlcache.trustlist import UnsignedList, parse_trust_list
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
-from tvs.cluster import commit, propose_ctl, token_source
+from tvs.cluster.change import commit
+from tvs.cluster.lists import token_source
+from tvs.cluster.proposals import propose_ctl
 from tvs.errors import StateError
 from tvs.manage.held import held_now
-from tvs.plan import plan_change, plan_text
+from tvs.plan.engine import plan_change
+from tvs.plan.text import plan_text
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.cluster import Change
+    from tvs.cluster.change import Change
 
     Tokens = tuple[KeyFileSigner, KeyFileSigner]
 

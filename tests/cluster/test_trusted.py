@@ -9,8 +9,8 @@ import pytest
 from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
 from certstore.store import Conflict, NotFound
-from tvs.cluster import commit, propose_delete_trusted, propose_import_trusted
-from tvs.cluster.trusted import check_time_to_live, trust_store
+from tvs.cluster.change import commit
+from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
 from tvs.identity import NEEDED
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.cluster import Change
+    from tvs.cluster.change import Change
 
 UNIT = Purpose.Phone_SAST_trust
 

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
 
-from certstore import Certificate, CertificateError, Purpose, read_certificate_file
+from certstore.certificate import Certificate, CertificateError, read_certificate_file
 from certstore.index import CacheEntry, CertificateIndex
+from certstore.purposes import Purpose
 from certstore.report import alternative_names, certificate_fields
 from certstore.sqlite.store import SqliteStore
 from ctlcache.builder import build_trust_list

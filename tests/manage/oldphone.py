@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ctlcache.entries import token_entry
 from ctlcache.verification import verify
-from tvs.cluster import commit, propose_ctl, token_source
+from tvs.cluster.change import commit
+from tvs.cluster.lists import token_source
+from tvs.cluster.proposals import propose_ctl
 from tvs.phone import DirectorySource, ListKind, ListOutcome, Phone, find_model
 from tvs.phone.boot import boot
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from certstore.purposes import Purpose
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.plan import Code
+    from tvs.plan.model import Code
 
 
 def own(admin: Administrator, unit: Purpose) -> bytes:

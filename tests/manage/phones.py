@@ -8,7 +8,8 @@ from tvs.phone import BootReport, DirectorySource, ListKind, Phone, Voucher
 from tvs.phone import ListOutcome as Emulated
 from tvs.phone.boot import boot as boot_emulator
 from tvs.phone.trust import Refused, inspect
-from tvs.plan import Decision, HeldLists, PhoneKind, PlannedList, boot
+from tvs.plan.boot import Decision, PlannedList, boot
+from tvs.plan.phones import HeldLists, PhoneKind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.plan import Code
+    from tvs.plan.model import Code
 
     Findings = dict[str, list[dict[str, str]]]
 

@@ -12,8 +12,12 @@ from ctlcache.signing import Digest
 from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import planned, settings, worst
-from tvs.cluster import commit, propose_ctl, token_source
-from tvs.plan import Code, Decision, PhoneKind
+from tvs.cluster.change import commit
+from tvs.cluster.lists import token_source
+from tvs.cluster.proposals import propose_ctl
+from tvs.plan.boot import Decision
+from tvs.plan.model import Code
+from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

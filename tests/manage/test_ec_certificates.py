@@ -18,7 +18,7 @@ from tests.fixtures.administrator import Administrator
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.test_nodes import certificate_file
 from tvs.manage.provision import NewCluster, initialise
-from tvs.plan import Decision
+from tvs.plan.boot import Decision
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ctlcache.entries import ListEntry
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.plan import HeldLists
+    from tvs.plan.phones import HeldLists
 
 
 def names(found: Sequence[HeldLists]) -> list[str]:

@@ -14,7 +14,8 @@ from tests.fixtures.administrator import Administrator
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import settings
 from tvs.manage.provision import NewCluster, initialise
-from tvs.plan import Decision, HeldLists, PhoneKind
+from tvs.plan.boot import Decision
+from tvs.plan.phones import HeldLists, PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,10 @@ from tests.fixtures.refusals import ctl_of
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import ALL, itl_of, planned, settings, worst
 from tvs.phone import Refusal
-from tvs.plan import Code, Decision, PhoneKind, Severity, plan_change
+from tvs.plan.boot import Decision
+from tvs.plan.engine import plan_change
+from tvs.plan.model import Code, Severity
+from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,11 +10,12 @@ import pytest
 from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
 from tests.manage.phones import assert_same, held_by_phones
-from tvs.cluster import build_ctl, build_itl, tokenless_source
 from tvs.cluster.keys import list_signer
+from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
 from tvs.phone import DirectorySource, Phone
 from tvs.phone.boot import boot as boot_emulator
-from tvs.plan import Decision, HeldLists, PhoneKind, PlannedBoot, boot
+from tvs.plan.boot import Decision, PlannedBoot, boot
+from tvs.plan.phones import HeldLists, PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,8 @@ from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tvs.cluster.kept import KEPT_CERTIFICATES
 from tvs.identity import self_signed
-from tvs.plan import Decision, PhoneKind
+from tvs.plan.boot import Decision
+from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

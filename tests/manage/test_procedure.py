@@ -19,12 +19,14 @@ from tests.manage.test_guide import everything
 from tvs.errors import StateError
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out, make_request, phone_kinds, set_phone_kinds
-from tvs.plan import Code, parse_kinds
+from tvs.plan.model import Code
+from tvs.plan.phones import parse_kinds
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
-    from tvs.cluster import Change, Situation
+    from tvs.cluster.change import Change
+    from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
 ROOT = Path(tvs.__file__).parent

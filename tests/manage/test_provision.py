@@ -15,7 +15,7 @@ from ctlcache.signing import Digest
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole
-from tvs.cluster import read_situation
+from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.identity import NEEDED, KeyType
 from tvs.manage.provision import NewCluster, initialise, this_host

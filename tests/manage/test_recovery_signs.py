@@ -13,7 +13,9 @@ from tests.manage.oldphone import OldPhone, by_token, commands, follow, own, ref
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import ALL, planned, settings, worst
 from tvs.phone import ListKind
-from tvs.plan import Code, Decision, PhoneKind
+from tvs.plan.boot import Decision
+from tvs.plan.model import Code
+from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.test_nodes import add_node
-from tvs.cluster import next_steps, propose_rename
+from tvs.cluster.renaming import next_steps, propose_rename
 from tvs.identity import subject_for
-from tvs.plan import Decision
+from tvs.plan.boot import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,9 @@ from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
 from tvs.phone import Refusal, Voucher
 from tvs.phone.https import connect
-from tvs.plan import Code, Decision, PhoneKind
+from tvs.plan.boot import Decision
+from tvs.plan.model import Code
+from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,9 @@ from tests.manage.oldphone import OldPhone, by_token, commands, follow, own, ref
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import ALL, planned, worst
 from tvs.cluster.situation import LIST_SIGNER
-from tvs.plan import Code, Decision, PhoneKind
+from tvs.plan.boot import Decision
+from tvs.plan.model import Code
+from tvs.plan.phones import PhoneKind
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

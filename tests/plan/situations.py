@@ -11,8 +11,8 @@ from certstore.store import Node, StoreEntry
 from ctlcache.builder import build_trust_list
 from ctlcache.entries import ClusterNode, itl_entries, tokenless_ctl_entries
 from ctlcache.signing import Digest
-from tvs.cluster import Situation
-from tvs.plan import HeldLists
+from tvs.cluster.situation import Situation
+from tvs.plan.phones import HeldLists
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:

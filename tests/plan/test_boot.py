@@ -11,14 +11,15 @@ from certstore.purposes import Purpose
 from ctlcache.signing import Digest
 from tests.plan.situations import ctl, entry, held, itl
 from tvs.phone.trust import Refusal
-from tvs.plan import Decision, HeldLists, PhoneKind, boot
+from tvs.plan.boot import Decision, boot
+from tvs.plan.phones import HeldLists, PhoneKind
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
     from tests.plan.situations import Site
-    from tvs.cluster import Situation
-    from tvs.plan import PlannedList
+    from tvs.cluster.situation import Situation
+    from tvs.plan.boot import PlannedList
 
 WITH_TVS, TLS10, WITHOUT_TVS = PhoneKind
 

@@ -10,7 +10,9 @@ from certstore.purposes import Purpose
 from certstore.store import Node
 from ctlcache.signing import Digest
 from tests.plan.situations import ctl, entry, held, itl
-from tvs.plan import Code, HeldLists, PhoneKind, Plan, Severity, plan_change
+from tvs.plan.engine import plan_change
+from tvs.plan.model import Code, Plan, Severity
+from tvs.plan.phones import HeldLists, PhoneKind
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:

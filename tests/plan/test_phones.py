@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvs.plan import DEFAULT_KINDS, HeldLists, PhoneKind, parse_kinds
+from tvs.plan.phones import DEFAULT_KINDS, HeldLists, PhoneKind, parse_kinds
 
 
 def test_kinds_stand_for_models() -> None:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ctlcache.signing import Digest
 from tests.plan.situations import ctl, held
-from tvs.plan import HeldLists, PhoneKind, plan_change, plan_json, plan_text
+from tvs.plan.engine import plan_change
+from tvs.plan.phones import HeldLists, PhoneKind
+from tvs.plan.text import plan_json, plan_text
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner

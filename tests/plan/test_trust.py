@@ -9,14 +9,14 @@ import pytest
 
 from certstore.purposes import Purpose
 from tests.plan.situations import ctl, entry, itl
-from tvs.plan import Code, Severity
+from tvs.plan.model import Code, Severity
 from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 
 if TYPE_CHECKING:
     from certstore.store import StoreEntry
     from ctlcache.signing import KeyFileSigner
     from tests.plan.situations import Site
-    from tvs.cluster import Situation
+    from tvs.cluster.situation import Situation
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from certstore import Purpose
+from certstore.purposes import Purpose
 from tests.fixtures.tls import connected, identity
 from tests.fixtures.worker import OWN
 from tvs.errors import StateError
@@ -19,7 +19,7 @@ from tvs.state import StateDirectory
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tvs.config.settings import Config
 
 OTHER = identity("other", KeyType.P256)

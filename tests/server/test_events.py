@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.worker import Worker
 
 

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import CollectorRegistry
 
-from certstore import Purpose
+from certstore.purposes import Purpose
 from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
 from tests.fixtures.monitored import until
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.tls import TLSIdentity
     from tvs.config.settings import Config
 

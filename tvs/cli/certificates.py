@@ -26,8 +26,7 @@ from tvs.cli.common import (
     unit_of,
 )
 from tvs.cli.roles import ROLE_HELP, role_option
-from tvs.cluster import propose_delete_trusted, propose_import_trusted
-from tvs.cluster.trusted import check_time_to_live, trust_store
+from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.manage.changed import entry_facts
 from tvs.manage.lookup import find_entry
 

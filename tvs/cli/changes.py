@@ -12,17 +12,19 @@ from certstore.purposes import Purpose
 from ctlcache.signing import Digest
 from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
-from tvs.cluster import read_situation
+from tvs.cluster.situation import read_situation
 from tvs.manage.changed import changed_facts
 from tvs.manage.held import held_from_files
 from tvs.manage.procedure import CURRENT, NONE, PlanOptions, carry_out
-from tvs.plan import PhoneKind, Severity, findings_json, parse_kinds
+from tvs.plan.model import Severity
+from tvs.plan.phones import PhoneKind, parse_kinds
+from tvs.plan.text import findings_json
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
-    from tvs.cluster import Change
+    from tvs.cluster.change import Change
     from tvs.manage.procedure import Propose
-    from tvs.plan import Plan
+    from tvs.plan.model import Plan
 
 SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
 DIGESTS = {digest.name.lower(): digest for digest in Digest}

@@ -24,7 +24,7 @@ from tvs.cli.signers import announce_option
 from tvs.cli.tokens import token_options, token_source
 from tvs.manage.planned import propose_planned
 from tvs.manage.procedure import plan_only
-from tvs.plan import plan_json, plan_text
+from tvs.plan.text import plan_json, plan_text
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
 from tvs.cli.common import FAILED, OK, handled_by, state_of, tell
-from tvs.cluster import propose_deletion
+from tvs.cluster.proposals import propose_deletion
 from tvs.cluster.situation import CTL_NAME, ITL_NAME
 from tvs.config.loading import load_config
 

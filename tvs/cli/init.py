@@ -13,7 +13,7 @@ from certstore.purposes import Purpose
 from tvs.cli import values
 from tvs.cli.changes import DIGESTS, SIGNERS, say_done
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, progress, say, state_of, state_option
-from tvs.cluster import read_situation
+from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.identity import KeyType
 from tvs.manage.changed import changed_facts

@@ -25,10 +25,11 @@ from tvs.cli.common import (
     store_of,
 )
 from tvs.cli.tables import table
-from tvs.cluster import next_steps, propose_no_node, propose_node, propose_rename
+from tvs.cluster.nodes import propose_no_node, propose_node
+from tvs.cluster.renaming import next_steps, propose_rename
 from tvs.manage.lookup import read_one_certificate
 from tvs.manage.procedure import phone_kinds, set_phone_kinds
-from tvs.plan import PhoneKind, parse_kinds
+from tvs.plan.phones import PhoneKind, parse_kinds
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,8 @@ from certstore.certificate import read_certificate_file
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, tell, unit_of
-from tvs.cluster import propose_import, propose_regeneration
+from tvs.cluster.certificates import propose_regeneration
+from tvs.cluster.imports import propose_import
 from tvs.identity import MADE_HERE, KeyType, load_private_key
 from tvs.manage.lookup import last_request
 from tvs.manage.procedure import make_request

@@ -13,8 +13,8 @@ from certstore.serials import serial_text
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
 from tvs.cli.common import OK, CommandError, handled_by, say, say_json, state_of, store_of, unit_of
 from tvs.cli.tables import table
-from tvs.cluster import propose_forget, propose_restore, read_situation
-from tvs.cluster.previous import find_previous
+from tvs.cluster.previous import find_previous, propose_forget, propose_restore
+from tvs.cluster.situation import read_situation
 from tvs.identity import MADE_HERE
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from tvs.cli.grammar import choices_of
 from tvs.cli.plan_words import choices_after
 from tvs.config.loading import default_state
 from tvs.errors import StateError
-from tvs.plan import PhoneKind
+from tvs.plan.phones import PhoneKind
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS, STATUSES, change_options, make_change, say_change
 from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster import propose_announcement, propose_digest, propose_signer, read_situation
+from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
+from tvs.cluster.situation import read_situation
 from tvs.manage.procedure import phone_kinds
 
 if TYPE_CHECKING:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, no_digest_option, say_change
 from tvs.cli.common import OK, handled_by, state_of, store_of, tell
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl, read_situation
+from tvs.cluster.proposals import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl
+from tvs.cluster.situation import read_situation
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from tvs.cli.common import Commands
-    from tvs.cluster import Change
+    from tvs.cluster.change import Change
 
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
 _MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certstore.store import Node, StoreEntry
-    from tvs.cluster import Situation
+    from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
 

@@ -8,26 +8,27 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tvs.cluster import commit, propose_parameter, propose_request, read_situation
+from tvs.cluster.certificates import propose_request
+from tvs.cluster.change import commit
+from tvs.cluster.proposals import propose_parameter
+from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
-from tvs.plan import (
-    DEFAULT_KINDS,
-    PHONE_KINDS,
-    Severity,
-    findings_json,
-    parse_kinds,
-    plan_change,
-)
+from tvs.plan.engine import plan_change
+from tvs.plan.model import Severity
+from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, parse_kinds
+from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
-    from tvs.cluster import Change, Situation
+    from tvs.cluster.change import Change
+    from tvs.cluster.situation import Situation
     from tvs.identity import KeyType
-    from tvs.plan import HeldLists, PhoneKind, Plan
+    from tvs.plan.model import Plan
+    from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from certstore import Changes, Purpose
+from certstore.purposes import Purpose
+from certstore.store import Changes
 from tests.fixtures.certificates import PUBLISHER, PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import since
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database
 
 

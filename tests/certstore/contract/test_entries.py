@@ -11,17 +11,10 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import (
-    CertificateError,
-    Conflict,
-    Node,
-    NotFound,
-    Purpose,
-    StoreError,
-    TrustedCertificate,
-    name_from_text,
-    same_name,
-)
+from certstore.certificate import CertificateError, TrustedCertificate
+from certstore.names import name_from_text, same_name
+from certstore.purposes import Purpose
+from certstore.store import Conflict, Node, NotFound, StoreError
 from tests.fixtures.certificates import (
     NOT_AFTER,
     PUBLISHER,
@@ -33,7 +26,7 @@ from tests.fixtures.certificates import (
 )
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Kind
 
 

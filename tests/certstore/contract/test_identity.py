@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from certstore import Purpose
+from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database, Kind
 
 _PROGRAM = "import sys; from certstore import open_store; print(open_store(sys.argv[1]).identity())"

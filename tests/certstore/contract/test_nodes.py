@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Conflict, Node, NotFound, Purpose, StoreError, TrustedCertificate
+from certstore.purposes import Purpose
+from certstore.store import Conflict, Node, NotFound, StoreError
 from tests.fixtures.certificates import PUBLISHER, SUBSCRIBER, certificate, twin
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.certificate import TrustedCertificate
+    from certstore.store import CertificateStore
 
 
 PUB = Node(name="pub", address="192.0.2.1", publisher=True)

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Certificate, CertificateDBCache, Purpose, StoreError
+from certstore.cache import CertificateDBCache
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose
+from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate
 from tests.fixtures.stores import since
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database
 
 DER = certificate()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Purpose, StoreError
+from certstore.purposes import Purpose
 from certstore.rules import queries
+from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 def test_columns_and_rows(store: CertificateStore) -> None:

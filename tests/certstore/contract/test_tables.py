@@ -6,11 +6,12 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING
 
-from certstore import Node, Purpose
+from certstore.purposes import Purpose
+from certstore.store import Node
 from tests.fixtures.certificates import CAPF, PUBLISHER, PUBLISHER_COLUMN, certificate, pem, twin
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Conflict, Purpose, StoreError, StoreUnavailable
+from certstore.purposes import Purpose
+from certstore.store import Conflict, StoreError, StoreUnavailable
 from tests.fixtures.certificates import certificate, twin
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
     from tests.fixtures.stores import Database
 
 
@@ -136,7 +137,8 @@ def test_after_a_fork(store: CertificateStore) -> None:
 
 _KILLED = """
 import os, signal, sys
-from certstore import Purpose, open_store
+from certstore.opening import open_store
+from certstore.purposes import Purpose
 store = open_store(sys.argv[1])
 with store.transaction():
     store.import_certificate(bytes.fromhex(sys.argv[2]), Purpose.CallManager, replace=True)

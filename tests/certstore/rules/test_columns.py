@@ -8,7 +8,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import name_from_text, name_text
+from certstore.names import name_from_text, name_text
 from certstore.rules.columns import name_column, name_from_column, serial_column
 
 TYPES = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from certstore import Certificate, Conflict, Purpose, StoreError
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose
 from certstore.rules.entries import (
     CertificateRow,
     RoleChanges,
@@ -14,6 +15,7 @@ from certstore.rules.entries import (
     replaces_own,
     role_changes,
 )
+from certstore.store import Conflict, StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate, pem, twin
 
 CERTIFICATE = Certificate.from_der(certificate())

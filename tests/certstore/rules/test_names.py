@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import Certificate, Node, NotFound, Purpose
+from certstore.certificate import Certificate
+from certstore.purposes import Purpose
 from certstore.rules.names import (
     MAX_STEM,
     free_name,
@@ -18,6 +19,7 @@ from certstore.rules.names import (
     storable,
     trust_names,
 )
+from certstore.store import Node, NotFound
 from tests.fixtures.certificates import certificate, with_serial_bytes
 
 

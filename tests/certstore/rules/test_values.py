@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore import Certificate
-from certstore.certificate import MAX_CERTIFICATE_SIZE
+from certstore.certificate import MAX_CERTIFICATE_SIZE, Certificate
 from certstore.rules.values import (
     check_serial,
     check_time_to_live,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import open_store
+from certstore.opening import open_store
 from tests.fixtures.stores import SqliteDatabase, old_database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 @pytest.fixture

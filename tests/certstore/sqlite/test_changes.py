@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from certstore import Purpose
+from certstore.purposes import Purpose
 from certstore.sqlite import tables
 from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import SqliteDatabase, since
@@ -14,7 +14,7 @@ from tests.fixtures.stores import SqliteDatabase, since
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 _BY_REPLACE: list[tuple[str, set[int], dict[bytes, tuple[int, ...]]]] = [

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Purpose, StoreUnavailable, open_store
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import StoreUnavailable
 from tests.fixtures.certificates import certificate
 from tests.fixtures.stores import SqliteDatabase
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 def test_the_file_is_its_owners_alone(path: Path, store: CertificateStore) -> None:
@@ -109,7 +111,9 @@ def test_a_locked_database(path: Path, store: CertificateStore, monkeypatch: pyt
 
 _FULL = """
 import resource, signal, sys
-from certstore import Purpose, StoreUnavailable, open_store
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import StoreUnavailable
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))

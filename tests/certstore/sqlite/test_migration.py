@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import CertificateDBCache, Node, Purpose, StoreUnavailable, open_store
+from certstore.cache import CertificateDBCache
+from certstore.opening import open_store
+from certstore.purposes import Purpose
 from certstore.sqlite import database
+from certstore.store import Node, StoreUnavailable
 from tests.fixtures.certificates import CAPF, PUBLISHER, PUBLISHER_COLUMN, SUBSCRIBER, certificate, pem
 from tests.fixtures.monitored import Events, monitored, until
 from tests.fixtures.stores import SqliteDatabase
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 ENTRIES = [
     ("CallManager", "CallManager.pem", b"\x0a\xb1", PUBLISHER),
@@ -156,7 +159,7 @@ def test_two_rows_of_one_identity(old: SqliteDatabase, path: Path) -> None:
 
 _KILLED = """
 import os, signal, sys
-from certstore import open_store
+from certstore.opening import open_store
 from certstore.sqlite import database
 connect, left = database._connect, int(sys.argv[2])
 def counted(path, mode):

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import CertificateDBCache, NotFound, Purpose, StoreUnavailable, open_store
+from certstore.cache import CertificateDBCache
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from certstore.store import NotFound, StoreUnavailable
 from tests.fixtures.certificates import certificate
 from tests.fixtures.monitored import Events, monitored, until
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 def test_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) -> None:

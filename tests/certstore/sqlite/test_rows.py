@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import Purpose, StoreError
+from certstore.purposes import Purpose
+from certstore.store import StoreError
 from tests.fixtures.certificates import certificate
 from tests.fixtures.stores import SqliteDatabase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 def test_rows_that_cannot_be_used(path: Path, store: CertificateStore) -> None:

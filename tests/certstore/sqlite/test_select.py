@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore import StoreError
+from certstore.store import StoreError
 
 if TYPE_CHECKING:
-    from certstore import CertificateStore
+    from certstore.store import CertificateStore
 
 
 def test_columns_without_a_name(store: CertificateStore) -> None:

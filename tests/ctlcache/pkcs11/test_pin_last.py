@@ -14,7 +14,7 @@ from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from tests.ctlcache.pkcs11.commands import FIRST, PATIENCE, SECOND, command
 from tvs.cli.main import main
-from tvs.cluster import propose_ctl
+from tvs.cluster.proposals import propose_ctl
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
 from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out
 
