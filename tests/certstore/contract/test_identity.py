@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tests.fixtures.stores import Database, Kind
 
-_PROGRAM = "import sys; from certstore import open_store; print(open_store(sys.argv[1]).identity())"
+_PROGRAM = "import sys; from certstore.opening import open_store; print(open_store(sys.argv[1]).identity())"
 
 
 def test_stores_of_one_database(database: Database, store: CertificateStore) -> None:
