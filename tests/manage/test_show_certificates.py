@@ -13,7 +13,7 @@ from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import NOT_AFTER, certificate
 from tests.plan.situations import entry
-from tvs.cli.certificate_output import entry_json, entry_lines
+from tvs.cli.show.certificate_output import entry_json, entry_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

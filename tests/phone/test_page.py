@@ -35,3 +35,9 @@ def test_the_examples_run(
 def test_the_page_names_the_whole_interface() -> None:
     """Each public name of `tvs.phone` is on the page."""
     assert unnamed(PAGE, tvs.phone.__all__) == []
+
+
+def test_each_public_name_exists() -> None:
+    """The names, which are imported when they are used, are those of the modules."""
+    assert all(hasattr(tvs.phone, name) for name in tvs.phone.__all__)
+    assert not hasattr(tvs.phone, "no_such_name")

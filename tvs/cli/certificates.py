@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import ssl
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
-from certstore.report import certificate_fields, certificate_text
 from tvs.cli import own_certificates, previous
-from tvs.cli.certificate_output import entry_json, entry_lines
 from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
     OK,
     USAGE,
     CommandError,
     handled_by,
-    json_option,
-    say,
-    say_json,
-    state_option,
     store_of,
     unit_of,
 )
 from tvs.cli.roles import ROLE_HELP, role_option
 from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.manage.changed import entry_facts
-from tvs.manage.lookup import find_entry
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from certstore.purposes import Purpose
-    from certstore.store import CertificateStore, StoreEntry
     from tvs.cli.common import Commands
 
 _IMPORT_EPILOG = f"""\
@@ -54,35 +44,6 @@ examples:
   tvs set cert delete Phone-SAST-trust SAST-ADN008580ef.pem
 
 {STATUSES}"""
-_NAMES = "UNIT, NAME or UNIT/NAME, as `show cert list` prints them"
-
-
-def add_show_commands(show: Commands) -> None:
-    """Adds `show cert list|own|trust`."""
-    cert = show.add_parser("cert", help="certificates of the cluster").add_subparsers(
-        title="which", metavar="WHICH", required=True
-    )
-    listing = cert.add_parser(
-        "list",
-        help="a line for each certificate",
-        description="Lists certificates.",
-        epilog="examples:\n  tvs show cert list trust\n  tvs show cert list own --long",
-    )
-    listing.add_argument("which", choices=("own", "trust"), help="the cluster's own ones, or the trusted ones")
-    listing.add_argument("--long", action="store_true", help="names, fingerprints, roles and validity of each too")
-    _finish(listing, _list)
-    for which, help_text, example in (
-        ("own", "an own certificate's fields", "CallManager"),
-        ("trust", "a trusted certificate's fields", "Phone-SAST-trust/SAST-ADN008580ef.pem"),
-    ):
-        epilog = f"examples:\n  tvs show cert {which} {example}\n  tvs show cert {which} {example} --pem > FILE"
-        parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.", epilog=epilog)
-        parser.add_argument("name", metavar="NAME", help=_NAMES)
-        parser.add_argument("--pem", action="store_true", help="print the certificate itself, in PEM")
-        parser.set_defaults(which=which)
-        if which == "own":
-            previous.add_show_options(parser)
-        _finish(parser, _show)
 
 
 def add_set_commands(change: Commands) -> None:
@@ -118,52 +79,6 @@ def add_set_commands(change: Commands) -> None:
     delete.add_argument("name", metavar="NAME", help="name.pem, as `show cert list` prints it")
     change_options(delete, question=False)
     handled_by(delete, _delete)
-
-
-def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
-    state_option(parser)
-    json_option(parser)
-    handled_by(parser, handler)
-
-
-def _list(arguments: argparse.Namespace) -> int:
-    with store_of(arguments) as store:
-        entries = store.entries(own=arguments.which == "own")
-        roles = {trusted.certificate.der: trusted.roles for trusted in store.trusted()}
-    now = datetime.now(UTC)
-    if arguments.json:
-        say_json([entry_json(entry, roles.get(entry.certificate.der, ()), now) for entry in entries])
-        return OK
-    for entry in entries:
-        say(f"{entry.unit}/{entry.name}: {entry.description}".rstrip())
-        for line in entry_lines(entry, roles.get(entry.certificate.der, ()), now) if arguments.long else ():
-            say(f"  {line}")
-    return OK
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    if arguments.which == "own" and arguments.previous:
-        return previous.show(arguments)
-    with store_of(arguments) as store:
-        entry = _find(store, arguments)
-        roles = store.roles(entry.certificate)
-    der, now = entry.certificate.der, datetime.now(UTC)
-    if arguments.pem:
-        say(ssl.DER_cert_to_PEM_cert(der).rstrip())
-    elif arguments.json:
-        say_json(entry_json(entry, roles, now) | certificate_fields(der))
-    else:
-        say(certificate_text(der))
-        for line in entry_lines(entry, roles, now):
-            say(line)
-    return OK
-
-
-def _find(store: CertificateStore, arguments: argparse.Namespace) -> StoreEntry:
-    try:
-        return find_entry(store, arguments.name, own=arguments.which == "own")
-    except ValueError as error:
-        raise CommandError(str(error), USAGE) from None
 
 
 def _import(arguments: argparse.Namespace) -> int:

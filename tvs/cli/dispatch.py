@@ -49,16 +49,23 @@ COMMANDS = (
 """The first words of all commands; the module of that name adds the rest of the command."""
 
 
-def parser(word: str = "") -> argparse.ArgumentParser:
+def parser(word: str = "", following: str = "") -> argparse.ArgumentParser:
     """The parser of the command that begins with `word`, or of all commands if there is none.
 
     A command's modules are imported with its parser, which takes longer than many commands do.
+
+    Args:
+        word: first word of a command.
+        following: the next word as typed; if it is clear, and the module of `word` says which modules are for it
+            (`MODULES`), the parser has only commands that go on with it.
     """
     root = Parser(prog="tvs", description=_DESCRIPTION, epilog=_EPILOG)
     root.add_argument("--version", action="version", version=f"tvs {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in [word] if word in COMMANDS else COMMANDS:
-        import_module(f"tvs.cli.{name}").add_commands(commands)
+        module = import_module(f"tvs.cli.{name}")
+        clear = beginning_with(following, getattr(module, "MODULES", ())) if word and following else []
+        module.add_commands(commands, *(clear if len(clear) == 1 else ()))
     return root
 
 
@@ -68,7 +75,7 @@ def parse(arguments: Sequence[str], given: argparse.Namespace) -> None:
     words = [speller.word(word, COMMANDS) for word in arguments[:1] if not word.startswith("-")]
     if words and words[0] not in COMMANDS:
         speller.check()
-    root = parser(*words)
+    root = parser(*words, *arguments[1:2]) if words else parser()
     words += speller.follow(root, arguments[len(words) :])
     speller.check()
     root.parse_args(words, given)

@@ -19,26 +19,21 @@ from tvs.cli.common import (
     handled_by,
     json_option,
     say,
-    say_json,
     state_of,
     state_option,
-    store_of,
 )
-from tvs.cli.tables import table
 from tvs.cluster.nodes import propose_no_node, propose_node
 from tvs.cluster.renaming import next_steps, propose_rename
 from tvs.manage.lookup import read_one_certificate
-from tvs.manage.procedure import phone_kinds, set_phone_kinds
+from tvs.manage.procedure import set_phone_kinds
 from tvs.plan.phones import PhoneKind, parse_kinds
 
 if TYPE_CHECKING:
     import argparse
 
-    from certstore.store import CertificateStore
     from tvs.cli.changes import MadeChange
     from tvs.cli.common import Commands
 
-_NO_CERTIFICATE = "none"
 _NODE_EPILOG = f"""\
 A node makes its own keys, which stay on it (tvs init there); its certificates come here as files:
   tvs show cert own CallManager --pem > CallManager.pem         on the node
@@ -119,20 +114,6 @@ def _kinds_text() -> str:
     return "kinds:\n" + "\n".join(f"  {kind:<12} {kind.phones}" for kind in PhoneKind)
 
 
-def add_show_commands(show: Commands) -> None:
-    """Adds `show nodes` and `show phones`."""
-    for name, help_text, handler in (
-        ("nodes", "nodes of the cluster", _show),
-        ("phones", "kinds of phones that the cluster has", _show_phones),
-    ):
-        parser = show.add_parser(
-            name, help=help_text, description=f"Shows the {help_text}.", epilog=f"example:\n  tvs show {name} --json"
-        )
-        state_option(parser)
-        json_option(parser)
-        handled_by(parser, handler)
-
-
 def _add(arguments: argparse.Namespace) -> int:
     node = Node(name=arguments.name, address=arguments.address, publisher=False)
     files = {
@@ -181,36 +162,6 @@ def _delete(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _show(arguments: argparse.Namespace) -> int:
-    with store_of(arguments) as store:
-        nodes = [_described(store, node) for node in store.nodes()]
-    if arguments.json:
-        say_json(nodes)
-        return OK
-    columns = {"Name": "name", "Address": "address", "Type": "type", "CallManager": "call_manager"}
-    if any(node["call_manager_ecdsa"] != _NO_CERTIFICATE for node in nodes):
-        columns["CallManager-ECDSA"] = "call_manager_ecdsa"
-    columns["TVS"] = "tvs"
-    say(table(tuple(columns), [tuple(node[key] for key in columns.values()) for node in nodes]))
-    return OK
-
-
-def _described(store: CertificateStore, node: Node) -> dict[str, str]:
-    ends = {
-        entry.unit: f"until {entry.certificate.not_after:%Y-%m-%d}"
-        for entry in store.entries(own=True)
-        if (entry.node or "").lower() == node.name.lower()
-    }
-    return {
-        "name": node.name,
-        "address": node.address,
-        "type": "Publisher" if node.publisher else "Subscriber",
-        "call_manager": ends.get(Purpose.CallManager, _NO_CERTIFICATE),
-        "call_manager_ecdsa": ends.get(Purpose.CallManager_ECDSA, _NO_CERTIFICATE),
-        "tvs": ends.get(Purpose.TVS, _NO_CERTIFICATE),
-    }
-
-
 def _set_phones(arguments: argparse.Namespace) -> int:
     try:
         kinds = parse_kinds(" ".join(arguments.kinds))
@@ -221,15 +172,4 @@ def _set_phones(arguments: argparse.Namespace) -> int:
         say_done("phones", phones=sorted(kinds))
     else:
         say(f"The cluster has: {', '.join(sorted(kinds))}")
-    return OK
-
-
-def _show_phones(arguments: argparse.Namespace) -> int:
-    with store_of(arguments) as store:
-        kinds = phone_kinds(store)
-    if arguments.json:
-        say_json({kind.value: kind in kinds for kind in PhoneKind})
-        return OK
-    rows = [(kind, "yes" if kind in kinds else "no", kind.phones) for kind in PhoneKind]
-    say(table(("Kind", "Here", "Phones"), rows))
     return OK

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, tell, unit_of
+from tvs.cli.common import OK, handled_by, json_option, say, state_of, state_option, tell, unit_of
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.imports import propose_import
 from tvs.identity import MADE_HERE, KeyType, load_private_key
-from tvs.manage.lookup import last_request
 from tvs.manage.procedure import make_request
 
 if TYPE_CHECKING:
@@ -94,23 +93,6 @@ def add_set_commands(change: Commands) -> None:
     handled_by(gen, _request)
 
 
-def add_show_commands(show: Commands) -> None:
-    """Adds `show csr own`."""
-    own = (
-        show.add_parser("csr", help="certificate signing requests")
-        .add_subparsers(title="which", metavar="WHICH", required=True)
-        .add_parser(
-            "own",
-            help="the last request of a unit",
-            description="Prints the last request of a unit.",
-            epilog="example:\n  tvs show csr own CallManager > request.pem",
-        )
-    )
-    _unit(own)
-    json_option(own)
-    handled_by(own, _show_request)
-
-
 def _unit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("unit", metavar="UNIT", help=_UNITS)
     state_option(parser)
@@ -150,16 +132,6 @@ def _request(arguments: argparse.Namespace) -> int:
     request = make_request(state_of(arguments), unit, arguments.key).rstrip()
     if arguments.json:
         say_done(f"request of {unit}", unit=unit, request=request)
-    else:
-        say(request)
-    return OK
-
-
-def _show_request(arguments: argparse.Namespace) -> int:
-    unit = unit_of(arguments.unit)
-    request = last_request(state_of(arguments), unit).rstrip()
-    if arguments.json:
-        say_json({"unit": unit, "request": request})
     else:
         say(request)
     return OK

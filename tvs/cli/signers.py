@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS, STATUSES, change_options, make_change, say_change
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, store_of
+from tvs.cli.common import OK, handled_by
 from tvs.cli.tokens import token_options, token_source
 from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
-from tvs.cluster.situation import read_situation
-from tvs.manage.procedure import phone_kinds
 
 if TYPE_CHECKING:
     import argparse
@@ -79,19 +77,6 @@ def announce_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_show_commands(show: Commands) -> None:
-    """Adds `show cluster`."""
-    cluster = show.add_parser(
-        "cluster",
-        help="mode of the cluster, signer and digest of its trust lists",
-        description="Shows the publisher, the mode, the signer and the digest of trust lists, the kinds of phones.",
-        epilog="example:\n  tvs show cluster --json",
-    )
-    state_option(cluster)
-    json_option(cluster)
-    handled_by(cluster, _show)
-
-
 def _set_signer(arguments: argparse.Namespace) -> int:
     signer = Purpose(arguments.signer)
     if not arguments.announce:
@@ -113,29 +98,4 @@ def _set_digest(arguments: argparse.Namespace) -> int:
     with token_source(arguments) as make_source:
         made = make_change(arguments, partial(propose_digest, digest=digest, make_source=make_source))
     say_change(arguments, made, f"The trust lists are signed with {digest.text}. {_PHONES_FETCH}", digest=digest.text)
-    return OK
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    with store_of(arguments) as store:
-        situation, kinds = read_situation(state_of(arguments), store), phone_kinds(store)
-    publisher = situation.publisher
-    mode = "mixed" if situation.mixed_mode else "non-secure"
-    if arguments.json:
-        say_json(
-            {
-                "publisher": publisher.name,
-                "address": publisher.address,
-                "mode": mode,
-                "signer": situation.signer,
-                "digest": situation.digest.text,
-                "phones": sorted(kinds),
-            }
-        )
-        return OK
-    say(f"Publisher  {' '.join(filter(None, (publisher.name, publisher.address)))}")
-    say(f"Mode       {mode}")
-    say(f"Signer     {situation.signer}")
-    say(f"Digest     {situation.digest.text}")
-    say(f"Phones     {', '.join(sorted(kinds))}")
     return OK

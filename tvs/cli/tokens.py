@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 import getpass
-import ssl
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
+from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT
 from ctlcache.pkcs11.pin import PinFile
 from ctlcache.pkcs11.uri import TokenUri, TokenUriError
 from tvs.cli import values
 from tvs.cli.common import (
-    FAILED,
-    OK,
     USAGE,
     CommandError,
-    handled_by,
-    json_option,
-    say,
-    say_json,
-    state_of,
-    state_option,
-    store_of,
 )
-from tvs.cli.tables import table
-from tvs.cluster.situation import read_situation
-from tvs.cluster.tokens import SeenToken, TokenChoice, inserted_tokens, seen_tokens
+from tvs.cluster.tokens import TokenChoice, inserted_tokens
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from ctlcache.pkcs11.token import Token
-    from tvs.cli.common import Commands
     from tvs.cluster.proposals import MakeCtlSource
-
-_COLUMNS = ("CERTIFICATE", "CTL FILE", "TVS", "TOKEN")
-_EXAMPLES = """\
-CTL FILE: whether the present CTL file has the token (signer: it signed the file).
-TVS: whether TVS vouches for it as a security token.
-
-examples:
-  tvs show tokens                                  of all modules that p11-kit knows
-  tvs show tokens --token-module /usr/lib/libeToken.so
-  tvs show tokens --pem > tokens.pem               the certificates, to load them before they sign:
-  tvs set cert import trust Phone-SAST-trust tokens.pem
-
-exit statuses: 0 tokens are there, 1 none or the module failed.
-"""
 
 
 # -- options ---------------------------------------------------------------------------------------------
@@ -117,7 +90,7 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
 def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
     pin_file = getattr(arguments, "pin_file", None)  # a plan needs none
-    time_limit = _timeout(arguments)
+    time_limit = time_limit_of(arguments)
     if not arguments.token:
         if arguments.add_token or pin_file is not None:
             raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
@@ -135,7 +108,8 @@ def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
     )
 
 
-def _timeout(arguments: argparse.Namespace) -> int:
+def time_limit_of(arguments: argparse.Namespace) -> int:
+    """Seconds that the module may take for one request. Raises `CommandError`."""
     seconds: int = arguments.token_timeout
     if not 1 <= seconds <= 3600:
         raise CommandError(f"--token-timeout {seconds} is not in 1 … 3600 seconds", USAGE)
@@ -154,59 +128,3 @@ def _ask_pin(token: Token) -> str:
     if not pin:
         raise CommandError("no PIN was typed; nothing was changed")
     return pin
-
-
-# -- show tokens -----------------------------------------------------------------------------------------
-
-
-def add_show_commands(show: Commands) -> None:
-    """Adds `show tokens`."""
-    parser = show.add_parser(
-        "tokens",
-        help="hardware tokens that can sign the CTL file",
-        description="Lists the certificates on the hardware tokens that are plugged in. No PIN is needed.",
-        epilog=_EXAMPLES,
-    )
-    parser.add_argument("--pem", action="store_true", help="print the certificates in PEM and nothing else")
-    module_options(parser)
-    state_option(parser)
-    json_option(parser)
-    handled_by(parser, _show)
-
-
-def _show(arguments: argparse.Namespace) -> int:
-    with store_of(arguments) as store:
-        situation = read_situation(state_of(arguments), store)
-    with TokenModule(arguments.token_module, time_limit=_timeout(arguments)) as module:
-        seen = seen_tokens(situation, module.tokens())
-    if arguments.json:
-        say_json([_facts(one) for one in seen])
-    elif arguments.pem:
-        for one in seen:
-            if one.item is not None:
-                say(ssl.DER_cert_to_PEM_cert(one.item.certificate.der).rstrip())
-    elif seen:
-        say(table(_COLUMNS, [_row(one) for one in seen]))
-    else:
-        raise CommandError(f"the PKCS#11 module {module.path} shows no token; is one plugged in?")
-    return OK if seen else FAILED
-
-
-def _facts(one: SeenToken) -> dict[str, object]:
-    certificate = one.item.certificate if one.item is not None else None
-    return {
-        **one.token.identity,
-        "uri": str(one.token.uri(one.item)),
-        "subject_name": certificate.subject_name if certificate else None,
-        "serial_number": certificate.serial_number.hex().upper() if certificate else None,
-        "not_after": certificate.not_after.isoformat() if certificate else None,
-        "in_ctl": one.in_ctl,
-        "signs_ctl": one.signs_ctl,
-        "trusted": one.trusted,
-    }
-
-
-def _row(one: SeenToken) -> tuple[str, ...]:
-    in_ctl = "signer" if one.signs_ctl else "yes" if one.in_ctl else "no"
-    name = one.item.certificate.common_name.strip() if one.item is not None else "(none)"
-    return name, in_ctl, "yes" if one.trusted else "no", str(one.token.uri(one.item))

@@ -14,9 +14,10 @@ from tvs.cluster.proposals import propose_parameter
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
+from tvs.manage.kinds import phone_kinds
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
-from tvs.plan.phones import DEFAULT_KINDS, PHONE_KINDS, parse_kinds
+from tvs.plan.phones import PHONE_KINDS
 from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
@@ -180,15 +181,6 @@ def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
 
 
 # -- changes that no phone notices -----------------------------------------------------------------------------
-
-
-def phone_kinds(store: CertificateStore) -> frozenset[PhoneKind]:
-    """The kinds of phones that the cluster is said to have. Raises `StateError`."""
-    text = store.parameter(PHONE_KINDS)
-    try:
-        return DEFAULT_KINDS if text is None else parse_kinds(text)
-    except ValueError as error:
-        raise StateError(f"the parameter {PHONE_KINDS}: {error}; set it with: tvs set phones KIND …") from None
 
 
 def set_phone_kinds(state: StateDirectory, kinds: frozenset[PhoneKind]) -> None:

@@ -1,0 +1,42 @@
+"""`tvs show csr own`: certificate signing requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, unit_of
+from tvs.identity import MADE_HERE
+from tvs.manage.lookup import last_request
+
+if TYPE_CHECKING:
+    import argparse
+
+    from tvs.cli.common import Commands
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show csr own`."""
+    own = (
+        show.add_parser("csr", help="certificate signing requests")
+        .add_subparsers(title="which", metavar="WHICH", required=True)
+        .add_parser(
+            "own",
+            help="the last request of a unit",
+            description="Prints the last request of a unit.",
+            epilog="example:\n  tvs show csr own CallManager > request.pem",
+        )
+    )
+    own.add_argument("unit", metavar="UNIT", help=", ".join(MADE_HERE))
+    state_option(own)
+    json_option(own)
+    handled_by(own, _show_request)
+
+
+def _show_request(arguments: argparse.Namespace) -> int:
+    unit = unit_of(arguments.unit)
+    request = last_request(state_of(arguments), unit).rstrip()
+    if arguments.json:
+        say_json({"unit": unit, "request": request})
+    else:
+        say(request)
+    return OK
