@@ -6,9 +6,10 @@ import pytest
 from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, pair, read_all, service_context
-from tvs.tls.connection import READ_SIZE, TLSConnection
+from tvs.tls.connection import MAX_SILENT, READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSClosed, TLSError, TLSFailure
+from tvs.tls.profiles import TLSProfile
 
 TLS_1_2, TLS_1_3 = SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION
 VERSIONS = pytest.mark.parametrize("version", [TLS_1_2, TLS_1_3], ids=["TLS 1.2", "TLS 1.3"])
@@ -103,6 +104,18 @@ def test_impossible_record_is_read_at_once(header: bytes) -> None:
     assert service.readable
     with pytest.raises(TLSError):
         service.read()
+
+
+def test_records_of_a_tls_1_0_phone() -> None:
+    """A TLS 1.0 phone sends an empty record before each of its records; however many come at once, all are read."""
+    phone, service = connected(service_context(TLSProfile.LEGACY), client_context(maximum=SSL.TLS1_VERSION))
+    read_all(service)
+    for number in range(3 * MAX_SILENT):
+        phone.write(bytes([number]))
+    data = phone.outgoing()
+    assert data.count(b"\x17\x03\x01") >= 6 * MAX_SILENT
+    service.receive(data)
+    assert b"".join(readable_records(service)) == bytes(range(3 * MAX_SILENT))
 
 
 # -- ends ------------------------------------------------------------------------------------------------------------

@@ -24,13 +24,14 @@ class PhoneSocket:
         unsent: bytes that wait for room.
     """
 
-    __slots__ = ("_poller", "_socket", "descriptor", "unsent")
+    __slots__ = ("_paused", "_poller", "_socket", "descriptor", "unsent")
 
     def __init__(self, connection: socket.socket, poller: Poller) -> None:
         self._socket = connection
         self._poller = poller
         self.descriptor = connection.fileno()
         self.unsent = b""
+        self._paused = False
 
     def watch(self, watcher: Watcher) -> None:
         """Begins to watch for incoming bytes. When `on_writable` is called, `watcher` calls `send` with nothing new."""
@@ -38,6 +39,8 @@ class PhoneSocket:
 
     def receive(self, size: int) -> bytes | None:
         """At most `size` bytes; empty at the end, None if there are none yet. Raises `OSError` after a reset."""
+        if self._paused:
+            return None
         try:
             return self._socket.recv(size, socket.MSG_DONTWAIT)
         except (BlockingIOError, InterruptedError):
@@ -63,6 +66,17 @@ class PhoneSocket:
         self._poller.turn(self.descriptor, writing=keeps)
         return True
 
+    def pause(self) -> None:
+        """Receives nothing until `resume`: what the phone sends stays in the system's buffer, then in the phone."""
+        self._paused = True
+        self._poller.pause(self.descriptor)
+
+    def resume(self) -> None:
+        """Ends a pause, if there is one."""
+        if self._paused:
+            self._paused = False
+            self._poller.turn(self.descriptor, writing=bool(self.unsent))
+
     def acknowledge_at_once(self) -> None:
         """Acknowledges the next segment without delay: otherwise a client with Nagle's algorithm stalls for 40 ms."""
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -74,5 +88,6 @@ class PhoneSocket:
 
     def close(self) -> None:
         """Closes the socket."""
+        self._paused = False
         self._poller.forget(self.descriptor)
         self._socket.close()

@@ -57,6 +57,10 @@ class Poller:
         """Waits for room in the socket instead of bytes to read, or the reverse."""
         self._epoll.modify(descriptor, select.EPOLLOUT if writing else select.EPOLLIN)
 
+    def pause(self, descriptor: int) -> None:
+        """Waits for nothing until `turn`; a reset connection is still reported, as readable (epoll_ctl(2))."""
+        self._epoll.modify(descriptor, 0)
+
     def forget(self, descriptor: int) -> None:
         """Drops the watcher of a descriptor that is about to be closed."""
         self._watchers.pop(descriptor, None)

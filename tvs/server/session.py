@@ -124,6 +124,7 @@ class PhoneSession:
         self._fenced(self._writable)
 
     def _on_next_turn(self) -> None:
+        self._socket.resume()
         if self._awaits_request():
             self._fenced(self._requests)
 
@@ -275,6 +276,7 @@ class PhoneSession:
             self._enter(SessionState.SENDING)
             self._shared.deadlines.cancel(self, Deadline.REQUEST)
         elif turn is MORE or (self._tls.readable and not closed):
+            self._socket.pause()  # the phone waits until what it sent is answered
             self._shared.loop.call_soon(self._on_next_turn)
         elif closed:
             self._ended()

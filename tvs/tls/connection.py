@@ -32,6 +32,14 @@ about 100 KiB, one without a certificate 52 KiB.
 """
 
 
+MAX_SILENT = 64
+"""Records without data after the handshake, beyond one for each record with data, before the peer is refused.
+
+Key updates and refused renegotiations cost time and an answer each. A TLS 1.0 client sends an empty record before each
+of its records (against BEAST), and a TLS 1.3 server a few tickets.
+"""
+
+
 _HANDSHAKE_RECORDS = b"\x14\x16"
 """Record types of the handshake: change cipher spec and handshake."""
 _RECORDS = b"\x14\x15\x16\x17"
@@ -56,11 +64,13 @@ class TLSConnection:
     __slots__ = (
         "_connection",
         "_established",
+        "_excused",
         "_flight",
         "_head",
         "_missing",
         "_received",
         "_records",
+        "_silent",
         "_unfinished",
         "_wrote",
     )
@@ -73,6 +83,8 @@ class TLSConnection:
         self._head = b""  # the start of a record's header, if the last bytes ended in it
         self._missing = 0  # bytes that the last record lacks
         self._unfinished = 0  # 1 if that record counts when it is whole
+        self._excused = 0  # records that were counted before the handshake was done: most are its own
+        self._silent = 0  # records without data after it, less those with data
         if session is not None:
             self._connection.set_session(session)
         self._received = 0  # a client's bytes in a server's handshake
@@ -164,6 +176,7 @@ class TLSConnection:
             raise error_from(error) from None
         self._established = True
         self._flight = None
+        self._excused = self._records
         return True
 
     def take_flight(self) -> bytes:
@@ -176,7 +189,7 @@ class TLSConnection:
         try:
             data = self._connection.recv(READ_SIZE)
         except SSL.WantReadError:
-            self._records = 0
+            self._no_data()
             return b""
         except SSL.ZeroReturnError:
             raise TLSClosed from None
@@ -185,7 +198,17 @@ class TLSConnection:
             raise error_from(error) from None
         if self._records:
             self._records -= 1
+        self._silent -= 1
         return data
+
+    def _no_data(self) -> None:
+        """OpenSSL has taken every whole record, and none of those that were still counted held data."""
+        silent, self._records, self._excused = self._records - self._excused, 0, 0
+        if silent > 0:
+            self._wrote = True  # its answer to a key update, or an alert
+            self._silent += silent
+            if self._silent > MAX_SILENT:
+                raise TLSError(TLSFailure.OTHER, f"more than {MAX_SILENT} records without data")
 
     def write(self, data: bytes) -> None:
         """Encrypts `data`, all of it: a memory BIO is never full. Raises `TLSError`."""
