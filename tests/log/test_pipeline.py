@@ -94,8 +94,8 @@ def test_lines_are_written_without_flushes(tmp_path: Path) -> None:
 def test_full_pipe_drops_and_counts_lines_and_never_blocks(pipe: tuple[int, int]) -> None:
     """While the reader sleeps the buffer fills and further lines are counted; all others arrive once it reads."""
     reading, writing = pipe
-    dropped = Counter()
-    pipeline = LogPipeline(writing, dropped=dropped)
+    dropped, spent = Counter(), Counter()
+    pipeline = LogPipeline(writing, dropped=dropped, beyond_budget=spent)
     filling = "x" * 1000
     for number in range(200):  # more than a pipe holds: the writer has a batch that it cannot write
         pipeline.emit(record(f"{number} {filling}"))
@@ -107,7 +107,7 @@ def test_full_pipe_drops_and_counts_lines_and_never_blocks(pipe: tuple[int, int]
     for number in range(201, 201 + room + 5):
         pipeline.emit(record(str(number)))
         pipeline.flush()
-    assert dropped.value == 5
+    assert (dropped.value, spent.value) == (5, 0)
 
     arrived = bytearray()
 
@@ -157,8 +157,8 @@ def test_lines_of_requests_have_a_budget(tmp_path: Path, level: str) -> None:
     """Requests beyond the bytes of a second are counted instead of written, other lines are written; debug has all."""
     path = tmp_path / "log"
     descriptor = open_log_file(path)
-    dropped = Counter()
-    pipeline = LogPipeline(descriptor, dropped=dropped, level=level)
+    dropped, lost = Counter(), Counter()
+    pipeline = LogPipeline(descriptor, dropped=lost, beyond_budget=dropped, level=level)
     for _ in range(10):
         for _ in range(200):
             pipeline.emit(("info", 0.0, "request", None, Long()))
@@ -170,6 +170,7 @@ def test_lines_of_requests_have_a_budget(tmp_path: Path, level: str) -> None:
     found = texts(path.read_bytes())
     assert found.count("other") == 10
     assert len(found) - 10 + dropped.value == 2000
+    assert lost.value == 0
     if level == "debug":
         assert dropped.value == 0
     else:

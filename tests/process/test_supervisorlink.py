@@ -72,7 +72,11 @@ async def worker(state: StateDirectory, tmp_path: Path) -> AsyncIterator[Worker]
     metrics = Metrics(CollectorRegistry())
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     pipeline = LogPipeline(
-        log, log_format=config.log_format, level=config.log_level, colors=False, dropped=metrics.log_dropped
+        log,
+        log_format=config.log_format,
+        level=config.log_level,
+        colors=False,
+        dropped=metrics.log_dropped.labels("not_written"),
     )
     seed = read_seed(config, lambda *_: None)
     service = Service(config, read_credentials(config), pipeline=pipeline, metrics=metrics, seed=seed)

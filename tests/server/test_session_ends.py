@@ -82,6 +82,31 @@ def test_phone_that_leaves_in_the_handshake(
     assert worker.counted()["tvs_tls_handshakes_total{closed,none}"] == 1
 
 
+def test_phone_that_resets_before_the_services_flight(worker: Worker, connect: Connect) -> None:
+    """A phone that is gone when the handshake's answer is sent ends like one that left a moment before."""
+    session, phone = connect(worker)
+    phone.tls.handshake()
+    phone.flush()
+    phone.reset()
+    worker.until(lambda: closed(worker, session))
+    assert worker.outcomes == {"handshake_failed": 1}
+    assert worker.counted()["tvs_tls_handshakes_total{closed,none}"] == 1
+
+
+def test_record_out_of_place_in_the_handshake(worker: Worker, connect: Connect) -> None:
+    """Application data in the middle of a handshake of TLS 1.2 is a bad record."""
+    session, phone = connect(worker, maximum=SSL.TLS1_2_VERSION)
+    phone.tls.handshake()
+    phone.flush()
+    worker.until(phone.pump)
+    phone.socket.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+    worker.until(lambda: session.state is SessionState.LINGER)
+    phone.socket.close()
+    worker.until(lambda: closed(worker, session))
+    assert worker.outcomes == {"handshake_failed": 1}
+    assert worker.counted()["tvs_tls_handshakes_total{bad_record,none}"] == 1
+
+
 def test_stranger_that_does_not_speak_tls(worker: Worker, connect: Connect) -> None:
     """A client without TLS is refused, counted and logged under the reason."""
     session, phone = connect(worker)

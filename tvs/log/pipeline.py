@@ -52,7 +52,8 @@ class LogPipeline:
         log_format: the form of a line.
         level: name of the lowest level that is written.
         colors: whether the console form has colours.
-        dropped: counter of lines that found the buffer full, the budget spent or the reader gone.
+        dropped: counter of lines that found the buffer full, or that could not be written.
+        beyond_budget: counter of requests' lines that were not written because the budget was spent.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class LogPipeline:
         level: str = "info",
         colors: bool = False,
         dropped: Dropped | None = None,
+        beyond_budget: Dropped | None = None,
     ) -> None:
         self._descriptor = descriptor
         self._form = form_of(log_format, colors=colors)
         self._whole_lines = _needs_whole_lines(descriptor)
         self.threshold = LEVEL_NUMBERS[level]
         self._dropped = dropped
+        self._beyond_budget = beyond_budget
         self._budget = Budget()
         self._torn = False  # the file ends in the start of a line
         self._records: deque[Record] = deque()
@@ -100,11 +103,7 @@ class LogPipeline:
         if len(self._records) < CAPACITY:
             self._records.append(record)
         else:
-            self._lost(1)
-
-    def _lost(self, lines: int) -> None:
-        if self._dropped is not None and lines:
-            self._dropped.inc(lines)
+            _count(self._dropped, 1)
 
     def flush(self) -> None:
         """Formats the waiting records as a batch for the writer, unless it is still writing. Never blocks."""
@@ -144,7 +143,7 @@ class LogPipeline:
         """The lines of the records, without those of requests for which there is no room."""
         if room <= 0:  # they are not even formatted
             kept = [record for record in records if isinstance(record[4], dict)]
-            self._lost(len(records) - len(kept))
+            _count(self._beyond_budget, len(records) - len(kept))
             records = kept
         lines = list(map(self._form, records))
         return self._cut_to(room, records, lines) if sum(map(len, lines)) > room > 0 else lines
@@ -156,7 +155,7 @@ class LogPipeline:
             if room > 0 or isinstance(record[4], dict):
                 kept.append(line)
                 room -= len(line)
-        self._lost(len(lines) - len(kept))
+        _count(self._beyond_budget, len(lines) - len(kept))
         return kept
 
     def _write_whole(self, data: bytes) -> None:
@@ -173,11 +172,16 @@ class LogPipeline:
             except BlockingIOError:
                 time.sleep(_RETRY)
             except OSError:  # the reader is gone, the file system full: the lines are lost
-                self._lost(min(bytes(view).count(b"\n"), data.count(b"\n")))
+                _count(self._dropped, min(bytes(view).count(b"\n"), data.count(b"\n")))
                 break
         written = len(whole) - len(view)
         if written:
             self._torn = whole[written - 1 : written] != b"\n"
+
+
+def _count(counter: Dropped | None, lines: int) -> None:
+    if counter is not None and lines:
+        counter.inc(lines)
 
 
 def _needs_whole_lines(descriptor: int) -> bool:

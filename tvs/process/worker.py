@@ -66,7 +66,8 @@ def run_worker(setup: WorkerSetup) -> int:
         log_format=config.log_format,
         level=config.log_level,
         colors=log_colors(config.log_file),
-        dropped=metrics.log_dropped,
+        dropped=metrics.log_dropped.labels("not_written"),
+        beyond_budget=metrics.log_dropped.labels("budget"),
     )
     service = Service(config, setup.credentials, pipeline=pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed)
     if lost is not None:

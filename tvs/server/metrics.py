@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 VERSIONS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 ISSUER_CLASSES = ("none", "manufacturing", "self_signed", "other", "unreadable")
 CTL_RESULTS = ("reloaded", "missing", "deleted", "absent", "damaged", "unverified", "unreadable")
+LOG_DROPS = ("not_written", "budget")
+"""Why a log line was dropped."""
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -182,4 +184,9 @@ class Metrics:
         self.keylog_enabled = self._gauge(
             "keylog_enabled", "1 while the secrets of TLS connections are written to a file.", "livemax"
         )
-        self.log_dropped = self._counter("log_dropped", "Log lines dropped because the log was not read.")
+        self.log_dropped = self._counter(
+            "log_dropped",
+            "Dropped log lines: not_written, the log was not read or its disk was full; budget, more lines of requests "
+            "than a second has room for.",
+            reason=LOG_DROPS,
+        )

@@ -178,24 +178,24 @@ class PhoneSession:
         try:
             turned = self._socket.send(data)
         except OSError:
-            self._close(self._outcome or "reset")
+            self._ended(reset=True, unsent=True)
             return
         if turned and self._socket.unsent:
             self._shared.deadlines.set(self, Deadline.WRITE, self._shared.clock())
         elif turned:
             self._shared.deadlines.cancel(self, Deadline.WRITE)
 
-    def _ended(self, *, reset: bool = False) -> None:
+    def _ended(self, *, reset: bool = False, unsent: bool = False) -> None:
         """The phone has closed TLS or TCP, or reset TCP: closes TCP too.
 
         A phone's close notification is not answered: phones close TCP together with it, and the reply would be a
-        packet that is never read, and one system call in ten of a connection.
+        packet that is never read, and one system call in ten of a connection. `unsent`: bytes for it could not be sent.
         """
         if self._outcome:  # the session lingers
             self._close(self._outcome)
             return
         conversation, spoke = self._conversation, self._spoke
-        answered, unfinished = conversation.answered, conversation.unfinished
+        answered, unfinished = 0 if unsent else conversation.answered, conversation.unfinished
         if self.state is SessionState.HANDSHAKE:
             self._shared.counts.handshake_failed(TLSFailure.CLOSED)
         elif unfinished and not reset:

@@ -73,6 +73,7 @@ _FAILURES = (
     ("unknown protocol", TLSFailure.NOT_TLS),
     ("packet length too long", TLSFailure.NOT_TLS),
     ("unexpected message", TLSFailure.BAD_RECORD),
+    ("unexpected record", TLSFailure.BAD_RECORD),
     ("bad length", TLSFailure.BAD_RECORD),
     ("length mismatch", TLSFailure.BAD_RECORD),
 )
