@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import faults, handshakes, idle, machine, output, queries, store, workers
+from tests.bench import faults, handshakes, idle, machine, output, overload, queries, store, workers
 from tests.bench.client import BenchError
 from tests.bench.run import add_options, prepared
 
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "store": store,
     "workers": workers,
     "faults": faults,
+    "overload": overload,
 }
 
 

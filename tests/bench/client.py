@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.bench.place import Place
 
 SOURCE = Path(__file__).with_name("load.c")
+_LIBRARIES = ("-lssl", "-lcrypto", "-lm")
 
 
 class BenchError(Exception):
@@ -32,7 +33,19 @@ def build(directory: Path, source: Path = SOURCE) -> Path:
     if compiler is None:
         raise BenchError(f"{source.name} is a C program and no compiler is installed: apt-get install gcc libssl-dev")
     program = directory / source.stem
-    command = [compiler, "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(source), "-lssl", "-lcrypto"]
+    command = [
+        compiler,
+        "-O2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-o",
+        str(program),
+        str(source),
+        "-lssl",
+        "-lcrypto",
+        "-lm",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"{source.name} does not compile (apt-get install libssl-dev?):\n{done.stderr}")
@@ -73,6 +86,10 @@ class Totals:
         done: whole connections, or answers on open connections.
         held: connections that are held now.
         cpu: CPU seconds of the clients.
+        active: connections that are open now.
+        begun: connections that were begun, those included that were dropped.
+        dropped: of mode open: not begun, because the client had no free slot.
+        lag: of mode open: how much later than planned a connection began at most, seconds.
         failures: by kind.
         latency: how often, by the start of the histogram's step in microseconds.
     """
@@ -81,6 +98,10 @@ class Totals:
     done: int
     held: int
     cpu: float
+    active: int
+    begun: int
+    dropped: int
+    lag: float
     failures: Counter[str]
     latency: Counter[int]
 
@@ -90,6 +111,10 @@ class Totals:
             self.done - other.done,
             self.held,
             self.cpu - other.cpu,
+            self.active,
+            self.begun - other.begun,
+            self.dropped - other.dropped,
+            self.lag,
             self.failures - other.failures,
             self.latency - other.latency,
         )
@@ -121,6 +146,10 @@ def _totals(lines: list[str]) -> Totals:
         sum(one["done"] for one in counted),
         sum(one["held"] for one in counted),
         sum(one["cpu_us"] for one in counted) / 1e6,
+        sum(one["active"] for one in counted),
+        sum(one["begun"] for one in counted),
+        sum(one["dropped"] for one in counted),
+        max(one["lag_us"] for one in counted) / 1e6,
         failures,
         latency,
     )
@@ -134,8 +163,9 @@ class Target:
         port: on 127.0.0.1.
         ciphers: OpenSSL's names, TLS 1.2.
         exchanges: file of questions and answers.
-        mode: ``once``, ``repeat`` or ``hold`` (see load.c).
+        mode: ``once``, ``repeat``, ``hold`` or ``open`` (see load.c).
         slots: connections at once in each process.
+        rate: of mode ``open``: connections that each process begins in a second.
         network: first of the networks 127.n.0.0/16 that they come from, one for each process.
     """
 
@@ -144,6 +174,7 @@ class Target:
     exchanges: Path
     mode: str = "once"
     slots: int = 16
+    rate: float = 0.0
     network: int = 1
 
 
@@ -174,11 +205,18 @@ class Load:
 
     def mark(self) -> Totals:
         """Asks all processes for their totals, at the same moment."""
+        self._tell("mark")
+        return _totals([self._answer(process) for process in self._processes])
+
+    def stop(self) -> None:
+        """Ends the beginnings of mode ``open``; open connections go on."""
+        self._tell("stop")
+
+    def _tell(self, word: str) -> None:
         for process in self._processes:
             assert process.stdin is not None
-            process.stdin.write("mark\n")
+            process.stdin.write(f"{word}\n")
             process.stdin.flush()
-        return _totals([self._answer(process) for process in self._processes])
 
     def during(self, seconds: float) -> Totals:
         """Counts of the next `seconds` seconds."""
@@ -201,7 +239,16 @@ class Load:
 
 
 def _start(program: Path, target: Target, network: int, place: Place) -> subprocess.Popen[str]:
-    facts = (target.mode, "127.0.0.1", target.port, target.ciphers, target.slots, network, target.exchanges)
+    facts = (
+        target.mode,
+        "127.0.0.1",
+        target.port,
+        target.ciphers,
+        target.slots,
+        network,
+        target.exchanges,
+        target.rate,
+    )
     return subprocess.Popen(
         [program, *map(str, facts)],
         stdin=subprocess.PIPE,

@@ -1,25 +1,29 @@
 /* The clients of the benchmarks: many TLS connections at once from one process.
  *
- *   load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES
+ *   load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE
  *
  *   MODE       once    each connection asks one question, reads the whole answer and closes; then the next one opens
  *              repeat  each connection asks again and again, one question at a time
  *              hold    each connection ends its handshake and says nothing more
+ *              open    an open model: RATE connections a second begin at random moments (exponential distances) that do
+ *                      not depend on the server; each asks one question. Times count from the planned moment
  *   HOST       an IPv4 address
  *   CIPHERS    OpenSSL's names, for TLS 1.2
- *   SLOTS      connections at once
+ *   SLOTS      connections at once; in mode open a beginning without a free one is counted as dropped
  *   NETWORK    n: connections come from 127.n.0.1 to 127.n.0.250 in turn, so that no address runs out of ports
+ *   RATE       of mode open, connections a second; 0 in other modes
  *   EXCHANGES  file of questions and expected answers, each as a length (4 bytes, little endian) and its bytes; an
  *              empty question is not sent
  *
- * A line on standard input ("mark") is answered by a line of JSON: totals since the start. The end of standard input
- * ends the process. Built at run time: cc -O2 load.c -lssl -lcrypto (OpenSSL 3).
+ * Lines on standard input: "mark" is answered by a line of JSON, totals since the start; "stop" ends the beginnings of mode
+ * open. The end of standard input ends the process. Built at run time: cc -O2 load.c -lssl -lcrypto -lm (OpenSSL 3).
  */
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -34,14 +38,16 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20 };
+enum { EVENTS = 256, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20, PHONE_S = 5 };
 enum { OPENING = 200 }; /* in mode hold: handshakes at once, fewer than a server's limit */
 enum { OCTAVES = 40, STEPS = 32 }; /* the histogram: 32 steps to each doubling, so 3 % wide */
 
-enum mode { ONCE, REPEAT, HOLD };
+enum mode { ONCE, REPEAT, HOLD, OPEN };
 enum state { CLOSED, CONNECTING, HANDSHAKE, ANSWER, HELD };
-enum failure { REFUSED, TLS, ENDED, WRONG, TIMEOUT, FAILURES };
-static const char *const failure_names[FAILURES] = {"connect", "handshake", "closed_early", "wrong_answer", "timeout"};
+enum failure { REFUSED, TURNED_AWAY, TLS, ENDED, WRONG, TIMEOUT, LATE, FAILURES };
+/* turned_away: closed by the server before its first byte; timeout: before the handshake was done, late: after it */
+static const char *const failure_names[FAILURES] = {"connect",      "turned_away", "handshake", "closed_early",
+                                                    "wrong_answer", "timeout",     "late"};
 
 struct text { uint32_t size; const unsigned char *bytes; };
 struct exchange { struct text question, answer; };
@@ -64,6 +70,9 @@ static struct exchange *exchanges;
 static uint32_t exchange_count, exchange_next;
 static int active; /* slots that are not closed */
 static uint64_t done, held, opened, failures[FAILURES], histogram[OCTAVES * STEPS];
+static int *free_slots, free_count;
+static double rate;
+static uint64_t planned, dropped, lag; /* mode open: next beginning (ns; 0: none), how late one was at most (ns) */
 
 static void die(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -100,6 +109,7 @@ static void close_slot(struct slot *slot) {
     slot->ssl = NULL;
     slot->fd = -1;
     slot->state = CLOSED;
+    free_slots[free_count++] = (int)(slot - slots);
     ERR_clear_error();
 }
 
@@ -108,12 +118,12 @@ static void fail(struct slot *slot, enum failure kind) {
     close_slot(slot);
 }
 
-static void open_slot(struct slot *slot) {
+static void open_slot(struct slot *slot, uint64_t since) {
     struct sockaddr_in source = {.sin_family = AF_INET};
     source.sin_addr.s_addr = htonl((127u << 24) | ((uint32_t)network << 16) | (uint32_t)(1 + opened++ % ADDRESSES));
     int one = 1;
     active++;
-    slot->since = now();
+    slot->since = since;
     slot->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (slot->fd < 0) die("socket (are there enough descriptors? ulimit -n)");
     setsockopt(slot->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -193,7 +203,7 @@ static void advance(struct slot *slot) {
     if (slot->state == HANDSHAKE) {
         int result = SSL_do_handshake(slot->ssl);
         if (result != 1) {
-            if (!waits(slot, result)) fail(slot, TLS);
+            if (!waits(slot, result)) fail(slot, BIO_number_read(SSL_get_rbio(slot->ssl)) == 0 ? TURNED_AWAY : TLS);
             return;
         }
         if (mode == HOLD) {
@@ -221,8 +231,10 @@ static void report(void) {
     getrusage(RUSAGE_SELF, &usage);
     long long cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll + usage.ru_utime.tv_usec +
                     usage.ru_stime.tv_usec;
-    printf("{\"time_ns\": %llu, \"done\": %llu, \"held\": %llu, \"cpu_us\": %lld, \"failures\": {",
-           (unsigned long long)now(), (unsigned long long)done, (unsigned long long)held, cpu);
+    printf("{\"time_ns\": %llu, \"done\": %llu, \"held\": %llu, \"active\": %d, \"begun\": %llu, \"dropped\": %llu, "
+           "\"lag_us\": %llu, \"cpu_us\": %lld, \"failures\": {",
+           (unsigned long long)now(), (unsigned long long)done, (unsigned long long)held, active,
+           (unsigned long long)(opened + dropped), (unsigned long long)dropped, (unsigned long long)(lag / 1000), cpu);
     for (int i = 0; i < FAILURES; i++)
         printf("%s\"%s\": %llu", i ? ", " : "", failure_names[i], (unsigned long long)failures[i]);
     printf("}, \"latency_us\": {");
@@ -241,25 +253,36 @@ static void commands(void) {
     ssize_t size = read(STDIN_FILENO, buffer, sizeof buffer);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (size <= 0) exit(0);
-    for (ssize_t i = 0; i < size; i++)
-        if (buffer[i] == '\n') report();
+    for (ssize_t i = 1; i < size; i++) {
+        if (buffer[i] != '\n') continue;
+        if (buffer[i - 1] == 'p') planned = 0; /* stop */
+        else report();
+    }
 }
 
 static void open_closed_slots(void) {
     int left = slot_count - active;
     if (left > OPENS_A_TURN) left = OPENS_A_TURN;
     if (mode == HOLD && left > OPENING - (active - (int)held)) left = OPENING - (active - (int)held);
-    for (int i = 0; i < slot_count && left > 0; i++) {
-        if (slots[i].state != CLOSED) continue;
-        open_slot(&slots[i]);
-        left--;
+    for (; left > 0; left--) open_slot(&slots[free_slots[--free_count]], now());
+}
+
+/* Opens the connections whose planned moment has come. */
+static void open_planned(void) {
+    uint64_t time = now();
+    for (int turn = 0; planned != 0 && planned <= time && turn < OPENS_A_TURN; turn++) {
+        if (time - planned > lag) lag = time - planned;
+        if (free_count == 0) dropped++;
+        else open_slot(&slots[free_slots[--free_count]], planned);
+        planned += 1 + (uint64_t)(-log(1 - drand48()) / rate * 1e9);
     }
 }
 
 static void end_late_slots(void) {
-    uint64_t limit = now() - (uint64_t)PATIENCE_S * 1000000000u;
+    uint64_t limit = now() - (uint64_t)(mode == OPEN ? PHONE_S : PATIENCE_S) * 1000000000u;
     for (int i = 0; i < slot_count; i++)
-        if (slots[i].state != CLOSED && slots[i].state != HELD && slots[i].since < limit) fail(&slots[i], TIMEOUT);
+        if (slots[i].state != CLOSED && slots[i].state != HELD && slots[i].since < limit)
+            fail(&slots[i], slots[i].state == ANSWER ? LATE : TIMEOUT);
 }
 
 static struct text take_text(const unsigned char **at, const unsigned char *end) {
@@ -304,33 +327,43 @@ static void make_context(const char *ciphers) {
     if (mode == HOLD) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 }
 
+static const char usage[] = "usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE";
+
 static void prepare(char **arguments) {
-    static const char *const modes[] = {"once", "repeat", "hold"};
-    while (mode <= HOLD && strcmp(arguments[1], modes[mode]) != 0) mode++;
+    static const char *const modes[] = {"once", "repeat", "hold", "open"};
+    while (mode <= OPEN && strcmp(arguments[1], modes[mode]) != 0) mode++;
     server.sin_family = AF_INET;
     server.sin_port = htons((uint16_t)atoi(arguments[3]));
     slot_count = atoi(arguments[5]);
     network = atoi(arguments[6]);
-    if (mode > HOLD || inet_pton(AF_INET, arguments[2], &server.sin_addr) != 1 || slot_count < 1 || network < 1)
-        die("usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES");
+    if (mode > OPEN || inet_pton(AF_INET, arguments[2], &server.sin_addr) != 1 || slot_count < 1 || network < 1)
+        die(usage);
     make_context(arguments[4]);
     read_exchanges(arguments[7]);
     slots = calloc((size_t)slot_count, sizeof *slots);
-    if (slots == NULL) die("slots");
-    for (int i = 0; i < slot_count; i++) slots[i].fd = -1;
+    free_slots = calloc((size_t)slot_count, sizeof *free_slots);
+    if (slots == NULL || free_slots == NULL) die("slots");
+    for (int i = slot_count - 1; i >= 0; i--) {
+        slots[i].fd = -1;
+        free_slots[free_count++] = i;
+    }
+    if (mode == OPEN && (rate = atof(arguments[8])) <= 0) die(usage);
+    srand48(network);
 }
 
 int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
-    if (count != 8) die("usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES");
+    if (count != 9) die(usage);
     prepare(arguments);
     poller = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
     if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) die("epoll_ctl");
     uint64_t checked = now();
+    if (mode == OPEN) planned = checked;
     for (;;) {
-        open_closed_slots();
+        if (mode == OPEN) open_planned();
+        else open_closed_slots();
         int ready = epoll_wait(poller, events, EVENTS, 1);
         for (int i = 0; i < ready; i++) {
             if (events[i].data.ptr == NULL)

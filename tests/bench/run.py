@@ -70,7 +70,8 @@ def some_of(known: Collection[str]) -> Callable[[str], list[str]]:
     return read
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """An option's value that is a number of seconds."""
     try:
         value = float(text)
     except ValueError:
@@ -84,7 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that all benchmarks share."""
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="paired rounds (default: 5)")
     parser.add_argument(
-        "--seconds", type=_seconds, default=3.0, metavar="S", help="seconds of each measurement (default: 3)"
+        "--seconds", type=seconds, default=3.0, metavar="S", help="seconds of each measurement (default: 3)"
     )
     parser.add_argument(
         "--slots",
