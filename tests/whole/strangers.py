@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from certstore.certificate import Certificate
     from tests.fixtures.running import Running
+    from tvs.state import StateDirectory
 
 DEVICE = "CP-8861-SEPB000B4BA0AEE"
 
@@ -83,3 +84,13 @@ def query_for(known: Certificate, session_id: int) -> bytes:
             serial_number=known.serial_number,
         )
     )
+
+
+def query_for_own(state: StateDirectory) -> tuple[bytes, bytes]:
+    """A query for one of a state directory's own certificates, as bytes, and that certificate's DER."""
+    store = state.store()
+    try:
+        known = next(iter(store.entries(own=True))).certificate
+    finally:
+        store.close()
+    return query_for(known, 1), known.der
