@@ -35,8 +35,8 @@ about 100 KiB, one without a certificate 52 KiB.
 MAX_SILENT = 64
 """Records without data after the handshake, beyond one for each record with data, before the peer is refused.
 
-Key updates and refused renegotiations cost time and an answer each. A TLS 1.0 client sends an empty record before each
-of its records (against BEAST), and a TLS 1.3 server a few tickets.
+Key updates and refused renegotiations cost time, the latter an alert each. A TLS 1.0 client sends an empty record
+before each of its records (against BEAST), and a TLS 1.3 server a few tickets.
 """
 
 
@@ -205,7 +205,7 @@ class TLSConnection:
         """OpenSSL has taken every whole record, and none of those that were still counted held data."""
         silent, self._records, self._excused = self._records - self._excused, 0, 0
         if silent > 0:
-            self._wrote = True  # its answer to a key update, or an alert
+            self._wrote = True  # maybe an alert: a renegotiation is refused
             self._silent += silent
             if self._silent > MAX_SILENT:
                 raise TLSError(TLSFailure.OTHER, f"more than {MAX_SILENT} records without data")
