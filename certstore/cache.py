@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from certstore.index import CacheEntry, CertificateIndex
+from certstore.index import CacheEntry, CertificateIndex, combined, content_text
 from certstore.lookup import CertificateCache
 from certstore.store import StoreError
 from proto.messages import DEFAULT_TIME_TO_LIVE
@@ -83,6 +83,7 @@ class CertificateDBCache(CertificateCache):
         self._refreshing = threading.Lock()
         self._number = 0
         self._compare_all = True
+        self._unverified = False  # whether the content can differ although the change number is the same
         self._db_up = False
         self._problem = ""
         self._was_down = False
@@ -114,13 +115,15 @@ class CertificateDBCache(CertificateCache):
     def adopt(self, index: CertificateIndex, change_number: int, *, same_database: bool = True) -> None:
         """Uses an index that another cache has read; `refresh` then reads the changes since.
 
+        The monitor also compares it with the whole store, once: another database can have the same change number.
+
         Args:
             index: the other cache's `index`.
             change_number: the other cache's `change_number` with that index.
             same_database: whether it was read from the store's current database; otherwise `refresh` reads everything.
         """
         with self._refreshing:
-            self._number, self._compare_all = change_number, not same_database
+            self._number, self._compare_all, self._unverified = change_number, not same_database, same_database
             self.swap(index)
 
     def load(self) -> None:
@@ -157,10 +160,38 @@ class CertificateDBCache(CertificateCache):
             self._went_down(error)
             raise
         self._number, self._compare_all = number, False
+        if changes is None:
+            self._unverified = False
         self.swap(index)
         self._came_back()
         self._report_refreshed(changes, monotonic() - started)
         return True
+
+    def verify(self) -> bool:
+        """Compares the index with the whole store, and reads it if they differ. Blocks; readers go on.
+
+        It makes no second index, and touches no entry of the first one: workers share that memory.
+
+        Returns:
+            Whether the index was replaced.
+
+        Raises:
+            StoreError: as `refresh` does.
+        """
+        with self._refreshing:
+            try:
+                number = self._store.change_number()
+                digest = combined(map(self._entry, _paced(self._store.trusted())))
+                if number != self._number or self._store.change_number() != number:
+                    return False  # changed meanwhile: the monitor refreshes, and compares then
+            except BaseException as error:
+                self._went_down(error)
+                raise
+            self._unverified = False
+            if content_text(digest) == self.index.content:
+                return False
+            self._compare_all = True
+            return self._refresh(pace=True)
 
     def _read_all(self, *, pace: bool) -> CertificateIndex:
         """An index of the whole store. Later commits have higher numbers than the one that was read before."""
@@ -204,8 +235,10 @@ class CertificateDBCache(CertificateCache):
             await asyncio.sleep(wait)
 
     def _poll(self) -> None:
-        if self._store.changed() or self._compare_all:
-            self.refresh()
+        if (self._store.changed() or self._compare_all) and not self.refresh():
+            self._unverified = True  # a commit that counts no change, or a restored database with the same number
+        if self._unverified:
+            self.verify()
 
     def _went_down(self, error: BaseException) -> None:
         self._problem = _reason(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from sys import intern
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,15 @@ class CacheEntry:
         """X.509 DER: it stands after the status element (4 bytes) and its own tag and length (3)."""
         return self.query_payload[7 : 7 + self._certificate_size]
 
+    @property
+    def digest(self) -> int:
+        """A number of 128 bits made from everything that answers about this certificate depend on."""
+        identity = blake2b(
+            self.serial_number + b"\0" + self.issuer_name.encode("utf-8", "surrogatepass"), digest_size=16
+        )
+        identity.update(self.query_payload)
+        return int.from_bytes(identity.digest())
+
 
 class _Namesakes:
     """The entries that share one serial number, by issuer: several authorities count from 1."""
@@ -94,6 +104,8 @@ _SHARDS = 256
 """Dictionaries of an index, by the last byte of the serial number. An update copies those that it changes: copying one
 of 1,000,000 entries would hold the interpreter for tens of milliseconds, and unshare memory with other workers."""
 
+_MODULUS = 1 << 128
+
 _Shard = dict[bytes, "CacheEntry | _Namesakes"]
 
 
@@ -104,7 +116,7 @@ class CertificateIndex:
     entries with the same serial number and issuer's text, the index keeps the first.
     """
 
-    __slots__ = ("_shards", "_size")
+    __slots__ = ("_digest", "_shards", "_size")
 
     def __init__(self, entries: Iterable[CacheEntry] = ()) -> None:
         self._shards: list[_Shard] = [{} for _ in range(_SHARDS)]
@@ -116,13 +128,15 @@ class CertificateIndex:
                 issuers = shared.setdefault(serial_number, {first.issuer_name: first})
                 issuers.setdefault(entry.issuer_name, entry)
         self._size = sum(map(len, self._shards))
+        self._digest = combined(self)
         for serial_number, by_issuer in shared.items():
             self._put(serial_number, by_issuer)
 
     def _put(self, serial_number: bytes, by_issuer: dict[str, CacheEntry]) -> None:
         """Replaces the entries with that serial number."""
-        shard = self._shards[serial_number[-1]]
-        self._size += len(by_issuer) - len(self._with_serial(serial_number))
+        shard, before = self._shards[serial_number[-1]], self._with_serial(serial_number)
+        self._size += len(by_issuer) - len(before)
+        self._digest = (self._digest - combined(before.values()) + combined(by_issuer.values())) % _MODULUS
         if len(by_issuer) > 1:
             shard[serial_number] = _Namesakes(by_issuer)
         elif by_issuer:
@@ -155,7 +169,7 @@ class CertificateIndex:
     def _with(self, touched: dict[bytes, dict[str, CacheEntry]]) -> CertificateIndex:
         """A copy with the entries of these serial numbers replaced."""
         index = CertificateIndex()
-        index._shards, index._size = self._shards.copy(), self._size
+        index._shards, index._size, index._digest = self._shards.copy(), self._size, self._digest
         for number in {serial_number[-1] for serial_number in touched}:
             index._shards[number] = self._shards[number].copy()
         for serial_number, by_issuer in touched.items():
@@ -164,6 +178,11 @@ class CertificateIndex:
 
     def __len__(self) -> int:
         return self._size
+
+    @property
+    def content(self) -> str:
+        """A text that two indexes of the same entries share, and no two of different ones."""
+        return content_text(self._digest)
 
     def __iter__(self) -> Iterator[CacheEntry]:
         for shard in self._shards:
@@ -182,6 +201,16 @@ class CertificateIndex:
         if isinstance(found, _Namesakes):
             return found.find(issuer_name)
         return found if same_name(found.issuer_name, issuer_name) else None
+
+
+def combined(entries: Iterable[CacheEntry]) -> int:
+    """The sum of the entries' digests: it does not depend on their order, and can be kept up to date."""
+    return sum(entry.digest for entry in entries) % _MODULUS
+
+
+def content_text(digest: int) -> str:
+    """`CertificateIndex.content` of entries with this combined digest."""
+    return f"{digest:032x}"
 
 
 class _Answers:

@@ -288,7 +288,11 @@ def test_status_of_both_caches(config: Config, store: CertificateStore, make: Ca
     sources = make(config)
     sources.load()
     assert sources.db_status() == DatabaseStatus(
-        up=True, certificates=1, generation=1, change_number=store.change_number()
+        up=True,
+        certificates=1,
+        generation=1,
+        change_number=store.change_number(),
+        content=sources.db.index.content,
     )
     status = sources.ctl_status()
     assert status == CTLStatus(state="missing", certificates=0, generation=0, content=status.content, last_success=None)

@@ -86,6 +86,8 @@ def test_updates(old: set[tuple[bytes, str]], removed: list[tuple[bytes, str]], 
     expected = {key: entry for key, entry in entries.items() if key not in removed} | added
     assert {(entry.serial_number, entry.issuer_name): entry for entry in after} == expected
     assert len(after) == len(expected)
+    assert after.content == CertificateIndex(expected.values()).content
+    assert (after.content == before.content) == (expected == entries)
     assert all(after.find(*identity) is entry for identity, entry in expected.items())
     assert {(entry.serial_number, entry.issuer_name): entry for entry in before} == entries
     assert len(before) == len(entries)

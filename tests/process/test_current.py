@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tvs.process.current
+from certstore.cache import CertificateDBCache
 from certstore.purposes import Purpose
 from ctlcache.inspection import inspect_file
 from tests.fixtures.certificates import certificate
@@ -21,6 +22,8 @@ from tvs.status.model import DatabaseStatus
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ctlcache.inspection import Inspection
     from tvs.config.settings import Config
     from tvs.state import StateDirectory
@@ -187,3 +190,32 @@ def test_database_in_whose_place_another_one_was_put(
     add(state, 0x61)
     current.database_reported(reported(state, certificates=certificates), 1000.0)
     assert (len(current.seed.index), current.seed.behind) == ((5, False) if read else (4, True))
+
+
+def test_restored_database_with_the_same_change_number(current: Current, state: StateDirectory) -> None:
+    """It is known by its content, and read as a whole, once; the report of a worker that has less is not read again."""
+    copy = state.path / "backup.db"
+    _copied(state.database, copy)
+    add(state, 0x61)
+    current.database_reported(reported(state), 1000.0)
+    _copied(copy, state.database)
+    add(state, 0x62)
+    with closing(state.store()) as store:
+        cache = CertificateDBCache(store, default_time_to_live=current.config.time_to_live)
+        cache.load()
+    assert cache.change_number == current.seed.change_number
+    current.database_reported(replace(reported(state), content=cache.index.content), 2000.0)
+    assert current.seed.index.content == cache.index.content
+    seed = current.seed
+    for late in (3000.0, 4000.0):
+        current.database_reported(replace(reported(state), content="0" * 32), late)
+    assert current.seed.index.content == cache.index.content
+    again = current.seed
+    current.database_reported(replace(reported(state), content="0" * 32), 5000.0)
+    assert current.seed is again is not seed
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Copies a database into another one's file, as `.restore` of SQLite's shell does."""
+    with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
+        before.backup(after)

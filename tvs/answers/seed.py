@@ -63,7 +63,7 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
     )
 
 
-def next_seed(config: Config, seed: Seed, *, certificates: int) -> Seed:
+def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "") -> Seed:
     """The seed with the later changes of the database. Raises `StateError` and `StoreError`.
 
     A database of other origin, or with changes that its log no longer has, is read as a whole if it is small; a larger
@@ -73,16 +73,18 @@ def next_seed(config: Config, seed: Seed, *, certificates: int) -> Seed:
         config: paths and the default time to live.
         seed: the seed so far.
         certificates: number of certificates in the database, as a worker counted them.
+        content: `CertificateIndex.content` of a worker whose change number is the seed's; empty if there is none.
     """
     with closing(StateDirectory(config.state).store()) as store:
         database, number = store.identity(), store.change_number()
         known = database == seed.database and config.time_to_live == seed.time_to_live
-        few_changes = known and 0 <= number - seed.change_number <= MAX_CHANGES
+        other = number == seed.change_number and content not in ("", seed.index.content)
+        few_changes = known and not other and 0 <= number - seed.change_number <= MAX_CHANGES
         if certificates > MAX_READ_AGAIN and not few_changes:
             return replace(seed, behind=True)
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live)
         if known:
-            cache.adopt(seed.index, seed.change_number)
+            cache.adopt(seed.index, seed.change_number, same_database=not other)
         cache.refresh()
     return replace(
         seed,

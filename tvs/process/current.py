@@ -39,6 +39,7 @@ class Current:
     seed: Seed
     _reported: dict[int, str] = field(default_factory=dict, init=False)  # by slot
     _verified: str | None = field(default=None, init=False)
+    _refuted: tuple[int, str] | None = field(default=None, init=False)  # a worker's report that a read did not confirm
     _next_read: float = field(default=0.0, init=False)
 
     def swap(self, config: Config, credentials: Credentials) -> None:
@@ -65,20 +66,29 @@ class Current:
             self.seed = replace(self.seed, ctl=last_good_list(self.config, self.seed.ctl))
 
     def database_reported(self, status: DatabaseStatus, now: float) -> None:
-        """Reads the database's changes when a worker reports that it has some that the seed does not have.
+        """Reads the database's changes when a worker reports that it has others than the seed.
 
+        Another database with the same change number (a restored backup) is known by its content.
         A worker that starts while the database cannot be read then answers as the others do. The database is open
         only meanwhile: a fork would share it. `now`: monotonic seconds.
         """
-        if not status.up or status.change_number == self.seed.change_number:
+        reported = (status.change_number, status.content or self.seed.index.content)
+        if not status.up or reported == self._refuted:
+            return
+        if reported == (self.seed.change_number, self.seed.index.content):
+            self._refuted = None
             return
         if now < self._next_read:
-            newer = status.change_number > self.seed.change_number
+            newer = status.change_number >= self.seed.change_number
             self.seed = replace(self.seed, behind=self.seed.behind or newer)
             return
         started = time.monotonic()
         try:
-            self.seed = next_seed(self.config, self.seed, certificates=status.certificates)
+            same_number = status.change_number == self.seed.change_number
+            content = status.content if same_number else ""
+            self.seed = next_seed(self.config, self.seed, certificates=status.certificates, content=content)
+            if status.content and (self.seed.change_number, self.seed.index.content) != reported:
+                self._refuted = None if self.seed.behind else reported
         except (StateError, StoreError):
             self.seed = replace(self.seed, behind=True)
         pause = LONG_PAUSE if self.seed.behind else FIRST_PAUSE

@@ -101,6 +101,10 @@ def out_of_sync(status: ServiceStatus) -> int:
     running = [slot.worker for slot in status.slots if slot.state is SlotState.RUNNING and slot.worker is not None]
     if not running:
         return 0
-    number = max(worker.db.change_number for worker in running)
+    newest = max((worker.db for worker in running), key=lambda db: db.change_number)
     content = max(running, key=lambda worker: worker.ctl.last_success or 0.0).ctl.content
-    return sum(worker.db.change_number != number or worker.ctl.content != content for worker in running)
+    return sum(
+        (worker.db.change_number, worker.db.content) != (newest.change_number, newest.content)
+        or worker.ctl.content != content
+        for worker in running
+    )

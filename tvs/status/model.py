@@ -65,6 +65,7 @@ class DatabaseStatus:
         certificates: number of certificates in the index.
         generation: index swaps since the worker's start.
         change_number: the store's number of the last change that the index has.
+        content: text that workers with the same certificates share; empty if it is not known.
         problem: why the store cannot be read, cut if it is long; empty if it can.
     """
 
@@ -72,6 +73,7 @@ class DatabaseStatus:
     certificates: int
     generation: int
     change_number: int
+    content: str = ""
     problem: str = ""
 
     def to_json(self) -> dict[str, object]:
@@ -81,6 +83,7 @@ class DatabaseStatus:
             "certificates": self.certificates,
             "generation": self.generation,
             "change_number": self.change_number,
+            "content": self.content,
             "problem": self.problem,
         }
 
@@ -92,6 +95,7 @@ class DatabaseStatus:
             certificates=member(document, "certificates", int),
             generation=member(document, "generation", int),
             change_number=member(document, "change_number", int),
+            content=text(member(document, "content", str)),
             problem=text(member(document, "problem", str)),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,3 +95,57 @@ async def test_a_database_that_goes_away_and_comes_back(
     assert [fields["retry_in"] for fields in failures[:2]] == [0.25, 0.5]
     assert "is gone" in failures[0]["reason"]
     assert ("reconnected", {"reconnects": 1}) in events
+
+
+def restore(backup: Path, path: Path) -> None:
+    """Copies a database into another one's file, as `.restore` of SQLite's shell does."""
+    with closing(sqlite3.connect(backup)) as source, closing(sqlite3.connect(path)) as target:
+        source.backup(target)
+
+
+def other_history(path: Path, tmp_path: Path, store: CertificateStore) -> CertificateDBCache:
+    """A cache that has read the store; then a backup was restored, and as many other changes were made."""
+    backup = tmp_path / "backup.db"
+    restore(path, backup)
+    store.import_certificate(certificate(serial=1), Purpose.TVS_trust)
+    cache = CertificateDBCache(store)
+    cache.load()
+    restore(backup, path)
+    store.import_certificate(certificate(serial=2), Purpose.TVS_trust)
+    assert cache.change_number == store.change_number()
+    return cache
+
+
+def serials(cache: CertificateDBCache) -> list[bytes]:
+    """The serial numbers in use."""
+    return [entry.serial_number for entry in cache.index]
+
+
+async def test_another_history_with_the_same_change_number(path: Path, tmp_path: Path, store: CertificateStore) -> None:
+    """A restored backup with as many changes since is read, although file and change number are the same."""
+    cache = other_history(path, tmp_path, store)
+    async with monitored(cache):
+        await until(lambda: serials(cache) == [b"\2"])
+
+
+async def test_adopted_certificates_of_another_history(path: Path, tmp_path: Path, store: CertificateStore) -> None:
+    """A cache that adopts an index compares it with the store once, and reads the store if they differ."""
+    before = other_history(path, tmp_path, store)
+    with closing(open_store(str(path))) as opened:
+        cache = CertificateDBCache(opened)
+        cache.adopt(before.index, before.change_number)
+        async with monitored(cache):
+            await until(lambda: serials(cache) == [b"\2"])
+
+
+def test_comparison_makes_no_second_index(store: CertificateStore) -> None:
+    """An index that is like the store stays in use, as the same object."""
+    for serial in range(1, 9):
+        store.import_certificate(certificate(serial=serial), Purpose.TVS_trust)
+    first = CertificateDBCache(store)
+    first.load()
+    cache = CertificateDBCache(store)
+    cache.adopt(first.index, first.change_number)
+    assert not cache.refresh()
+    assert not cache.verify()
+    assert cache.index is first.index
