@@ -33,19 +33,38 @@ def test_chain_is_sent_after_the_certificate() -> None:
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 def test_service_keeps_no_session(version: int) -> None:
-    """Each contact is a full handshake: the service caches no session and issues no ticket."""
+    """Each contact is a full handshake, although the client offers the session of the last one."""
     server, client = service_context(), client_context(maximum=version)
     secrets: set[bytes] = set()
     keylog: list[bytes] = []
     client.set_keylog_callback(lambda _connection, line: keylog.append(line))
     session = None
     for _ in range(3):
-        phone, service = connected(server, client, session=session)
-        assert not deliver(service, phone)
+        phone, _service = connected(server, client, session=session)
         assert read_all(phone) == b""
         session = phone.session
     secrets.update(line.split()[2] for line in keylog)
     assert len(secrets) == len(keylog) >= 3
+
+
+@pytest.mark.parametrize("named", [b"", b"tvs.example.com"], ids=["no server name", "a server name"])
+@pytest.mark.parametrize(("version", "last_flight"), [(SSL.TLS1_2_VERSION, 51), (SSL.TLS1_3_VERSION, 0)])
+def test_service_issues_no_ticket(version: int, last_flight: int, named: bytes) -> None:
+    """The service's last flight is its Finished message under TLS 1.2, and nothing under TLS 1.3: no ticket.
+
+    Records of 6 and 45 bytes: ChangeCipherSpec, and the encrypted Finished of an AES-GCM suite (RFC 5246, 7.4.9).
+    """
+    client = client_context(maximum=version)
+    client.set_session_cache_mode(SSL.SESS_CACHE_CLIENT)
+    phone, service = pair(phone=client)
+    if named:
+        phone._connection.set_tlsext_host_name(named)
+    for _ in range(2):
+        phone.handshake()
+        deliver(phone, service)
+        done = service.handshake()
+        sent = deliver(service, phone)
+    assert (done, sent) == (True, last_flight)
 
 
 def test_renegotiation_is_refused() -> None:
