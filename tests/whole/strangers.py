@@ -14,7 +14,7 @@ from tests.fixtures.running import PATIENCE
 from tvs.tls.contexts import client_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from certstore.certificate import Certificate
     from tests.fixtures.running import Running
@@ -94,3 +94,9 @@ def query_for_own(state: StateDirectory) -> tuple[bytes, bytes]:
     finally:
         store.close()
     return query_for(known, 1), known.der
+
+
+def outcomes(scrape: Callable[[Running], dict[str, float]], service: Running, *names: str) -> dict[str, float]:
+    """Number of ended connections, by these outcomes."""
+    counted = scrape(service)
+    return {name: counted[f'tvs_connections_closed_total{{outcome="{name}"}}'] for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
@@ -15,27 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.fixtures.running import Running
-
-
-async def test_idle_connection_delays_no_phone(serve: Callable[..., Running]) -> None:
-    """A TCP connection that sends nothing does not delay a phone."""
-    service = serve("--handshake-timeout", "60", "--connection-timeout", "60")
-    with connect(service):
-        assert await ask(service)
-        assert await ask(service)
-
-
-async def test_thousand_half_open_connections_delay_no_phone(
-    serve: Callable[..., Running], scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """While a thousand connections hang in the handshake, phones are answered."""
-    service = serve("--handshake-timeout", "60", "--connection-timeout", "60", "--log-level", "info")
-    with half_open(service, 1000):
-        wait_until(
-            lambda: scrape(service)['tvs_connections{state="handshake"}'] == 1000, "a thousand half-open connections"
-        )
-        assert all(await asyncio.gather(*(ask(service) for _ in range(20))))
-        assert scrape(service)['tvs_connections{state="handshake"}'] >= 1000
 
 
 async def test_limits_refuse_at_once(

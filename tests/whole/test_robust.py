@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
-import threading
 from typing import TYPE_CHECKING
 
-from OpenSSL import SSL
-
-from proto.codec import Decoder, encode
-from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
+from proto.codec import encode
+from proto.messages import QueryCertRequest, TrustStatus
 from tests.fixtures.processes import until
 from tests.fixtures.running import wait_until
-from tests.whole.strangers import DEVICE, ask, connect, connect_tls, query_for, request
+from tests.whole.strangers import DEVICE, ask, connect_tls, request
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -24,83 +20,6 @@ if TYPE_CHECKING:
 
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
-
-
-def test_requests_in_a_row_and_in_pieces(serve: Callable[..., Running]) -> None:
-    """Several requests on one connection are answered in order, whether they come at once or byte by byte."""
-    connection = connect_tls(serve())
-    with contextlib.closing(connection):
-        connection.send(b"".join(map(request, range(1, 101))))
-        answers = b""
-        while len(answers) < 100 * 14:
-            answers += connection.recv(16384)
-        assert [int.from_bytes(answers[start + 4 : start + 8]) for start in range(0, 1400, 14)] == list(range(1, 101))
-        for byte in request(7):
-            connection.send(bytes([byte]))
-        assert connection.recv(14) == bytes.fromhex("57010400 00000007 0004 07000101")
-
-
-def test_client_that_never_reads_is_ended(
-    serve: Callable[..., Running], state: StateDirectory, scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """A client that asks without end and reads nothing is stopped at a bound, then closed by the write deadline."""
-    service = serve("--write-timeout", "0.5", "--log-level", "error")
-    store = state.store()
-    known = next(iter(store.entries(own=True))).certificate
-    store.close()
-    query = query_for(known, 1)
-    with contextlib.closing(connect_tls(service)) as connection:
-        with contextlib.suppress(SSL.Error, OSError):
-            for _ in range(20_000):
-                connection.send(query)
-        ended = 'tvs_connections_closed_total{outcome="write_timeout"}'
-        wait_until(lambda: scrape(service)[ended] == 1, "the write deadline")
-
-
-def test_slow_reader_gets_every_answer(
-    serve: Callable[..., Running], state: StateDirectory, scrape: Callable[[Running], dict[str, float]]
-) -> None:
-    """A client that asks 8,000 times before it reads gets all answers in order; some had to wait in the service."""
-    service = serve("--log-level", "error", "--write-timeout", "60", "--connection-timeout", "60")
-    store = state.store()
-    known = next(iter(store.entries(own=True))).certificate
-    store.close()
-    decoder = Decoder()
-    answers: list[int] = []
-    with contextlib.closing(connect_tls(service, receive_buffer=4096)) as connection:
-        for number in range(8_000):
-            connection.sendall(query_for(known, number))
-        wait_until(lambda: scrape(service)['tvs_connections{state="sending"}'] == 1, "answers have to wait")
-        while len(answers) < 8_000:
-            decoder.receive_data(connection.recv(16384))
-            while isinstance(answer := decoder.next_message(), QueryCertResponse):
-                answers.append(answer.session_id)
-    assert answers == list(range(8_000))
-
-
-async def test_bad_client_beside_good_ones(serve: Callable[..., Running]) -> None:
-    """Clients that break TLS do not disturb the phones beside them, although OpenSSL's error queue is shared."""
-    service = serve("--log-level", "error")
-
-    def vandalise() -> None:
-        for number in range(60):
-            with connect(service) as connection, contextlib.suppress(OSError):
-                connection.sendall(os.urandom(200) if number % 2 else b"\x16\x03\x01\x00\x05" + os.urandom(5))
-            broken = connect_tls(service)
-            with contextlib.suppress(SSL.Error, OSError):
-                broken.sock_shutdown(socket.SHUT_RD)
-                os.write(broken.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))  # a record with a bad MAC
-            broken.close()
-
-    vandals = [threading.Thread(target=vandalise) for _ in range(2)]
-    for vandal in vandals:
-        vandal.start()
-    try:
-        for _ in range(20):
-            assert all(await asyncio.gather(*(ask(service) for _ in range(5))))
-    finally:
-        for vandal in vandals:
-            vandal.join()
 
 
 async def test_unread_log_pipe_delays_no_phone(

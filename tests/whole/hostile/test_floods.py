@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ from tests.whole.hostile.forging import (
     read_to_end,
     send_until_ended,
 )
-from tests.whole.strangers import connect, request
+from tests.whole.strangers import connect, connect_tls, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,3 +142,34 @@ def test_early_data(serve: Callable[..., Running], watch: Watching) -> None:
             watched.waits("a connection that sent early data")
             connection.sendall(b"".join(b"\x17\x03\x03\x40\x00" + bytes(1 << 14) for _ in range(2)))
             assert read_to_end(connection)[-24:-21] == b"\x17\x03\x03", "the last record is an encrypted alert"
+
+
+def test_thousand_requests_in_a_row(serve: Callable[..., Running], watch: Watching) -> None:
+    """A thousand requests at once on one connection are answered in order, for less than as many conversations."""
+    service = serve("--log-level", "error", "--connection-timeout", "600")
+    with watch(service) as watched, closing(connect_tls(service)) as connection:
+        honest = watched.honest(50) * 20
+        before = watched.used()
+        connection.sendall(b"".join(map(request, range(1000))))
+        answers = b""
+        while len(answers) < 1000 * 14:
+            answers += connection.recv(16384)
+        assert [int.from_bytes(answers[at + 4 : at + 8]) for at in range(0, 14_000, 14)] == list(range(1000))
+        assert watched.used() - before < honest
+        watched.waits("a phone that has its thousand answers")
+
+
+def test_vandals(serve: Callable[..., Running], watch: Watching) -> None:
+    """Clients that break TLS do not disturb the phones beside them, although OpenSSL's error queue is shared."""
+    service = serve("--log-level", "error")
+    with watch(service) as watched:
+        honest = watched.honest(50)
+        before = watched.used()
+        for number in range(100):
+            with connect(service) as connection, contextlib.suppress(OSError):
+                connection.sendall(os.urandom(200) if number % 2 else b"\x16\x03\x01\x00\x05" + os.urandom(5))
+            with closing(connect_tls(service)) as broken, contextlib.suppress(SSL.Error, OSError):
+                broken.sock_shutdown(socket.SHUT_RD)
+                os.write(broken.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))  # a record with a bad MAC
+        watched.settles("broken connections")
+        assert watched.used() - before < FACTOR * honest

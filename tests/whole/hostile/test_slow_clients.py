@@ -1,4 +1,4 @@
-"""Slow clients: one byte a second, a length that never comes, other protocols, answers that are not read."""
+"""Slow clients: one byte a second, a length that never comes, other protocols."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL
 
-from proto.codec import Decoder
-from proto.messages import QueryCertResponse
 from tests.fixtures.running import wait_until
 from tests.whole.hostile.forging import DATA, Forger, hello_with_early_data, read_to_end
-from tests.whole.strangers import connect, connect_tls, query_for_own, request
+from tests.whole.strangers import connect, outcomes, request
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.fixtures.running import Running
     from tests.fixtures.watching import Watching
@@ -29,12 +27,6 @@ NUMBER = 20
 HEADER = b"\x57\x01\x03\0\0\0\0\1\x40\0"
 """Header of a query whose payload has 16 KiB."""
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
-
-
-def outcomes(scrape: Scrape, service: Running, *names: str) -> dict[str, float]:
-    """Ended connections by outcome; of the bystander's, which are answered, nothing."""
-    counted = scrape(service)
-    return {name: counted[f'tvs_connections_closed_total{{outcome="{name}"}}'] for name in names}
 
 
 def has_ended(connection: socket.socket) -> bool:
@@ -90,7 +82,7 @@ def test_one_byte_a_second(serve: Callable[..., Running], watch: Watching, scrap
 def test_lengths_that_never_come(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
     """Lengths of records, messages and payloads, without what they announce, cost nothing and end at a deadline."""
     service = serve("--log-level", "error")
-    starts = (b"\x16\x03\x01\x40\0", b"\x16\x03\x01\x40\0\x01\0\x3f\xfc\x03\x03", b"\x16")
+    starts = (b"", b"\x16\x03\x01\x40\0", b"\x16\x03\x01\x40\0\x01\0\x3f\xfc\x03\x03", b"\x16")
     with watch(service) as watched, contextlib.ExitStack() as stack:
         for number in range(NUMBER):
             for start in starts:
@@ -101,7 +93,7 @@ def test_lengths_that_never_come(serve: Callable[..., Running], watch: Watching,
             forger = stack.enter_context(contextlib.closing(Forger(service, VERSIONS[number % 2])))
             forger.socket.sendall(b"\x17\x03\x03\x40\0")
         watched.waits("lengths without content")
-        expected = {"handshake_timeout": 3 * NUMBER, "request_timeout": 4 * NUMBER}
+        expected = {"probe": NUMBER, "handshake_timeout": 3 * NUMBER, "request_timeout": 4 * NUMBER}
         wait_until(lambda: outcomes(scrape, service, *expected) == expected, "each ends at its deadline")
 
 
@@ -131,50 +123,3 @@ def test_other_protocols(serve: Callable[..., Running], watch: Watching, scrape:
         watched.settles("other protocols")
         assert watched.used() - before < 200 * len(OTHERS) * honest
     assert outcomes(scrape, service, "handshake_failed") == {"handshake_failed": 200 * len(OTHERS)}
-
-
-# -- answers that are not read ---------------------------------------------------------------------------------------
-
-
-def until_sending(
-    service: Running, scrape: Scrape, queries: Iterable[bytes], number: int, stack: contextlib.ExitStack
-) -> list[SSL.Connection]:
-    """Connections with small buffers that have asked so much, and read nothing, that answers wait in the service."""
-    connections = []
-    for _ in range(number):
-        connections.append(stack.enter_context(contextlib.closing(connect_tls(service, receive_buffer=4096))))
-        for query in queries:
-            connections[-1].sendall(query)
-    wait_until(lambda: scrape(service)['tvs_connections{state="sending"}'] == number, "answers have to wait")
-    return connections
-
-
-def test_answers_that_are_never_read(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
-    """Clients that ask 8,000 times and read nothing are stopped at a bound, cost nothing, and end at a deadline."""
-    service = serve("--log-level", "error", "--write-timeout", "4", "--connection-timeout", "600")
-    query, _ = query_for_own(service.state)
-    with watch(service) as watched, contextlib.ExitStack() as stack:
-        connections = until_sending(service, scrape, [query * 100] * 40, 3, stack)
-        watched.waits("answers that nobody reads")
-        ended = {"write_timeout": len(connections)}
-        wait_until(lambda: outcomes(scrape, service, *ended) == ended, "the write deadline")
-
-
-def test_slow_reader_gets_every_answer(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
-    """A client that asks 8,000 times before it reads, then in small pieces, gets all answers; the service sleeps."""
-    service = serve("--log-level", "error", "--write-timeout", "600", "--connection-timeout", "600")
-    query, _ = query_for_own(service.state)
-    decoder = Decoder()
-    answers: list[int] = []
-    queries = [query[:4] + number.to_bytes(4) + query[8:] for number in range(8_000)]
-    with watch(service) as watched, contextlib.ExitStack() as stack:
-        (connection,) = until_sending(service, scrape, queries, 1, stack)
-        pauses = 0
-        while len(answers) < len(queries):
-            decoder.receive_data(connection.recv(16384))
-            while isinstance(answer := decoder.next_message(), QueryCertResponse):
-                answers.append(answer.session_id)
-            if len(answers) > (pauses + 1) * 200 and pauses < 10:
-                pauses += 1
-                watched.waits(f"a client that has read {len(answers)} of its answers")
-    assert answers == list(range(8_000))
