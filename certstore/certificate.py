@@ -158,7 +158,11 @@ def read_certificate_file(path: Path) -> list[bytes]:
         CertificateError: the file cannot be read, is larger than `MAX_FILE_SIZE`, holds a private key, or holds no
             certificate.
     """
-    data = _read(path)
+    return certificates_in(_read(path), path)
+
+
+def certificates_in(data: bytes, path: Path) -> list[bytes]:
+    """The DER of each certificate in these bytes of a file, see `read_certificate_file`. Raises `CertificateError`."""
     if b"-----BEGIN " in data:
         return _pem_certificates(data, path)
     if data[:1] != b"\x30":

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_BESIDE = ("-journal", "-wal", "-shm")
+"""Endings of the names of SQLite's files beside the database."""
+
+
 def create_file(path: Path) -> None:
     """Makes the file, empty and with mode 0600, before SQLite opens it; never through a symbolic link."""
     try:
@@ -42,4 +46,16 @@ def checked_file(path: Path) -> tuple[int, int]:
         raise StoreUnavailable(f"{path}: not a regular file, so not a database")
     if status.st_mode & stat.S_IWOTH:
         raise StoreUnavailable(f"{path}: every user may write to the database; run: chmod o-rwx {path}")
+    for beside in _BESIDE:
+        _check_beside(path.with_name(path.name + beside))
     return status.st_dev, status.st_ino
+
+
+def _check_beside(path: Path) -> None:
+    """SQLite opens its journal in a way that waits for ever if it is a FIFO."""
+    try:
+        regular = stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return
+    if not regular:
+        raise StoreUnavailable(f"{path}: not a regular file, so not SQLite's; remove it")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from certstore.purposes import Purpose, find_purpose
+from proto.text import printable
 from tvs.cli import values
 from tvs.cli.help import HelpFormatter
 from tvs.config.loading import default_state
@@ -28,6 +30,8 @@ FAILED = 1
 USAGE = 2
 NO_ANSWER = 3
 INTERRUPTED = 130
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1, separators of lines, changes of the writing direction (Unicode UAX #9)."""
 
 
 class CommandError(Exception):
@@ -122,15 +126,20 @@ def unit_of(text: str) -> Purpose:
         raise CommandError(str(error), USAGE) from None
 
 
+def harmless(text: str) -> str:
+    """The text with control characters escaped, line ends and tabs apart: names in a database cannot move a cursor."""
+    return _CONTROLS.sub(lambda found: printable(found[0]), text)
+
+
 def say(text: str = "") -> None:
     """Writes a line to standard output."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(harmless(text) + "\n")
 
 
 def tell(text: str, arguments: argparse.Namespace) -> None:
     """Writes a line beside the result: to standard output, or with --json to standard error."""
     stream = sys.stderr if arguments.json else sys.stdout
-    stream.write(text + "\n")
+    stream.write(harmless(text) + "\n")
 
 
 def say_json(value: object) -> None:
@@ -138,7 +147,10 @@ def say_json(value: object) -> None:
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        escape = harmless(text) != text  # JSON leaves some of them as they are
     except UnicodeEncodeError:
+        escape = True
+    if escape:
         text = json.dumps(value, indent=2, default=str)
     say(text)
 
@@ -164,7 +176,7 @@ def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...
         tell(f"{question}{yes[0]}", arguments)
         return True
     stream = sys.stderr if arguments.json else sys.stdout
-    stream.write(question)
+    stream.write(harmless(question))
     stream.flush()
     answer = sys.stdin.readline()
     if not (sys.stdin.isatty() and answer):

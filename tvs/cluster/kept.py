@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate, CertificateError, public_key, read_certificate_file
+from certstore.certificate import MAX_FILE_SIZE, Certificate, CertificateError, certificates_in, public_key
 from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from tvs.errors import StateError
 from tvs.identity import MADE_HERE, key_id
-from tvs.system.files import write_atomically
+from tvs.system.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -72,7 +72,7 @@ def _read(path: Path) -> KeptCertificate | None:
     if name is None or name["unit"] not in MADE_HERE:
         return None
     try:
-        (der,) = read_certificate_file(path)
+        (der,) = certificates_in(read_regular(path, MAX_FILE_SIZE), path)
         certificate = Certificate.from_der(der)
         replaced = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except (CertificateError, ValueError, OSError):

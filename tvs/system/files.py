@@ -10,6 +10,8 @@ from pathlib import Path
 
 KEPT = 5
 """Number of previous files that stay beside the current one, as NAME.1 (the newest) to NAME.5."""
+MAX_COPY = 64 * 1024 * 1024
+"""Most bytes of a previous file that is copied, on file systems without hard links."""
 TFTP_MODE = 0o644
 """Permissions of files that a TFTP server serves."""
 _NO_HARD_LINKS = frozenset({errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK})
@@ -79,11 +81,12 @@ class StagedFile:
 
     def __init__(self, path: Path, data: bytes, *, mode: int = TFTP_MODE) -> None:
         self.path = path
+        self._size = len(data)
         self._temporary = _written_beside(path, data, mode)
 
     def read_back(self) -> bytes:
         """The bytes on the disk. Raises `OSError`."""
-        return self._temporary.read_bytes()
+        return read_regular(self._temporary, self._size)
 
     def publish(self) -> None:
         """Gives the content its name, which needs no space on the disk. Raises `OSError`."""
@@ -131,7 +134,7 @@ def _second_name(path: Path, name: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        StagedFile(name, path.read_bytes()).publish()
+        StagedFile(name, read_regular(path, MAX_COPY)).publish()
 
 
 def _written_beside(path: Path, data: bytes, mode: int) -> Path:
