@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from certstore.certificate import public_key
-from certstore.opening import load_driver, open_store
+from certstore.opening import open_store
 from tvs.errors import StateError
 from tvs.identity import key_id, load_private_key
 from tvs.system.owner import as_owner
@@ -122,7 +122,6 @@ class StateDirectory:
 
         Raises `StateError` if this process may not change its user.
         """
-        load_driver()  # Python itself may be readable for root only
         with ExitStack() as rights:
             try:
                 rights.enter_context(as_owner(self.path))
@@ -130,13 +129,14 @@ class StateDirectory:
                 raise StateError(f"{self.path}: {error.strerror}; run this as the directory's owner") from None
             yield
 
-    def private_key(self, unit: Purpose, certificate: bytes | None = None) -> PrivateKey:
+    def private_key(self, unit: Purpose, certificate: bytes | None = None, *, exposed: bool = False) -> PrivateKey:
         """The private key of one of this node's own certificates. Raises `StateError` and `StoreError`.
 
         Args:
             unit: the certificate's unit.
             certificate: X.509 DER; None for the one in the database. A caller that uses both passes it, so that they
                 belong together while another process changes them.
+            exposed: take a key that other users can read, see `ctlcache.keyfile.read_private_key`.
         """
         der = self._own_certificate(unit) if certificate is None else certificate
         path = self.key_file(unit, public_key(x509.load_der_x509_certificate(der)))
@@ -145,7 +145,7 @@ class StateDirectory:
                 f"{path}: the private key of the {unit} certificate is not there; "
                 f"restore it, or make a new certificate with: tvs set cert regen {unit}"
             )
-        return load_private_key(path)
+        return load_private_key(path, exposed=exposed)
 
     def _own_certificate(self, unit: Purpose) -> bytes:
         with closing(self.store()) as store:

@@ -175,7 +175,7 @@ def main() -> None:
     """Answers requests until the end of standard input."""
     limit = int(sys.argv[1]) + GRACE
     requests, answers = _private_streams()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the core file of a module that crashes would have the PIN
+    _leave_no_core()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the parent ends this process
     handler = Handler()
     for line in requests:
@@ -185,6 +185,12 @@ def main() -> None:
         answers.flush()
         signal.alarm(0)
     os._exit(0)  # without exit handlers of modules, which crash: SoftHSM 2.6.1 with OpenSSL 3.0.12
+
+
+def _leave_no_core() -> None:
+    """The core file of a module that crashes would have the PIN. A limit of 0 does not hold for piped ones."""
+    limit = 1 if resource.getrlimit(resource.RLIMIT_CORE)[1] else 0
+    resource.setrlimit(resource.RLIMIT_CORE, (limit, limit))
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:

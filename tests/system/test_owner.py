@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from importlib import import_module
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.system.owner import as_caller, as_owner
+from tvs.system.owner import as_caller, as_owner, as_owner_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,60 @@ def test_rights_come_back_after_an_error(foreign: Path) -> None:
     with pytest.raises(ZeroDivisionError), as_owner(foreign):
         raise ZeroDivisionError
     assert os.geteuid() == 0
+
+
+def test_modules_that_only_root_can_read(foreign: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the block, modules are imported that root alone can read, and they keep their own loaders."""
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    (private / "module_of_root.py").write_text("import package_of_root.inner\nvalue = package_of_root.inner.value\n")
+    (private / "package_of_root").mkdir()
+    (private / "package_of_root" / "__init__.py").touch()
+    (private / "package_of_root" / "inner.py").write_text("value = 7\n")
+    monkeypatch.syspath_prepend(private)
+    with as_owner(foreign):
+        with pytest.raises(PermissionError):
+            (private / "module_of_root.py").read_text()
+        module = import_module("module_of_root")
+        with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+            import_module("no_such_module")
+        assert os.geteuid() == USER
+    assert (module.value, type(module.__loader__)) == (7, SourceFileLoader)
+
+
+@pytest.mark.parametrize("owner", [USER + 7, 0])
+def test_place_that_a_third_user_can_change(foreign: Path, folder: Path, owner: int) -> None:
+    """A directory below one that a third user owns, or in which all users can rename, is not touched."""
+    above = folder / "above"
+    above.mkdir()
+    foreign.rename(above / "state")
+    above.chmod(0o777 if owner == 0 else 0o755)
+    os.chown(above, owner, -1)
+    with pytest.raises(PermissionError, match="root does not work below a directory of others"):  # noqa: SIM117
+        with as_owner(above / "state"):
+            pass
+    link = folder / "link"
+    link.symlink_to(above / "state")
+    with pytest.raises(PermissionError, match=str(above)):  # noqa: SIM117
+        with as_owner(link):
+            pass
+    assert os.geteuid() == 0
+
+
+def test_directory_of_root_below_a_user_s(foreign: Path) -> None:
+    """A directory of root's in one of a user's is not touched: that user can put another in its place at any moment."""
+    inner = foreign / "state"
+    inner.mkdir()
+    with pytest.raises(PermissionError, match=rf"{foreign}: belongs to .*, who can replace what it holds"):  # noqa: SIM117
+        with as_owner(inner):
+            pass
+
+
+def test_what_root_makes_below_a_user_s(foreign: Path) -> None:
+    """What root makes in a user's directory, also deeper than it reaches yet, belongs to that user."""
+    with as_owner_below(foreign / "a" / "b"):
+        (foreign / "a").mkdir()
+    assert (foreign / "a").stat().st_uid == USER
 
 
 def test_own_directory_changes_nothing(tmp_path: Path) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 import tempfile
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fixtures.running import run_tvs
+from tests.fixtures.users import GROUP, USER, as_user
 from tvs.cli.main import main
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-USER, GROUP = 65534, 65533
-"""Numbers that own nothing else."""
 SECRET = b"a secret of root's"
 
 
@@ -111,6 +115,123 @@ def test_other_links_lead_nowhere(
         main([*words, "--state", str(state.path)])
     assert SECRET.decode() not in "".join(capsys.readouterr())
     assert _untouched(secret, state)
+
+
+@pytest.mark.parametrize("name", ["tvs.db-journal", "lock", "CallManager.csr", "tftp/CTLFile.tlv", "keys/KEPT"])
+def test_fifos_hang_nothing(state: StateDirectory, name: str) -> None:
+    """A FIFO in place of any file, on which an open can wait for ever, lets commands go on or end with its name."""
+    (key,) = state.keys.glob("CAPF-*.key")
+    path = state.path / name.replace("KEPT", f"{key.stem}-0123456789abcdef.pem")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    os.chown(path, USER, GROUP)
+    for words in (
+        ["set", "cert", "regen", "CAPF", "-y"],
+        ["show", "cert", "own", "CAPF", "--previous"],
+        ["show", "ctl"],
+        ["utils", "ctl", "update", "CTLFile", "-y", "--force"],
+    ):
+        done = run_tvs(*words, "--state", state.path)  # ends, or fails the test by its time limit
+        assert done.returncode == 0 or path.name in done.stderr, (words, done.stderr)
+
+
+_HOLD_LOCK = """
+import fcntl
+file = open(sys.argv[4], "a")
+fcntl.flock(file, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(600)
+"""
+_HOLD_DATABASE = """
+connection = sqlite3.connect(sys.argv[4], isolation_level=None)
+connection.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_lock_that_is_held_for_ever(state: StateDirectory) -> None:
+    """While the service's user holds the lock, or the database's, root's commands end and say so."""
+    with held_by(as_user(_HOLD_LOCK, state.path / "lock")):
+        done = run_tvs("utils", "ctl", "update", "CTLFile", "-y", "--state", state.path)
+        assert (done.returncode, "another command is changing" in done.stderr) == (1, True)
+    with held_by(as_user(_HOLD_DATABASE, state.database)):
+        done = run_tvs("set", "cert", "regen", "TVS", "-y", "--state", state.path)
+        assert (done.returncode, "another program has held the database" in done.stderr) == (1, True)
+    assert run_tvs("set", "cert", "regen", "TVS", "-y", "--state", state.path).returncode == 0
+
+
+@contextmanager
+def held_by(process: subprocess.Popen[str]) -> Iterator[None]:
+    """The with-block in which a process holds something; it has printed a line by then."""
+    with process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield
+        finally:
+            process.kill()
+
+
+def test_check_as_root_leaves_the_log_to_the_service(state: StateDirectory, folder: Path) -> None:
+    """`tvs serve --check-config` by root makes a log that the service's user owns, or says that this user cannot."""
+    logs = folder / "logs"
+    logs.mkdir()
+    os.chown(logs, USER, GROUP)
+    words = ("serve", "--check-config", "--state", state.path, "--log-file")
+    assert run_tvs(*words, logs / "tvs.log").returncode == 0
+    assert (logs / "tvs.log").stat().st_uid == USER
+    refused = run_tvs(*words, folder / "tvs.log")
+    assert refused.returncode == 2
+    assert f"{folder / 'tvs.log'}: the log cannot be written: Permission denied" in refused.stderr
+
+
+def test_names_in_the_database_move_no_cursor(state: StateDirectory) -> None:
+    """Control characters and changes of direction that the service's user wrote into the database are escaped."""
+    with closing(sqlite3.connect(state.database)) as database, database:
+        database.execute("UPDATE certificateservicecertificatemap SET description = ?", ("a\x1b]0;b\x07\x9b\u202ec",))
+    for more in ([], ["--long"], ["--json"]):
+        done = run_tvs("show", "cert", "list", "own", *more, "--state", state.path)
+        assert done.returncode == 0
+        assert not set("\x1b\x07\x9b\u202e") & set(done.stdout)
+        if more != ["--long"]:
+            assert "202ec" in done.stdout
+    assert "\x1b" in json.loads(done.stdout)[0]["description"]
+
+
+def test_python_that_only_root_can_read(state: StateDirectory, folder: Path) -> None:
+    """Commands of root run from packages that the directory's owner cannot read."""
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    root = Path(__file__).resolve().parents[2]
+    for package in ("proto", "certstore", "ctlcache", "tvs"):
+        shutil.copytree(root / package, private / package)
+    for words in (
+        ["set", "cert", "regen", "CallManager", "-y", "--force"],
+        ["set", "csr", "gen", "CAPF"],
+        ["run", "sql", "select name from processnode"],
+        ["utils", "ctl", "update", "CTLFile", "-y", "--force"],
+        ["show", "cert", "list", "own", "--long"],
+        ["show", "ctl"],
+        ["ctl", "plan"],
+        ["serve", "--check-config"],
+        ["set", "node", "add", "sub1", "--address", "192.0.2.9", "-y"],
+        ["file", "delete", "tftp", "CTLFile.tlv", "-y", "--force"],
+    ):
+        command = [sys.executable, "-c", _RUN_FROM, private, *words, "--state", state.path]
+        done = subprocess.run(list(map(str, command)), cwd="/", capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (words, done.stderr)
+        assert done.stdout.startswith(str(private))
+
+
+_RUN_FROM = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import tvs
+from tvs.cli.main import main
+print(tvs.__file__)
+sys.exit(main())
+"""
 
 
 def test_everything_stays_the_owner_s(state: StateDirectory, folder: Path) -> None:

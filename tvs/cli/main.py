@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from tvs.system.limits import keep_private
 from tvs.system.packages import foreign_package
 from tvs.system.streams import prepare_streams
 
@@ -22,6 +23,7 @@ _WRONG_ENVIRONMENT = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status."""
     prepare_streams()
+    keep_private()
     if (problem := foreign_package()) is not None:
         sys.stderr.write(f"tvs: {problem}\n")
         return _WRONG_ENVIRONMENT

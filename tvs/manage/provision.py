@@ -30,6 +30,7 @@ from tvs.errors import StateError
 from tvs.identity import MAX_NAME, SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
 from tvs.state import StateDirectory
 from tvs.system.files import write_atomically
+from tvs.system.owner import as_owner_below
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,8 @@ def _check_host_name(name: str) -> None:
 def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
     """Makes the state directory `path`, all of it or nothing. Raises `StateError` if it exists.
 
+    Root makes it with the rights of the owner of the directory above, see `tvs.system.owner`: it belongs to that user.
+
     Args:
         path: must not exist, or be an empty directory.
         cluster: names and keys.
@@ -96,6 +99,15 @@ def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] 
     path = path.absolute()
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise StateError(f"{path} exists and is not empty; nothing was changed. Choose another --state")
+    with contextlib.ExitStack() as rights:
+        try:
+            rights.enter_context(as_owner_below(path.parent))
+        except OSError as error:
+            raise StateError(f"{path}: {error.strerror}; choose another place") from None
+        return _made(path, cluster, progress)
+
+
+def _made(path: Path, cluster: NewCluster, progress: Callable[[str], None]) -> StateDirectory:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
@@ -115,7 +127,8 @@ def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] 
 
 def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], None]) -> None:
     state.keys.mkdir(mode=0o700)
-    state.tftp.mkdir(mode=0o755)
+    state.tftp.mkdir()
+    state.tftp.chmod(0o755)  # the TFTP server reads it, whatever the umask
     store = open_store(str(state.database), create=True)
     try:
         store.add_node(Node(name=cluster.name, address=cluster.address or "", publisher=True))

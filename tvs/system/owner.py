@@ -7,9 +7,13 @@ that the command makes belong to the user whose service must read them.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tvs.system.exposure import exposures
+from tvs.system.imports import imports_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,13 +25,37 @@ def as_owner(directory: Path) -> Iterator[None]:
     """Runs a block with the effective user and group of the directory's owner; as before for other users than root.
 
     The rights are those of the whole process: only for processes of one thread, as commands are. Blocks can be nested.
+    Modules that the block imports are read with root's rights: Python itself may be readable for root only.
 
-    Raises `OSError` if the directory cannot be looked at, or this root may not change its user.
+    Raises `OSError` if the directory cannot be looked at, if this root may not change its user, or if another user
+    than root and the owner can put another directory in its place: that user would choose the rights.
     """
     if os.geteuid() != 0:
         yield
         return
     status = directory.stat()
+    for above in {directory.absolute().parent, directory.resolve().parent}:
+        _check_place(above, status.st_uid, directory)
+    with _rights_of(status):
+        yield
+
+
+@contextmanager
+def as_owner_below(directory: Path) -> Iterator[None]:
+    """`as_owner` for what is made in a directory that may not exist yet: with the owner of the first one that does."""
+    if os.geteuid() != 0:
+        yield
+        return
+    there = next(above for above in (directory, *directory.parents) if above.is_dir())
+    status = there.stat()
+    _check_place(there, status.st_uid, directory)
+    with _rights_of(status):
+        yield
+
+
+@contextmanager
+def _rights_of(status: os.stat_result) -> Iterator[None]:
+    """Runs a block with the rights of an owner."""
     if status.st_uid == 0:
         yield
         return
@@ -37,11 +65,18 @@ def as_owner(directory: Path) -> Iterator[None]:
     os.setegid(status.st_gid)
     os.seteuid(status.st_uid)
     try:
-        yield
+        with imports_in(as_caller):
+            yield
     finally:
         os.seteuid(0)
         os.setegid(group)
         os.setgroups(groups)
+
+
+def _check_place(above: Path, owner: int, directory: Path) -> None:
+    """Raises `OSError` if others than root and the owner can replace what a directory, or one above it, holds."""
+    for sentence in exposures(above, {owner}):
+        raise OSError(errno.EPERM, f"root does not work below a directory of others: {sentence}", str(directory))
 
 
 @contextmanager
