@@ -237,9 +237,9 @@ def key_id(public_key: CertificatePublicKeyTypes) -> str:
     return hashlib.sha256(info).hexdigest()[:32]
 
 
-def load_private_key(path: Path) -> PrivateKey:
+def load_private_key(path: Path, *, exposed: bool = False) -> PrivateKey:
     """The private key in a file, see `ctlcache.keyfile.read_private_key`. Raises `StateError`."""
     try:
-        return read_private_key(path)
+        return read_private_key(path, exposed=exposed)
     except KeyFileError as error:
         raise StateError(str(error)) from None

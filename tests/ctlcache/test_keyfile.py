@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
@@ -18,8 +21,6 @@ from cryptography.hazmat.primitives.serialization import (
 from ctlcache.keyfile import MAX_KEY_FILE, KeyFileError, PrivateKey, read_private_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
 
     from ctlcache.signing import KeyFileSigner
@@ -67,13 +68,70 @@ def test_a_key_beside_its_certificate(path: Path, publisher: KeyFileSigner, rsa_
         assert read_private_key(path).private_numbers() == rsa_key.private_numbers()
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])
+@pytest.mark.parametrize("mode", [0o660, 0o604, 0o620, 0o602, 0o610])
 def test_keys_that_are_open_to_others(path: Path, rsa_key: rsa.RSAPrivateKey, mode: int) -> None:
     """A key that group or others can touch is refused, with its mode and the command that mends it."""
     path.write_bytes(pem(rsa_key))
     path.chmod(mode)
     with pytest.raises(KeyFileError, match=rf"^{path}: .*\(mode {mode:04o}\); run: chmod 600 {path}$"):
         read_private_key(path)
+
+
+def _by_user(path: Path, owner: int, group: int, mode: int, *, exposed: bool = False) -> str:
+    """Reads a key of this owner as user 65534 of group 65533; the error, empty if the key is read. Needs root."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a file to another user")
+    folder = tempfile.mkdtemp()  # pytest's own are closed to others
+    copy = shutil.copy(path, folder)
+    os.chown(folder, 65534, 65533)
+    Path(copy).chmod(mode)
+    os.chown(copy, owner, group)
+    groups = os.getgroups()
+    os.setgroups([65533])
+    os.setegid(65533)
+    os.seteuid(65534)
+    try:
+        read_private_key(Path(copy), exposed=exposed)
+    except KeyFileError as error:
+        return str(error).replace(copy, "KEY")
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+        shutil.rmtree(folder)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "refusal"),
+    [
+        (65534, 65533, 0o600, ""),
+        (0, 65533, 0o640, ""),
+        (65534, 65533, 0o640, "KEY: the private key is open to others (mode 0640); run: chmod 600 KEY"),
+        (
+            0,
+            0,
+            0o644,
+            "KEY: the private key is open to others (mode 0644); run: chown 65534 KEY && chmod 600 KEY",
+        ),
+        (
+            0,
+            65533,
+            0o660,
+            "KEY: the private key is open to others (mode 0660); run: chown 65534 KEY && chmod 600 KEY",
+        ),
+        (1, 65533, 0o640, "KEY: the private key belongs to another user (uid 1); run: chown 65534 KEY"),
+        (0, 0, 0o600, "KEY: the private key cannot be read: Permission denied"),
+    ],
+)
+def test_owners_of_keys(
+    path: Path, rsa_key: rsa.RSAPrivateKey, owner: int, group: int, mode: int, refusal: str
+) -> None:
+    """A user's own key is closed to all others; one of root's may be readable for the user's group; no other owner."""
+    path.write_bytes(pem(rsa_key))
+    assert _by_user(path, owner, group, mode) == refusal
+    if "denied" not in refusal:
+        assert _by_user(path, owner, group, mode, exposed=True) == ""
 
 
 def test_files_without_a_usable_key(path: Path, rsa_key: rsa.RSAPrivateKey) -> None:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvs.cli.common import OK, handled_by, say
+from tvs.cli.common import OK, handled_by, harmless, say
 from tvs.config.loading import ConfigError, default_state, load_config
 from tvs.config.settings import SETTINGS, setting_help
-from tvs.process.checks import examine
+from tvs.process.checks import examine, warnings
 from tvs.process.supervisor import Supervisor
 from tvs.state import StateDirectory
 
@@ -87,7 +87,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _check(config: Config) -> int:
-    _, problems = examine(config)
+    with StateDirectory(config.state).rights():  # as the service: a log that root makes would be closed to it
+        _, problems = examine(config)
+        for sentence in warnings(config):
+            sys.stderr.write(f"tvs: warning: {harmless(sentence)}\n")
     if problems:
         raise ConfigError(problems)
     say("The settings are good:")

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
 from ctlcache.inspection import ACCEPTABLE, inspect_file
+from ctlcache.keyfile import key_exposure
 from tvs.errors import StateError
 from tvs.log.target import open_log_file
 from tvs.server.credentials import Credentials, read_credentials
+from tvs.state import StateDirectory
+from tvs.system.exposure import exposures, state_users
 from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
@@ -33,6 +36,24 @@ def examine(config: Config) -> tuple[Credentials | None, list[str]]:
         problems.append(f"{config.ctl_path}: the CTL file is {inspection.state}: {inspection.reason}")
     problems += _files_to_write(config)
     return credentials, problems
+
+
+def warnings(config: Config) -> list[str]:
+    """A sentence, with the command that mends it, for each private key that other users can read or replace.
+
+    They stop neither a start nor a reload: phones without TVS are worse off than phones whose TVS may be imitated.
+    """
+    state = StateDirectory(config.state)
+    found = []
+    try:
+        users = state_users(state.path)
+        for path in sorted(state.keys.iterdir()):
+            status = path.stat()
+            if path.suffix == ".key" and (sentence := key_exposure(path, status)) is not None:
+                found.append(sentence)
+    except OSError:  # reported by `examine`, if it matters
+        return found
+    return [*found, *exposures(state.keys, users)]
 
 
 def _files_to_write(config: Config) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tvs.config.loading import ConfigError
-from tvs.process.checks import examine
+from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class Reloader:
         config = replace(config, **kept)
         credentials, more = examine(config)
         problems += more
+        for sentence in warnings(config):
+            self._publisher.report("warning", "key_exposed", problem=sentence)
         if problems:
             return None, None, problems
         if changed:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from tvs.answers.seed import read_seed
 from tvs.config.endpoint import Endpoint
+from tvs.process.checks import warnings
 from tvs.process.children import Children
 from tvs.process.counting import Counting
 from tvs.process.current import Current
@@ -92,6 +93,8 @@ class Supervisor:
         config = self._config
         self._log = SupervisorLog(config)
         self._current = self._read(config)
+        for sentence in warnings(config):
+            self._log.logger.warning("key_exposed", problem=sentence)
         listeners = open_listeners(config)
         self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(config)))
         directory = stack.enter_context(metrics_directory())
