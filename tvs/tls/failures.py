@@ -11,7 +11,7 @@ class TLSFailure(StrEnum):
     """Reason of a failed handshake or connection: a closed set, fit for a metric's label."""
 
     CLOSED = "closed"
-    """The peer closed the connection without a close notification."""
+    """The peer closed the connection without a close notification, or before its handshake was done."""
     NOT_TLS = "not_tls"
     """The first bytes are not a TLS record."""
     UNSUPPORTED_VERSION = "unsupported_version"
@@ -26,6 +26,8 @@ class TLSFailure(StrEnum):
     """The peer sent a fatal alert: it refused us."""
     BAD_RECORD = "bad_record"
     """A record is damaged or out of place."""
+    BAD_MESSAGE = "bad_message"
+    """A message of the handshake is malformed or against the rules."""
     OTHER = "other"
     """OpenSSL gives a reason that is not in this list, or none."""
 
@@ -53,7 +55,11 @@ class TLSClosed(Exception):  # noqa: N818 - a normal end, not an error
 
 _FAILURES = (
     ("unexpected eof", TLSFailure.CLOSED),
+    ("invalid alert", TLSFailure.BAD_RECORD),  # of another length
+    ("unknown alert type", TLSFailure.BAD_RECORD),  # of a level that does not exist
+    ("no renegotiation", TLSFailure.ALERT),
     ("alert", TLSFailure.ALERT),
+    ("tlsv1", TLSFailure.ALERT),  # those of RFC 6066, such as "tlsv1 unrecognized name"
     ("did not return a certificate", TLSFailure.CERTIFICATE_MISSING),
     ("certificate verify failed", TLSFailure.CERTIFICATE_REFUSED),
     ("ee key too small", TLSFailure.CERTIFICATE_REFUSED),
@@ -66,6 +72,9 @@ _FAILURES = (
     ("bad record", TLSFailure.BAD_RECORD),  # before "record layer failure", which follows it in the same text
     ("decryption failed", TLSFailure.BAD_RECORD),
     ("encrypted length too long", TLSFailure.BAD_RECORD),
+    ("record too small", TLSFailure.BAD_RECORD),
+    ("ccs", TLSFailure.BAD_RECORD),  # ChangeCipherSpec, a record type of its own
+    ("change cipher spec", TLSFailure.BAD_RECORD),
     ("wrong version number", TLSFailure.NOT_TLS),
     ("http request", TLSFailure.NOT_TLS),
     ("https proxy request", TLSFailure.NOT_TLS),
@@ -76,6 +85,17 @@ _FAILURES = (
     ("unexpected record", TLSFailure.BAD_RECORD),
     ("bad length", TLSFailure.BAD_RECORD),
     ("length mismatch", TLSFailure.BAD_RECORD),
+    ("mixed handshake", TLSFailure.BAD_RECORD),
+    ("record boundary", TLSFailure.BAD_RECORD),
+    ("bad ", TLSFailure.BAD_MESSAGE),  # extension, digest length, key share, key update, legacy version, signature
+    ("invalid", TLSFailure.BAD_MESSAGE),
+    ("digest check failed", TLSFailure.BAD_MESSAGE),
+    ("compression", TLSFailure.BAD_MESSAGE),
+    ("no ciphers specified", TLSFailure.BAD_MESSAGE),
+    ("error in received cipher list", TLSFailure.BAD_MESSAGE),
+    ("inappropriate fallback", TLSFailure.BAD_MESSAGE),
+    ("renegotiation mismatch", TLSFailure.BAD_MESSAGE),
+    ("excessive message size", TLSFailure.BAD_MESSAGE),
 )
 """Parts of OpenSSL's reason texts (include/openssl/sslerr.h); the first that occurs decides."""
 
@@ -84,8 +104,12 @@ def error_from(error: SSL.Error) -> TLSError:
     """A pyOpenSSL error as a `TLSError`. The list inside an `SSL.Error` can be empty."""
     if isinstance(error, SSL.SysCallError):
         return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
+    if isinstance(error, SSL.ZeroReturnError):
+        return TLSError(TLSFailure.CLOSED, "a close notification within the handshake")
     entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
     detail = "; ".join(str(entry[-1]) for entry in entries)
+    if entries and not detail:  # OpenSSL has a text for each of its reasons, but not for all numbers of alerts
+        return TLSError(TLSFailure.ALERT, "an alert without a name")
     for text, failure in _FAILURES:
         if text in detail.lower():
             return TLSError(failure, detail)
