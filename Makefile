@@ -2,16 +2,17 @@
 
 PYTHON ?= python3
 VENV   := .venv
+LOCKS  := deploy/requirements
 STATE  := .state
 ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench clean
+.PHONY: help run test check format bench release lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest) and bench (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, release and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -35,22 +36,38 @@ format: $(VENV)/.dev ## put the code into the formatter's form
 bench: $(VENV)/.dev ## measure the service and its references (needs nginx, gcc, libssl-dev; see docs/performance.md)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
 
-clean: ## remove .venv and what tools left behind; .state stays
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
+release: $(VENV)-release/.ready ## build the archives twice and compare them, with SBOM and checksums, in dist (SIGN=KEY signs; see docs/release.md)
+	$(VENV)-release/bin/python -m deploy.release $(if $(SIGN),--sign '$(SIGN)') $(ARGS)
+
+lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.toml (ARGS=--upgrade renews the versions)
+	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)
+
+clean: ## remove .venv…, dist and what tools left behind; .state stays
+	rm -rf $(VENV) $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps say what was installed; a changed pyproject.toml makes them old.
+# The stamps say what was installed; a changed pyproject.toml or lock file makes them old. Every package comes with its
+# version and hash from a lock file; this one is then added without looking for others.
 
-$(VENV)/.run: pyproject.toml | $(VENV)/bin/pip
-	$(VENV)/bin/python -m pip install --quiet --editable .
+LOCKED := -m pip install --quiet --require-hashes
+ITSELF := -m pip install --quiet --no-deps --no-build-isolation --editable .
+
+$(VENV)/.run: pyproject.toml $(LOCKS)/runtime.txt $(LOCKS)/build.txt | $(VENV)/bin/pip
+	$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/runtime.txt --requirement $(LOCKS)/build.txt
+	$(VENV)/bin/python $(ITSELF)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/.dev: pyproject.toml $(LOCKS)/dev.txt | $(VENV)/bin/pip
+	$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/dev.txt
+	$(VENV)/bin/python $(ITSELF)
 	@touch $@ $(VENV)/.run
 
-$(VENV)/bin/pip:
+$(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $(VENV)-%/bin/pip
+	$(VENV)-$*/bin/python $(LOCKED) --requirement $<
+	@touch $@
+
+$(VENV)/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:
 	@$(PYTHON) -c 'pass' 2>/dev/null || { echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@:/bin/pip=)
