@@ -1,8 +1,8 @@
 """The lock files in deploy/requirements: every package that is installed, with version and hashes (`make lock`).
 
-Each file is made from pyproject.toml for all supported Pythons and platforms at once. Pins that still fit are kept, so that
-a new dependency changes nothing else; `--upgrade` takes the newest versions that are at least a week old. All files have the
-same version of a package: `dev.txt` is resolved first, the others within it.
+Each file is made from pyproject.toml for all supported Pythons and platforms at once. Pins that still fit are kept, so
+that a new dependency changes nothing else; `--upgrade` takes the newest versions that are at least a week old. All
+files have the same version of a package: `dev.txt` is resolved first, the others within it.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def lock(name: str, direct: list[str], oldest: str, scratch: Path, options: list
     source.write_text("".join(f"{line}\n" for line in direct))
     if kept.exists():
         shutil.copy(kept, result)  # uv keeps the pins that it finds there
-    within = [] if name in FIRST else ["--constraints", FOLDER / "dev.txt"]
+    within: list[str | Path] = [] if name in FIRST else ["--constraints", FOLDER / "dev.txt"]
     form = ["--universal", "--python-version", oldest, "--generate-hashes", "--no-header", "--no-annotate"]
     uv(source, *within, *form, "--exclude-newer", QUARANTINE, *options, "--output-file", result)
     kept.write_text(HEADER + result.read_text().replace(HEADER, ""))

@@ -1,4 +1,4 @@
-"""A release: archives that come out the same twice, SBOM, lock files and checksums (`make release`, docs/release.md)."""
+"""A release: archives that come out the same twice, SBOM, lock files, checksums (`make release`, docs/release.md)."""
 
 from __future__ import annotations
 

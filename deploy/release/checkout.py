@@ -73,8 +73,8 @@ def _dirt(root: Path) -> list[str]:
     if lines:
         problems.append(f"{len(lines)} files are not committed: commit or remove them.\n  " + "\n  ".join(lines[:10]))
     if hidden:
-        problems.append("git ignores changes of these files (git update-index --no-assume-unchanged --no-skip-worktree)."
-                        "\n  " + "\n  ".join(hidden[:10]))  # fmt: skip
+        names = "\n  ".join(line[2:] for line in hidden[:10])
+        problems.append(f"git ignores changes of these files (git update-index --no-assume-unchanged):\n  {names}")
     return problems
 
 

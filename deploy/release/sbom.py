@@ -1,4 +1,4 @@
-"""The software bill of materials, CycloneDX 1.6 in JSON: a pure function of commit, archives, lock files and environment.
+"""The software bill of materials, CycloneDX 1.6, computed from commit, archives, lock files, environment.
 
 It names the package with its archives, what a plain installation needs (scope `required`), what the extras add
 (`optional`), and the OpenSSL inside cryptography's wheel. The same input gives the same bytes.
@@ -26,6 +26,7 @@ SPDX = {
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "MIT License": "MIT",
+    "PSFL": "PSF-2.0",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
 }
 """SPDX identifiers of names in older metadata."""
@@ -122,7 +123,7 @@ def _itself(checkout: Checkout, one: Distribution, archives: Mapping[str, str]) 
 
 
 def _component(name: str, one: Distribution, required: Set[str], hashes: list[str]) -> Element:
-    """A dependency. Its hashes are those of all files of that version: which one is installed depends on the machine."""
+    """A dependency, with the hashes of all files of that version: the machine decides which is installed."""
     if not hashes:
         raise ReleaseError(f"{name} {one.version} is installed, but in no lock file: make lock.")
     return {
