@@ -96,7 +96,7 @@ def licences(one: Distribution) -> list[Element]:
         line.rpartition(" :: ")[2] for line in one.classifiers if line.startswith("License :: OSI Approved ::")
     ]
     for name in (one.expression, one.licence, " OR ".join(classifiers)):
-        if not name:
+        if name in {"", "UNKNOWN"}:
             continue
         known = SPDX.get(name, name)
         if re.fullmatch(r"[\w.+-]+", known):
