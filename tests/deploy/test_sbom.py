@@ -92,7 +92,8 @@ def test_a_signature_is_for_these_sums_and_this_key(tmp_path: Path, require_prog
     sums = write_sums(released, list(released.iterdir()))
     signature = sign(sums, key)
     (tmp_path / "allowed").write_text("release " + key.with_suffix(".pub").read_text())
-    verify = [keygen, "-Y", "verify", "-f", tmp_path / "allowed", "-I", "release", "-n", NAMESPACE, "-s", signature]
+    allowed = str(tmp_path / "allowed")
+    verify = [keygen, "-Y", "verify", "-f", allowed, "-I", "release", "-n", NAMESPACE, "-s", str(signature)]
 
     def verified(text: str) -> bool:
         return subprocess.run(verify, input=text, text=True, capture_output=True, check=False).returncode == 0
