@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench release lock clean
+.PHONY: help run test check format bench soak release lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, release and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -35,6 +35,9 @@ format: $(VENV)/.dev ## put the code into the formatter's form
 
 bench: $(VENV)/.dev ## measure the service and its references (needs nginx, gcc, libssl-dev; see docs/performance.md)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/.dev ## open 100,000 mixed connections and look whether the service grows or miscounts (needs gcc, libssl-dev)
+	$(VENV)/bin/python -m tests.soak $(ARGS)
 
 release: $(VENV)-release/.ready ## build the archives twice and compare them, with SBOM and checksums, in dist (SIGN=KEY signs; see docs/release.md)
 	$(VENV)-release/bin/python -m deploy.release $(if $(SIGN),--sign '$(SIGN)') $(ARGS)

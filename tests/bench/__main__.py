@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import faults, handshakes, idle, machine, output, overload, queries, store, workers
+from tests.bench import faults, halfopen, handshakes, idle, machine, output, overload, queries, store, workers
 from tests.bench.client import BenchError
 from tests.bench.run import add_options, prepared
 
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "handshakes": handshakes,
     "queries": queries,
     "idle": idle,
+    "halfopen": halfopen,
     "store": store,
     "workers": workers,
     "faults": faults,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from certstore.certificate import Certificate
 from proto.codec import NEED_DATA, Decoder, encode
-from proto.messages import QueryCertRequest, QueryCertResponse, TrustStatus
+from proto.messages import Message, QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.bench.client import BenchError, Exchange, write_exchanges
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +112,14 @@ def _public(key: object) -> bytes:
 
 def ask(port: int, question: bytes) -> bytes:
     """Asks a service once and gives the answer's bytes. Raises `BenchError` if the answer is not positive."""
+    message, answer = ask_anything(port, question)
+    if not isinstance(message, QueryCertResponse) or message.status is not TrustStatus.TRUSTED:
+        raise BenchError(f"the service does not vouch for the certificate that is asked for: {message}")
+    return answer
+
+
+def ask_anything(port: int, question: bytes) -> tuple[Message, bytes]:
+    """Asks a service once and gives the answer and its bytes. Raises `BenchError` if none comes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -127,9 +135,7 @@ def ask(port: int, question: bytes) -> bytes:
             if not data:
                 raise BenchError("the service closed the connection instead of answering")
             decoder.receive_data(data)
-    if not isinstance(message, QueryCertResponse) or message.status is not TrustStatus.TRUSTED:
-        raise BenchError(f"the service does not vouch for the certificate that is asked for: {message}")
-    return decoder.frame
+    return message, decoder.frame
 
 
 def exchanges_file(path: Path, port: int, questions: list[bytes]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 from dataclasses import dataclass, replace
@@ -164,6 +165,26 @@ async def test_reload(running: Running) -> None:
         await running.ask(OWN)
     await running.service.close()
     assert "request" not in [line["event"] for line in running.events()]
+
+
+async def test_reload_is_followed_by_a_collection(running: Running) -> None:
+    """What a reload has replaced is soon collected, even if no phone makes garbage."""
+    collections: list[int] = []
+
+    def note(phase: str, info: dict[str, int]) -> None:
+        if phase == "stop":
+            collections.append(info["generation"])
+
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        running.start()
+        await running.service.reload(running.config, credentials_of(NEW))
+        await until(lambda: 2 in collections)
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+    await running.service.close()
 
 
 async def test_reload_that_fails_changes_nothing(running: Running) -> None:

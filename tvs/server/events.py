@@ -43,6 +43,7 @@ class CacheEvents:
         if result in CTL_RESULTS:
             self._metrics.ctl_reloads.labels(result).inc()
         self._line("info" if result in _IN_ORDER else "warning", f"ctl_{event}", fields)
+        self._shared.collect_soon()
 
     def _line(self, level: str, event: str, fields: Mapping[str, object]) -> None:
         extra = {"worker": self._slot} if self._shared.config.worker_count > 1 else {}

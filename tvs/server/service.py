@@ -134,6 +134,7 @@ class Service:
         self._credentials = credentials
         self._acceptor.limits_changed()
         await self._switch(sources)
+        self._shared.collect_soon()
 
     async def _switch(self, sources: Sources) -> None:
         """Puts other sources in use; for the same ones, only the trace changes."""

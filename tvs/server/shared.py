@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from tvs.server.counts import Counts
     from tvs.server.hints import HandshakeHints
     from tvs.server.poller import Poller
+
+
+_COLLECT_AFTER = 1.0
+"""Seconds after a change until its garbage is collected: what it has replaced is mostly out of use then."""
 
 
 class Shared:
@@ -112,6 +117,16 @@ class Shared:
         self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
         self.log_client_certificates = self._pipeline.enabled("debug")
         self.log_requests = self._pipeline.enabled("info")
+
+    def collect_soon(self) -> None:
+        """Lets what a change has replaced be freed soon; for any thread.
+
+        TLS contexts and failed looks at a file are garbage in circles. Phones make none, so the collector would come
+        by itself only after tens of thousands of connections, and the heap would be full of holes meanwhile.
+        """
+        loop = getattr(self, "loop", None)
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.call_later, _COLLECT_AFTER, gc.collect)
 
     def request_line(
         self, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...]
