@@ -26,10 +26,10 @@ __all__ = ["open_folder"]
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "administration.md"
 CHANGES = """
 init --name pub --address 127.0.0.1
-set cert regen TVS
+set cert regen TVS --key p256
 set cert regen CallManager --force
 set cert restore CallManager --force
-set csr gen CAPF
+set csr gen CAPF --key p256
 utils ctl update CTLFile --force
 utils itl update ITLFile --force
 set cert import trust Phone-SAST-trust {certificate}
@@ -84,8 +84,8 @@ def _row(path: str, rows: list[Row]) -> Row:
 def _run(commands: str, folder: Path, *, umask: int, state: Path) -> None:
     script = folder / "script"
     script.write_text(commands.strip())
-    process = as_user(_RUN, script, umask=umask, env={"TVS_STATE": str(state), "PATH": "/usr/bin:/bin"})
-    _, errors = process.communicate(timeout=PATIENCE)
+    process = as_user(_RUN, script, umask=umask, project=True, env={"TVS_STATE": str(state), "PATH": "/usr/bin:/bin"})
+    _, errors = process.communicate(timeout=5 * PATIENCE)
     assert process.returncode == 0, errors
 
 

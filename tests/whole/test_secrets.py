@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WITH_KEYS = """
 init --state NEW --name pub --tvs-key p256 --json
-set cert regen TVS -y --json
+set cert regen TVS --key p256 -y --json
 set cert regen CallManager -y --force
 set csr gen CAPF --json
 set cert import own TVS CERTIFICATE --key KEY -y --json
