@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench soak release lock clean
+.PHONY: help run test check format bench scan soak release lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, scan, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -36,6 +36,9 @@ format: $(VENV)/.dev ## put the code into the formatter's form
 bench: $(VENV)/.dev ## measure the service and its references (needs nginx, gcc, libssl-dev; see docs/performance.md)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
 
+scan: $(VENV)/.dev $(VENV)-scan/.ready ## look at the TLS profiles with sslyze and testssl.sh (see ARGS=--help)
+	$(VENV)/bin/python -m tests.whole.outside.scan $(ARGS)
+
 soak: $(VENV)/.dev ## open 100,000 mixed connections and look whether the service grows or miscounts (needs gcc, libssl-dev)
 	$(VENV)/bin/python -m tests.soak $(ARGS)
 
@@ -46,7 +49,7 @@ lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.tom
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)
 
 clean: ## remove .venv…, dist and what tools left behind; .state stays
-	rm -rf $(VENV) $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
+	rm -rf $(VENV) $(VENV)-scan $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what was installed; a changed pyproject.toml or lock file makes them old. Every package comes with its
@@ -69,7 +72,11 @@ $(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $
 	$(VENV)-$*/bin/python $(LOCKED) --requirement $<
 	@touch $@
 
-$(VENV)/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:
+$(VENV)-scan/.ready: tests/whole/outside/scanners.txt | $(VENV)-scan/bin/pip
+	$(VENV)-scan/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+$(VENV)/bin/pip $(VENV)-scan/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:
 	@$(PYTHON) -c 'pass' 2>/dev/null || { echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }

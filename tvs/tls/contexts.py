@@ -30,7 +30,8 @@ def _issue_no_ticket(connection: SSL.Connection) -> None:
     """Forbids session tickets on a connection whose ClientHello has come, whether it names a server or not.
 
     OpenSSL sends two tickets under TLS 1.3 although OP_NO_TICKET is set in the context: stateful ones, which refer to
-    its session cache. It sends none to a connection on which the option is set in this callback.
+    its session cache. It sends none to a connection on which the option is set in this callback, the first time that it
+    is called: after a HelloRetryRequest, which phones do not provoke, tickets come, which nothing can resume.
     """
     connection.set_options(SSL.OP_NO_TICKET)
 

@@ -110,3 +110,18 @@ def test_no_ticket(service: Running) -> None:
     hello, change, extensions, asks, certificate, verify, finished, answer = met.records
     assert (hello[0], change[0], {extensions[0], asks[0], certificate[0], verify[0], finished[0]}) == (22, 20, {DATA})
     assert len(answer[1]) == 14 + 1 + 16  # the answer, the record's type and its tag
+
+
+def test_tickets_after_a_retry_resume_nothing(service: Running) -> None:
+    """After a HelloRetryRequest OpenSSL cannot be kept from sending two tickets; no connection is resumed with them."""
+    first = Stranger(service)
+    first.handshakeClientCert(settings=choose(TLS1_3, keyShares=[]))
+    first.ask()
+    assert len(first.tickets) == 2
+    for _ in range(2):
+        second = Stranger(service)
+        second.handshakeClientCert(settings=choose(TLS1_3), session=first.session)
+        assert not second.resumed
+        second.ask()
+        second.tap.close()
+    first.tap.close()
