@@ -115,7 +115,8 @@ class Soak:
         result.seconds, result.events = time.monotonic() - started, meanwhile.done
         result.sent, result.metrics = sent, {name: values - before[name] for name, values in metrics.items()}
         result.lines = meanwhile.lines + request_lines(site.log) - lines
-        result.problems += [*wrong_sums(sent, result.metrics, result.lines), *growth(result.samples)]
+        complaints = (self._directory / "complaints").read_text().splitlines()
+        result.problems += [*complaints, *wrong_sums(sent, result.metrics, result.lines), *growth(result.samples)]
 
     def _tenth(self, site: Site, client: Client, meanwhile: Meanwhile) -> Totals:
         """A tenth of the connections, with events beside them, and a look when all have ended."""
