@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -62,6 +63,8 @@ def main() -> int:
     if options.connections < PARTS:
         parser.error(f"--connections {options.connections}: at least {PARTS}, one in each part of the run")
     seed = options.seed or random.randrange(1, 2**32)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # the service must not outlive a terminal that is closed
+        signal.signal(number, signal.default_int_handler)
     tell(f"seed {seed}, {options.connections:,} connections")
     with tempfile.TemporaryDirectory(prefix="tvs-soak-") as name:
         directory = Path(name)
