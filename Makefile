@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench scan soak release lock clean
+.PHONY: help run test check format bench fuzz scan soak release lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, scan, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -39,6 +39,9 @@ bench: $(VENV)/.dev ## measure the service and its references (needs nginx, gcc,
 scan: $(VENV)/.dev $(VENV)-scan/.ready ## look at the TLS profiles with sslyze and testssl.sh (see ARGS=--help)
 	$(VENV)/bin/python -m tests.whole.outside.scan $(ARGS)
 
+fuzz: $(VENV)/.fuzz ## feed made-up bytes to the parsers, ten minutes for each (see docs/security.md)
+	$(VENV)/bin/python -m tests.fuzz $(ARGS)
+
 soak: $(VENV)/.dev ## open 100,000 mixed connections and look whether the service grows or miscounts (needs gcc, libssl-dev)
 	$(VENV)/bin/python -m tests.soak $(ARGS)
 
@@ -49,7 +52,7 @@ lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.tom
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)
 
 clean: ## remove .venv…, dist and what tools left behind; .state stays
-	rm -rf $(VENV) $(VENV)-scan $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage coverage.xml
+	rm -rf $(VENV) $(VENV)-scan $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .coverage coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what was installed; a changed pyproject.toml or lock file makes them old. Every package comes with its
@@ -67,6 +70,12 @@ $(VENV)/.dev: pyproject.toml $(LOCKS)/dev.txt | $(VENV)/bin/pip
 	$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/dev.txt
 	$(VENV)/bin/python $(ITSELF)
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.fuzz: tests/fuzz/requirements.txt $(VENV)/.dev
+	@$(VENV)/bin/python $(LOCKED) --requirement tests/fuzz/requirements.txt || { \
+	    echo "Atheris, the fuzzer, has no wheel for this Python: it needs Linux on x86-64 and CPython 3.11 to 3.13." >&2; \
+	    echo "Name one: make clean, then make fuzz PYTHON=python3.11. Without it the corpus is replayed: make test ARGS=tests/fuzz" >&2; exit 1; }
+	@touch $@
 
 $(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $(VENV)-%/bin/pip
 	$(VENV)-$*/bin/python $(LOCKED) --requirement $<

@@ -42,6 +42,17 @@ _OTHER_TYPES = {
 }
 """Short names, of OpenSSL and RFC 4514, of the types without a fixed place in the text form."""
 
+_ASCII = frozenset(
+    {
+        NameOID.COUNTRY_NAME,
+        NameOID.SERIAL_NUMBER,
+        NameOID.DN_QUALIFIER,
+        NameOID.EMAIL_ADDRESS,
+        NameOID.DOMAIN_COMPONENT,
+    }
+)
+"""Types whose values are PrintableString or IA5String (RFC 5280, appendix A)."""
+
 _SHORT_NAMES = _CTL_ORDER | _OTHER_TYPES
 _OIDS = {short.lower(): oid for oid, short in _SHORT_NAMES.items()}
 
@@ -149,6 +160,7 @@ def _attribute(kind: str, value: str) -> x509.NameAttribute[str]:
         known = ", ".join((*_CTL_ORDER.values(), *_OTHER_TYPES.values()))
         raise ValueError(f"{kind!r} in a name is not a known attribute type: use one of {known}")
     try:
+        value.encode("ascii" if oid in _ASCII else "utf-8")  # the library would encode it wrongly, or fail later
         return x509.NameAttribute(oid, value)
     except ValueError as error:
         raise ValueError(f"the value {value!r} does not fit {kind} in a name: {error}") from None

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "deploy" / "requirements"
-TOOLS = frozenset({"dev", "lock", "release"})
+TOOLS = frozenset({"dev", "fuzz", "lock", "release"})
 """Extras that are for work on the project; all others are for users, and `full.txt` has them together."""
 FIRST = frozenset({"dev", "lock"})
 """Lock files that are resolved by themselves; the others hold nothing that `dev.txt` does not hold."""

@@ -32,7 +32,7 @@ class Endpoint:
             raise ValueError(f"{text!r} does not name a host; write HOST:PORT or [IPv6]:PORT")
         if not port and default_port is not None:
             return cls(host, default_port)
-        if not (port.isascii() and port.isdigit()) or int(port) > 0xFFFF:
+        if not (port.isascii() and port.isdigit()) or int(port[:20]) > 0xFFFF:
             raise ValueError(f"{text!r} has no port between 0 and 65535; write HOST:PORT or [IPv6]:PORT")
         return cls(host, int(port))
 
@@ -43,7 +43,7 @@ def is_host(text: str) -> bool:
         text.encode("idna")
     except UnicodeError:
         return False
-    return bool(text) and not any(character.isspace() for character in text)
+    return bool(text) and "\0" not in text and not any(character.isspace() for character in text)
 
 
 def _split_endpoint(text: str) -> tuple[str, str]:

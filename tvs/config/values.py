@@ -35,7 +35,12 @@ def read_path(value: object) -> Path:
     """A path; ``~`` is the home directory."""
     if not (text := read_text(value)):
         raise ValueError("the path is empty")
-    return Path(text).expanduser()
+    if "\0" in text:
+        raise ValueError(f"{text!r} holds a NUL, which no path does")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{text!r}: the home directory is not known; write the whole path") from None
 
 
 def read_choice(kind: type[_Kind]) -> Callable[[object], _Kind]:
@@ -75,7 +80,7 @@ def read_seconds(low: float, high: float) -> Callable[[object], float]:
     def read(value: object) -> float:
         try:
             number = float(value) if not isinstance(value, bool) else -1.0  # type: ignore[arg-type] # checked here
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # overflow: a whole number of hundreds of digits
             number = -1.0
         if not low <= number <= high:
             raise ValueError(f"{value!r} is not a number of seconds from {low:g} to {high:g}")

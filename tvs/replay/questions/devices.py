@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
@@ -103,7 +104,14 @@ def _add_row(builder: RecordingBuilder, folder: Path, row: dict[str, str], quest
     builder.timed = builder.timed or bool(given.get("time"))
     phone = builder.phone(device, Caller(device, given.get("address", "")))
     question = _row_question(given, folder, questions)
-    builder.add(float(given.get("time") or 0), phone, Asked(question, _row_expected(given)))
+    builder.add(_time(given.get("time") or "0"), phone, Asked(question, _row_expected(given)))
+
+
+def _time(text: str) -> float:
+    seconds = float(text)
+    if not math.isfinite(seconds):
+        raise ValueError(f"the time {text!r} is not a number of seconds")
+    return seconds
 
 
 def _row_question(given: dict[str, str], folder: Path, questions: dict[str, Question]) -> Question:

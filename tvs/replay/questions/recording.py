@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import os
 import zlib
 from base64 import b64decode, b64encode
@@ -164,7 +165,7 @@ def read_recording(path: Path) -> Recording:
                 _check_header(value, recording)
             else:
                 _take(value, recording)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise SourceError(f"{path}: line {number} is not a line of a recording: {error}") from None
     return recording
 
@@ -202,4 +203,6 @@ def _take(value: Any, recording: Recording) -> None:
     at, phone, asked, *connection = value
     if not (0 <= phone < len(recording.phones) and 0 <= asked < len(recording.asked)):
         raise ValueError("a query with an unknown phone or question")
+    if not math.isfinite(at):
+        raise ValueError(f"a query at {at} s")
     recording.asks.append(Ask(float(at), int(phone), int(asked), int(connection[0]) if connection else None))

@@ -34,9 +34,9 @@ _FOUND = re.compile(r"Found entry \{ *rolecount", re.IGNORECASE)
 _COMPARED = re.compile(r"Certificate compare return *= *(-?\d+)", re.IGNORECASE)
 _EQUAL = re.compile(r"Certificate found and equal", re.IGNORECASE)
 _REFUSED = re.compile(r"certificate not found|certificate has no role", re.IGNORECASE)
-_NEW_CONNECTION = re.compile(r"(\d+):\w+:Got a new ph conn (\S+) on")
+_NEW_CONNECTION = re.compile(r"(?<!\d)(\d+):\w+:Got a new ph conn (\S+) on")
 _ADDRESS = re.compile(r"ipAddrStr \(Phone\) (\S+)")
-_INCOMING = re.compile(r"(\d+):\w+:Incoming Phone Msg")
+_INCOMING = re.compile(r"(?<!\d)(\d+):\w+:Incoming Phone Msg")
 _DUMP = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2}){0,7}")
 
 
@@ -54,7 +54,7 @@ class TraceQueries:
         """Takes a trace line; yields the queries that it completes."""
         if _DUMP.fullmatch(text.strip()):
             if self._dump is not None:
-                self._dump += bytes.fromhex(text)
+                self._dump += bytes.fromhex(text.strip())
             return
         if text.strip() == _HANDLER:
             yield from self._begin(at, QUERY)
@@ -63,11 +63,11 @@ class TraceQueries:
             if self._query is not None:  # begun a line before
                 self._query.issuer, self._query.issuer_length = (match[1] or "").strip(), _number(match[2])
         elif match := _NEW_CONNECTION.search(text):
-            self._remember(int(match[1]), match[2])
+            self._remember(int(match[1][:18]), match[2])
         elif match := _ADDRESS.search(text):
             self._address = match[1]
         elif match := _INCOMING.search(text):
-            self._connection, self._dump = int(match[1]), b""
+            self._connection, self._dump = int(match[1][:18]), b""
         elif self._query is not None:
             self._complete(self._query, text)
 
@@ -128,9 +128,9 @@ class TraceQueries:
             query.status, query.roles = TrustStatus.TRUSTED, []
         elif match := _ROLE.search(text):
             if query.roles is not None:
-                query.roles.append(int(match[1]) & 0xFF)
+                query.roles.append(_role(match[1]))
         elif match := _COMPARED.search(text):
-            query.status = TrustStatus.TRUSTED if int(match[1]) == 0 else TrustStatus.NOT_TRUSTED
+            query.status = TrustStatus.TRUSTED if not match[1].strip("-0") else TrustStatus.NOT_TRUSTED
         elif _EQUAL.search(text):
             query.status = TrustStatus.TRUSTED
         elif _REFUSED.search(text):
@@ -156,7 +156,12 @@ def _number(text: str | None) -> int | None:
 
 def _roles(value: Any) -> list[int]:
     parts = value.split(",") if isinstance(value, str) else value
-    return [int(part) & 0xFF for part in parts if str(part).isdigit()]
+    return [_role(str(part)) for part in parts if str(part).isdecimal()] if isinstance(parts, list | tuple) else []
+
+
+def _role(digits: str) -> int:
+    """The role's code; an answer has one byte for it."""
+    return int(digits[-9:]) & 0xFF
 
 
 def _device_of(message: bytes) -> str:

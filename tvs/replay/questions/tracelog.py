@@ -28,8 +28,9 @@ _REQUEST_LINE = "request device="
 _STAMP = re.compile(r"\b(\d\d):(\d\d):(\d\d)\.(\d{3}) *\|(.*)$")
 _LEVEL = re.compile(r" *\w+(?: (.*))?$")
 """Level and text behind the bar. Frames (``-->debug``) and the lines of C++ functions have none."""
-_MEASURED = re.compile(r"(?:issuerName *: *(.*) and Length *: *|using Unique MAP ID *: *(.*), len *: *)(\d+) *$")
-"""A value that documents wrap, and its length."""
+_MEASURED = re.compile(r"(?:issuerName *:(.*) and Length *: *|using Unique MAP ID *:(.*), len *: *)(\d+) *$")
+"""A value that documents wrap, and its length. The value takes the spaces before it too: a second run of spaces beside
+it would be tried in all divisions of the two, in quadratic time."""
 MAX_JOINS = 4
 """Most places of a wrapped line where both a space and none are tried."""
 _CONSOLE = re.compile(r"\d+:? (ERR|WRN|NOT|INF|DEB) ")
@@ -130,7 +131,7 @@ def _joined(pieces: Sequence[str], gaps: Sequence[str]) -> str:
 def _measured(text: str) -> tuple[str, int]:
     """The value that a line prints the length of, and that length; an empty value without one."""
     match = _MEASURED.search(text)
-    return ("", -1) if match is None else (match[1] or match[2], int(match[3][:9]))
+    return ("", -1) if match is None else ((match[1] or match[2] or "").lstrip(" "), int(match[3][:9]))
 
 
 def _as_long_as_printed(text: str) -> bool:
@@ -154,7 +155,7 @@ class _Clock:
         return self._day + at
 
 
-_FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
+_FIELD = re.compile(r'\b(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
 
 
 def _fields(text: str) -> dict[str, Any]:
