@@ -71,8 +71,8 @@ $(VENV)/.dev: pyproject.toml $(LOCKS)/dev.txt | $(VENV)/bin/pip
 	$(VENV)/bin/python $(ITSELF)
 	@touch $@ $(VENV)/.run
 
-$(VENV)/.fuzz: tests/fuzz/requirements.txt $(VENV)/.dev
-	@$(VENV)/bin/python $(LOCKED) --requirement tests/fuzz/requirements.txt || { \
+$(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
+	@$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/fuzz.txt || { \
 	    echo "Atheris, the fuzzer, has no wheel for this Python: it needs Linux on x86-64 and CPython 3.11 to 3.13." >&2; \
 	    echo "Name one: make clean, then make fuzz PYTHON=python3.11. Without it the corpus is replayed: make test ARGS=tests/fuzz" >&2; exit 1; }
 	@touch $@

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "deploy" / "requirements"
 TOOLS = frozenset({"dev", "fuzz", "lock", "release"})
 """Extras that are for work on the project; all others are for users, and `full.txt` has them together."""
-FIRST = frozenset({"dev", "lock"})
+FIRST = frozenset({"dev", "fuzz", "lock"})
 """Lock files that are resolved by themselves; the others hold nothing that `dev.txt` does not hold."""
 EDITABLE = "editables>=0.5"
 """Needed by hatchling for an editable installation; it asks for it only while it builds."""
@@ -28,7 +28,7 @@ QUARANTINE = "7 days"
 """Age under which a release is not taken: most hijacked ones are found and withdrawn earlier."""
 PLATFORMS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 """Platforms that must find a wheel of every package."""
-FROM_SOURCE = {"hdrhistogram": "aarch64-unknown-linux-gnu"}
+FROM_SOURCE = {"hdrhistogram": "aarch64-unknown-linux-gnu", "atheris": "aarch64-unknown-linux-gnu"}
 """Packages without a wheel for a platform, where pip compiles them (docs/release.md)."""
 HEADER = "# Made by `make lock` from pyproject.toml. Do not edit.\n"
 
@@ -59,6 +59,7 @@ def requirements(project: dict[str, object]) -> dict[str, list[str]]:
         "build": backend,
         "release": backend + resolved("release"),
         "lock": resolved("lock"),
+        "fuzz": resolved("fuzz"),
     }
 
 
