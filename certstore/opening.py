@@ -18,7 +18,8 @@ def open_store(url: str, *, create: bool = False, lazy: bool = False) -> Certifi
     Args:
         url: the database's URL or path.
         create: make it, with mode 0600, if there is none.
-        lazy: open it at the first access, which then raises what this function raises otherwise.
+        lazy: open it at the first access, which then raises what this function raises otherwise. It waits half a
+            second for a program that holds the database, not five.
 
     Raises:
         StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+LAZY_PATIENCE = 0.5
+"""Seconds that a lazy store waits for another program: its owner answers phones, and tries again by itself."""
 _ADVICE = {
-    sqlite3.SQLITE_BUSY: f"another program has held the database for {BUSY_TIMEOUT:.0f} s; try again",
+    sqlite3.SQLITE_BUSY: "another program has held the database for {patience:g} s; try again",
     sqlite3.SQLITE_LOCKED: "another program holds the database; try again",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the owner and mode of the file and its directory",
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the owner and mode of the file and its directory",
@@ -39,6 +41,7 @@ class Database:
     def __init__(self, path: Path, *, create: bool, lazy: bool = False) -> None:
         """Opens the file, or leaves that to the first access if `lazy`. Raises `StoreUnavailable`."""
         self.path = path
+        self._lazy = lazy
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._depth = 0
@@ -58,11 +61,16 @@ class Database:
             self._give_up()
             raise
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a lock that another program holds."""
+        return LAZY_PATIENCE if self._lazy else BUSY_TIMEOUT
+
     # -- opening and closing
 
     def _open(self, *, create: bool = False) -> sqlite3.Connection:
         identity = checked_file(self.path)
-        connection = _connect(self.path, "rw")
+        connection = _connect(self.path, "rw", self._patience)
         try:
             prepare_schema(connection, self.path, create=create)
         except BaseException:
@@ -101,7 +109,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code not in BUSY_CODES and not self._depth:
                 self._give_up()
-            advice = _ADVICE.get(code)
+            advice = _ADVICE.get(code, "").format(patience=self._patience)
             raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
 
     @contextmanager
@@ -160,7 +168,7 @@ class Database:
     def reader(self) -> Iterator[sqlite3.Connection]:
         """A new connection that cannot write."""
         with self.access():
-            connection = _connect(self.path, "ro")
+            connection = _connect(self.path, "ro", self._patience)
         with closing(connection), self._errors():
             yield connection
 
@@ -207,11 +215,11 @@ def _version(connection: sqlite3.Connection) -> tuple[int, int]:
     return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
-        timeout=BUSY_TIMEOUT,
+        timeout=patience,
         isolation_level=None,
         check_same_thread=False,
     )

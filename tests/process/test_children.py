@@ -41,7 +41,9 @@ def children(tmp_path: Path) -> Children:
     """No process yet."""
     unused = cast("Any", None)
     current = cast("Current", unused)
-    return Children(current, board=Board(), metrics=tmp_path, admin_listener=unused, leave=lambda _slot: None)
+    return Children(
+        current, board=Board(), metrics=tmp_path, log=unused, admin_listener=unused, leave=lambda _slot: None
+    )
 
 
 def test_one_admin_process(children: Children, forks: list[int | OSError]) -> None:

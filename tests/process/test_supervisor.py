@@ -51,8 +51,8 @@ from tvs.process.supervisor import Supervisor
 tvs.process.restarts.GIVE_UP = 2
 
 def announce(phones, admin):
-    config.tls_keylog.unlink()
-    config.tls_keylog.mkdir()
+    supervisor._current.seed = None
+    (config.state / "tvs.db").unlink()
     for slot in supervisor._slots:
         os.kill(slot.process, signal.SIGKILL)
 
@@ -72,7 +72,7 @@ def run(program: str, state: StateDirectory, **settings: str) -> subprocess.Comp
 
 def test_service_without_a_worker_ends(state: StateDirectory, tmp_path: Path) -> None:
     """When all slots are given up the service ends with status 1; the log says why each worker could not start."""
-    done = run(FAILING, state, log_file=str(tmp_path / "log"), tls_keylog=str(tmp_path / "secrets"))
+    done = run(FAILING, state, log_file=str(tmp_path / "log"))
     assert (done.returncode, done.stderr) == (1, "")
     events = [line.split()[3] for line in (tmp_path / "log").read_text().splitlines()]
     ends = [event for event in events if event in {"listening", "no_worker_left", "stopping", "stopped"}]

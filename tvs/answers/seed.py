@@ -75,7 +75,7 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
         certificates: number of certificates in the database, as a worker counted them.
         content: `CertificateIndex.content` of a worker whose change number is the seed's; empty if there is none.
     """
-    with closing(StateDirectory(config.state).store()) as store:
+    with closing(StateDirectory(config.state).lazy_store()) as store:  # the supervisor must not stand still
         database, number = store.identity(), store.change_number()
         known = database == seed.database and config.time_to_live == seed.time_to_live
         other = number == seed.change_number and content not in ("", seed.index.content)

@@ -38,6 +38,10 @@ class DirectLog:
         self.threshold = LEVEL_NUMBERS[level]
         self._torn = False  # the log ends in the start of a line
 
+    def fileno(self) -> int:
+        """The descriptor of the log."""
+        return self._descriptor
+
     def emit(self, record: Record) -> None:
         """Writes a line, at most PIPE_BUF bytes of it, or drops it. Never blocks."""
         data = self._form(record).encode("utf-8", "backslashreplace")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tvs.process.current import Current
     from tvs.process.slot import Slot
+    from tvs.process.supervisorlog import SupervisorLog
     from tvs.system.board import Board
     from tvs.system.channel import Channel
 
@@ -37,6 +38,7 @@ class Children:
         current: what workers start with.
         board: memory that the admin process reads.
         metrics: directory of the files in which workers count.
+        log: the log that is open, for workers that cannot open it themselves.
         admin_listener: listening socket of the admin port.
         leave: called in a child: closes what belongs to the supervisor alone, except for a slot's listening socket.
 
@@ -50,12 +52,14 @@ class Children:
         *,
         board: Board,
         metrics: Path,
+        log: SupervisorLog,
         admin_listener: socket.socket,
         leave: Callable[[Slot | None], None],
     ) -> None:
         self._current = current
         self._board = board
         self._metrics = metrics
+        self._log = log
         self._admin_listener = admin_listener
         self._leave = leave
         self._policy = RestartPolicy()
@@ -83,6 +87,7 @@ class Children:
                     listener=slot.listener,
                     channel=channel,
                     metrics=self._metrics,
+                    log=self._log.fileno(),
                 )
             )
 

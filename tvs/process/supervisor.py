@@ -104,7 +104,12 @@ class Supervisor:
         self._publisher = Publisher(board, self._log, self._status)
         self._counting = Counting(directory, self._publisher.report)
         self._children = Children(
-            self._current, board=board, metrics=directory.path, admin_listener=self._admin_listener, leave=self._leave
+            self._current,
+            board=board,
+            metrics=directory.path,
+            log=self._log,
+            admin_listener=self._admin_listener,
+            leave=self._leave,
         )
         self._slots = Slots(
             listeners,

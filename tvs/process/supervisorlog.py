@@ -33,6 +33,10 @@ class SupervisorLog:
         self._open(config)
         before.close()
 
+    def fileno(self) -> int:
+        """The descriptor of the log that is open."""
+        return self._direct.fileno()
+
     def close(self) -> None:
         """Closes the log."""
         self._direct.close()

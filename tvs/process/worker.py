@@ -13,16 +13,14 @@ from prometheus_client import CollectorRegistry
 
 from certstore.store import StoreError
 from tvs.errors import StateError
-from tvs.log.pipeline import LogPipeline
-from tvs.log.target import log_colors, open_log
 from tvs.process.supervisorlink import SupervisorLink
-from tvs.server.countingfiles import CountingFiles, count_in_memory
+from tvs.process.upkeep import Upkeep, WorkerLog
+from tvs.server.countingfiles import CountingFiles
 from tvs.server.metrics import Metrics
 from tvs.server.service import Service
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
     from pathlib import Path
 
     from tvs.answers.seed import Seed
@@ -46,6 +44,7 @@ class WorkerSetup:
         listener: the slot's listening socket.
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
+        log: descriptor of the supervisor's log, for a worker that cannot open the log.
     """
 
     slot: int
@@ -55,55 +54,37 @@ class WorkerSetup:
     listener: socket.socket
     channel: Channel
     metrics: Path
+    log: int
 
 
 def run_worker(setup: WorkerSetup) -> int:
     """Answers phones until SIGTERM, or until the supervisor is gone. Returns the exit status."""
-    metrics, files, lost = _metrics(setup)
     config = setup.config
-    pipeline = LogPipeline(
-        open_log(config.log_file),
-        log_format=config.log_format,
-        level=config.log_level,
-        colors=log_colors(config.log_file),
-        dropped=metrics.log_dropped.labels("not_written"),
-        beyond_budget=metrics.log_dropped.labels("budget"),
+    files = CountingFiles(setup.metrics, setup.slot)
+    metrics = Metrics(CollectorRegistry())
+    log = WorkerLog(config, inherited=setup.log, dropped=metrics.log_dropped)
+    service = Service(
+        config, setup.credentials, pipeline=log.pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed
     )
-    service = Service(config, setup.credentials, pipeline=pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed)
-    if lost is not None:
-        service.log.warning("metrics_not_shared", worker=setup.slot, reason=str(lost))
-
-    def keep_counting() -> None:
-        if files is not None and files.restore():
-            service.log.warning("metrics_files_restored", worker=setup.slot)
-
+    upkeep = Upkeep(service, files, log, slot=setup.slot)
+    upkeep.report()
     try:
         service.load()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER)
-        return asyncio.run(_serve(service, setup, keep_counting))
+        return asyncio.run(_serve(service, setup, upkeep))
     except (StateError, StoreError, OSError) as error:
         service.log.error("worker_cannot_start", worker=setup.slot, reason=str(error))  # noqa: TRY400 - one sentence
         return 1
     finally:
-        pipeline.close()
+        log.pipeline.close()
 
 
-def _metrics(setup: WorkerSetup) -> tuple[Metrics, CountingFiles | None, OSError | None]:
-    """The worker's metrics with their files, or in memory alone with the error of the files: phones are answered."""
-    try:
-        files = CountingFiles(setup.metrics, setup.slot)
-        return Metrics(CollectorRegistry()), files, None
-    except OSError as error:
-        count_in_memory()
-        return Metrics(CollectorRegistry()), None, error
-
-
-async def _serve(service: Service, setup: WorkerSetup, keep_counting: Callable[[], None]) -> int:
+async def _serve(service: Service, setup: WorkerSetup, upkeep: Upkeep) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service.start([setup.listener])
-    link = SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set, before_heartbeat=keep_counting)
+    link = SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set, before_heartbeat=upkeep)
     with contextlib.closing(link):
         link.start()
         await stop.wait()

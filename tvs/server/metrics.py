@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Literal
 
@@ -58,8 +59,12 @@ class Durations(Histogram):
 
 
 def drop_gauges(directory: Path, slot: int) -> None:
-    """Removes the gauges of a dead worker before its replacement starts; its counters stay."""
-    mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call] # prometheus-client has no types here
+    """Removes the gauges of a dead worker before its replacement starts; its counters stay.
+
+    What cannot be removed stays in the sums: that is no reason to start no worker.
+    """
+    with contextlib.suppress(OSError):
+        mark_process_dead(slot, str(directory))  # type: ignore[no-untyped-call] # prometheus-client has no types here
 
 
 class Metrics:

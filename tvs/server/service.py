@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tvs.answers.sources import Sources
@@ -92,7 +93,7 @@ class Service:
         lost = self._counts.settle()
         if lost:
             self.log.warning("connections_lost", worker=self._slot, connections=lost)
-        self._shared.context = self._context(self.config, self._credentials)
+        self._shared.context = self._first_context()
         self._shared.hints = HandshakeHints(self.config, self._credentials)
         self._shared.hints.prepare()
         self.sources = self._make_sources(self.config, self._seed)
@@ -211,6 +212,14 @@ class Service:
     def _monitor_trace(self) -> Trace | None:
         """Trace of the CTL file's monitor, in one worker only: the others would repeat its lines."""
         return self._shared.trace if self._slot == 0 else None
+
+    def _first_context(self) -> SSL.Context:
+        """The context at the start: without a key log that cannot be opened, which is no reason to answer no phone."""
+        try:
+            return self._context(self.config, self._credentials)
+        except OSError as error:
+            self.log.error("tls_keylog_not_opened", worker=self._slot, reason=error.strerror)  # noqa: TRY400 - one sentence
+            return self._context(replace(self.config, tls_keylog=None), self._credentials)
 
     def _context(self, config: Config, credentials: Credentials) -> SSL.Context:
         keylog = None if config.tls_keylog is None else open_keylog(config.tls_keylog)

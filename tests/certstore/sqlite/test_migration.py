@@ -162,8 +162,8 @@ import os, signal, sys
 from certstore.opening import open_store
 from certstore.sqlite import database
 connect, left = database._connect, int(sys.argv[2])
-def counted(path, mode):
-    connection = connect(path, mode)
+def counted(path, mode, patience):
+    connection = connect(path, mode, patience)
     def trace(statement):
         global left
         left -= 1
@@ -218,7 +218,7 @@ def test_an_old_database_that_cannot_be_written(
 ) -> None:
     """The sentence names both schemas and says what migrates it; the database stays as it is."""
     connect = database._connect
-    monkeypatch.setattr(database, "_connect", lambda path, _: connect(path, "ro"))
+    monkeypatch.setattr(database, "_connect", lambda path, _, patience: connect(path, "ro", patience))
     with pytest.raises(StoreUnavailable, match=r"has schema 1, this program needs 2, and the file cannot be written"):
         open_store(str(path))
     assert version(old) == 1

@@ -1,0 +1,250 @@
+"""What every fault goes through: workers killed during it, a reload during it, repair, and a new change after it.
+
+Phones ask all the time about a certificate that the service vouches for, and about one that it does not. A wrong answer
+is never right; a conversation may fail only because the worker that held it was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from certstore.purposes import Purpose
+from proto.messages import TrustStatus
+from tests.fixtures.certificates import certificate
+from tests.fixtures.processes import until
+from tests.fixtures.running import PATIENCE
+from tvs.client.trust import NoAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from tests.fixtures.processes import Probe, Serve
+    from tests.fixtures.running import Running
+    from tvs.state import StateDirectory
+
+    Workers = Callable[[Running], list[int]]
+
+DEVICE = "CP-8861-SEP000000000001"
+KNOWN, UNKNOWN = certificate("CN=known", 0x81), certificate("CN=unknown", 0x82)
+LATER = certificate("CN=later", 0x83)
+PHONES = 2
+WORKERS = 2
+KILLED = WORKERS + 1
+"""Workers that are killed: all, one after the other, and one more after the reload."""
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """Something that breaks while the service runs.
+
+    Attributes:
+        state: the state directory.
+        folder: a folder for what the fault needs beside it.
+        service: the service, once it runs.
+        settings: text of tvs.toml.
+        options: further options of `tvs serve`.
+        start: further arguments of `tests.fixtures.running.start_service`.
+        notice: text of a log line that says what is wrong, as soon as it breaks; empty if nothing notices.
+        at_start: text of a log line of a worker that starts meanwhile; empty if it has nothing to say.
+        refusal: text of the refused reload; empty if the reload is taken.
+        changes_arrive: whether new certificates reach phones during the fault.
+    """
+
+    state: StateDirectory
+    folder: Path
+    service: Running = field(init=False)
+    settings: str = ""
+    options: tuple[str, ...] = ()
+    start: dict[str, Any] = field(default_factory=dict)
+    notice: ClassVar[str] = ""
+    at_start: ClassVar[str] = ""
+    refusal: ClassVar[str] = ""
+    changes_arrive: ClassVar[bool] = False
+
+    def prepare(self) -> None:
+        """Before the service starts."""
+
+    def started(self) -> None:
+        """After the service has started."""
+
+    def break_it(self) -> None:
+        """Breaks something."""
+        raise NotImplementedError
+
+    def mend(self) -> None:
+        """Makes it good again."""
+        raise NotImplementedError
+
+    async def mended(self) -> None:
+        """Waits for what comes back by itself, beside new changes."""
+
+    def close(self) -> None:
+        """After the service has ended, also when the test failed."""
+
+    def told(self, readiness: dict[str, Any]) -> bool:
+        """Whether `/readyz` says what is wrong, for a fault that it shows. It stays 200 in any case."""
+        return not readiness["reasons"]
+
+
+@dataclass
+class Asking:
+    """Phones that ask without a pause.
+
+    Attributes:
+        service: the service.
+        answered: number of complete conversations.
+        failures: reasons of the others.
+    """
+
+    service: Running
+    answered: int = 0
+    failures: list[str] = field(default_factory=list)
+    ending: bool = False
+
+    async def phone(self) -> None:
+        """One phone, until the end."""
+        while not self.ending:
+            try:
+                assert await answers(self.service, KNOWN, UNKNOWN) == [True, False]
+            except NoAnswer as error:
+                self.failures.append(str(error))
+            else:
+                self.answered += 1
+
+    async def more(self, number: int = 10) -> None:
+        """Waits for so many more answers."""
+        wanted = self.answered + number
+        async with asyncio.timeout(PATIENCE):
+            while self.answered < wanted:  # noqa: ASYNC110 - several phones count
+                await asyncio.sleep(0.01)
+
+
+async def answers(service: Running, *certificates: bytes) -> list[bool]:
+    """Asks about certificates in one connection: whether each is trusted. A trusted one comes with its bytes."""
+    found = []
+    async with service.client() as phone:
+        for der in certificates:
+            answer = await phone.verify(device=DEVICE, certificate=der)
+            found.append(answer.status is TrustStatus.TRUSTED)
+    return found
+
+
+@contextlib.asynccontextmanager
+async def asking(service: Running) -> AsyncIterator[Asking]:
+    """Phones that ask during a with-block."""
+    load = Asking(service)
+    tasks = [asyncio.create_task(load.phone()) for _ in range(PHONES)]
+    try:
+        await load.more()
+        yield load
+        await load.more()
+    finally:
+        load.ending = True
+        await asyncio.gather(*tasks)
+
+
+async def kill(service: Running, workers: Workers, slot: int) -> None:
+    """Kills a worker, and waits for its replacement."""
+    victim = workers(service)[slot]
+    os.kill(victim, signal.SIGKILL)
+    await until(lambda: workers(service)[slot] not in (0, victim), "a new worker")
+
+
+def count(service: Running, text: str) -> int:
+    """Number of log lines with a text."""
+    return sum(text in line for line in service.lines())
+
+
+async def reload(service: Running) -> list[str]:
+    """A reload: its last lines."""
+    before = len(finished(service))
+    service.reload()
+    await until(lambda: len(finished(service)) > before, "the reload's end")
+    return finished(service)[before:]
+
+
+def finished(service: Running) -> list[str]:
+    """The lines about ends of reloads."""
+    return [line for line in service.lines() if " info reloaded" in line or " reload_refused " in line]
+
+
+def add(state: StateDirectory, der: bytes) -> None:
+    """Imports a certificate."""
+    with closing(state.store()) as store:
+        store.import_certificate(der, Purpose.Phone_SAST_trust)
+
+
+async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> None:
+    """Runs a service through a fault."""
+    add(fault.state, KNOWN)
+    fault.prepare()
+    (fault.state.path / "tvs.toml").write_text(fault.settings)
+    service = fault.service = serve("--workers", str(WORKERS), "--log-level", "info", *fault.options, **fault.start)
+    fault.started()
+    async with asking(service) as phones:
+        await break_it(fault, phones, workers, probe)
+        await during(fault, phones, workers, probe)
+        fault.mend()
+        await fault.mended()
+        if not fault.changes_arrive:
+            add(fault.state, LATER)
+        await until_answered(service, LATER)
+        assert " info reloaded" in (await reload(service))[-1]
+    assert len(phones.failures) <= KILLED * PHONES, phones.failures
+    assert await answers(service, LATER, KNOWN, UNKNOWN) == [True, True, False]
+    status, readiness = probe(service, "/readyz")
+    assert (status, readiness["db"]["up"]) == (200, True)
+    assert readiness["ctl"]["state"] in ("ok", "missing")
+    assert service.process.poll() is None
+
+
+async def break_it(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -> None:
+    """The fault begins: it is noticed, and phones are answered; so are they by new workers."""
+    service = fault.service
+    fault.break_it()
+    if fault.notice:
+        await until(lambda: count(service, fault.notice), f"a line with {fault.notice!r}")
+    await phones.more()
+    for slot in range(WORKERS):
+        await kill(service, workers, slot)
+    await until(lambda: fault.told(probe(service, "/readyz")[1]), "what is wrong is in /readyz")
+    assert probe(service, "/readyz")[0] == 200
+    if fault.at_start:
+        await until(lambda: count(service, fault.at_start) >= 2, f"lines of new workers with {fault.at_start!r}")
+    await phones.more()
+
+
+async def during(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -> None:
+    """A reload during the fault, and a new worker after it."""
+    service = fault.service
+    before = workers(service)
+    lines = await reload(service)
+    if fault.refusal:
+        assert all("reload_refused" in line for line in lines), lines
+        assert any(fault.refusal in line for line in lines), lines
+    else:
+        assert " info reloaded" in lines[-1], lines
+    assert workers(service) == before
+    await phones.more()
+    if fault.changes_arrive:
+        add(fault.state, LATER)
+        await until_answered(service, LATER)
+    await kill(service, workers, 0)
+    await phones.more()
+    assert probe(service, "/readyz")[0] == 200
+
+
+async def until_answered(service: Running, der: bytes) -> None:
+    """Waits until all workers vouch for a certificate."""
+    in_a_row = 0
+    async with asyncio.timeout(PATIENCE):
+        while in_a_row < 8:
+            with contextlib.suppress(NoAnswer):
+                in_a_row = in_a_row + 1 if (await answers(service, der)) == [True] else 0
