@@ -16,13 +16,13 @@ from tests.fuzz.harnesses import HARNESSES
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE_INPUT = 10
-"""Seconds that one input may take; the slowest of the corpus takes some milliseconds."""
+ONE_INPUT = 45
+"""Seconds on the clock that one input may take; the slowest of the corpus takes half a second of a quiet processor."""
 MEMORY = 1024
 """MiB of a harness's process."""
 _STATUS = re.compile(r"^#(\d+)\s+\S+\s+cov: (\d+) ft: (\d+) corp: (\d+)", re.MULTILINE)
 _RUNS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
-_GRACE = 60
+_GRACE = 120
 """Seconds beyond its time after which a process is killed: it starts, and reads its corpus."""
 
 
