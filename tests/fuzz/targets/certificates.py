@@ -101,7 +101,7 @@ def one_file(data: bytes) -> None:
             return
     assert found
     assert all(len(der) <= len(data) for der in found)
-    assert b"PRIVATE KEY" not in data or data[:1] == b"\x30"
+    assert b"PRIVATE KEY-----" not in data or data[:1] == b"\x30"
 
 
 NAMES = Harness(
