@@ -147,7 +147,7 @@ def _certificate(info: Mapping[str, Any]) -> Seen:
 # -- testssl.sh and openssl --------------------------------------------------------------------------------------------
 
 
-def testssl_program() -> str:
+def find_testssl() -> str:
     """The name of the program: Debian installs it without its suffix. Raises `FileNotFoundError`."""
     for name in ("testssl", "testssl.sh"):
         if shutil.which(name):
@@ -167,7 +167,7 @@ def _testssl(service: Running, folder: Path) -> dict[str, str]:
 def run_testssl(service: Running, checks: Iterable[str], options: Iterable[str] = ()) -> str:
     """Runs checks of testssl.sh; none are all."""
     fixed = ("--quiet", "--color", "0", "--warnings", "batch", "--nodns", "none", "--ip", service.endpoint.host)
-    command = [testssl_program(), *fixed, *options, *checks, str(service.endpoint)]
+    command = [find_testssl(), *fixed, *options, *checks, str(service.endpoint)]
     return subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE, check=False).stdout
 
 

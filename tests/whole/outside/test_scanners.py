@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.whole.outside.scan import NAMES, difference, profile_services
-from tests.whole.outside.scanning import SSLYZE, as_text, scan, testssl_program
+from tests.whole.outside.scanning import SSLYZE, as_text, find_testssl, scan
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Seen]]:
     if not SSLYZE.exists():
         pytest.skip("sslyze is not installed: make scan installs it")
     try:
-        testssl_program()
+        find_testssl()
     except FileNotFoundError as error:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("scan")
