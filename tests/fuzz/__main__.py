@@ -32,6 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="harnesses (default: all)")
     parser.add_argument("--seconds", type=_positive, default=600, help="time for each harness (default: 600)")
+    parser.add_argument("--runs", type=_positive, help="inputs for each harness at most (default: no limit)")
+    parser.add_argument("--seed", type=_positive, help="make up the same inputs as before (default: others each time)")
     parser.add_argument("--jobs", type=_positive, default=2, help="harnesses at the same time (default: 2)")
     parser.add_argument(
         "--work", type=Path, default=Path(".fuzz"), help="directory of found inputs and logs (default: .fuzz)"
@@ -66,7 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
     if importlib.util.find_spec("atheris") is None:
         print(NO_ATHERIS.format(version=sys.version.split()[0], python=sys.executable), file=sys.stderr)
         return 1
-    runner = Runner(options.names or list(HARNESSES), seconds=options.seconds, jobs=options.jobs, work=options.work)
+    runner = Runner(
+        options.names or list(HARNESSES),
+        seconds=options.seconds,
+        jobs=options.jobs,
+        work=options.work,
+        runs=options.runs,
+        seed=options.seed,
+    )
     try:
         return runner.run()
     except KeyboardInterrupt:

@@ -60,13 +60,19 @@ class Runner:
         seconds: time for each.
         jobs: processes at the same time.
         work: directory of inputs, findings and logs; made if it does not exist.
+        runs: inputs for each at most; None: as many as the time allows.
+        seed: first random number; None: another one each time. With a seed and an empty `work` the inputs are always
+            the same.
     """
 
-    def __init__(self, names: list[str], *, seconds: int, jobs: int, work: Path) -> None:
+    def __init__(
+        self, names: list[str], *, seconds: int, jobs: int, work: Path, runs: int | None = None, seed: int | None = None
+    ) -> None:
         self._waiting = list(names)
         self._seconds = seconds
         self._jobs = jobs
         self._work = work.resolve()
+        self._chance = [f"-{name}={value}" for name, value in (("runs", runs), ("seed", seed)) if value is not None]
         self._running: list[Running] = []
         self._failed: list[str] = []
         self._live = sys.stdout.isatty()
@@ -98,7 +104,7 @@ class Runner:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(CORPUS.parents[2])},
+            env=os.environ | {"PYTHONPATH": str(CORPUS.parents[2]), "PYTHONHASHSEED": "0"},
         )
         return Running(name, process, log, output)
 
@@ -110,6 +116,7 @@ class Runner:
             f"-rss_limit_mb={MEMORY}",
             "-max_len=16384",
             "-print_final_stats=1",
+            *self._chance,
         ]
         if tokens := HARNESSES[name].tokens:
             words = self._work / name / "words"
