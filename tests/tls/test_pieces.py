@@ -29,7 +29,6 @@ MOST_RECORDS = 100
 """Reads after one piece: more than records that come together here."""
 
 
-
 class Side:
     """One side of a connection, which passes each flight on in pieces.
 
