@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from cryptography import x509
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from certstore.certificate import Certificate, CertificateError, extensions, public_key
 from certstore.names import name_text, parse_name
 from certstore.serials import serial_text
+from proto.text import printable
 
 KEY_DIGITS = 84
 """Hex digits of a key in one line."""
@@ -59,9 +61,9 @@ def certificate_fields(der: bytes) -> dict[str, object]:
 
 
 def certificate_text(der: bytes) -> str:
-    """The page as text, one line for each field."""
-    fields = certificate_fields(der)
-    value = str(fields["key_value"])
+    """The page as text, one line for each field, control characters escaped."""
+    fields = {name: printable(str(field)) for name, field in certificate_fields(der).items()}
+    value = fields["key_value"]
     lines = [value[start : start + KEY_DIGITS] for start in range(0, len(value), KEY_DIGITS)]
     return "\n".join(
         [
@@ -70,8 +72,8 @@ def certificate_text(der: bytes) -> str:
             f"Serial Number: {fields['serial_number']}",
             f"SignatureAlgorithm: {fields['signature_algorithm']}",
             f"Issuer Name: {fields['issuer_name']}",
-            f"Validity From: {_local_time(str(fields['valid_from']))}",
-            f"To: {_local_time(str(fields['valid_to']))}",
+            f"Validity From: {_local_time(fields['valid_from'])}",
+            f"To: {_local_time(fields['valid_to'])}",
             f"Subject Name: {fields['subject_name']}",
             f"Key: {fields['key']}",
             "Key value:",
@@ -109,7 +111,11 @@ def _page_name(text: str) -> str:
 
 
 def _local_time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%a %b %d %H:%M:%S %Z %Y")
+    """Local time as the page prints it; UTC if the local calendar does not have that day: 9999-12-31 is common."""
+    when = datetime.fromisoformat(text)
+    with suppress(OverflowError):
+        when = when.astimezone()
+    return when.strftime("%a %b %d %H:%M:%S %Z %Y")
 
 
 def _extension_count(certificate: x509.Certificate) -> int | str:

@@ -11,6 +11,7 @@ from certstore.rules.values import is_pem_of
 from certstore.serials import serial_text
 from certstore.store import MAX_TIME_TO_LIVE, Conflict, StoreError
 from proto.roles import TrustRole
+from proto.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -97,9 +98,9 @@ def check_identity(certificate: Certificate, others: Iterable[Certificate]) -> N
 
 def _identity_taken(certificate: Certificate, issuer_name: str) -> Conflict:
     return Conflict(
-        f"another certificate with serial number {serial_text(certificate.serial_number)} of {issuer_name} is in the "
-        "store: phones could not tell them apart; delete that one first, or have the new one issued with another "
-        "serial number"
+        f"another certificate with serial number {serial_text(certificate.serial_number)} of {printable(issuer_name)} "
+        "is in the store: phones could not tell them apart; delete that one first, or have the new one issued with "
+        "another serial number"
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from certstore.purposes import Purpose
 from ctlcache.signing import Digest
+from proto.text import printable
 from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
 from tvs.cluster.situation import read_situation
@@ -176,4 +177,5 @@ def _warn(plan: Plan) -> None:
     """Writes warnings to standard error; standard output stays as scripts know it."""
     for finding in plan.findings:
         if finding.severity is Severity.WARNING:
-            sys.stderr.write(f"tvs: warning: {finding.code}: {finding.sentence}. Way out: {finding.way_out}.\n")
+            warning = f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}."
+            sys.stderr.write(f"tvs: warning: {printable(warning)}\n")

@@ -10,8 +10,6 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cryptography.utils import CryptographyDeprecationWarning
-
 from certstore.certificate import CertificateError
 from certstore.store import StoreError
 from ctlcache.signing import SigningError
@@ -83,8 +81,9 @@ def parse(arguments: Sequence[str], given: argparse.Namespace) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit status."""
-    # Certificates of old tokens and phones are odd (negative serial numbers …): they are shown without a warning.
-    warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    # Certificates of old tokens, and of strangers, are odd (negative serial numbers, long names …): the warnings about
+    # them would be lines that are not the log's, as many as strangers like.
+    warnings.simplefilter("ignore", UserWarning)
     try:
         status = _run(arguments)
         sys.stdout.flush()
@@ -129,7 +128,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _failed(sentences: str, status: int) -> int:
-    for sentence in sentences.splitlines():
+    for sentence in sentences.split("\n"):
         sys.stderr.write(f"tvs: {printable(sentence)}\n")
     return status
 

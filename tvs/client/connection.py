@@ -19,7 +19,7 @@ from proto.messages import (
     QueryCertRequest,
     QueryCertResponse,
 )
-from tvs.client.trust import NoAnswer, ServerTrust
+from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
 from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSClosed, TLSError
@@ -82,7 +82,7 @@ class TVSClient:
         return self._tls
 
     async def connect(self) -> None:
-        """Connects TCP and TLS, then checks the server's certificate. Raises `NoAnswer`."""
+        """Connects TCP and TLS, then checks the server's certificate. Raises `NoAnswer`, also `UntrustedServer`."""
         self._decoder = Decoder(accept=RESPONSES)
         self._ids = itertools.count(FIRST_SESSION_ID)
         try:
@@ -90,6 +90,9 @@ class TVSClient:
             self._tls = TLSConnection(self.context or client_context(), server_side=False)
             await self._step(self._handshake(), "does not finish the TLS handshake")
             self.trust.check(self._tls.peer_chain)
+        except ValueError as error:  # of a certificate that cannot be parsed; in no list, and compared with none
+            await self.close()
+            raise UntrustedServer(f"{self.server} showed an unreadable certificate: {error}") from None
         except BaseException:
             await self.close()
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from OpenSSL import crypto
 from certstore.certificate import CertificateError, read_certificate_file
 from proto.roles import TrustRole
 from tvs.client.lists import read_signed_list
+from tvs.log.forms import line_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +55,7 @@ class ServerTrust:
             certificates = read_certificate_file(path)
         except CertificateError as error:
             raise ValueError(f"{error}; --trust takes an ITL, a CTL, or certificates in PEM or DER") from None
-        authorities = tuple(x509.load_der_x509_certificate(der) for der in certificates)
+        authorities = tuple(_authority(der, number, path) for number, der in enumerate(certificates, 1))
         return cls(certificates=frozenset(certificates), authorities=authorities, source=str(path))
 
     def check(self, chain: list[x509.Certificate]) -> None:
@@ -64,21 +66,39 @@ class ServerTrust:
             raise UntrustedServer("the server showed no certificate")
         if chain[0].public_bytes(Encoding.DER) in self.certificates or self._issued(chain):
             return
-        subject = chain[0].subject.rfc4514_string()
-        raise UntrustedServer(f"the server's certificate ({subject}) is not in {self.source or 'the trust list'}")
+        raise UntrustedServer(
+            f"the server's certificate ({_subject(chain[0])}) is not in {self.source or 'the trust list'}"
+        )
 
     def _issued(self, chain: list[x509.Certificate]) -> bool:
         if not self.authorities:
             return False
         store = crypto.X509Store()
         for authority in self.authorities:
-            store.add_cert(crypto.X509.from_cryptography(authority))
-        leaf, *others = map(crypto.X509.from_cryptography, chain)
+            with contextlib.suppress(crypto.Error):  # OpenSSL refuses some certificates that cryptography reads
+                store.add_cert(crypto.X509.from_cryptography(authority))
         try:
+            leaf, *others = map(crypto.X509.from_cryptography, chain)
             crypto.X509StoreContext(store, leaf, others).verify_certificate()
-        except crypto.X509StoreContextError:
+        except (crypto.X509StoreContextError, crypto.Error):
             return False
         return True
+
+
+def _authority(der: bytes, number: int, path: Path) -> x509.Certificate:
+    """A certificate of a file. Raises `ValueError` with a sentence."""
+    try:
+        return x509.load_der_x509_certificate(der)
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds for hostile DER
+        raise ValueError(f"{path}: certificate {number} in it cannot be read: {error}") from None
+
+
+def _subject(certificate: x509.Certificate) -> str:
+    """A server's subject for error sentences: printable, cut, also if it cannot be read."""
+    try:
+        return line_text(certificate.subject.rfc4514_string())
+    except Exception:  # noqa: BLE001 - a stranger's names can raise anything that the parser knows
+        return "its subject cannot be read"
 
 
 def _listed_servers(trust_list: TrustList, path: Path) -> frozenset[bytes]:

@@ -10,6 +10,7 @@ from certstore.certificate import Certificate, CertificateError, check_issuer, p
 from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from ctlcache.signing import MODULUS_BITS
+from proto.text import printable
 from tvs.cluster.certificates import NewCertificate, check_unit, own_change, trust_unit
 from tvs.errors import StateError
 from tvs.identity import CA_SIGNED, LIST_SIGNERS, SELF_SIGNED
@@ -145,7 +146,7 @@ def _check_chain(situation: Situation, unit: Purpose, leaf: bytes, chain: Sequen
         if issuer is None:
             break
         current = issuer
-    missing = _loaded(current).issuer.rfc4514_string()
+    missing = printable(_loaded(current).issuer.rfc4514_string())
     raise StateError(
         f"the certificate's issuer {missing} is neither in the file nor in {trust}: put the chain into the file, "
         f"or import it first with: tvs set cert import trust {trust} FILE"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from proto.text import printable
 from tvs.cluster.certificates import propose_request
 from tvs.cluster.change import commit
 from tvs.cluster.proposals import propose_parameter
@@ -56,7 +57,7 @@ class PhonesLost(StateError):  # noqa: N818 - a verdict
 
     def __init__(self, plan: Plan, ways_out: Sequence[str] = ()) -> None:
         errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
-        lines = [f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}." for finding in errors]
+        lines = [printable(f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}.") for finding in errors]
         super().__init__(
             "\n".join(
                 ["phones would be lost; nothing was changed", *lines, *ways_out, "to do it all the same, add --force"]

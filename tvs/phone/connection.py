@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from proto.messages import MessageType, TrustStatus
 from tvs.client.connection import TVSClient
-from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
+from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.tls.failures import TLSError, TLSFailure
 
 if TYPE_CHECKING:
@@ -57,9 +57,6 @@ class PhoneConnection(TVSClient):
         except NoAnswer:
             self._console.connection_failed(self.server, self._descriptor, self._attempt)
             raise
-        except ValueError as error:  # a certificate that cannot be parsed is not in the ITL
-            self._console.connection_failed(self.server, self._descriptor, self._attempt)
-            raise UntrustedServer(f"{self.server} showed an unreadable certificate: {error}") from None
         self._console.server_accepted()
 
     async def _connect_tcp(self) -> socket.socket:

@@ -47,10 +47,7 @@ class SecureService:
         self._client = TVSClient(server, _ANYONE, context=context, timeout=timeout, local_address=local_address)
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._client.connect()
-        except ValueError as error:  # its certificate cannot be parsed
-            raise NoAnswer(f"{self._client.server} showed an unreadable certificate: {error}") from None
+        await self._client.connect()
         return self
 
     async def __aexit__(

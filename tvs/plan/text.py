@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
+from proto.text import printable
 from tvs.plan.answers import shown_serial
 from tvs.plan.boot import installable
 from tvs.plan.model import NO_CHANGE
@@ -21,8 +22,8 @@ _SHOWN = 3
 
 
 def plan_text(plan: Plan) -> str:
-    """Lines for people."""
-    return "\n".join(_lines(plan))
+    """Lines for people; control characters of names are escaped."""
+    return "\n".join(map(printable, _lines(plan)))
 
 
 def _lines(plan: Plan) -> Iterator[str]:

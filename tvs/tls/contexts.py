@@ -36,6 +36,16 @@ def _issue_no_ticket(connection: SSL.Connection) -> None:
     connection.set_options(SSL.OP_NO_TICKET)
 
 
+def _ask_for_certificate(context: SSL.Context) -> None:
+    """Asks the peer for its certificate and accepts any.
+
+    OpenSSL verifies the signatures of a chain even if nobody asks for the verdict: 22 KB of certificates whose RSA keys
+    have exponents of 3,072 bits cost 150 ms. Depth 0 builds no chain.
+    """
+    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    context.set_verify_depth(0)
+
+
 def _base_context(profile: TLSProfile) -> SSL.Context:
     settings = PROFILES[profile]
     context = SSL.Context(SSL.TLS_METHOD)
@@ -88,7 +98,7 @@ def server_context(
     except SSL.Error as error:
         raise ValueError("the private key does not belong to the certificate") from error
     if client_certificates is ClientCertificates.REQUEST:
-        context.set_verify(SSL.VERIFY_PEER, _accept_any)
+        _ask_for_certificate(context)
     elif client_certificates is ClientCertificates.REQUIRE:
         store = context.get_cert_store()
         if store is None:
@@ -123,7 +133,7 @@ def client_context(
     if certificate is not None and key is not None:
         context.use_certificate(certificate)
         context.use_privatekey(key)
-    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    _ask_for_certificate(context)
     return context
 
 

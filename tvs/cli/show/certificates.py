@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from certstore.report import certificate_fields, certificate_text
+from proto.text import printable
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, say, say_json, state_option, store_of
 from tvs.cli.serials import serial_option
 from tvs.cli.show.certificate_output import entry_json, entry_lines
@@ -66,7 +67,7 @@ def _list(arguments: argparse.Namespace) -> int:
         say_json([entry_json(entry, roles.get(entry.certificate.der, ()), now) for entry in entries])
         return OK
     for entry in entries:
-        say(f"{entry.unit}/{entry.name}: {entry.description}".rstrip())
+        say(printable(f"{entry.unit}/{entry.name}: {entry.description}".rstrip()))
         for line in entry_lines(entry, roles.get(entry.certificate.der, ()), now) if arguments.long else ():
             say(f"  {line}")
     return OK
