@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,3 +92,23 @@ def test_alternative_names(require_program: Callable[[str], str], tmp_path: Path
         "OID:1.2.3.4",
     ]
     assert alternative_names(certificate()) == []
+
+
+def test_dates_at_the_calendars_ends(monkeypatch: pytest.MonkeyPatch, publisher: KeyFileSigner) -> None:
+    """A certificate without an end (9999-12-31, RFC 5280, 4.1.2.5) has a page east of Greenwich too."""
+    fields = certificate_fields(publisher.certificate) | {"valid_to": "9999-12-31T23:59:59+00:00"}
+    monkeypatch.setattr("certstore.report.certificate_fields", lambda _der: fields)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        lines = certificate_text(publisher.certificate).splitlines()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert lines[6] == "To: Fri Dec 31 23:59:59 UTC 9999"
+
+
+def test_names_move_no_cursor() -> None:
+    """Control characters in a name are escaped, so that a line of the page stays one line."""
+    lines = certificate_text(certificate("CN=a\x1b[2Jb\nc")).splitlines()
+    assert lines[7] == r"Subject Name: CN=a\x1b[2Jb\x0ac"

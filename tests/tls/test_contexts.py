@@ -7,6 +7,7 @@ from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
 from tvs.identity import KeyType
+from tvs.tls import contexts
 from tvs.tls.contexts import client_context, server_context
 from tvs.tls.failures import TLSError
 from tvs.tls.profiles import TLSProfile
@@ -106,3 +107,25 @@ def test_client_without_a_key_shows_no_certificate() -> None:
     assert service.peer_certificate is None
     _, service = connected(phone=client_context(certificate=own.certificate, key=own.key))
     assert service.peer_certificate == own.certificate
+
+
+def test_a_strangers_chain_is_not_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL looks at the client's own certificate alone: verifying a chain of odd keys costs 150 ms a connection."""
+    depths: list[int] = []
+
+    def accept(_connection: object, _certificate: object, _errno: int, depth: int, _ok: int) -> bool:
+        depths.append(depth)
+        return True
+
+    monkeypatch.setattr(contexts, "_accept_any", accept)
+    authority = identity("CA")
+    issuer = identity("issuer", issuer=authority)
+    own = identity("phone", issuer=issuer)
+    client = client_context(certificate=own.certificate, key=own.key)
+    for link in (issuer, authority):
+        client.add_extra_chain_cert(link.certificate)
+    depths.clear()
+    _, service = connected(service_context(), client)
+    assert service.peer_certificate == own.certificate
+    assert len(service.peer_chain) == 2
+    assert 2 not in depths
