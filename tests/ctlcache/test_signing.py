@@ -104,9 +104,9 @@ def test_key_files_that_cannot_sign(publisher: KeyFileSigner, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("openssl")
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o620])
 def test_key_files_that_others_can_read(publisher: KeyFileSigner, tmp_path: Path, mode: int) -> None:
-    """A key that group or others can touch is refused, with the command that mends it."""
+    """A key that others can read, or its group can write, is refused, with the command that mends it."""
     path = write_key(tmp_path / "key.pem", bits=1024)
     path.chmod(mode)
     with pytest.raises(SigningError, match=f"chmod 600 {path}"):

@@ -101,7 +101,7 @@ def _seen(folder: Path) -> Iterator[tuple[str, int]]:
 def test_permissions(made_state: Path, open_folder: Path, umask: int) -> None:
     """After every changing command and a service, each file has the documented mode, whatever the umask.
 
-    A stricter umask makes the log stricter, and the files of the metrics, whose directory is closed.
+    A stricter umask makes the log stricter.
     """
     folder = open_folder / "all"
     folder.mkdir(mode=0o700)

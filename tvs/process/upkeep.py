@@ -9,8 +9,8 @@ from tvs.log.target import log_colors, open_log
 
 if TYPE_CHECKING:
     from tvs.config.settings import Config
-    from tvs.log.pipeline import Dropped
     from tvs.server.countingfiles import CountingFiles
+    from tvs.server.metrics import Metrics
     from tvs.server.service import Service
 
 
@@ -20,14 +20,14 @@ class WorkerLog:
     Args:
         config: all settings.
         inherited: descriptor of the supervisor's log.
-        dropped: counter of dropped lines.
+        metrics: its counters of lines that were not written.
 
     Attributes:
         pipeline: takes the lines.
         problem: why the log could not be opened; None if it is open.
     """
 
-    def __init__(self, config: Config, *, inherited: int, dropped: Dropped) -> None:
+    def __init__(self, config: Config, *, inherited: int, metrics: Metrics) -> None:
         self.problem: OSError | None = None
         try:
             descriptor = open_log(config.log_file)
@@ -38,7 +38,8 @@ class WorkerLog:
             log_format=config.log_format,
             level=config.log_level,
             colors=log_colors(config.log_file),
-            dropped=dropped,
+            dropped=metrics.log_dropped.labels("not_written"),
+            beyond_budget=metrics.log_dropped.labels("budget"),
         )
 
     def restore(self, config: Config) -> bool:

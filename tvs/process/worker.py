@@ -62,7 +62,7 @@ def run_worker(setup: WorkerSetup) -> int:
     config = setup.config
     files = CountingFiles(setup.metrics, setup.slot)
     metrics = Metrics(CollectorRegistry())
-    log = WorkerLog(config, inherited=setup.log, dropped=metrics.log_dropped)
+    log = WorkerLog(config, inherited=setup.log, metrics=metrics)
     service = Service(
         config, setup.credentials, pipeline=log.pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed
     )
