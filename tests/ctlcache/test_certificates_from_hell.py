@@ -25,6 +25,7 @@ from ctlcache.builder import build_trust_list
 from ctlcache.entries import ListEntry
 from ctlcache.listindex import index_of
 from ctlcache.trustlist import parse_trust_list
+from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, encode
 from proto.errors import LocalProtocolError
 from proto.messages import QueryCertRequest
 from proto.roles import TrustRole
@@ -105,10 +106,10 @@ TABLE: dict[str, tuple[Callable[[], bytes], Behaviour]] = {
     "serial number of 20 bytes": (lambda: serial_of(20), ALL),
     "serial number of 21 bytes": (lambda: serial_of(21), Behaviour(asked=False)),
     "serial number of 120 bytes": (lambda: serial_of(120), Behaviour(asked=False)),
-    "name with a NUL": (lambda: named(text("a\0b")), NOT_LISTED),
+    "name with a NUL": (lambda: named(text("a\0b")), Behaviour(listed=False, asked=False)),
     "name in BMPString": (lambda: named(text("Kraków", _ASN1Type.BMPString)), ALL),
     "name in UTF-8": (lambda: named(text("電話")), ALL),
-    "name of 20,000 characters": (lambda: named(text("x" * 20_000)), NOT_LISTED),
+    "name of 20,000 characters": (lambda: named(text("x" * 20_000)), Behaviour(listed=False, asked=False)),
     "name with a part twice": (lambda: named(text("a"), text("a")), ALL),
     "issuer empty": (named, REFUSED),
     "EC P-256": (lambda: with_key(ec.generate_private_key(ec.SECP256R1())), ALL),
@@ -183,7 +184,10 @@ def _asked(der: bytes) -> bool:
             issuer_name=read.issuer_name,
             serial_number=read.serial_number,
         )
+        payload = len(encode(request)) - HEADER_SIZE
     except (CertificateError, LocalProtocolError):
+        return False
+    if payload > MAX_REQUEST_PAYLOAD:  # the service refuses it
         return False
     entry = CacheEntry(
         serial_number=read.serial_number, issuer_name=read.issuer_name, certificate=der, roles=[7], time_to_live=60
