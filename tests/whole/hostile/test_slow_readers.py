@@ -61,5 +61,6 @@ def test_slow_reader_gets_every_answer(serve: Callable[..., Running], watch: Wat
                 answers.append(answer.session_id)
             if len(answers) > (pauses + 1) * 200 and pauses < 10:
                 pauses += 1
+                watched.settles("making room for more answers")  # they are encoded and sent now
                 watched.waits(f"a client that has read {len(answers)} of its answers")
     assert answers == list(range(8_000))
