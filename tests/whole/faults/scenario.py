@@ -6,8 +6,6 @@ is never right; a conversation may fail only because the worker that held it was
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import signal
 from contextlib import closing
@@ -17,12 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from certstore.purposes import Purpose
 from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
-from tests.fixtures.processes import until
-from tests.fixtures.running import PATIENCE
-from tvs.client.trust import NoAnswer
+from tests.fixtures.processes import Load, asking, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fixtures.processes import Probe, Serve
@@ -93,37 +89,17 @@ class Fault:
         return not readiness["reasons"]
 
 
-@dataclass
-class Asking:
-    """Phones that ask without a pause.
+class Asking(Load):
+    """Phones that ask about both certificates, again and again."""
 
-    Attributes:
-        service: the service.
-        answered: number of complete conversations.
-        failures: reasons of the others.
-    """
+    def __init__(self, service: Running) -> None:
+        super().__init__(service.endpoint, service.trust)
+        self._service = service
 
-    service: Running
-    answered: int = 0
-    failures: list[str] = field(default_factory=list)
-    ending: bool = False
-
-    async def phone(self) -> None:
-        """One phone, until the end."""
-        while not self.ending:
-            try:
-                assert await answers(self.service, KNOWN, UNKNOWN) == [True, False]
-            except NoAnswer as error:
-                self.failures.append(str(error))
-            else:
-                self.answered += 1
-
-    async def more(self, number: int = 10) -> None:
-        """Waits for so many more answers."""
-        wanted = self.answered + number
-        async with asyncio.timeout(PATIENCE):
-            while self.answered < wanted:  # noqa: ASYNC110 - several phones count
-                await asyncio.sleep(0.01)
+    async def ask(self) -> None:
+        """One conversation."""
+        assert await answers(self._service, KNOWN, UNKNOWN) == [True, False]
+        self.answered += 1
 
 
 async def answers(service: Running, *certificates: bytes) -> list[bool]:
@@ -134,20 +110,6 @@ async def answers(service: Running, *certificates: bytes) -> list[bool]:
             answer = await phone.verify(device=DEVICE, certificate=der)
             found.append(answer.status is TrustStatus.TRUSTED)
     return found
-
-
-@contextlib.asynccontextmanager
-async def asking(service: Running) -> AsyncIterator[Asking]:
-    """Phones that ask during a with-block."""
-    load = Asking(service)
-    tasks = [asyncio.create_task(load.phone()) for _ in range(PHONES)]
-    try:
-        await load.more()
-        yield load
-        await load.more()
-    finally:
-        load.ending = True
-        await asyncio.gather(*tasks)
 
 
 async def kill(service: Running, workers: Workers, slot: int) -> None:
@@ -188,14 +150,14 @@ async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> Non
     (fault.state.path / "tvs.toml").write_text(fault.settings)
     service = fault.service = serve("--workers", str(WORKERS), "--log-level", "info", *fault.options, **fault.start)
     fault.started()
-    async with asking(service) as phones:
+    async with asking(Asking(service), phones=PHONES) as phones:
         await break_it(fault, phones, workers, probe)
         await during(fault, phones, workers, probe)
         fault.mend()
         await fault.mended()
         if not fault.changes_arrive:
             add(fault.state, LATER)
-        await until_answered(service, LATER)
+        await until_in_use(fault, probe)
         assert " info reloaded" in (await reload(service))[-1]
     assert len(phones.failures) <= KILLED * PHONES, phones.failures
     assert await answers(service, LATER, KNOWN, UNKNOWN) == [True, True, False]
@@ -235,16 +197,20 @@ async def during(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -
     await phones.more()
     if fault.changes_arrive:
         add(fault.state, LATER)
-        await until_answered(service, LATER)
+        await until_in_use(fault, probe)
     await kill(service, workers, 0)
     await phones.more()
     assert probe(service, "/readyz")[0] == 200
 
 
-async def until_answered(service: Running, der: bytes) -> None:
-    """Waits until all workers vouch for a certificate."""
-    in_a_row = 0
-    async with asyncio.timeout(PATIENCE):
-        while in_a_row < 8:
-            with contextlib.suppress(NoAnswer):
-                in_a_row = in_a_row + 1 if (await answers(service, der)) == [True] else 0
+async def until_in_use(fault: Fault, probe: Probe) -> None:
+    """Waits until the database answers all workers, and each has all of its certificates; then LATER is trusted."""
+    with closing(fault.state.store()) as store:
+        wanted = {"up": True, "certificates": sum(1 for _ in store.trusted())}
+
+    def in_use() -> bool:
+        found = probe(fault.service, "/readyz")[1]["db"]
+        return {name: found[name] for name in wanted} == wanted
+
+    await until(in_use, "all workers have the new certificate")
+    assert await answers(fault.service, LATER) == [True]
