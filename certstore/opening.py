@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from certstore.store import CertificateStore, StoreUnavailable
-
-if TYPE_CHECKING:
-    from certstore.sqlite.store import SqliteStore
 
 
 def open_store(url: str, *, create: bool = False, lazy: bool = False) -> CertificateStore:
@@ -24,17 +20,9 @@ def open_store(url: str, *, create: bool = False, lazy: bool = False) -> Certifi
     Raises:
         StoreUnavailable: there is no database, it cannot be opened, or the URL is not of a known kind.
     """
-    return load_driver()(_sqlite_path(url), create=create, lazy=lazy)
+    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - programs without a store do not load it
 
-
-def load_driver() -> type[SqliteStore]:
-    """The kind of store, with the modules that it needs: loaded on first use, or earlier by a caller that loses rights.
-
-    Programs without a store do not load it.
-    """
-    from certstore.sqlite.store import SqliteStore  # noqa: PLC0415 - see above
-
-    return SqliteStore
+    return SqliteStore(_sqlite_path(url), create=create, lazy=lazy)
 
 
 def _sqlite_path(url: str) -> Path:

@@ -184,6 +184,13 @@ def confirm(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...
     return answer.strip().lower() in yes
 
 
+def state_command(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
+    """Adds `--state` and `--json`, and sets the function that runs a command on a state directory."""
+    state_option(parser)
+    json_option(parser)
+    handled_by(parser, handler)
+
+
 def handled_by(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
     """Sets the function that runs a command; it returns the exit status."""
     parser.set_defaults(handler=handler)

@@ -12,16 +12,7 @@ from certstore.rules.nodes import check_node
 from certstore.store import Node, StoreError
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
-from tvs.cli.common import (
-    OK,
-    USAGE,
-    CommandError,
-    handled_by,
-    json_option,
-    say,
-    state_of,
-    state_option,
-)
+from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, state_command, state_of
 from tvs.cluster.nodes import propose_no_node, propose_node
 from tvs.cluster.renaming import next_steps, propose_rename
 from tvs.manage.lookup import read_one_certificate
@@ -105,9 +96,7 @@ def add_set_commands(change: Commands) -> None:
         epilog=f"{_kinds_text()}\n\nexample:\n  tvs set phones with-tvs tls1.0",
     )
     phones.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(PhoneKind))
-    state_option(phones)
-    json_option(phones)
-    handled_by(phones, _set_phones)
+    state_command(phones, _set_phones)
 
 
 def _kinds_text() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_option, store_of
+from tvs.cli.common import OK, say, say_json, state_command, store_of
 from tvs.cli.tables import table
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def add_commands(commands: Commands) -> None:
     )
     sql = run.add_parser("sql", help="a SELECT statement", description="Runs a SELECT statement.", epilog=_EPILOG)
     sql.add_argument("statement", nargs="+", metavar="STATEMENT", help="the statement, in quotes")
-    state_option(sql)
-    json_option(sql)
-    handled_by(sql, _run)
+    state_command(sql, _run)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from tvs.errors import StateError
 from tvs.log.target import open_log_file
 from tvs.server.credentials import Credentials, read_credentials
 from tvs.state import StateDirectory
-from tvs.system.exposure import exposures, state_users
+from tvs.system.exposure import exposures
 from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
@@ -46,14 +46,14 @@ def warnings(config: Config) -> list[str]:
     state = StateDirectory(config.state)
     found = []
     try:
-        users = state_users(state.path)
+        owner = os.geteuid() or state.path.stat().st_uid  # root may work for another user
         for path in sorted(state.keys.iterdir()):
             status = path.stat()
             if path.suffix == ".key" and (sentence := key_exposure(path, status)) is not None:
                 found.append(sentence)
     except OSError:  # reported by `examine`, if it matters
         return found
-    return [*found, *exposures(state.keys, users)]
+    return [*found, *exposures(state.keys, owner)]
 
 
 def _files_to_write(config: Config) -> list[str]:

@@ -75,7 +75,7 @@ def _rights_of(status: os.stat_result) -> Iterator[None]:
 
 def _check_place(above: Path, owner: int, directory: Path) -> None:
     """Raises `OSError` if others than root and the owner can replace what a directory, or one above it, holds."""
-    for sentence in exposures(above, {owner}):
+    for sentence in exposures(above, owner):
         raise OSError(errno.EPERM, f"root does not work below a directory of others: {sentence}", str(directory))
 
 

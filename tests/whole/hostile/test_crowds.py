@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from OpenSSL import SSL
 
+from tests.bench.machine import resident_of
 from tests.fixtures.running import PATIENCE, wait_until
-from tests.fixtures.watching import resident_memory
 from tests.whole.hostile.forging import DATA, Forger
 from tests.whole.strangers import request
 
@@ -65,13 +65,13 @@ def test_ten_thousand_half_open_connections(serve: Callable[..., Running], watch
     service = serve("--log-level", "error", "--max-half-open", "12000", "--max-connections", "13000", *PATIENT)
     with watch(service) as watched:
         (worker,) = watched.workers
-        share, before, memory = honest_share(watched), watched.used(), resident_memory(worker)
+        share, before, memory = honest_share(watched), watched.used(), resident_of(worker)
         with crowd("hold", service, HELLO):
             wait_until(lambda: scrape(service)['tvs_connections{state="handshake"}'] >= NUMBER, "all are half-open")
             watched.settles("ten thousand connections")
 
             assert watched.used() - before < NUMBER * share
-            assert (resident_memory(worker) - memory) / NUMBER < 64 << 10
+            assert (resident_of(worker) - memory) / NUMBER < 64 << 10
             watched.waits("ten thousand half-open connections", seconds=2)
         failed = 'tvs_connections_closed_total{outcome="handshake_failed"}'
         wait_until(lambda: scrape(service)[failed] == NUMBER, "each connection has its outcome")

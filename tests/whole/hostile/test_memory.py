@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from tests.bench.machine import resident_of
 from tests.fixtures.running import wait_until
-from tests.fixtures.watching import resident_memory
 from tests.whole.strangers import connect
 from tvs.tls.connection import MAX_HANDSHAKE
 
@@ -26,12 +26,12 @@ def test_half_open_connections_at_the_limit_of_bytes(
     service = serve("--handshake-timeout", "600", "--connection-timeout", "600", "--log-level", "error")
     with watch(service) as watched, contextlib.ExitStack() as stack:
         (worker,) = watched.workers
-        before = resident_memory(worker)
+        before = resident_of(worker)
         connections = [stack.enter_context(connect(service)) for _ in range(HALF_OPEN)]
         for connection in connections:
             connection.sendall(unfinished_hello(MAX_HANDSHAKE))
         held(service, watched, scrape)
-        assert (resident_memory(worker) - before) / HALF_OPEN < 128 << 10
+        assert (resident_of(worker) - before) / HALF_OPEN < 128 << 10
         for connection in connections:
             connection.sendall(bytes(1))
             assert connection.recv(1) in (b"", b"\x15"), "one byte more is refused"

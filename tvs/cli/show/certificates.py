@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 from certstore.report import certificate_fields, certificate_text
 from proto.text import printable
-from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, say, say_json, state_option, store_of
+from tvs.cli.common import OK, USAGE, CommandError, say, say_json, state_command, store_of
 from tvs.cli.serials import serial_option
 from tvs.cli.show.certificate_output import entry_json, entry_lines
 from tvs.manage.lookup import find_entry
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from certstore.store import CertificateStore, StoreEntry
     from tvs.cli.common import Commands
@@ -37,7 +36,7 @@ def add_show_commands(show: Commands) -> None:
     )
     listing.add_argument("which", choices=("own", "trust"), help="the cluster's own ones, or the trusted ones")
     listing.add_argument("--long", action="store_true", help="names, fingerprints, roles and validity of each too")
-    _finish(listing, _list)
+    state_command(listing, _list)
     for which, help_text, example in (
         ("own", "an own certificate's fields", "CallManager"),
         ("trust", "a trusted certificate's fields", "Phone-SAST-trust/SAST-ADN008580ef.pem"),
@@ -49,13 +48,7 @@ def add_show_commands(show: Commands) -> None:
         parser.set_defaults(which=which)
         if which == "own":
             _add_previous_options(parser)
-        _finish(parser, _show)
-
-
-def _finish(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
-    state_option(parser)
-    json_option(parser)
-    handled_by(parser, handler)
+        state_command(parser, _show)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, store_of
+from tvs.cli.common import OK, say, say_json, state_command, state_of, store_of
 from tvs.cluster.situation import read_situation
 from tvs.manage.kinds import phone_kinds
 
@@ -22,9 +22,7 @@ def add_show_commands(show: Commands) -> None:
         description="Shows the publisher, the mode, the signer and the digest of trust lists, the kinds of phones.",
         epilog="example:\n  tvs show cluster --json",
     )
-    state_option(cluster)
-    json_option(cluster)
-    handled_by(cluster, _show)
+    state_command(cluster, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -11,17 +11,7 @@ from ctlcache.files import read_snapshot
 from ctlcache.report import report
 from ctlcache.reportjson import report_json
 from ctlcache.trustlist import MAX_SIZE
-from tvs.cli.common import (
-    FAILED,
-    OK,
-    CommandError,
-    handled_by,
-    json_option,
-    say,
-    say_json,
-    state_of,
-    state_option,
-)
+from tvs.cli.common import FAILED, OK, CommandError, say, say_json, state_command, state_of
 
 if TYPE_CHECKING:
     import argparse
@@ -51,9 +41,7 @@ def add_show_commands(show: Commands) -> None:
             help=f"a file, or a pipe, which is waited for until Ctrl-C (default: tftp/{kind}File.tlv in the state "
             "directory)",
         )
-        state_option(parser)
-        json_option(parser)
-        handled_by(parser, functools.partial(_show, kind))
+        state_command(parser, functools.partial(_show, kind))
 
 
 def _show(kind: Kind, arguments: argparse.Namespace) -> int:

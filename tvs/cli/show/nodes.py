@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_option, store_of
+from tvs.cli.common import OK, say, say_json, state_command, store_of
 from tvs.cli.tables import table
 from tvs.manage.kinds import phone_kinds
 from tvs.plan.phones import PhoneKind
@@ -29,9 +29,7 @@ def add_show_commands(show: Commands) -> None:
         parser = show.add_parser(
             name, help=help_text, description=f"Shows the {help_text}.", epilog=f"example:\n  tvs show {name} --json"
         )
-        state_option(parser)
-        json_option(parser)
-        handled_by(parser, handler)
+        state_command(parser, handler)
 
 
 def _show(arguments: argparse.Namespace) -> int:

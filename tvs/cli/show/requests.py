@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tvs.cli.common import OK, handled_by, json_option, say, say_json, state_of, state_option, unit_of
+from tvs.cli.common import OK, say, say_json, state_command, state_of, unit_of
 from tvs.identity import MADE_HERE
 from tvs.manage.lookup import last_request
 
@@ -27,9 +27,7 @@ def add_show_commands(show: Commands) -> None:
         )
     )
     own.add_argument("unit", metavar="UNIT", help=", ".join(MADE_HERE))
-    state_option(own)
-    json_option(own)
-    handled_by(own, _show_request)
+    state_command(own, _show_request)
 
 
 def _show_request(arguments: argparse.Namespace) -> int:

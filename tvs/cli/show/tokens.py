@@ -6,18 +6,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from ctlcache.pkcs11.module import TokenModule
-from tvs.cli.common import (
-    FAILED,
-    OK,
-    CommandError,
-    handled_by,
-    json_option,
-    say,
-    say_json,
-    state_of,
-    state_option,
-    store_of,
-)
+from tvs.cli.common import FAILED, OK, CommandError, say, say_json, state_command, state_of, store_of
 from tvs.cli.tables import table
 from tvs.cli.tokens import module_options, time_limit_of
 from tvs.cluster.situation import read_situation
@@ -57,9 +46,7 @@ def add_show_commands(show: Commands) -> None:
     )
     parser.add_argument("--pem", action="store_true", help="print the certificates in PEM and nothing else")
     module_options(parser)
-    state_option(parser)
-    json_option(parser)
-    handled_by(parser, _show)
+    state_command(parser, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:
