@@ -32,6 +32,8 @@ KNOWN, UNKNOWN = certificate("CN=known", 0x81), certificate("CN=unknown", 0x82)
 LATER = certificate("CN=later", 0x83)
 PHONES = 2
 WORKERS = 2
+SOUND = ("ok", "missing")
+"""States of a CTL file that nobody has to repair: one that works, and a non-secure cluster's."""
 KILLED = WORKERS + 1
 """Workers that are killed: all, one after the other, and one more after the reload."""
 
@@ -157,13 +159,13 @@ async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> Non
         await fault.mended()
         if not fault.changes_arrive:
             add(fault.state, LATER)
-        await until_in_use(fault, probe)
+        await until_in_use(fault, probe, repaired=True)
         assert " info reloaded" in (await reload(service))[-1]
     assert len(phones.failures) <= KILLED * PHONES, phones.failures
     assert await answers(service, LATER, KNOWN, UNKNOWN) == [True, True, False]
     status, readiness = probe(service, "/readyz")
     assert (status, readiness["db"]["up"]) == (200, True)
-    assert readiness["ctl"]["state"] in ("ok", "missing")
+    assert readiness["ctl"]["state"] in SOUND
     assert service.process.poll() is None
 
 
@@ -197,20 +199,21 @@ async def during(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -
     await phones.more()
     if fault.changes_arrive:
         add(fault.state, LATER)
-        await until_in_use(fault, probe)
+        await until_in_use(fault, probe, repaired=False)
     await kill(service, workers, 0)
     await phones.more()
     assert probe(service, "/readyz")[0] == 200
 
 
-async def until_in_use(fault: Fault, probe: Probe) -> None:
-    """Waits until the database answers all workers, and each has all of its certificates; then LATER is trusted."""
+async def until_in_use(fault: Fault, probe: Probe, *, repaired: bool) -> None:
+    """Waits until all workers have the database, with all of its certificates, and after repair a good CTL file."""
     with closing(fault.state.store()) as store:
         wanted = {"up": True, "certificates": sum(1 for _ in store.trusted())}
 
     def in_use() -> bool:
-        found = probe(fault.service, "/readyz")[1]["db"]
-        return {name: found[name] for name in wanted} == wanted
+        readiness = probe(fault.service, "/readyz")[1]
+        found = {name: readiness["db"][name] for name in wanted}
+        return found == wanted and (not repaired or readiness["ctl"]["state"] in SOUND)
 
     await until(in_use, "all workers have the new certificate")
     assert await answers(fault.service, LATER) == [True]
