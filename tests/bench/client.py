@@ -89,9 +89,10 @@ class Totals:
         active: connections that are open now.
         begun: connections that were begun, those included that were dropped.
         dropped: of mode open: not begun, because the client had no free slot.
-        lag: of mode open: how much later than planned a connection began at most, seconds.
         failures: by kind.
-        latency: how often, by the start of the histogram's step in microseconds.
+        latency: until the whole answer; how often, by the start of the histogram's step in microseconds.
+        refused: until a connection was refused, in the same form.
+        late: of mode open: how much later than planned connections began.
     """
 
     at: float
@@ -101,9 +102,10 @@ class Totals:
     active: int
     begun: int
     dropped: int
-    lag: float
     failures: Counter[str]
     latency: Counter[int]
+    refused: Counter[int]
+    late: Counter[int]
 
     def __sub__(self, other: Totals) -> Totals:
         return Totals(
@@ -114,9 +116,10 @@ class Totals:
             self.active,
             self.begun - other.begun,
             self.dropped - other.dropped,
-            self.lag,
             self.failures - other.failures,
             self.latency - other.latency,
+            self.refused - other.refused,
+            self.late - other.late,
         )
 
     @property
@@ -126,21 +129,34 @@ class Totals:
 
     def percentile(self, share: float) -> float:
         """The latency that this share of connections did not exceed, milliseconds."""
-        wanted = share * self.latency.total()
-        for start in sorted(self.latency):
-            wanted -= self.latency[start]
-            if wanted <= 0:
-                return start / 1000
-        return 0.0
+        return percentile(self.latency, share)
+
+
+def percentile(times: Counter[int], share: float) -> float:
+    """The time that this share of them did not exceed, milliseconds; 0 of none."""
+    wanted = share * times.total()
+    for start in sorted(times):
+        wanted -= times[start]
+        if wanted <= 0:
+            return start / 1000
+    return 0.0
+
+
+def _times(counted: list[dict[str, dict[str, int]]], name: str) -> Counter[int]:
+    """A histogram of all processes."""
+    return Counter(
+        {
+            int(start): sum(one[name].get(start, 0) for one in counted)
+            for start in {start for one in counted for start in one[name]}
+        }
+    )
 
 
 def _totals(lines: list[str]) -> Totals:
     counted = [json.loads(line) for line in lines]
     failures: Counter[str] = Counter()
-    latency: Counter[int] = Counter()
     for one in counted:
         failures.update(one["failures"])
-        latency.update({int(start): count for start, count in one["latency_us"].items()})
     return Totals(
         sum(one["time_ns"] for one in counted) / len(counted) / 1e9,
         sum(one["done"] for one in counted),
@@ -149,9 +165,8 @@ def _totals(lines: list[str]) -> Totals:
         sum(one["active"] for one in counted),
         sum(one["begun"] for one in counted),
         sum(one["dropped"] for one in counted),
-        max(one["lag_us"] for one in counted) / 1e6,
         failures,
-        latency,
+        *(_times(counted, name) for name in ("latency_us", "refused_us", "late_us")),
     )
 
 
@@ -202,6 +217,11 @@ class Load:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes."""
+        return [process.pid for process in self._processes]
 
     def mark(self) -> Totals:
         """Asks all processes for their totals, at the same moment."""

@@ -38,14 +38,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20, PHONE_S = 5 };
+enum { EVENTS = 256, EVENTS_A_TURN = 16, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20, PHONE_S = 5 };
+/* EVENTS_A_TURN: in mode open, handled before the clock is looked at again: handshakes take time, and phones begin
+   meanwhile */
 enum { OPENING = 200 }; /* in mode hold: handshakes at once, fewer than a server's limit */
 enum { OCTAVES = 40, STEPS = 32 }; /* the histogram: 32 steps to each doubling, so 3 % wide */
 
 enum mode { ONCE, REPEAT, HOLD, OPEN };
 enum state { CLOSED, CONNECTING, HANDSHAKE, ANSWER, HELD };
 enum failure { REFUSED, TURNED_AWAY, TLS, ENDED, WRONG, TIMEOUT, LATE, FAILURES };
-/* turned_away: closed by the server before its first byte; timeout: before the handshake was done, late: after it */
+/* connect: refused by the kernel; turned_away: closed by the server before its first byte; timeout: before the handshake was
+   done, late: after it. Whatever ends a phone of mode open after its patience is one of the last two */
 static const char *const failure_names[FAILURES] = {"connect",      "turned_away", "handshake", "closed_early",
                                                     "wrong_answer", "timeout",     "late"};
 
@@ -69,10 +72,12 @@ static int slot_count, network, poller;
 static struct exchange *exchanges;
 static uint32_t exchange_count, exchange_next;
 static int active; /* slots that are not closed */
-static uint64_t done, held, opened, failures[FAILURES], histogram[OCTAVES * STEPS];
+static uint64_t done, held, opened, failures[FAILURES];
+/* µs: until the whole answer, until a phone was refused, between a planned moment and the beginning */
+static uint64_t latencies[OCTAVES * STEPS], refusals[OCTAVES * STEPS], latenesses[OCTAVES * STEPS];
 static int *free_slots, free_count;
 static double rate;
-static uint64_t planned, dropped, lag; /* mode open: next beginning (ns; 0: none), how late one was at most (ns) */
+static uint64_t planned, dropped; /* mode open: next beginning (ns; 0: none) */
 
 static void die(const char *what) {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -94,6 +99,8 @@ static int bucket(uint64_t us) {
     return index < OCTAVES * STEPS ? index : OCTAVES * STEPS - 1;
 }
 
+static void count_time(uint64_t *histogram, uint64_t ns) { histogram[bucket(ns / 1000)]++; }
+
 static uint64_t bucket_start(int index) {
     int octave = index / STEPS - 1;
     return octave < 0 ? (uint64_t)index : (uint64_t)(STEPS + index % STEPS) << octave;
@@ -113,7 +120,13 @@ static void close_slot(struct slot *slot) {
     ERR_clear_error();
 }
 
+static int impatient(const struct slot *slot) {
+    return now() - slot->since > (uint64_t)(mode == OPEN ? PHONE_S : PATIENCE_S) * 1000000000u;
+}
+
 static void fail(struct slot *slot, enum failure kind) {
+    if (mode == OPEN && impatient(slot)) kind = slot->state == ANSWER ? LATE : TIMEOUT;
+    if (kind == REFUSED || kind == TURNED_AWAY) count_time(refusals, now() - slot->since);
     failures[kind]++;
     close_slot(slot);
 }
@@ -130,6 +143,7 @@ static void open_slot(struct slot *slot, uint64_t since) {
     setsockopt(slot->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (bind(slot->fd, (struct sockaddr *)&source, sizeof source) < 0) die("bind");
     if (connect(slot->fd, (struct sockaddr *)&server, sizeof server) < 0 && errno != EINPROGRESS) {
+        if (errno != ECONNREFUSED) die("connect (are there enough ports?)"); /* not the server's doing */
         fail(slot, REFUSED);
         return;
     }
@@ -162,8 +176,12 @@ static void answered(struct slot *slot) {
         fail(slot, WRONG);
         return;
     }
+    if (mode == OPEN && impatient(slot)) {
+        fail(slot, LATE);
+        return;
+    }
     done++;
-    histogram[bucket((now() - slot->since) / 1000)]++;
+    count_time(latencies, now() - slot->since);
     if (mode == REPEAT) {
         ask(slot);
     } else {
@@ -210,7 +228,7 @@ static void advance(struct slot *slot) {
             slot->state = HELD;
             held++;
             done++;
-            histogram[bucket((now() - slot->since) / 1000)]++;
+            count_time(latencies, now() - slot->since);
         } else {
             ask(slot);
         }
@@ -226,25 +244,33 @@ static void advance(struct slot *slot) {
 
 /* -- the process ----------------------------------------------------------------------------------------------- */
 
+static void report_times(const char *name, const uint64_t *histogram) {
+    const char *comma = "";
+    printf(", \"%s\": {", name);
+    for (int i = 0; i < OCTAVES * STEPS; i++) {
+        if (histogram[i] == 0) continue;
+        printf("%s\"%llu\": %llu", comma, (unsigned long long)bucket_start(i), (unsigned long long)histogram[i]);
+        comma = ", ";
+    }
+    printf("}");
+}
+
 static void report(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     long long cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll + usage.ru_utime.tv_usec +
                     usage.ru_stime.tv_usec;
     printf("{\"time_ns\": %llu, \"done\": %llu, \"held\": %llu, \"active\": %d, \"begun\": %llu, \"dropped\": %llu, "
-           "\"lag_us\": %llu, \"cpu_us\": %lld, \"failures\": {",
+           "\"cpu_us\": %lld, \"failures\": {",
            (unsigned long long)now(), (unsigned long long)done, (unsigned long long)held, active,
-           (unsigned long long)(opened + dropped), (unsigned long long)dropped, (unsigned long long)(lag / 1000), cpu);
+           (unsigned long long)(opened + dropped), (unsigned long long)dropped, cpu);
     for (int i = 0; i < FAILURES; i++)
         printf("%s\"%s\": %llu", i ? ", " : "", failure_names[i], (unsigned long long)failures[i]);
-    printf("}, \"latency_us\": {");
-    const char *comma = "";
-    for (int i = 0; i < OCTAVES * STEPS; i++) {
-        if (histogram[i] == 0) continue;
-        printf("%s\"%llu\": %llu", comma, (unsigned long long)bucket_start(i), (unsigned long long)histogram[i]);
-        comma = ", ";
-    }
-    printf("}}\n");
+    printf("}");
+    report_times("latency_us", latencies);
+    report_times("refused_us", refusals);
+    report_times("late_us", latenesses);
+    printf("}\n");
     fflush(stdout);
 }
 
@@ -271,7 +297,7 @@ static void open_closed_slots(void) {
 static void open_planned(void) {
     uint64_t time = now();
     for (int turn = 0; planned != 0 && planned <= time && turn < OPENS_A_TURN; turn++) {
-        if (time - planned > lag) lag = time - planned;
+        count_time(latenesses, time - planned);
         if (free_count == 0) dropped++;
         else open_slot(&slots[free_slots[--free_count]], planned);
         planned += 1 + (uint64_t)(-log(1 - drand48()) / rate * 1e9);
@@ -279,9 +305,8 @@ static void open_planned(void) {
 }
 
 static void end_late_slots(void) {
-    uint64_t limit = now() - (uint64_t)(mode == OPEN ? PHONE_S : PATIENCE_S) * 1000000000u;
     for (int i = 0; i < slot_count; i++)
-        if (slots[i].state != CLOSED && slots[i].state != HELD && slots[i].since < limit)
+        if (slots[i].state != CLOSED && slots[i].state != HELD && impatient(&slots[i]))
             fail(&slots[i], slots[i].state == ANSWER ? LATE : TIMEOUT);
 }
 
@@ -370,8 +395,9 @@ int main(int count, char **arguments) {
                 commands();
             else
                 advance(events[i].data.ptr);
+            if (mode == OPEN && i % EVENTS_A_TURN == EVENTS_A_TURN - 1) open_planned();
         }
-        if (now() - checked > 500000000u) {
+        if (now() - checked > 100000000u) {
             end_late_slots();
             checked = now();
         }

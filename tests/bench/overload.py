@@ -13,10 +13,10 @@ from argparse import ArgumentTypeError
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from tests.bench import output, servers
-from tests.bench.client import BenchError, Load, Target
+from tests.bench import machine, output, servers
+from tests.bench.client import BenchError, Load, Target, percentile
 from tests.bench.handshakes import SUITES
-from tests.bench.measure import measure, median
+from tests.bench.measure import OWN, measure, median
 from tests.bench.run import seconds, some_of
 from tests.bench.site import make_site
 
@@ -35,8 +35,8 @@ SLOTS = 60_000
 """Phones of each client process at once: more than begin within the patience of a phone."""
 SETTLED = 30.0
 """Seconds until the last phones must have an answer or have given up."""
-LAG = 0.05
-"""Seconds that a client may be late with a phone; a run with a later one does not count."""
+LATE = 50.0
+"""Milliseconds that the clients may be late with 99 of 100 phones; a run with later ones does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +49,14 @@ class Storm:
         goodput: answered phones a second, of the capacity.
         p50_ms, p99_ms: of answered phones.
         refused: share of the phones that were turned away before TLS.
+        refused_p99_ms: of phones that were turned away.
         timeouts: share that waited 5 s in vain.
         unanswered: phones that finished a handshake and got no answer.
         other: phones that failed in another way.
+        late_p99_ms, late_max_ms: how much later than planned the clients began with phones; it counts in all times.
+        clients: share of their cores that the clients had while phones began.
+        share: share of its core that the server had meanwhile.
+        failures: counts by the client's names, see load.c.
         problem: reason why the run does not count; empty if it does.
     """
 
@@ -61,9 +66,15 @@ class Storm:
     p50_ms: float
     p99_ms: float
     refused: float
+    refused_p99_ms: float
     timeouts: float
     unanswered: int
     other: int
+    late_p99_ms: float
+    late_max_ms: float
+    clients: float
+    share: float
+    failures: dict[str, int]
     problem: str = ""
 
 
@@ -160,24 +171,35 @@ def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: floa
         rate=factor * capacity / len(clients.cores),
     )
     with Load(run.setup.program, target, clients) as load:
+        cores, cpu = machine.core_time(run.setup.servers.cores), server.cpu()
         time.sleep(length)
         load.stop()
+        cores, cpu = machine.core_time(run.setup.servers.cores) - cores, server.cpu() - cpu
+        busy = load.mark().cpu / length / len(clients.cores)
         until = time.monotonic() + SETTLED
         while (totals := load.mark()).active and time.monotonic() < until:
             time.sleep(0.2)
     if totals.active:
         raise BenchError(f"{totals.active} phones are still open {SETTLED:g} s after a storm")
-    return _judged(totals, factor, capacity, length)
+    storm = _counted(totals, factor=factor, capacity=capacity, length=length, clients=busy, share=cpu.total / cores.at)
+    others = 1 - cores.idle / cores.at - storm.share
+    return replace(storm, problem=_problem(totals, storm, others))
 
 
-def _judged(totals: Totals, factor: float, capacity: float, length: float) -> Storm:
+def _problem(totals: Totals, storm: Storm, others: float) -> str:
+    """The reason why a run does not count; empty if it does."""
+    if totals.dropped:
+        return f"the clients had no room for {totals.dropped} phones"
+    if storm.late_p99_ms > LATE:
+        return f"the clients were late, by {storm.late_p99_ms:.0f} ms with 1 of 100 phones"
+    if others > 1 - OWN:
+        return f"others had {others:.0%} of the server's core"
+    return ""
+
+
+def _counted(totals: Totals, *, factor: float, capacity: float, length: float, clients: float, share: float) -> Storm:
     failures = totals.failures
     begun = max(totals.begun, 1)
-    problem = ""
-    if totals.dropped:
-        problem = f"the client had no room for {totals.dropped} phones"
-    elif totals.lag > LAG:
-        problem = f"the client was late, by {totals.lag:.2f} s"
     return Storm(
         factor=factor,
         offered=totals.begun / length,
@@ -185,17 +207,27 @@ def _judged(totals: Totals, factor: float, capacity: float, length: float) -> St
         p50_ms=totals.percentile(0.5),
         p99_ms=totals.percentile(0.99),
         refused=(failures["turned_away"] + failures["connect"]) / begun,
+        refused_p99_ms=percentile(totals.refused, 0.99),
         timeouts=failures["timeout"] / begun,
         unanswered=failures["closed_early"] + failures["late"],
         other=failures["handshake"] + failures["wrong_answer"],
-        problem=problem,
+        late_p99_ms=percentile(totals.late, 0.99),
+        late_max_ms=percentile(totals.late, 1.0),
+        clients=clients,
+        share=share,
+        failures=dict(failures),
     )
 
 
 _HEAD = (
     *("server", "capacity", "times", "goodput", "p50 ms", "p99 ms"),
-    *("refused", "timed out", "unanswered", "other", "runs"),
+    *("refused", "p99 ms", "timed out", "unanswered", "other", "clients", "late ms", "runs"),
 )
+_LEGEND = """\
+  goodput: answered phones of the capacity; refused: closed before TLS, with the time until then; timed out: no
+  handshake within 5 s; unanswered: none within 5 s, or closed, after the handshake; unanswered and other: the most of
+  all runs; clients: share of their cores; late: how late the clients began with 99 of 100 phones. Other figures:
+  medians of the runs that count; with ~ of all runs, if none counts."""
 
 
 def _show(suite: str, ciphers: str, capacities: dict[str, list[float]], found: dict[str, list[Storm]]) -> None:
@@ -204,23 +236,32 @@ def _show(suite: str, ciphers: str, capacities: dict[str, list[float]], found: d
         for name, storms in found.items()
         for factor in dict.fromkeys(storm.factor for storm in storms)
     ]
-    output.say(f"\noverload, one core, {suite}: {ciphers}; unanswered and other: the most of all runs")
+    output.say(f"\noverload, one core, {suite}: {ciphers}")
     output.say(output.table(_HEAD, rows))
+    output.say(_LEGEND)
 
 
 def _row(name: str, capacity: float, storms: list[Storm]) -> tuple[str, ...]:
-    """Medians of the runs that count."""
+    """Medians of the runs that count, or of all, marked, if none does."""
     good = [storm for storm in storms if not storm.problem]
+
+    def figure(value: str, digits: int = 0, unit: float = 1.0) -> str:
+        mark = "" if good else "~"
+        return mark + output.number(unit * median(getattr(storm, value) for storm in good or storms), digits)
+
     return (
         name,
         output.number(capacity),
         f"{storms[0].factor:g}",
-        output.number(median(storm.goodput for storm in good), 2),
-        output.number(median(storm.p50_ms for storm in good)),
-        output.number(median(storm.p99_ms for storm in good)),
-        output.number(median(storm.refused * 100 for storm in good), 1) + "%",
-        output.number(median(storm.timeouts * 100 for storm in good), 1) + "%",
+        figure("goodput", 2),
+        figure("p50_ms"),
+        figure("p99_ms"),
+        figure("refused", 1, 100) + "%",
+        figure("refused_p99_ms"),
+        figure("timeouts", 1, 100) + "%",
         output.number(max(storm.unanswered for storm in storms)),
         output.number(max(storm.other for storm in storms)),
+        figure("clients", 0, 100) + "%",
+        figure("late_p99_ms", 1),
         f"{len(good)}/{len(storms)}",
     )
