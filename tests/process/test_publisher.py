@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fixtures.statuses import service, slot
+from tests.fixtures.statuses import service, slot, worker
 from tests.process.world import World
 from tvs.config.settings import Config
 from tvs.log.logger import logger_for
+from tvs.process.expiry import ExpiryWatch
 from tvs.process.publisher import INTERVAL, Publisher
 from tvs.process.supervisorlog import SupervisorLog
 from tvs.status.health import readiness
-from tvs.status.model import ServiceStatus
+from tvs.status.model import ServiceStatus, SlotState
 from tvs.system.board import Board
 
 if TYPE_CHECKING:
@@ -109,8 +111,33 @@ def test_lines_of_slots_come_after_the_board_knows(board: Board, log: Supervisor
         world.give_up(0, after_each=lambda: publisher.publish_due(world.now))
     finally:
         world.close()
-    lines: list[tuple[str, Any]] = [(event, readiness(status)[1]["workers"][0]) for event, status in reader.seen]
+    lines: list[tuple[str, Any]] = [(event, readiness(status, 0)[1]["workers"][0]) for event, status in reader.seen]
     states = [(event, found["state"], found["pid"]) for event, found in lines]
     assert states[:2] == [("worker_hung", "waiting", 0), ("worker_died", "waiting", 0)]
     assert states[-1] == ("worker_given_up", "closed", 0)
     assert {state for event, state, _ in states if event == "worker_died"} == {"waiting"}
+
+
+def test_expired_certificate_is_reported_once(board: Board, log: SupervisorLog, tmp_path: Path) -> None:
+    """A certificate that expires is in the log once, also when the worker that reported it is gone for a moment."""
+    signed = [slot(status=worker(signer_not_after=1.0))]
+    none = [slot(state=SlotState.WAITING)]
+    states = [signed, none, signed, [*signed, slot(1, status=worker(signer_not_after=-1e300, last_success=99.0))]]
+    publisher = Publisher(
+        board, log, lambda now: replace(service(*states.pop(0), time=now), presented={"TVS.pem": 2.0})
+    )
+    for now in range(4):
+        publisher.publish(100.0 + now)
+    lines = [line.partition(" | ")[2] for line in (tmp_path / "log").read_text().splitlines()]
+    assert [line.partition(" effect=")[0] for line in lines] == [
+        "warning certificate_expired use=TVS name=TVS.pem not_after=1970-01-01T00:00:02+00:00",
+        "warning certificate_expired use=signer name=CTLFile.tlv not_after=1970-01-01T00:00:01+00:00",
+        "warning certificate_expired use=signer name=CTLFile.tlv not_after=-1e+300",
+    ]
+
+
+def test_clock_that_was_wrong() -> None:
+    """A certificate that has not expired after all is reported again when it does."""
+    watch = ExpiryWatch()
+    status = replace(service(slot()), presented={"TVS.pem": 1000.0})
+    assert [len(list(watch.news(status, now))) for now in (999.0, 1000.0, 1001.0, 5.0, 1000.0)] == [0, 1, 0, 0, 1]

@@ -169,7 +169,7 @@ def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:
     site.world.give_up(0)
     site.reloader.begin()
     site.acknowledge(1)
-    told: list[tuple[str, Any]] = [(line, readiness(status)[1]["workers"]) for line, status in site.manager.told]
+    told: list[tuple[str, Any]] = [(line, readiness(status, 0)[1]["workers"]) for line, status in site.manager.told]
     assert [(line, found[0]["state"]) for line, found in told if found] == [("READY=1", "waiting")]
 
 

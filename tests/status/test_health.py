@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.fixtures.statuses import service, slot, worker
-from tvs.status.health import STALLED, health, out_of_sync, readiness
+from tvs.status.health import STALLED, Expired, expired, health, out_of_sync, readiness
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
+
+NOW = 1000.0
+"""The time of day, seconds since 1970."""
 
 
 def test_health_is_that_of_the_most_silent() -> None:
@@ -25,25 +30,26 @@ def test_body_of_health() -> None:
 
 def test_readiness_names_reason_and_workers() -> None:
     """Ready when every worker that a phone can come to answers completely; slots that were given up get no phones."""
-    assert readiness(service(slot(), slot(1, state=SlotState.CLOSED)))[0]
+    assert readiness(service(slot(), slot(1, state=SlotState.CLOSED)), NOW)[0]
     damaged = slot(1, status=worker(reasons=("CTL file damaged",)))
-    ready, body = readiness(service(slot(), damaged, slot(2, state=SlotState.WAITING)))
+    ready, body = readiness(service(slot(), damaged, slot(2, state=SlotState.WAITING)), NOW)
     assert not ready
     assert body["reasons"] == ["CTL file damaged (worker 1)", "worker is waiting (worker 2)"]
     assert (body["connections"], body["db"]["certificates"]) == (2, 4)
-    assert readiness(service(slot(), state=ServiceState.STOPPING))[1]["reasons"] == ["draining"]
-    assert readiness(ServiceStatus())[1]["reasons"] == ["starting"]
+    assert readiness(service(slot(), state=ServiceState.STOPPING), NOW)[1]["reasons"] == ["draining"]
+    assert readiness(ServiceStatus(), NOW)[1]["reasons"] == ["starting"]
 
 
 def test_body_of_readiness() -> None:
     """The whole body of a service with two workers: of both caches the smallest numbers and what is not good."""
-    ready, body = readiness(service(slot(), slot(1)))
+    ready, body = readiness(service(slot(), slot(1)), NOW)
     assert ready
     assert body == {
         "status": "ready",
         "reasons": [],
         "db": {"up": True, "certificates": 4, "generation": 1},
         "ctl": {"state": "ok", "certificates": 2, "generation": 1},
+        "expired": [],
         "connections": 2,
         "workers": [{"slot": 0, "state": "running", "pid": 10}, {"slot": 1, "state": "running", "pid": 11}],
     }
@@ -52,7 +58,7 @@ def test_body_of_readiness() -> None:
 def test_one_reason_of_several_workers_is_named_once() -> None:
     """A reason that several workers have is one sentence with the numbers of all of them."""
     status = worker(reasons=("certificate database not loaded",))
-    reasons = readiness(service(slot(status=status), slot(1, status=status)))[1]["reasons"]
+    reasons = readiness(service(slot(status=status), slot(1, status=status)), NOW)[1]["reasons"]
     assert reasons == ["certificate database not loaded (worker 0, 1)"]
 
 
@@ -63,3 +69,14 @@ def test_workers_out_of_sync_are_counted() -> None:
     assert out_of_sync(service(slot())) == out_of_sync(ServiceStatus()) == 0
     assert out_of_sync(service(slot(), behind, other)) == 2
     assert out_of_sync(service(slot(), slot(1, state=SlotState.WAITING))) == 0
+
+
+def test_expired_certificates_are_shown() -> None:
+    """An expired certificate in use is named in the body, and is not a reason; its last second is not its first."""
+    signed = service(slot(), slot(1, status=worker(signer_not_after=1000.0, last_success=60.0)))
+    status = replace(signed, presented={"TVS.pem": 1001.0})
+    assert expired(status, 999.0) == []
+    assert expired(status, 1000.0) == [Expired("signer", "CTLFile.tlv", 1000.0)]
+    ready, body = readiness(status, 1001.0)
+    assert (ready, body["expired"]) == (True, ["TVS TVS.pem", "signer CTLFile.tlv"])
+    assert readiness(ServiceStatus(), NOW)[1]["expired"] == []

@@ -18,7 +18,7 @@ from certstore.store import StoreError
 from ctlcache.files import read_snapshot
 from ctlcache.verification import verify
 from tvs.errors import StateError
-from tvs.status.health import ctl_signer_not_after
+from tvs.status.health import SIGNER, ctl_signer_not_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     """Ends of validity, seconds since 1970, by use and name."""
 
 NAME: Final = "tvs_certificate_not_after_timestamp_seconds"
-SIGNER: Final = "signer"
-"""The ``use`` of a list's signer; its ``name`` is that of the list. Own certificates have their unit and their name."""
 
 
 class WorkersCollector(Collector):

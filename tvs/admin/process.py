@@ -65,7 +65,7 @@ def run_admin(
         listener,
         registry=registry,
         health=lambda: health(status(), time.monotonic()),
-        readiness=lambda: readiness(status()),
+        readiness=lambda: readiness(status(), time.time()),
     )
     try:
         server.serve()

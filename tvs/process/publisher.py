@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Literal
 
+from tvs.process.expiry import ExpiryWatch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,6 +38,7 @@ class Publisher:
         self._status = status
         self._changed = True
         self._published = 0.0
+        self._expiry = ExpiryWatch()
         self._events: list[tuple[Level, str, dict[str, object]]] = []
 
     def changed(self) -> None:
@@ -55,7 +58,10 @@ class Publisher:
     def publish(self, now: float | None = None) -> None:
         """Publishes the status, then writes the lines of the events. `now`: monotonic seconds, None for the clock."""
         now = time.monotonic() if now is None else now
-        self._board.write(self._status(now).to_json())
+        status = self._status(now)
+        for fields in self._expiry.news(status, time.time()):
+            self.report("warning", "certificate_expired", **fields)
+        self._board.write(status.to_json())
         self._changed, self._published = False, now
         events, self._events = self._events, []
         for level, event, fields in events:

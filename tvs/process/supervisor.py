@@ -230,6 +230,7 @@ class Supervisor:
             reload_successful=self._reloader.successful,
             restarts=self._slots.restarts,
             processes={**processes, "admin": self._children.admin, "supervisor": os.getpid()},
+            presented=self._current.credentials.presented,
             slots=tuple(slot.status() for slot in self._slots),
         )
 

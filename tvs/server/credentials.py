@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     Keylog = Callable[[SSL.Connection, bytes], None]
 
+OWN_NAME = "TVS.pem"
+"""Name of this node's own TVS certificate; those of other nodes have theirs in it."""
 MAX_CLIENT_CAS = 1024 * 1024
 """Maximum size of the file of client CAs in bytes: some 600 certificates."""
 
@@ -46,13 +48,18 @@ class Credentials:
         certificate: the TVS certificate, X.509 DER.
         key: its private key, PKCS #8 DER; left out of the repr.
         authorities: certificates that vouch for phones' own, X.509 DER.
-        expiry: unit, name and end of validity (seconds since 1970) of each of the service's own certificates.
+        expiry: unit, name and end of validity (seconds since 1970) of each TVS certificate of the cluster.
     """
 
     certificate: bytes
     key: bytes = field(repr=False)
     authorities: tuple[bytes, ...] = ()
     expiry: tuple[tuple[str, str, float], ...] = ()
+
+    @property
+    def presented(self) -> dict[str, float]:
+        """End of validity, seconds since 1970, of the certificate that phones are presented, by its name."""
+        return {name: end for _, name, end in self.expiry if name == OWN_NAME}
 
     def context(self, config: Config, keylog: Keylog | None = None) -> SSL.Context:
         """A TLS context for phones. Raises `ValueError` if the key does not belong to the certificate."""
@@ -99,7 +106,7 @@ def _own_certificates(
     state: StateDirectory, store: CertificateStore
 ) -> tuple[bytes, tuple[tuple[str, str, float], ...]]:
     entries = store.entries(own=True, unit=Purpose.TVS)
-    own = [entry for entry in entries if entry.name == "TVS.pem"]
+    own = [entry for entry in entries if entry.name == OWN_NAME]
     if not own:
         raise StateError(
             f"{state.database} holds no TVS certificate of this node; make one with: tvs init (a new state directory)"

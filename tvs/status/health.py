@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tvs.status.model import ServiceState, SlotState
 
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 STALLED: Final = 5.0
 """Seconds without a sign of life after which a process is not healthy."""
+TVS: Final = "TVS"
+"""The ``use`` of the certificate that phones are presented, as in the metrics."""
+SIGNER: Final = "signer"
+"""The ``use`` of a list's signer; its ``name`` is that of the list."""
+CTL_FILE: Final = "CTLFile.tlv"
 _NOT_RUNNING: Final = {ServiceState.STARTING: "starting", ServiceState.STOPPING: "draining"}
 
 
@@ -31,14 +36,36 @@ def health(status: ServiceStatus, now: float) -> tuple[bool, Document]:
     return healthy, {"status": "ok" if healthy else "stalled", "silent_seconds": round(silence, 3)}
 
 
-def readiness(status: ServiceStatus) -> tuple[bool, Document]:
-    """Whether phones get complete answers from every worker, and the body of ``/readyz``."""
+class Expired(NamedTuple):
+    """A certificate in use that has expired.
+
+    Attributes:
+        use: `TVS` or `SIGNER`.
+        name: its name in its unit, or that of the list.
+        not_after: its end of validity, seconds since 1970.
+    """
+
+    use: str
+    name: str
+    not_after: float
+
+
+def readiness(status: ServiceStatus, now: float) -> tuple[bool, Document]:
+    """Whether phones get complete answers from every worker, and the body of ``/readyz``.
+
+    A certificate that has expired is shown, and is not a reason: phones are answered as before.
+
+    Args:
+        status: what the supervisor published last.
+        now: seconds since 1970.
+    """
     serving = [slot for slot in status.slots if slot.state is not SlotState.CLOSED]
     reasons = list(_reasons(status, serving))
     return not reasons, {
         "status": "not ready" if reasons else "ready",
         "reasons": reasons,
         **_caches([slot.worker for slot in serving if slot.worker is not None]),
+        "expired": [f"{use} {name}" for use, name, _ in expired(status, now)],
         "connections": sum(slot.worker.connections for slot in status.slots if slot.worker is not None),
         "workers": [{"slot": slot.slot, "state": slot.state, "pid": slot.pid} for slot in status.slots],
     }
@@ -91,6 +118,15 @@ def ctl_signer_not_after(status: ServiceStatus) -> float | None:
     """Expiry of the signer of the CTL file that was put in use last, seconds since 1970; None without one."""
     workers = [slot.worker.ctl for slot in status.slots if slot.worker is not None]
     return max(workers, key=lambda ctl: ctl.last_success or 0.0).signer_not_after if workers else None
+
+
+def expired(status: ServiceStatus, now: float) -> list[Expired]:
+    """The certificates in use that have expired. `now`: seconds since 1970."""
+    ends = [Expired(TVS, name, end) for name, end in status.presented.items()]
+    signer = ctl_signer_not_after(status)
+    if signer is not None:
+        ends.append(Expired(SIGNER, CTL_FILE, signer))
+    return [end for end in ends if end.not_after <= now]
 
 
 def out_of_sync(status: ServiceStatus) -> int:

@@ -235,6 +235,7 @@ class ServiceStatus:
         reload_successful: whether the settings in use are those of the last reload, or of the start.
         restarts: number of workers that ended, by cause.
         processes: process ids by slot number, ``admin`` and ``supervisor``.
+        presented: ends of validity, seconds since 1970, of the certificates that phones are presented, by name.
         slots: the worker slots.
     """
 
@@ -243,6 +244,7 @@ class ServiceStatus:
     reload_successful: bool = False
     restarts: Mapping[RestartReason, int] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
+    presented: Mapping[str, float] = field(default_factory=dict)
     slots: tuple[SlotStatus, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -253,6 +255,7 @@ class ServiceStatus:
             "reload_successful": self.reload_successful,
             "restarts": dict(self.restarts),
             "processes": dict(self.processes),
+            "presented": dict(self.presented),
             "slots": [slot.to_json() for slot in self.slots],
         }
 
@@ -263,11 +266,13 @@ class ServiceStatus:
             return cls()
         restarts = member(document, "restarts", dict)
         processes = member(document, "processes", dict)
+        presented = member(document, "presented", dict)
         return cls(
             time=member(document, "time", float, int),
             state=choice(ServiceState, member(document, "state", str)),
             reload_successful=member(document, "reload_successful", bool),
             restarts={choice(RestartReason, reason): member(restarts, reason, int) for reason in restarts},
             processes={name: member(processes, name, int) for name in processes},
+            presented={name: member(presented, name, float, int) for name in presented},
             slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )

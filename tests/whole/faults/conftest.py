@@ -2,23 +2,61 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fixtures.clock import clock_library, make_clock
 from tests.fixtures.disks import make_disk
 from tests.fixtures.processes import probe, workers
 from tests.fixtures.running import Running, services
 from tests.fixtures.service import made_state, scrape, serve, state, tvs
+from tests.whole.faults.scenario import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.fixtures.processes import Probe, Serve
+    from tests.fixtures.programs import RequireProgram
+    from tests.whole.faults.scenario import Fault, GoThrough, Workers
     from tvs.state import StateDirectory
 
-__all__ = ["made_state", "make_disk", "probe", "scrape", "serve", "state", "tvs", "workers"]
+__all__ = [
+    "clock_library",
+    "made_state",
+    "make_clock",
+    "make_disk",
+    "probe",
+    "scrape",
+    "serve",
+    "state",
+    "tvs",
+    "workers",
+]
+
+
+@pytest.fixture
+def go_through(
+    serve: Serve,
+    probe: Probe,
+    workers: Workers,
+    state: StateDirectory,
+    tmp_path: Path,
+    require_program: RequireProgram,
+) -> GoThrough:
+    """A function that runs a service through a fault of some kind: (kind, **further attributes)."""
+    folder = tmp_path / "aside"
+    folder.mkdir()
+    plain = (require_program("setpriv"), "--bounding-set", "-dac_override,-dac_read_search")  # root reads all otherwise
+    prefix = plain if os.geteuid() == 0 else ()
+
+    async def go(kind: type[Fault], **fields: Any) -> None:
+        await run(kind(state=state, folder=folder, start={"prefix": prefix}, **fields), serve, probe, workers)
+
+    return go
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import Load, asking, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.fixtures.processes import Probe, Serve
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
 
+    GoThrough = Callable[..., Awaitable[None]]
     Workers = Callable[[Running], list[int]]
 
 DEVICE = "CP-8861-SEP000000000001"
@@ -89,6 +90,30 @@ class Fault:
     def told(self, readiness: dict[str, Any]) -> bool:
         """Whether `/readyz` says what is wrong, for a fault that it shows. It stays 200 in any case."""
         return not readiness["reasons"]
+
+
+@dataclass(kw_only=True)
+class Moved(Fault):
+    """A file is moved away, and something else may come into its place; then it comes back."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        raise NotImplementedError
+
+    def break_it(self) -> None:
+        """Moves it away."""
+        self.path.rename(self.folder / "moved")
+        self.replace()
+
+    def replace(self) -> None:
+        """Puts something else there."""
+
+    def mend(self) -> None:
+        """Moves it back."""
+        if self.path.is_dir():
+            self.path.rmdir()
+        (self.folder / "moved").replace(self.path)
 
 
 class Asking(Load):
