@@ -145,8 +145,9 @@ async def test_nothing_but_log_times_follows_the_clock(
 async def test_deadline_across_a_jump(serve: Serve, make_clock: Callable[[], WallClock], seconds: int) -> None:
     """A silent connection is closed at its deadline, wherever the clock has gone meanwhile."""
     clock = make_clock()
-    service = serve("--handshake-timeout", "1", environment=clock.environment)
+    service = serve("--handshake-timeout", "3", environment=clock.environment)
     reader, writer = await asyncio.open_connection(service.endpoint.host, service.endpoint.port)
+    await until(partial(count, service, "new ph on fd"), "the service has the connection")
     clock.set(seconds)
     async with asyncio.timeout(50):
         assert await reader.read() == b""
