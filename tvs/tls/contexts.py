@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL, crypto
 
+from tvs.tls.peerkeys import check_cost
 from tvs.tls.profiles import PROFILES, ClientCertificates, TLSProfile
 
 if TYPE_CHECKING:
@@ -21,8 +22,23 @@ def _accept_any(_connection: SSL.Connection, _certificate: crypto.X509, _errno: 
     return True
 
 
-def _keep_verdict(_connection: SSL.Connection, _certificate: crypto.X509, _errno: int, _depth: int, ok: int) -> bool:
-    """Keeps OpenSSL's verdict on the certificate."""
+def _accept_affordable(
+    connection: SSL.Connection, certificate: crypto.X509, _errno: int, _depth: int, _ok: int
+) -> bool:
+    """Accepts any certificate whose key costs little, before the proof of the key is verified.
+
+    Raises `TLSError` for others: pyOpenSSL ends the handshake, which raises it again.
+    """
+    if connection.get_app_data() is None:  # the first call for this connection
+        connection.set_app_data(True)
+        check_cost(certificate)
+    return True
+
+
+def _keep_verdict(_connection: SSL.Connection, certificate: crypto.X509, _errno: int, depth: int, ok: int) -> bool:
+    """Keeps OpenSSL's verdict on the certificate, whose key must cost little too. Raises `TLSError` for others."""
+    if ok and depth == 0:
+        check_cost(certificate)
     return bool(ok)
 
 
@@ -36,13 +52,13 @@ def _issue_no_ticket(connection: SSL.Connection) -> None:
     connection.set_options(SSL.OP_NO_TICKET)
 
 
-def _ask_for_certificate(context: SSL.Context) -> None:
-    """Asks the peer for its certificate and accepts any.
+def _ask_for_certificate(context: SSL.Context, accept: Callable[..., bool]) -> None:
+    """Asks the peer for its certificate, which the callback accepts.
 
     OpenSSL verifies the signatures of a chain even if nobody asks for the verdict: 22 KB of certificates whose RSA keys
     have exponents of 3,072 bits cost 150 ms. Depth 0 builds no chain.
     """
-    context.set_verify(SSL.VERIFY_PEER, _accept_any)
+    context.set_verify(SSL.VERIFY_PEER, accept)
     context.set_verify_depth(0)
 
 
@@ -98,7 +114,7 @@ def server_context(
     except SSL.Error as error:
         raise ValueError("the private key does not belong to the certificate") from error
     if client_certificates is ClientCertificates.REQUEST:
-        _ask_for_certificate(context)
+        _ask_for_certificate(context, _accept_affordable)
     elif client_certificates is ClientCertificates.REQUIRE:
         store = context.get_cert_store()
         if store is None:
@@ -133,7 +149,7 @@ def client_context(
     if certificate is not None and key is not None:
         context.use_certificate(certificate)
         context.use_privatekey(key)
-    _ask_for_certificate(context)
+    _ask_for_certificate(context, _accept_any)
     return context
 
 

@@ -21,7 +21,7 @@ class TLSFailure(StrEnum):
     CERTIFICATE_MISSING = "certificate_missing"
     """The peer did not show the certificate that is required."""
     CERTIFICATE_REFUSED = "certificate_refused"
-    """The peer's certificate does not verify."""
+    """The peer's certificate does not verify, cannot be read, or has a key that cannot be used."""
     ALERT = "alert"
     """The peer sent a fatal alert: it refused us."""
     BAD_RECORD = "bad_record"
@@ -63,6 +63,13 @@ _FAILURES = (
     ("did not return a certificate", TLSFailure.CERTIFICATE_MISSING),
     ("certificate verify failed", TLSFailure.CERTIFICATE_REFUSED),
     ("ee key too small", TLSFailure.CERTIFICATE_REFUSED),
+    ("bad extension", TLSFailure.BAD_MESSAGE),  # before "asn1": one of TLS, such as OCSP's
+    ("asn1", TLSFailure.CERTIFICATE_REFUSED),  # DER that cannot be read; a client's, or its list of authorities
+    ("cert length mismatch", TLSFailure.CERTIFICATE_REFUSED),
+    ("certificate type", TLSFailure.CERTIFICATE_REFUSED),
+    ("non signing certificate", TLSFailure.CERTIFICATE_REFUSED),  # its key can only agree on keys, or is DSA's
+    ("public key", TLSFailure.CERTIFICATE_REFUSED),  # cannot be read, or lacks parameters
+    ("wrong signature type", TLSFailure.BAD_MESSAGE),  # a proof that another kind of key makes
     ("no shared cipher", TLSFailure.NO_SHARED_CIPHER),
     ("no shared signature", TLSFailure.NO_SHARED_CIPHER),
     ("no suitable signature", TLSFailure.NO_SHARED_CIPHER),
