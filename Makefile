@@ -77,12 +77,13 @@ $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
 	    echo "Name one: make clean, then make fuzz PYTHON=python3.11. Without it the corpus is replayed: make test ARGS=tests/fuzz" >&2; exit 1; }
 	@touch $@
 
-$(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $(VENV)-%/bin/pip
-	$(VENV)-$*/bin/python $(LOCKED) --requirement $<
+$(VENV)-scan/.ready: $(LOCKS)/scan.txt $(LOCKS)/scan-build.txt | $(VENV)-scan/bin/pip
+	$(VENV)-scan/bin/python $(LOCKED) --requirement $(LOCKS)/scan-build.txt
+	$(VENV)-scan/bin/python $(LOCKED) --no-build-isolation --requirement $<
 	@touch $@
 
-$(VENV)-scan/.ready: tests/whole/outside/scanners.txt | $(VENV)-scan/bin/pip
-	$(VENV)-scan/bin/python -m pip install --quiet --requirement $<
+$(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $(VENV)-%/bin/pip
+	$(VENV)-$*/bin/python $(LOCKED) --requirement $<
 	@touch $@
 
 $(VENV)/bin/pip $(VENV)-scan/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "deploy" / "requirements"
-TOOLS = frozenset({"dev", "fuzz", "lock", "release"})
+TOOLS = frozenset({"dev", "fuzz", "lock", "release", "scan"})
 """Extras that are for work on the project; all others are for users, and `full.txt` has them together."""
-FIRST = frozenset({"dev", "fuzz", "lock"})
+FIRST = frozenset({"dev", "fuzz", "lock", "scan"})
 """Lock files that are resolved by themselves; the others hold nothing that `dev.txt` does not hold."""
 EDITABLE = "editables>=0.5"
 """Needed by hatchling for an editable installation; it asks for it only while it builds."""
@@ -28,8 +28,10 @@ QUARANTINE = "7 days"
 """Age under which a release is not taken: most hijacked ones are found and withdrawn earlier."""
 PLATFORMS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 """Platforms that must find a wheel of every package."""
-FROM_SOURCE = {"hdrhistogram": "aarch64-unknown-linux-gnu", "atheris": "aarch64-unknown-linux-gnu"}
-"""Packages without a wheel for a platform, where pip compiles them (docs/release.md)."""
+FROM_SOURCE = {"hdrhistogram": PLATFORMS[1:], "atheris": PLATFORMS[1:], "sslyze": PLATFORMS}
+"""Packages without a wheel for some platforms, where pip builds them (docs/release.md)."""
+SCAN_BUILD = "setuptools>=80"
+"""Needed to build sslyze, which has no wheel; installed before it, so that pip fetches nothing without a hash."""
 HEADER = "# Made by `make lock` from pyproject.toml. Do not edit.\n"
 
 
@@ -60,6 +62,8 @@ def requirements(project: dict[str, object]) -> dict[str, list[str]]:
         "release": backend + resolved("release"),
         "lock": resolved("lock"),
         "fuzz": resolved("fuzz"),
+        "scan": resolved("scan"),
+        "scan-build": [SCAN_BUILD],
     }
 
 
@@ -92,7 +96,7 @@ def check_wheels(name: str, versions: list[str], scratch: Path) -> None:
     pins = re.findall(r"^(([\w.-]+)==[^\\\n]+)", (FOLDER / f"{name}.txt").read_text(), re.MULTILINE)
     for platform in PLATFORMS:
         wanted = scratch / f"{name}.{platform}.in"
-        wanted.write_text("".join(f"{pin}\n" for pin, package in pins if FROM_SOURCE.get(package) != platform))
+        wanted.write_text("".join(f"{pin}\n" for pin, package in pins if platform not in FROM_SOURCE.get(package, ())))
         for version in versions:
             where = ["--python-version", version, "--python-platform", platform, "--only-binary", ":all:"]
             uv(wanted, "--no-deps", *where, "--output-file", scratch / "found.txt")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKS = Path("deploy/requirements")
-INTERNAL = TOOLS | {"build"}
+INTERNAL = TOOLS | {"build", "scan-build"}
 """Lock files that a user of the wheel does not need."""
 
 

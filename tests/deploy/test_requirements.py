@@ -41,6 +41,13 @@ def test_direct_requirements_are_locked_within_their_range(name: str) -> None:
     assert bad == []
 
 
+def test_make_installs_nothing_without_a_hash() -> None:
+    """Each installation of the Makefile names hashes, or takes this project alone."""
+    lines = [line for line in (ROOT / "Makefile").read_text().splitlines() if "pip install" in line]
+    assert len(lines) == 2
+    assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in lines)
+
+
 @pytest.mark.parametrize("name", sorted(DIRECT))
 def test_a_lock_file_holds_only_versions_and_hashes(name: str) -> None:
     """Each entry is one exact version with a SHA-256 and more; no address, no option, no comment of a tool."""
@@ -55,7 +62,7 @@ def test_a_lock_file_holds_only_versions_and_hashes(name: str) -> None:
     assert not continued
 
 
-@pytest.mark.parametrize("name", sorted(DIRECT.keys() - {"dev", "fuzz", "lock"}))
+@pytest.mark.parametrize("name", sorted(DIRECT.keys() - {"dev", "fuzz", "lock", "scan"}))
 def test_all_files_have_the_same_versions(name: str) -> None:
     """What CI tests (`dev.txt`) is what users install."""
     tested = pins(FOLDER / "dev.txt")

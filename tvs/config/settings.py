@@ -90,7 +90,7 @@ class Config:
     max_half_open: int = _setting(
         read_number(1, 1_000_000),
         2_000,
-        "connections in the TLS handshake, at most (49 KiB each)",
+        "connections in the TLS handshake, at most (each takes 17 to 93 KiB, by what the client has sent)",
         metavar="N",
     )
     max_per_address: int = _setting(
