@@ -22,6 +22,7 @@ from tvs.status.model import DatabaseStatus
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ctlcache.inspection import Inspection
@@ -219,3 +220,18 @@ def _copied(source: Path, target: Path) -> None:
     """Copies a database into another one's file, as `.restore` of SQLite's shell does."""
     with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
         before.backup(after)
+
+
+def test_list_that_could_not_be_read_here_is_tried_again(
+    current: Current, state: StateDirectory, no_descriptors: Callable[[], None], free: Callable[[], None]
+) -> None:
+    """A list that workers use, and that this process had no descriptor to read, is read at the next report."""
+    current.list_reported(0, content(current), good=True)
+    write_atomically(state.ctl_file, state.itl_file.read_bytes())
+    new = content(current)
+    no_descriptors()
+    current.list_reported(0, new, good=True)
+    free()
+    assert not seeded(current).hex().startswith(new)
+    current.list_reported(0, new, good=True)
+    assert seeded(current).hex().startswith(new)

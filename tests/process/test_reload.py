@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,9 +11,10 @@ from tests.process.site import Site
 from tvs.config.loading import ConfigError
 from tvs.status.health import readiness
 from tvs.status.model import SlotState
+from tvs.system.channel import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tvs.config.settings import Config
@@ -154,9 +156,9 @@ def test_stop_during_a_reload(site: Site) -> None:
 
 def test_worker_that_does_not_read_is_killed(site: Site) -> None:
     """A worker that takes no order is killed, and the reload goes on without it."""
-    for _ in range(10_000):
-        if not site.world.slot(0).channel.send_order("filling"):  # type: ignore[union-attr] # it runs
-            break
+    with contextlib.closing(Order("filling")) as order:
+        while site.world.slot(0).channel.send_order(order):  # type: ignore[union-attr] # it runs
+            pass
     site.reloader.begin()
     assert site.world.signals == [(site.world.slot(0).process, 9)]
     site.acknowledge(1)
@@ -205,3 +207,32 @@ def test_settings_that_cannot_be_read_raise_nothing(site: Site, monkeypatch: pyt
     monkeypatch.setattr(site.reloader, "_load_config", load)
     site.reloader.begin()
     assert site.lines() == [f"error reload_refused problem={problem}" for problem in ("one", "two")]
+
+
+def test_reload_without_descriptors(site: Site, no_descriptors: Callable[[], None], free: Callable[[], None]) -> None:
+    """A supervisor that has no descriptor left refuses a reload with a sentence, and takes the next one."""
+    no_descriptors()
+    site.reloader.begin()
+    free()
+    assert site.lines()
+    assert all(line.startswith("error reload_refused problem=") for line in site.lines())
+    assert [site.orders(number) for number in (0, 1)] == [[], []]
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.reloader.successful
+
+
+def test_no_memory_for_the_order(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the order cannot be made nothing is in use yet: the reload is refused, and nothing changes."""
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    site.options = {"time_to_live": "60"}
+    before = site.current.config
+    monkeypatch.setattr("tvs.process.reload.Order", fail)
+    site.reloader.begin()
+    assert site.lines() == ['error reload_refused problem="the reload could not be made: out of memory"']
+    assert site.current.config is before
+    assert not site.reloader.successful

@@ -22,11 +22,11 @@ from tvs.process.supervisorlink import HEARTBEAT, SupervisorLink
 from tvs.server.credentials import read_credentials
 from tvs.server.metrics import Metrics
 from tvs.server.service import Service
-from tvs.system.channel import Channel
+from tvs.system.channel import Channel, Order
 from tvs.system.listening import listen
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from tvs.config.settings import Config
@@ -62,7 +62,8 @@ class Worker:
 
     def order(self, config: Config) -> None:
         """Orders a reload with these settings and the same credentials."""
-        assert self.supervisor.send_order(ReloadOrder(config=config, credentials=read_credentials(config)))
+        with contextlib.closing(Order(ReloadOrder(config=config, credentials=read_credentials(config)))) as order:
+            assert self.supervisor.send_order(order)
 
 
 @pytest.fixture
@@ -140,7 +141,8 @@ async def test_order_that_cannot_be_carried_out(worker: Worker, tmp_path: Path) 
 
 async def test_other_orders_are_ignored(worker: Worker) -> None:
     """An object that is not an order changes nothing."""
-    assert worker.supervisor.send_order("anything")
+    with contextlib.closing(Order("anything")) as order:
+        assert worker.supervisor.send_order(order)
     worker.order(replace(worker.service.config, time_to_live=60))
     assert (await worker.next_report(reloaded=True)).problem == ""
 
@@ -157,3 +159,20 @@ def test_long_problem_is_cut(worker: Worker) -> None:
     report = Report(status=worker.service.status(), reloaded=True, problem="\N{TELEPHONE RECEIVER}" * 100_000)
     assert len(Report.from_json(report.to_json()).problem) == MAX_PROBLEM
     assert worker.supervisor.send(report.to_json())
+
+
+async def test_order_without_a_descriptor(
+    worker: Worker, state: StateDirectory, no_descriptors: Callable[[], None], free: Callable[[], None]
+) -> None:
+    """A worker that has no descriptor left for an order says so, and takes the next one."""
+    config = replace(worker.service.config, time_to_live=77)
+    with contextlib.closing(Order(ReloadOrder(config=config, credentials=read_credentials(config)))) as order:
+        no_descriptors()
+        assert worker.supervisor.send_order(order)
+        report = await worker.next_report(reloaded=True)
+        free()
+        assert "no file descriptor was left" in report.problem
+        assert worker.service.config.time_to_live != 77
+        assert worker.supervisor.send_order(order)
+    assert (await worker.next_report(reloaded=True)).problem == ""
+    assert worker.service.config.time_to_live == 77

@@ -7,6 +7,7 @@ import contextlib
 import os
 import resource
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,8 @@ from OpenSSL import SSL
 
 from tests.fixtures.phones import UNKNOWN, Phone, not_trusted, query
 from tests.fixtures.running import PATIENCE
-from tvs.server.acceptor import ACCEPTS_PER_TURN, Acceptor
+from tvs.server.acceptor import ACCEPTS_PER_TURN, RESERVE, Acceptor
+from tvs.server.session import PhoneSession
 from tvs.server.states import SessionState
 from tvs.system.listening import listen_together
 from tvs.tls.connection import TLSConnection
@@ -181,20 +183,6 @@ def test_limits_are_shared_out(make_worker: Callable[..., Worker], enter: Callab
 # -- descriptors -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_descriptors() -> Iterator[Callable[[], None]]:
-    """Leaves this process without a free descriptor until the test ends."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-
-    def exhaust() -> None:
-        free = os.open(os.devnull, os.O_RDONLY)
-        os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
-
-    yield exhaust
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def test_out_of_descriptors(entrance: Entrance, no_descriptors: Callable[[], None]) -> None:
     """Without free descriptors a waiting phone is refused at once, and the acceptor tries again a little later."""
     worker = entrance.worker
@@ -208,6 +196,64 @@ def test_out_of_descriptors(entrance: Entrance, no_descriptors: Callable[[], Non
     assert not refused(second)
     assert worker.counted()["tvs_connections_rejected_total{descriptors}"] == 1
     assert worker.events("connection_rejected") == [{"address": "", "reason": "descriptors"}]
+
+
+def test_phones_leave_descriptors_for_the_worker(entrance: Entrance, free: Callable[[], None]) -> None:
+    """Phones do not get the last descriptors: they are refused while the worker can still open files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as files:
+        for _ in range(2 * RESERVE):
+            files.enter_context(Path(os.devnull).open("rb"))
+        waiting = entrance.knock()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (waiting.fileno() + RESERVE + 2, hard))
+        entrance.acceptor.look_at_system()
+        entrance.worker.until(lambda: entrance.acceptor.sessions)
+        assert refused(entrance.connect())
+        for _ in range(RESERVE // 2):
+            files.enter_context(Path(os.devnull).open("rb"))
+    free()
+    entrance.acceptor.look_at_system()
+    assert not refused(entrance.connect())
+    assert entrance.worker.counted()["tvs_connections_rejected_total{descriptors}"] == 1
+
+
+def no_memory(*_: object) -> None:
+    """Stands for a step for which memory is missing."""
+    raise MemoryError
+
+
+@pytest.mark.parametrize("step", ["__init__", "start"])
+def test_session_that_cannot_be_made(entrance: Entrance, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """A connection for which memory is missing is closed, counted in one outcome, and no obstacle to the next one."""
+    with monkeypatch.context() as patch:
+        patch.setattr(PhoneSession, step, no_memory)
+        phone = entrance.connect()
+    entrance.worker.until(lambda: refused(phone))
+    entrance.phone().hang_up()
+    entrance.worker.until(lambda: not entrance.acceptor.sessions)
+    assert entrance.worker.outcomes == {"internal_error": 1, "no_request": 1}
+    (line,) = entrance.worker.events("session_failed")
+    assert line["address"] == "127.0.0.1"
+
+
+def test_accepting_fails(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while accepting is logged, and tried again after a pause: the loop does not spin."""
+    calls: list[float] = []
+
+    def fail(_listener: object, connection: socket.socket, _address: object) -> None:
+        connection.close()
+        calls.append(entrance.worker.loop.time())
+        raise MemoryError
+
+    monkeypatch.setattr(entrance.acceptor, "_take", fail)
+    entrance.knock()
+    entrance.knock()
+    entrance.worker.until(lambda: len(calls) == 2)
+    assert calls[1] - calls[0] > 0.1
+    monkeypatch.undo()
+    entrance.knock()
+    entrance.worker.until(lambda: entrance.acceptor.sessions)
+    assert len(entrance.worker.events("accept_failed")) == 2
 
 
 # -- stop, drain, close ----------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.system.channel import MAX_MESSAGE, MESSAGES_PER_TURN, Channel, ChannelClosed
+from tvs.system.channel import MAX_MESSAGE, MESSAGES_PER_TURN, Channel, ChannelClosed, Order, OrderLost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture
@@ -50,10 +50,11 @@ def test_message_without_room_is_not_sent(ends: tuple[Channel, Channel]) -> None
     supervisor, worker = ends
     while worker.send({"filling": "x" * 1000}):
         pass
-    while supervisor.send_order("filling"):
-        pass
+    with contextlib.closing(Order("filling")) as order:
+        while supervisor.send_order(order):
+            pass
+        assert not supervisor.send_order(order)
     assert not worker.send({})
-    assert not supervisor.send_order({})
 
 
 def test_other_end_is_gone(ends: tuple[Channel, Channel]) -> None:
@@ -65,7 +66,8 @@ def test_other_end_is_gone(ends: tuple[Channel, Channel]) -> None:
     assert next(messages) == {"last": True}
     with pytest.raises(ChannelClosed):
         next(messages)
-    assert not supervisor.send_order("order")
+    with contextlib.closing(Order("order")) as order:
+        assert not supervisor.send_order(order)
     assert not supervisor.send({})
 
 
@@ -91,6 +93,34 @@ def test_orders_of_any_size(ends: tuple[Channel, Channel]) -> None:
     """An order can be larger than a message: settings and certificates, one after the other."""
     supervisor, worker = ends
     orders = [{"certificates": bytes(1_000_000)}, "second"]
-    assert all(supervisor.send_order(order) for order in orders)
+    for content in orders:
+        with contextlib.closing(Order(content)) as order:
+            assert supervisor.send_order(order)
     assert list(worker.orders()) == orders
     assert list(worker.orders()) == []
+
+
+def test_order_for_two_workers(ends: tuple[Channel, Channel]) -> None:
+    """Each of several workers reads the whole order, although they share its memory."""
+    supervisor, first = ends
+    content = {"certificates": bytes(1_000_000)}
+    other, second = Channel.pair()
+    with contextlib.closing(other), contextlib.closing(second), contextlib.closing(Order(content)) as order:
+        assert supervisor.send_order(order)
+        assert other.send_order(order)
+        assert list(first.orders()) == list(second.orders()) == [content]
+
+
+def test_order_without_a_descriptor(
+    ends: tuple[Channel, Channel], no_descriptors: Callable[[], None], free: Callable[[], None]
+) -> None:
+    """A process without a free descriptor is told that an order was lost; it takes the next one."""
+    supervisor, worker = ends
+    with contextlib.closing(Order("order")) as order:
+        assert supervisor.send_order(order)
+        no_descriptors()
+        with pytest.raises(OrderLost):
+            list(worker.orders())
+        free()
+        assert supervisor.send_order(order)
+        assert list(worker.orders()) == ["order"]

@@ -12,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from tvs.admin.connections import Connections
+from tvs.system.limits import SHORTAGES
 
 if TYPE_CHECKING:
     import socket
@@ -25,6 +26,10 @@ READ_TIMEOUT = 5.0
 """Seconds that a client of the admin port may be silent; `tvs.admin.connections.DEADLINE` bounds the whole request."""
 
 
+PAUSE = 0.2
+"""Seconds without accepting after the process ran out of descriptors or memory."""
+
+
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
@@ -36,6 +41,15 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.socket = listener
         self.server_name, self.server_port = listener.getsockname()[:2]
         self.setup_environ()
+
+    def get_request(self) -> Any:
+        """Accepts a client. Without descriptors there is a pause: the client waits, and would be reported at once."""
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in SHORTAGES:
+                time.sleep(PAUSE)
+            raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self.connections.take(request, client_address[0], time.monotonic()):

@@ -48,7 +48,7 @@ class Current:
             self.seed = replace(self.seed, ctl=last_good_list(config, None))
         self.config, self.credentials = config, credentials
 
-    def list_reported(self, slot: int, content: str | None) -> None:
+    def list_reported(self, slot: int, content: str | None, *, good: bool = False) -> None:
         """Verifies the CTL file when a worker reports other content than before, once for all workers.
 
         Workers notice a change one after the other and go on reporting what they have: only a content that is new
@@ -56,7 +56,8 @@ class Current:
 
         Args:
             slot: the worker's slot.
-            content: digest of the file's content, as the worker reported it; None before its first look.
+            content: start of the digest of the file's content, as the worker reported it; None before its first look.
+            good: whether the worker answers from it; what this process cannot read then is tried at the next report.
         """
         if content is None or content == self._reported.get(slot):
             return
@@ -64,6 +65,12 @@ class Current:
         if content != self._verified:
             self._verified = content
             self.seed = replace(self.seed, ctl=last_good_list(self.config, self.seed.ctl))
+            if good and not self._knows(content):  # this process has no descriptor left, say
+                self._verified = None
+                del self._reported[slot]
+
+    def _knows(self, content: str) -> bool:
+        return self.seed.ctl is not None and self.seed.ctl.content.hex().startswith(content)
 
     def database_reported(self, status: DatabaseStatus, now: float) -> None:
         """Reads the database's changes when a worker reports that it has others than the seed.

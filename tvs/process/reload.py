@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tvs.config.loading import ConfigError
 from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
+from tvs.system.channel import Order
 
 if TYPE_CHECKING:
     import socket
@@ -72,9 +74,13 @@ class Reloader:
             self._again = True
             return
         self._notifier.reloading()
-        config, credentials, self._problems = self._examined()
-        if config is not None and credentials is not None:
-            self._swap(config, credentials)
+        try:
+            config, credentials, self._problems = self._examined()
+            if config is not None and credentials is not None:
+                with contextlib.closing(Order(ReloadOrder(config=config, credentials=credentials))) as order:
+                    self._swap(config, credentials, order)
+        except (OSError, MemoryError) as error:  # the machine is short of something; a later reload may work
+            self._problems = [f"the reload could not be made: {str(error) or 'out of memory'}"]
         self._finish_if_done()
 
     def abandon(self) -> None:
@@ -104,7 +110,8 @@ class Reloader:
             self._publisher.report("warning", "restart_needed", settings=changed)
         return config, credentials, []
 
-    def _swap(self, config: Config, credentials: Credentials) -> None:
+    def _swap(self, config: Config, credentials: Credentials, order: Order) -> None:
+        """Puts everything in use. What can fail comes before: nothing is in use then."""
         self._publisher.publish()  # what happened before goes to the log that was in use then
         self._current.swap(config, credentials)
         self._slots.timeout = config.worker_timeout
@@ -113,9 +120,9 @@ class Reloader:
             self._slots.revive(self._listen)
         except OSError as error:
             self._problems.append(str(error))
-        self._send(ReloadOrder(config=config, credentials=credentials))
+        self._send(order)
 
-    def _send(self, order: ReloadOrder) -> None:
+    def _send(self, order: Order) -> None:
         for slot in self._slots:
             if slot.channel is None:
                 continue

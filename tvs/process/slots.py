@@ -12,6 +12,7 @@ from tvs.process.slot import Slot
 from tvs.status.members import StatusError
 from tvs.status.model import RestartReason, SlotState
 from tvs.system.channel import Channel, ChannelClosed
+from tvs.system.limits import Reserve
 
 if TYPE_CHECKING:
     import socket
@@ -59,6 +60,7 @@ class Slots:
         self._on_report = on_report
         self._event = event
         self._kill = kill
+        self._reserve = Reserve(2)  # both ends of a channel
         self.timeout = timeout
         self.restarts: dict[RestartReason, int] = {}
         self.stopping = False
@@ -93,9 +95,10 @@ class Slots:
 
     def _start_one(self, slot: Slot, now: float) -> None:
         try:
-            slot.channel, theirs = Channel.pair()
-            with contextlib.closing(theirs):
-                process = self._start(slot, theirs)
+            with self._reserve.released():
+                slot.channel, theirs = Channel.pair()
+                with contextlib.closing(theirs):
+                    process = self._start(slot, theirs)
         except OSError as error:  # no processes or descriptors left for the moment
             slot.started = now  # nothing has lived: the next attempt backs off
             self._ended(slot, RestartReason.FAILED, str(error), now)
@@ -196,6 +199,7 @@ class Slots:
         Args:
             keep: slot whose listening socket stays open.
         """
+        self._reserve.close()
         for slot in self._slots:
             slot.close_channel()
             if slot is not keep:

@@ -15,6 +15,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from ctlcache.inspection import FileState
 from tvs.answers.seed import read_seed
 from tvs.config.endpoint import Endpoint
 from tvs.process.checks import warnings
@@ -48,6 +49,8 @@ DRAIN_EXTRA: Final = 5.0
 """Seconds that workers have to end beyond `drain_timeout`."""
 LOOK: Final = 1.0
 """Seconds between two turns of the loop, at most."""
+SHORT_PAUSE: Final = 0.5
+"""Seconds until the next turn after one for which there was not enough memory."""
 END_PATIENCE: Final = 2.0
 """Seconds that the admin process has to end, and then killed processes to be gone: a stuck disk can hold them."""
 
@@ -153,17 +156,26 @@ class Supervisor:
 
     def _supervise(self) -> None:
         while True:
-            now = time.monotonic()
-            self._slots.receive(now)  # before silent workers are killed: this process may have stood still
-            self._reap(now)
-            if self._slots.stopping and not self._slots.alive:
-                return
-            self._keep_running(now)
-            self._publisher.publish_due(now)
-            self._notifier.watchdog(now)
-            self._wait(now)
-            for number in self._signals.pending():
-                self._signalled(number)
+            try:
+                if self._turn(time.monotonic()):
+                    return
+            except MemoryError:  # what was not done is done in the next turn
+                self._log.logger.error("supervisor_out_of_memory", effect="tried again")  # noqa: TRY400 - one sentence
+                time.sleep(SHORT_PAUSE)
+
+    def _turn(self, now: float) -> bool:
+        """What is due now, and a wait for more; whether the service has ended."""
+        self._slots.receive(now)  # before silent workers are killed: this process may have stood still
+        self._reap(now)
+        if self._slots.stopping and not self._slots.alive:
+            return True
+        self._keep_running(now)
+        self._publisher.publish_due(now)
+        self._notifier.watchdog(now)
+        self._wait(now)
+        for number in self._signals.pending():
+            self._signalled(number)
+        return False
 
     def _reap(self, now: float) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -216,7 +228,8 @@ class Supervisor:
 
     def _reported(self, slot: Slot, report: Report) -> None:
         self._publisher.changed()
-        self._current.list_reported(slot.number, report.status.ctl.content)
+        ctl = report.status.ctl
+        self._current.list_reported(slot.number, ctl.content, good=ctl.state == FileState.OK)
         self._current.database_reported(report.status.db, time.monotonic())
         if report.reloaded:
             self._reloader.acknowledged(slot, report)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from tvs.process.messages import ReloadOrder, Report
 from tvs.server.deadlines import TICK
-from tvs.system.channel import Channel, ChannelClosed
+from tvs.system.channel import Channel, ChannelClosed, OrderLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +84,8 @@ class SupervisorLink:
             for order in self._channel.orders():
                 if isinstance(order, ReloadOrder):
                     self._reload = self._loop.create_task(self._carry_out(order), name="reload")
+        except OrderLost:
+            self._acknowledge("no file descriptor was left to take the new settings; the old ones stay, try again")
         except ChannelClosed:  # nothing would replace this worker any more
             self._loop.remove_reader(self._channel.fileno())
             self._on_closed()
@@ -95,4 +97,7 @@ class SupervisorLink:
         except Exception as error:  # phones are answered as before
             problem = str(error) or repr(error)
             self._service.log.exception("reload_failed", worker=self._slot)
+        self._acknowledge(problem)
+
+    def _acknowledge(self, problem: str) -> None:
         self._send(Report(status=self._service.status(), reloaded=True, problem=problem))

@@ -18,6 +18,7 @@ from tvs.process.upkeep import Upkeep, WorkerLog
 from tvs.server.countingfiles import CountingFiles
 from tvs.server.metrics import Metrics
 from tvs.server.service import Service
+from tvs.system.limits import raise_descriptor_limit
 
 if TYPE_CHECKING:
     import socket
@@ -59,6 +60,7 @@ class WorkerSetup:
 
 def run_worker(setup: WorkerSetup) -> int:
     """Answers phones until SIGTERM, or until the supervisor is gone. Returns the exit status."""
+    raise_descriptor_limit()  # the supervisor's may have been lowered since
     config = setup.config
     files = CountingFiles(setup.metrics, setup.slot)
     metrics = Metrics(CollectorRegistry())

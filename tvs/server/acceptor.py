@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tvs.server.deadlines import TICK
 from tvs.server.session import PhoneSession
+from tvs.system.limits import SHORTAGES, descriptor_limit
 from tvs.system.listening import BACKLOG
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 ACCEPTS_PER_TURN = 64
 """Connections taken before other phones get their turn."""
-_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _PAUSE = 0.2
-"""Seconds without accepting after the process ran out of descriptors."""
+"""Seconds without accepting after the process ran out of descriptors or memory."""
+RESERVE: Final = 32
+"""Descriptors that phones do not get: to read CTL file and database, to open the log again, to take a reload."""
 
 
 class Acceptor:
@@ -49,6 +50,7 @@ class Acceptor:
         self._spare = _spare_descriptor()
         self._on_closed = self._closed  # one bound method for all sessions
         self.limits_changed()
+        self.look_at_system()
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -93,6 +95,11 @@ class Acceptor:
         self._max_half_open = config.share(config.max_half_open)
         self._addresses = Counter(session.address for session in self.sessions) if config.max_per_address else Counter()
 
+    def look_at_system(self) -> None:
+        """Takes the system's limit of descriptors, which can change while the service runs."""
+        limit = descriptor_limit()
+        self._first_reserved = max(limit - RESERVE, limit // 2)
+
     def _pause(self) -> None:
         for listener in self._listeners:
             self._shared.loop.remove_reader(listener.fileno())
@@ -101,13 +108,21 @@ class Acceptor:
 
     def _accept(self, listener: socket.socket) -> bool:
         """Takes some of the waiting phones; True if none are left, or none can be taken."""
+        try:
+            return self._take_some(listener)
+        except Exception as error:  # noqa: BLE001 - memory is short, or a bug: the loop would call again at once
+            self._shared.stranger("accept_failed", "", level="error", exc_info=error)
+            self._pause_a_while()
+            return True
+
+    def _take_some(self, listener: socket.socket) -> bool:
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, address = listener.accept()
             except (BlockingIOError, InterruptedError):
                 return True
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
+                if error.errno in SHORTAGES:
                     self._out_of_descriptors(listener)
                     return True
                 continue  # the phone left before it was accepted (ECONNABORTED and its like)
@@ -118,18 +133,31 @@ class Acceptor:
         shared = self._shared
         counts = shared.counts
         counts.attempted += 1
-        reason = self._refusal(address)
+        reason = self._refusal(address) if connection.fileno() < self._first_reserved else "descriptors"
         if reason is not None:
             connection.close()
             counts.rejected(reason)
             shared.stranger("connection_rejected", address, reason=reason)
             return
         counts.connection_accepted()
-        session = PhoneSession(shared, connection, address, self._on_closed)
-        self.sessions.add(session)
-        if shared.config.max_per_address:
-            self._addresses[address] = self._addresses.get(address, 0) + 1
-        session.start(listener.fileno())
+        self._begin(listener, connection, address)
+
+    def _begin(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
+        """Makes a session of an accepted connection; one that cannot be made ends this connection and no other."""
+        session, shared = None, self._shared
+        try:
+            session = PhoneSession(shared, connection, address, self._on_closed)
+            self.sessions.add(session)
+            if shared.config.max_per_address:
+                self._addresses[address] = self._addresses.get(address, 0) + 1
+            session.start(listener.fileno())
+        except Exception as error:  # noqa: BLE001 - memory is short, or a bug
+            shared.stranger("session_failed", address, level="error", exc_info=error)
+            if session is not None:
+                session.abort("internal_error")
+            else:
+                connection.close()
+                shared.counts.closed("internal_error", 0.0)
 
     def _refusal(self, address: str) -> str | None:
         """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
@@ -165,6 +193,9 @@ class Acceptor:
             self._spare = _spare_descriptor()
         except OSError:
             self._spare = -1
+        self._pause_a_while()
+
+    def _pause_a_while(self) -> None:
         self._pause()
         self._shared.loop.call_later(_PAUSE, self._resume)
 

@@ -195,6 +195,7 @@ class Service:
         self._metrics.loop_lag.set(max(0.0, now - self._last_tick - TICK))
         self._last_tick = now
         self._shared.deadlines.expire(now)
+        self._acceptor.look_at_system()
         self._publish()
         self._pipeline.flush()
 

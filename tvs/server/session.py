@@ -88,10 +88,10 @@ class PhoneSession:
         if self.state is SessionState.AWAIT_REQUEST and conversation.answered and not conversation.unfinished:
             self._finish("answered")
 
-    def abort(self) -> None:
+    def abort(self, outcome: str = "drained") -> None:
         """Closes at once."""
         if self.state is not SessionState.CLOSED:
-            self._close(self._outcome or "drained")
+            self._close(self._outcome or outcome)
 
     def expired(self, deadline: Deadline) -> None:
         """Closes the session whose deadline has passed."""

@@ -25,6 +25,35 @@ class ChannelClosed(Exception):  # noqa: N818 - every channel ends so
     """The other process is gone."""
 
 
+class Order:
+    """An object in anonymous memory, for any number of processes. Raises `OSError` if there is no room for it.
+
+    Args:
+        content: the object, which pickle can write.
+    """
+
+    def __init__(self, content: object) -> None:
+        self._memory = os.memfd_create("tvs-order", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(self._memory, "wb", closefd=False) as file:
+                pickle.dump(content, file)
+        except BaseException:
+            self.close()
+            raise
+
+    def fileno(self) -> int:
+        """The descriptor of the memory."""
+        return self._memory
+
+    def close(self) -> None:
+        """Lets go of the memory; processes that were sent it keep it."""
+        os.close(self._memory)
+
+
+class OrderLost(Exception):  # noqa: N818 - named as what happened
+    """An order came whose descriptor could not be taken: this process has none left."""
+
+
 class Channel:
     """One end of a channel. It never blocks: a message that does not fit is not sent.
 
@@ -74,22 +103,16 @@ class Channel:
                 raise ChannelClosed
             yield _parsed(data)
 
-    def send_order(self, order: object) -> bool:
-        """Sends an object as an order; False if the other end does not read or is gone. Raises `OSError`."""
-        memory = os.memfd_create("tvs-order", os.MFD_CLOEXEC)
+    def send_order(self, order: Order) -> bool:
+        """Sends an order; False if the other end does not read or is gone."""
         try:
-            with os.fdopen(os.dup(memory), "wb") as file:
-                pickle.dump(order, file)
-            try:
-                socket.send_fds(self._socket, [b"order"], [memory])
-            except OSError:
-                return False
-            return True
-        finally:
-            os.close(memory)
+            socket.send_fds(self._socket, [b"order"], [order.fileno()])
+        except OSError:
+            return False
+        return True
 
     def orders(self) -> Iterator[Any]:
-        """The orders that are waiting. Raises `ChannelClosed` if the supervisor is gone."""
+        """The orders that are waiting. Raises `ChannelClosed` if the supervisor is gone, and `OrderLost`."""
         while True:
             try:
                 data, descriptors, _, _ = socket.recv_fds(self._socket, MAX_MESSAGE, 1)
@@ -97,9 +120,20 @@ class Channel:
                 return
             if not data:
                 raise ChannelClosed
-            with os.fdopen(descriptors[0], "rb") as file:
-                file.seek(0)
-                yield pickle.load(file)  # noqa: S301 - written by our own supervisor, on a socket that no other process has
+            if not descriptors:
+                raise OrderLost
+            yield _read(descriptors[0])
+
+
+def _read(descriptor: int) -> Any:
+    """The object of an order. Several processes share the memory's offset, so that it must not move."""
+    try:
+        data, size = b"", os.fstat(descriptor).st_size
+        while len(data) < size:
+            data += os.pread(descriptor, size - len(data), len(data))
+    finally:
+        os.close(descriptor)
+    return pickle.loads(data)  # noqa: S301 - written by our own supervisor, on a socket that no other process has
 
 
 def _parsed(data: bytes) -> object:

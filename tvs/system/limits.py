@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NO_CORE = 1
 """Bytes of a core file at most. One byte is too little for a file, and the kernel pipes none to a program either."""
 OTHERS_WRITE = 0o022
 """Permissions that nothing gets which a command makes: writing for group and others."""
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Errors of a system call for which a descriptor or memory is missing for the moment."""
 
 
 def keep_private() -> None:
@@ -22,6 +32,44 @@ def keep_private() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (NO_CORE if hard else 0, hard))
+
+
+class Reserve:
+    """Descriptors that are kept for a piece of work that must go on when there are no others left.
+
+    Args:
+        number: how many the work needs at the same time.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._kept: list[int] = []
+        self._fill()
+
+    @contextlib.contextmanager
+    def released(self) -> Iterator[None]:
+        """Frees them during a with-block; those that cannot be had back then are taken the next time."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._fill()
+
+    def close(self) -> None:
+        """Frees them."""
+        while self._kept:
+            os.close(self._kept.pop())
+
+    def _fill(self) -> None:
+        with contextlib.suppress(OSError):
+            while len(self._kept) < self._number:
+                self._kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def descriptor_limit() -> int:
+    """The number that no new descriptor of this process reaches."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_descriptor_limit() -> None:
