@@ -22,7 +22,8 @@ _ADVICE = {
     sqlite3.SQLITE_BUSY: "another program has held the database for {patience:g} s; try again",
     sqlite3.SQLITE_LOCKED: "another program holds the database; try again",
     sqlite3.SQLITE_READONLY: "it cannot be written; check the owner and mode of the file and its directory",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the owner and mode of the file and its directory",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the owner and mode of the file and its directory, and whether "
+    "this process has too many files open",
     sqlite3.SQLITE_PERM: "it cannot be opened; check the owner and mode of the file and its directory",
     sqlite3.SQLITE_FULL: "the disk is full; nothing was changed",
     sqlite3.SQLITE_IOERR: "the disk reports an error",
