@@ -110,6 +110,7 @@ class Children:
         def work() -> int:
             listener = self._admin_listener.dup()
             self._leave(None)
+            self._log.close()  # this process writes none
             state = StateDirectory(self._current.config.state)
             return run_admin(listener, self._board, self._metrics, state, supervisor, self._heartbeat)
 

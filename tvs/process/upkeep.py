@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from tvs.log.pipeline import LogPipeline
@@ -19,7 +20,8 @@ class WorkerLog:
 
     Args:
         config: all settings.
-        inherited: descriptor of the supervisor's log.
+        inherited: descriptor of the supervisor's log; it is closed if the worker does not need it: a log that was moved
+            away and deleted would keep its room on the disk.
         metrics: its counters of lines that were not written.
 
     Attributes:
@@ -33,6 +35,8 @@ class WorkerLog:
             descriptor = open_log(config.log_file)
         except OSError as error:
             descriptor, self.problem = inherited, error
+        else:
+            os.close(inherited)
         self.pipeline = LogPipeline(
             descriptor,
             log_format=config.log_format,
@@ -58,7 +62,7 @@ class WorkerLog:
 
 
 class Upkeep:
-    """Files of metrics and log of a worker; called before each heartbeat.
+    """Files of metrics, log and TLS key log of a worker; called before each heartbeat.
 
     Args:
         service: the worker's service, in whose log the results stand.
@@ -86,3 +90,5 @@ class Upkeep:
             self._service.log.warning("metrics_files_restored", worker=self._slot)
         if self._log.restore(self._service.config):
             self._service.log.warning("log_opened", worker=self._slot)
+        if self._service.restore_keylog():
+            self._service.log.warning("tls_keylog_opened", worker=self._slot)

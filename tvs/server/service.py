@@ -73,6 +73,7 @@ class Service:
         self._counts = Counts(metrics)
         self._shared = Shared(config, pipeline=pipeline, counts=self._counts)
         self._events = CacheEvents(self._shared, metrics, slot)
+        self._keylog_missing = False  # it could not be opened at the start
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_tick = self._shared.clock()
 
@@ -132,7 +133,7 @@ class Service:
         )
         self._shared.reconfigure(config)
         self._shared.context, self._shared.hints = context, HandshakeHints(config, credentials)
-        self._credentials = credentials
+        self._credentials, self._keylog_missing = credentials, False
         self._acceptor.limits_changed()
         await self._switch(sources)
         self._shared.collect_soon()
@@ -219,8 +220,21 @@ class Service:
         try:
             return self._context(self.config, self._credentials)
         except OSError as error:
-            self.log.error("tls_keylog_not_opened", worker=self._slot, reason=error.strerror)  # noqa: TRY400 - one sentence
+            reason = f"{self.config.tls_keylog}: {error.strerror}"
+            self.log.error("tls_keylog_not_opened", worker=self._slot, reason=reason)  # noqa: TRY400 - one sentence
+            self._keylog_missing = True
             return self._context(replace(self.config, tls_keylog=None), self._credentials)
+
+    def restore_keylog(self) -> bool:
+        """Opens the TLS key log, for new connections, if that failed at the start; whether it did."""
+        if not self._keylog_missing:
+            return False
+        try:
+            self._shared.context = self._context(self.config, self._credentials)
+        except OSError:
+            return False
+        self._keylog_missing = False
+        return True
 
     def _context(self, config: Config, credentials: Credentials) -> SSL.Context:
         keylog = None if config.tls_keylog is None else open_keylog(config.tls_keylog)

@@ -32,11 +32,16 @@ def open_keylog(path: Path) -> Callable[[SSL.Connection, bytes], None]:
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     os.fchmod(descriptor, 0o600)
 
+    torn = False  # the file ends in the start of a line
+
     def write(_connection: SSL.Connection, line: bytes) -> None:
+        nonlocal torn
+        whole = (b"\n" if torn else b"") + line + b"\n"
         try:
-            os.write(descriptor, line + b"\n")
+            written = os.write(descriptor, whole)  # less when the file system becomes full
         except OSError:  # a full disk must not end a phone's handshake
             return
+        torn = whole[written - 1 : written] != b"\n"
 
     weakref.finalize(write, os.close, descriptor)
     return write

@@ -84,8 +84,20 @@ class Fault:
     async def mended(self) -> None:
         """Waits for what comes back by itself, beside new changes."""
 
+    async def afterwards(self) -> None:
+        """After everything, when phones no longer ask."""
+
+    async def reload(self) -> None:
+        """Reloads the service while something is broken: it is refused for that reason, or taken."""
+        lines = await reload(self.service)
+        if self.refusal:
+            assert all("reload_refused" in line for line in lines), lines
+            assert any(self.refusal in line for line in lines), lines
+        else:
+            assert " info reloaded" in lines[-1], lines
+
     def close(self) -> None:
-        """After the service has ended, also when the test failed."""
+        """At the end, also when the test failed."""
 
     def told(self, readiness: dict[str, Any]) -> bool:
         """Whether `/readyz` says what is wrong, for a fault that it shows. It stays 200 in any case."""
@@ -177,6 +189,16 @@ async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> Non
     (fault.state.path / "tvs.toml").write_text(fault.settings)
     service = fault.service = serve("--workers", str(WORKERS), "--log-level", "info", *fault.options, **fault.start)
     fault.started()
+    try:
+        await course(fault, probe, workers)
+    finally:
+        fault.close()
+    assert service.process.poll() is None
+
+
+async def course(fault: Fault, probe: Probe, workers: Workers) -> None:
+    """Everything that happens to the service, and what must be true afterwards."""
+    service = fault.service
     async with asking(Asking(service), phones=PHONES) as phones:
         await break_it(fault, phones, workers, probe)
         await during(fault, phones, workers, probe)
@@ -191,7 +213,7 @@ async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> Non
     status, readiness = probe(service, "/readyz")
     assert (status, readiness["db"]["up"]) == (200, True)
     assert readiness["ctl"]["state"] in SOUND
-    assert service.process.poll() is None
+    await fault.afterwards()
 
 
 async def break_it(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -> None:
@@ -214,12 +236,7 @@ async def during(fault: Fault, phones: Asking, workers: Workers, probe: Probe) -
     """A reload during the fault, and a new worker after it."""
     service = fault.service
     before = workers(service)
-    lines = await reload(service)
-    if fault.refusal:
-        assert all("reload_refused" in line for line in lines), lines
-        assert any(fault.refusal in line for line in lines), lines
-    else:
-        assert " info reloaded" in lines[-1], lines
+    await fault.reload()
     assert workers(service) == before
     await phones.more()
     if fault.changes_arrive:
