@@ -8,16 +8,14 @@ from binascii import a2b_base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
-from certstore.names import name_text
+from certstore.names import COMMON_NAME, name_text
 from certstore.serials import normal_serial, unique_map_id
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 MAX_CERTIFICATE_SIZE = 65_000
@@ -59,6 +57,8 @@ class Certificate:
         Raises:
             CertificateError: the bytes are not one certificate, or too many for an answer.
         """
+        from cryptography import x509  # noqa: PLC0415 - commands that list certificates decode none
+
         if len(der) > MAX_CERTIFICATE_SIZE:
             raise CertificateError(f"the certificate has {len(der)} bytes; {MAX_CERTIFICATE_SIZE} fit an answer")
         try:
@@ -71,7 +71,7 @@ class Certificate:
 
     @classmethod
     def _from_x509(cls, der: bytes, loaded: x509.Certificate) -> Certificate:
-        common_names = loaded.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        common_names = [part for part in loaded.subject if part.oid.dotted_string == COMMON_NAME]
         return cls(
             der=der,
             subject_name=name_text(loaded.subject),

@@ -6,49 +6,53 @@ in different orders, with ``;`` or ``,``, in lower case and with quotes that are
 
 from __future__ import annotations
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
+COMMON_NAME = "2.5.4.3"
+"""The dotted number of the attribute type CN."""
 _CTL_ORDER = {
-    NameOID.COMMON_NAME: "CN",
-    NameOID.ORGANIZATIONAL_UNIT_NAME: "OU",
-    NameOID.ORGANIZATION_NAME: "O",
-    NameOID.LOCALITY_NAME: "L",
-    NameOID.STATE_OR_PROVINCE_NAME: "ST",
-    NameOID.COUNTRY_NAME: "C",
+    COMMON_NAME: "CN",
+    "2.5.4.11": "OU",
+    "2.5.4.10": "O",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.6": "C",
 }
-"""The attribute types of the text form, in its fixed order."""
+"""The attribute types of the text form, in its fixed order, by their dotted numbers (X.520)."""
 
 _DER_ORDER = ("C", "O", "OU", "CN", "ST", "L")
 """The order in which certificates of a real cluster encode these types."""
 
 _OTHER_TYPES = {
-    NameOID.EMAIL_ADDRESS: "emailAddress",
-    NameOID.SERIAL_NUMBER: "serialNumber",
-    NameOID.STREET_ADDRESS: "street",
-    NameOID.POSTAL_CODE: "postalCode",
-    NameOID.SURNAME: "SN",
-    NameOID.GIVEN_NAME: "GN",
-    NameOID.INITIALS: "initials",
-    NameOID.GENERATION_QUALIFIER: "generationQualifier",
-    NameOID.TITLE: "title",
-    NameOID.PSEUDONYM: "pseudonym",
-    NameOID.DN_QUALIFIER: "dnQualifier",
-    NameOID.BUSINESS_CATEGORY: "businessCategory",
-    NameOID.ORGANIZATION_IDENTIFIER: "organizationIdentifier",
-    NameOID.UNSTRUCTURED_NAME: "unstructuredName",
-    NameOID.DOMAIN_COMPONENT: "DC",
-    NameOID.USER_ID: "UID",
+    "1.2.840.113549.1.9.1": "emailAddress",
+    "2.5.4.5": "serialNumber",
+    "2.5.4.9": "street",
+    "2.5.4.17": "postalCode",
+    "2.5.4.4": "SN",
+    "2.5.4.42": "GN",
+    "2.5.4.43": "initials",
+    "2.5.4.44": "generationQualifier",
+    "2.5.4.12": "title",
+    "2.5.4.65": "pseudonym",
+    "2.5.4.46": "dnQualifier",
+    "2.5.4.15": "businessCategory",
+    "2.5.4.97": "organizationIdentifier",
+    "1.2.840.113549.1.9.2": "unstructuredName",
+    "0.9.2342.19200300.100.1.25": "DC",
+    "0.9.2342.19200300.100.1.1": "UID",
 }
 """Short names, of OpenSSL and RFC 4514, of the types without a fixed place in the text form."""
 
 _ASCII = frozenset(
     {
-        NameOID.COUNTRY_NAME,
-        NameOID.SERIAL_NUMBER,
-        NameOID.DN_QUALIFIER,
-        NameOID.EMAIL_ADDRESS,
-        NameOID.DOMAIN_COMPONENT,
+        "2.5.4.6",  # country name
+        "2.5.4.5",  # serial number
+        "2.5.4.46",  # dn qualifier
+        "1.2.840.113549.1.9.1",  # email address
+        "0.9.2342.19200300.100.1.25",  # domain component
     }
 )
 """Types whose values are PrintableString or IA5String (RFC 5280, appendix A)."""
@@ -81,7 +85,7 @@ def name_text(name: x509.Name) -> str:
 def attribute_texts(name: x509.Name) -> list[tuple[str, str]]:
     """The (type, value) pairs of a name in DER order: usual short names of types, or their dotted numbers."""
     return [
-        (_SHORT_NAMES.get(attribute.oid, attribute.oid.dotted_string), _value_text(attribute))
+        (_SHORT_NAMES.get(attribute.oid.dotted_string, attribute.oid.dotted_string), _value_text(attribute))
         for rdn in name.rdns
         for attribute in rdn
     ]
@@ -146,21 +150,25 @@ def name_from_text(text: str) -> x509.Name:
     Raises:
         ValueError: the text is empty, a type is unknown, or a value does not fit its type.
     """
+    from cryptography import x509  # noqa: PLC0415 - needed for new certificates only
+
     attributes = [_attribute(kind, value.strip()) for kind, value in parse_name(text)]
     if not attributes:
         raise ValueError(f"the name {text!r} is empty: write it as CN=…;OU=…;O=…;L=…;ST=…;C=…")
     places = {_OIDS[short.lower()]: place for place, short in enumerate(_DER_ORDER)}
-    attributes.sort(key=lambda attribute: places.get(attribute.oid, len(places)))
+    attributes.sort(key=lambda attribute: places.get(attribute.oid.dotted_string, len(places)))
     return x509.Name(attributes)
 
 
 def _attribute(kind: str, value: str) -> x509.NameAttribute[str]:
+    from cryptography import x509  # noqa: PLC0415 - likewise
+
     oid = _OIDS.get(kind.lower())
     if oid is None:
         known = ", ".join((*_CTL_ORDER.values(), *_OTHER_TYPES.values()))
         raise ValueError(f"{kind!r} in a name is not a known attribute type: use one of {known}")
     try:
         value.encode("ascii" if oid in _ASCII else "utf-8")  # the library would encode it wrongly, or fail later
-        return x509.NameAttribute(oid, value)
+        return x509.NameAttribute(x509.ObjectIdentifier(oid), value)
     except ValueError as error:
         raise ValueError(f"the value {value!r} does not fit {kind} in a name: {error}") from None

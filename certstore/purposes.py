@@ -6,7 +6,6 @@ units has the union of their roles.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -80,6 +79,8 @@ def find_purpose(text: str) -> Purpose:
     Raises:
         ValueError: no unit has that name; the sentence names the closest, and lists all.
     """
+    from difflib import get_close_matches  # noqa: PLC0415 - for misspelt names only
+
     by_name = {purpose.lower(): purpose for purpose in Purpose}
     found = by_name.get(text.strip().lower())
     if found is not None:

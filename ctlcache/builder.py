@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, check_issuer
+from ctlcache.digests import Digest
+from ctlcache.errors import SigningError
 from ctlcache.keys import key_element, load_certificate
-from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, Digest, SigningError, check_room
+from ctlcache.signing import MODULUS_BITS, RSA_PKCS1, check_room
 from ctlcache.trustlist import MAX_SIZE, PADDING, HeaderTag, RecordTag, UnsignedList
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify

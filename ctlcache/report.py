@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
+from ctlcache.digests import Digest
 from ctlcache.elements import CONTAINERS, PADDING
-from ctlcache.signing import Digest
 from ctlcache.trustlist import HeaderTag, RecordTag, parse_trust_list
 from ctlcache.verification import Verification, verify
 from proto.errors import RemoteProtocolError

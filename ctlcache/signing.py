@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from ctlcache.digests import Digest
+from ctlcache.errors import SigningError
 from ctlcache.keyfile import KeyFileError, read_private_key
 from ctlcache.keys import certificate_key
 
@@ -19,19 +20,6 @@ MODULUS_BITS: Final = (512, 1024, 2048, 4096)
 """Key sizes of the format, in bits: SIGNATUREMODULUS is an index into them."""
 RSA_PKCS1: Final = 0
 """SIGNATUREALGORTITHM of RSA PKCS#1 v1.5."""
-
-
-class Digest(IntEnum):
-    """DIGESTALGORTITHM: SHA-1 for every phone, SHA-512 for those that know it."""
-
-    SHA1 = 1
-    SHA256 = 2
-    SHA512 = 3
-
-    @property
-    def text(self) -> str:
-        """The name that people know: ``SHA-1``."""
-        return self.name.replace("SHA", "SHA-")
 
 
 HASHES: Final[dict[int, hashes.HashAlgorithm]] = {
@@ -45,10 +33,6 @@ DIGEST_INFO_OVERHEAD: Final = {Digest.SHA1: 15, Digest.SHA256: 19, Digest.SHA512
 """Bytes of the DigestInfo before the digest in a PKCS#1 v1.5 signature: RFC 8017, section 9.2, note 1."""
 PADDING_OVERHEAD: Final = 11
 """Least bytes of a signature's padding: RFC 8017, section 9.2, step 3."""
-
-
-class SigningError(Exception):
-    """A list cannot be signed: a sentence with the reason and the remedy."""
 
 
 def check_room(key_bits: int, digest: Digest) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ctlcache.digests import Digest
+from ctlcache.errors import SigningError
 from ctlcache.model import Header, TrustList, UnsignedList
-from ctlcache.signing import Digest, SigningError
 from ctlcache.trustlist import HeaderTag, parse_trust_list, serialise, signed_bytes
 from ctlcache.verification import verify
 from proto.tlv import Element

@@ -4,25 +4,31 @@ No I/O, no clock, no logging. `codec` frames and decodes messages, `payload` the
 that the trust lists share.
 """
 
-from proto.codec import HEADER_SIZE, MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
-from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
-from proto.messages import (
-    DEFAULT_TIME_TO_LIVE,
-    REQUESTS,
-    RESPONSES,
-    CertVerificationRequest,
-    CertVerificationResponse,
-    Message,
-    MessageType,
-    QueryCertRequest,
-    QueryCertResponse,
-    Request,
-    Response,
-    TrustStatus,
-)
-from proto.payload import encode_payload
-from proto.roles import TrustRole, find_role, function_text, role_name
-from proto.tlv import Element, Reader, Writer
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from proto.codec import HEADER_SIZE, MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
+    from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
+    from proto.messages import (
+        DEFAULT_TIME_TO_LIVE,
+        REQUESTS,
+        RESPONSES,
+        CertVerificationRequest,
+        CertVerificationResponse,
+        Message,
+        MessageType,
+        QueryCertRequest,
+        QueryCertResponse,
+        Request,
+        Response,
+        TrustStatus,
+    )
+    from proto.payload import encode_payload
+    from proto.roles import TrustRole, find_role, function_text, role_name
+    from proto.tlv import Element, Reader, Writer
 
 __distribution__ = "trust-verification-service"
 
@@ -60,3 +66,14 @@ __all__ = [
     "function_text",
     "role_name",
 ]
+_MODULES = ("codec", "errors", "messages", "payload", "roles", "tlv")
+
+
+def __getattr__(name: str) -> object:
+    """The public names, imported when they are first asked for: programs that need one module load only that."""
+    if name in __all__:
+        for module in _MODULES:
+            found = vars(import_module(f"proto.{module}"))
+            if name in found:
+                return globals().setdefault(name, found[name])
+    raise AttributeError(f"module 'proto' has no attribute {name!r}")

@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import ipaddress
 import os
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -25,6 +24,7 @@ from certstore.names import name_from_text
 from certstore.purposes import Purpose
 from ctlcache.keyfile import KeyFileError, read_private_key
 from tvs.errors import StateError
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,20 +48,6 @@ VALIDITY = datetime.timedelta(days=5 * 365)
 """Five years, as Cisco's self-signed certificates have."""
 RECOVERY_VALIDITY = datetime.timedelta(days=20 * 365 + 5)
 """ITLRecovery: twenty years with their leap days, as from 12.0 on; phones know it after the others have changed."""
-NEEDED = (Purpose.CallManager, Purpose.TVS, Purpose.CAPF, Purpose.ITLRecovery)
-"""Units of own certificates that a cluster cannot be without."""
-MADE_HERE = (*NEEDED, Purpose.CallManager_ECDSA)
-"""Units whose certificates are made here, with keys in the state directory."""
-LIST_SIGNERS = frozenset({Purpose.CallManager, Purpose.ITLRecovery})
-"""Units whose keys sign trust lists: RSA keys only."""
-
-
-class KeyType(StrEnum):
-    """Kinds of private keys. TLS with RSA-4096 costs four times the CPU of a connection with RSA-2048."""
-
-    RSA2048 = "rsa2048"
-    RSA4096 = "rsa4096"
-    P256 = "p256"
 
 
 def make_key(kind: KeyType) -> PrivateKey:
@@ -69,11 +55,6 @@ def make_key(kind: KeyType) -> PrivateKey:
     if kind is KeyType.P256:
         return ec.generate_private_key(ec.SECP256R1())
     return rsa.generate_private_key(public_exponent=65537, key_size=int(kind.removeprefix("rsa")))
-
-
-def first_key_type(unit: Purpose) -> KeyType:
-    """The kind of key of a unit's first certificate."""
-    return KeyType.P256 if unit is Purpose.CallManager_ECDSA else KeyType.RSA2048
 
 
 def key_type(certificate: bytes) -> KeyType:

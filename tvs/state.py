@@ -21,12 +21,8 @@ import time
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
-from certstore.certificate import public_key
 from certstore.opening import open_store
 from tvs.errors import StateError
-from tvs.identity import key_id, load_private_key
 from tvs.system.owner import as_owner
 
 if TYPE_CHECKING:
@@ -82,6 +78,8 @@ class StateDirectory:
 
     def key_file(self, unit: Purpose, public_key: CertificatePublicKeyTypes) -> Path:
         """The path of the private key that belongs to a unit's public key, on the disk or to be written."""
+        from tvs.identity import key_id  # noqa: PLC0415 - most commands read no key
+
         return self.keys / f"{unit}-{key_id(public_key)}.key"
 
     def request_file(self, unit: Purpose) -> Path:
@@ -138,6 +136,11 @@ class StateDirectory:
                 belong together while another process changes them.
             exposed: take a key that other users can read, see `ctlcache.keyfile.read_private_key`.
         """
+        from cryptography import x509  # noqa: PLC0415 - likewise
+
+        from certstore.certificate import public_key  # noqa: PLC0415 - likewise
+        from tvs.identity import load_private_key  # noqa: PLC0415 - likewise
+
         der = self._own_certificate(unit) if certificate is None else certificate
         path = self.key_file(unit, public_key(x509.load_der_x509_certificate(der)))
         if not path.exists():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from certstore.serials import serial_text
@@ -87,6 +86,8 @@ def no_such_certificate(unit: Purpose, name: str, names: Sequence[str]) -> NotFo
 
 
 def _present(name: str, names: Sequence[str]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - for misspelt names only
+
     if not names:
         return "the unit is empty"
     shown = names if len(names) <= _NAMES_SHOWN else get_close_matches(name, names, n=3, cutoff=0.5)

@@ -6,11 +6,8 @@ The functions work on a connection; those that change something are called insid
 from __future__ import annotations
 
 import hashlib
-import ssl
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
-
-from cryptography import x509
 
 from certstore.rules.columns import name_column, name_from_column, serial_column
 from certstore.rules.entries import CertificateRow, find_same, replaces_own
@@ -225,6 +222,10 @@ def _find_certificate(connection: sqlite3.Connection, certificate: Certificate) 
 
 
 def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
+    from ssl import DER_cert_to_PEM_cert  # noqa: PLC0415 - commands that only read need neither
+
+    from cryptography import x509  # noqa: PLC0415 - likewise
+
     loaded = x509.load_der_x509_certificate(certificate.der)
     cursor = connection.execute(
         "INSERT INTO certificate "
@@ -238,7 +239,7 @@ def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate
             int(certificate.not_before.timestamp()),
             int(certificate.not_after.timestamp()),
             certificate.der,
-            ssl.DER_cert_to_PEM_cert(certificate.der),
+            DER_cert_to_PEM_cert(certificate.der),
         ),
     )
     digest = hashlib.sha1(certificate.der, usedforsecurity=False).digest()

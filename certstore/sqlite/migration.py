@@ -10,8 +10,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from certstore.names import name_text
 from certstore.rules.columns import name_column
 from certstore.rules.values import der_from_pem
@@ -128,6 +126,8 @@ def _rename(connection: sqlite3.Connection) -> None:
 
 
 def _names(rows: sqlite3.Cursor) -> Iterator[tuple[str, str, int]]:
+    from cryptography import x509  # noqa: PLC0415 - other versions' databases only
+
     for number, (pkid, subject, issuer, der, pem) in enumerate(rows):
         if number % _PACE == 0:
             time.sleep(_PAUSE)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ctlcache.pkcs11.module import usable_key
 
 if TYPE_CHECKING:
+    from ctlcache.digests import Digest
     from ctlcache.pkcs11.module import AskPin, TokenModule
     from ctlcache.pkcs11.token import Token, TokenCertificate
-    from ctlcache.signing import Digest
 
 
 class LazyTokenSigner:

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding
 
+from ctlcache.digests import Digest
 from ctlcache.keys import certificate_key
+from ctlcache.pkcs11.defaults import DEFAULT_MODULE, TIME_LIMIT
 from ctlcache.pkcs11.token import TokenError, token_from
-from ctlcache.signing import MODULUS_BITS, Digest
+from ctlcache.signing import MODULUS_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +36,6 @@ if TYPE_CHECKING:
 
     AskPin = Callable[[Token], str]
 
-DEFAULT_MODULE: Final = "libp11-kit.so.0"
-"""p11-kit's proxy, found by the dynamic linker: all modules that are registered on this machine."""
-TIME_LIMIT: Final = 30
-"""Seconds that a module may take for one request: a smart card takes some to start and to sign."""
 PIN_PAD_TIME: Final = 90
 """Seconds more for a PIN that is typed on the reader itself."""
 MAX_ANSWER: Final = 16 * 1024 * 1024

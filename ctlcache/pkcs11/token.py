@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from certstore.certificate import Certificate, CertificateError
+from ctlcache.errors import SigningError
 from ctlcache.pkcs11.uri import TokenUri
-from ctlcache.signing import SigningError
 
 
 class TokenError(SigningError):

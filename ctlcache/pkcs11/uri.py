@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from ctlcache.signing import SigningError
+from ctlcache.errors import SigningError
 
 _SCHEME: Final = "pkcs11:"
 _TEXTS: Final = ("token", "serial", "manufacturer", "model", "object")

@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certstore.opening import open_store
 from certstore.purposes import find_purpose
-from tvs.identity import KeyType, make_key, self_signed
+from tvs.identity import make_key, self_signed
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,43 +9,89 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tvs.cli.dispatch import COMMANDS
+
 if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
-_HEAVY = {"asyncio", "structlog", "rich", "prometheus_client", "aiohttp", "hdrh"}
+_RUNNING = {"asyncio", "structlog", "rich", "prometheus_client", "aiohttp", "hdrh", "multiprocessing", "logging"}
 """Packages that cost much of a command's start, and that are for running services and clients."""
+_CERTIFICATES = {"cryptography.x509", "cryptography.hazmat.primitives.serialization", "email"}
+"""What reads certificates and keys."""
+_TLS = {"OpenSSL", "ssl", "socket"}
+_FILES = {"tempfile", "sqlite3", "tomllib", "json"}
+"""What commands on a state directory need, and help texts do not."""
 _PROGRAM = """\
 import sys
 from tvs.cli.main import main
-status = main(sys.argv[2:])
+try:
+    status = main(sys.argv[2:])
+except SystemExit as end:
+    status = end.code
 sys.stdout.flush()
-sys.stderr.write(" ".join(sorted(set(sys.argv[1].split()) & set(sys.modules))))
+ours = sum(name.partition(".")[0] in ("tvs", "certstore", "ctlcache", "proto") for name in sys.modules)
+loaded = " ".join(sorted(set(sys.argv[1].split()) & set(sys.modules)))
+sys.stderr.write(f"{loaded}\\n{ours} {len(sys.modules)}")
 sys.exit(status)
 """
+
+
+def _imported(words: list[str], watched: set[str]) -> tuple[str, int]:
+    """Which of the watched modules a command imports, and how many of the project's it imports."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, " ".join(watched), *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    found, counts = ended.stderr.split("\n")
+    return found, int(counts.split()[0])
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        "show nodes",
-        "show phones",
         "show ctl",
-        "show cert list own --long",
         "show cert own TVS",
-        "show cluster",
         "ctl plan",
         "set phones with-tvs",
-        "run sql 'select 1'",
+        "utils itl update ITLFile --yes",
     ],
 )
 def test_commands_import_nothing_heavy(state: StateDirectory, command: str) -> None:
     """Commands on a state directory import neither an event loop nor the libraries of the service and the clients."""
-    words = shlex.split(command)
-    ended = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, " ".join(_HEAVY), *words, "--state", str(state.path)],
-        capture_output=True,
-        text=True,
-        check=False,
+    found, _ = _imported([*shlex.split(command), "--state", str(state.path)], _RUNNING | {"OpenSSL"})
+    assert found == ""
+
+
+@pytest.mark.parametrize(
+    "command", ["show nodes", "show phones", "show cluster", "show cert list own", "run sql 'select 1'"]
+)
+def test_commands_that_read_the_database_decode_no_certificate(state: StateDirectory, command: str) -> None:
+    """Commands that print what the database has in columns do not import what decodes certificates and speaks TLS."""
+    found, _ = _imported(
+        [*shlex.split(command), "--state", str(state.path)], _RUNNING | _CERTIFICATES | {"OpenSSL", "ssl", "tempfile"}
     )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == ""
+    assert found == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "--help",
+        *(f"{word} --help" for word in COMMANDS),
+        *(f"show {what} --help" for what in ("nodes", "ctl", "cert", "csr", "tls-profile", "tokens", "cluster")),
+        *("phone boot --help", "replay record --help", "set cert --help", "ctl plan --help", "utils ctl --help"),
+        *("phone models", "man"),
+    ],
+)
+def test_help_imports_nothing_heavy(command: str) -> None:
+    """Help texts and the manual page are made from the command line's own modules, all of them light."""
+    found, ours = _imported(command.split(), _RUNNING | _CERTIFICATES | _TLS | _FILES)
+    assert found == ""
+    assert ours < 110
+
+
+def test_the_version_imports_no_command() -> None:
+    """`tvs --version` prints it without the modules of the commands."""
+    found, ours = _imported(["--version"], _RUNNING | _CERTIFICATES | _TLS | _FILES | {"tvs.cli.show", "tvs.cli.serve"})
+    assert found == ""
+    assert ours < 30

@@ -20,8 +20,8 @@ from proto.messages import (
 from tests.fixtures.peer import OWN, Peer, client_of, peer, query
 from tests.fixtures.tls import identity
 from tvs.client.question import QuestionError, ask, certificate_question, identity_question
-from tvs.identity import KeyType
 from tvs.tls.contexts import client_context
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,10 +15,10 @@ from tests.fixtures.peer import OWN, Peer, client_of, peer, query
 from tests.fixtures.tls import identity, service_context
 from tvs.client.trust import NoAnswer, UntrustedServer
 from tvs.config.endpoint import Endpoint
-from tvs.identity import KeyType
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSError
 from tvs.tls.profiles import ClientCertificates, TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from tests.fixtures.peer import Behaviour

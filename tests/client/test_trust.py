@@ -12,7 +12,7 @@ from ctlcache.entries import ListEntry
 from proto.roles import TrustRole
 from tests.fixtures.tls import identity
 from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
-from tvs.identity import KeyType
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ctlcache.deletion import deletion_marker
 from tests.manage.plans import planned
 from tvs.cluster.proposals import propose_deletion
-from tvs.cluster.situation import CTL_NAME
 from tvs.plan.model import Code
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path

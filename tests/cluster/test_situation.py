@@ -11,7 +11,7 @@ import pytest
 
 from certstore.purposes import Purpose
 from certstore.store import Node
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tvs.cluster.proposals import propose_parameter
 from tvs.cluster.situation import LIST_DIGEST, LIST_SIGNER, read_situation
 from tvs.errors import StateError

@@ -12,7 +12,7 @@ from certstore.store import Conflict, NotFound
 from tvs.cluster.change import commit
 from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
-from tvs.identity import NEEDED
+from tvs.units import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

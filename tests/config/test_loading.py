@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.config.loading import MAX_CONFIG_FILE, ConfigError, default_state, load_config
+from tvs.config.loading import MAX_CONFIG_FILE, ConfigError, load_config
+from tvs.config.places import default_state
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.builder import build_trust_list
+from ctlcache.digests import Digest
 from ctlcache.entries import ClusterNode, ListEntry, itl_entries, non_secure, tokenless_ctl_entries
-from ctlcache.signing import Digest, KeyFileSigner, SigningError
+from ctlcache.errors import SigningError
 from ctlcache.trustlist import PHONE_LIMIT, RecordTag, parse_trust_list
 from ctlcache.verification import verify
 from proto.errors import LocalProtocolError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ctlcache.signing import KeyFileSigner
     from tests.fixtures.programs import RequireProgram
 
 

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certstore.certificate import Certificate
 from ctlcache.builder import build_trust_list
+from ctlcache.digests import Digest
 from ctlcache.entries import ListEntry
-from ctlcache.signing import Digest, KeyFileSigner, SigningError
+from ctlcache.errors import SigningError
+from ctlcache.signing import KeyFileSigner
 from ctlcache.trustlist import (
     TrustList,
     parse_trust_list,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.builder import build_trust_list, build_unsigned_list
+from ctlcache.digests import Digest
 from ctlcache.entries import ListEntry
+from ctlcache.errors import SigningError
 from ctlcache.model import UnsignedList
-from ctlcache.signing import Digest, SigningError
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import Reason, verify, verify_with

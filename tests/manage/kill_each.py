@@ -23,10 +23,10 @@ from cryptography import x509
 from ctlcache.verification import verify
 from tvs.cli.main import main
 from tvs.cluster.situation import read_situation
-from tvs.identity import NEEDED
 from tvs.plan.engine import plan_change
 from tvs.plan.phones import HeldLists
 from tvs.state import StateDirectory
+from tvs.units import NEEDED
 
 EVENTS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.chmod", "os.chown", "sqlite3.connect"})
 

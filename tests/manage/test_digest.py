@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ctlcache.digests import Digest
 from ctlcache.entries import token_entry
-from ctlcache.signing import Digest
 from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import planned, settings, worst

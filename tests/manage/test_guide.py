@@ -9,7 +9,7 @@ import pytest
 
 from certstore.purposes import Purpose
 from certstore.serials import serial_text
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from ctlcache.trustlist import RecordTag, parse_trust_list, signed_bytes
 from ctlcache.verification import verify
 from proto.roles import TrustRole

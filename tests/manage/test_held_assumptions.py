@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from certstore.purposes import Purpose
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tests.fixtures.administrator import Administrator
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from ctlcache.trustlist import PHONE_LIMIT
 from tests.manage.phones import assert_same, held_by_phones
 from tvs.cluster.keys import list_signer

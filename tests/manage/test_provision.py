@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from certstore.purposes import Purpose
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
-from tvs.identity import NEEDED, KeyType
 from tvs.manage.provision import NewCluster, initialise, this_host
+from tvs.units import NEEDED, KeyType
 
 if TYPE_CHECKING:
     from pathlib import Path

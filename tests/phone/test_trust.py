@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.builder import build_trust_list
+from ctlcache.digests import Digest
 from ctlcache.entries import ClusterNode, tokenless_ctl_entries
-from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT, parse_trust_list
 from proto.roles import TrustRole
 from tvs.phone.models import find_model

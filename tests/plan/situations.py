@@ -9,8 +9,8 @@ from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from certstore.store import Node, StoreEntry
 from ctlcache.builder import build_trust_list
+from ctlcache.digests import Digest
 from ctlcache.entries import ClusterNode, itl_entries, tokenless_ctl_entries
-from ctlcache.signing import Digest
 from tvs.cluster.situation import Situation
 from tvs.plan.phones import HeldLists
 from tvs.tls.profiles import TLSProfile

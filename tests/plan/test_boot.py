@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tests.plan.situations import ctl, entry, held, itl
 from tvs.phone.trust import Refusal
 from tvs.plan.boot import Decision, boot

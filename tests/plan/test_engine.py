@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from certstore.store import Node
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tests.plan.situations import ctl, entry, held, itl
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Code, Plan, Severity

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tests.plan.situations import ctl, held
 from tvs.plan.engine import plan_change
 from tvs.plan.phones import HeldLists, PhoneKind

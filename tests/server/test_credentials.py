@@ -13,10 +13,10 @@ from certstore.purposes import Purpose
 from tests.fixtures.tls import connected, identity
 from tests.fixtures.worker import OWN
 from tvs.errors import StateError
-from tvs.identity import KeyType
 from tvs.server.credentials import Credentials, read_credentials
 from tvs.state import StateDirectory
 from tvs.tls.profiles import ClientCertificates
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore

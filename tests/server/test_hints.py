@@ -10,11 +10,11 @@ from OpenSSL import SSL
 
 from tests.fixtures.hints import hints_of
 from tests.fixtures.tls import connected, identity, pair, service_context, shake_hands
-from tvs.identity import KeyType
 from tvs.server.hints import NOTHING_SERVES
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from proto.messages import CertVerificationRequest
 from tests.fixtures.caches import ISSUER, SUBJECT
 from tests.fixtures.hints import hints_of
 from tests.fixtures.phones import ADDRESS, DEVICE, UNKNOWN, query
-from tvs.identity import KeyType
 from tvs.server.conversation import Conversation
 from tvs.server.hints import NOTHING_SERVES
 from tvs.server.refusals import handshake_failed
 from tvs.server.states import SessionState
 from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,6 @@ from tests.fixtures.worker import OWN
 from tvs.client.connection import TVSClient
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import Endpoint
-from tvs.identity import KeyType
 from tvs.log.levels import LogFormat
 from tvs.log.pipeline import LogPipeline
 from tvs.server.counts import Counts
@@ -32,6 +31,7 @@ from tvs.server.credentials import Credentials, read_credentials
 from tvs.server.metrics import Metrics
 from tvs.server.service import Service
 from tvs.system.listening import listen_together
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     import socket

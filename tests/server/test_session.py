@@ -10,8 +10,8 @@ from OpenSSL import SSL
 from tests.fixtures.phones import ADDRESS, UNKNOWN, asked, closed, decoded, not_trusted, query
 from tests.fixtures.tls import identity
 from tests.fixtures.worker import context_for
-from tvs.identity import KeyType
 from tvs.server.states import SessionState
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,10 +10,10 @@ from OpenSSL import SSL, crypto
 
 from tests.fixtures.phones import asked, closed, not_trusted
 from tests.fixtures.tls import identity
-from tvs.identity import KeyType
 from tvs.server.states import SessionState
 from tvs.tls.connection import MAX_HANDSHAKE, READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

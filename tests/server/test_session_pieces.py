@@ -10,9 +10,9 @@ from OpenSSL import SSL
 
 from tests.fixtures.phones import closed, decoded, query
 from tests.fixtures.tls import identity, service_context
-from tvs.identity import KeyType
 from tvs.server.states import SessionState
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,11 @@ from tests.fixtures.certificates import certificate
 from tests.fixtures.running import Running, start_service
 from tests.soak.kinds import KINDS
 from tests.soak.material import questions, write_contexts, wrong_bytes
-from tvs.identity import KeyType, key_pem, make_key, self_signed
+from tvs.identity import key_pem, make_key, self_signed
 from tvs.manage.provision import NewCluster, initialise
 from tvs.state import StateDirectory
 from tvs.system.files import write_atomically
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,11 +6,11 @@ import pytest
 from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
-from tvs.identity import KeyType
 from tvs.tls import contexts
 from tvs.tls.contexts import client_context, server_context
 from tvs.tls.failures import TLSError
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 
 def test_key_of_another_certificate_is_refused() -> None:

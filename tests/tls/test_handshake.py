@@ -8,10 +8,10 @@ import pytest
 from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, deliver, identity, pair, read_all, service_context, shake_hands
-from tvs.identity import KeyType
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.profiles import ClientCertificates, TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from cryptography import x509

@@ -20,11 +20,11 @@ from tests.fixtures.der import (
     sequence,
 )
 from tests.fixtures.tls import TLSIdentity, connected, identity, service_context
-from tvs.identity import KeyType
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSError, TLSFailure
 from tvs.tls.peerkeys import check_cost
 from tvs.tls.profiles import ClientCertificates
+from tvs.units import KeyType
 
 VERSIONS = pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION], ids=["TLS 1.2", "TLS 1.3"])
 CA = identity("CA", KeyType.P256)

@@ -9,9 +9,9 @@ import pytest
 from OpenSSL import SSL
 
 from tests.fixtures.tls import FLIGHTS, identity, pair, service_context
-from tvs.identity import KeyType
 from tvs.tls.contexts import client_context
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,8 @@ from tests.fixtures.processes import children
 from tests.fixtures.running import PATIENCE, run_tvs
 from tests.fixtures.secrets import ProcessList, files_below, forms_of, key_secrets, leaks
 from tests.whole.strangers import ask
-from tvs.identity import KeyType, key_pem, make_key
+from tvs.identity import key_pem, make_key
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

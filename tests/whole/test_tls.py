@@ -180,8 +180,8 @@ def test_required_phone_certificates(
 
 def test_p256_server_key(serve: Callable[..., Running], tmp_path: Path, require_program: Callable[[str], str]) -> None:
     """A TVS certificate with a P-256 key, made by `tvs init --tvs-key p256`, is served with ECDSA."""
-    from tvs.identity import KeyType  # noqa: PLC0415 - here only
     from tvs.manage.provision import NewCluster, initialise  # noqa: PLC0415 - here only
+    from tvs.units import KeyType  # noqa: PLC0415 - here only
 
     other = initialise(tmp_path / "p256", NewCluster(name="pub", tvs_key=KeyType.P256))
     service = serve("--state", str(other.path))

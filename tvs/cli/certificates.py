@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certstore.certificate import read_certificate_file
 from tvs.cli import own_certificates, previous
 from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
@@ -18,8 +17,6 @@ from tvs.cli.common import (
     unit_of,
 )
 from tvs.cli.roles import ROLE_HELP, role_option
-from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
-from tvs.manage.changed import entry_facts
 
 if TYPE_CHECKING:
     import argparse
@@ -82,6 +79,9 @@ def add_set_commands(change: Commands) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    from certstore.certificate import read_certificate_file
+    from tvs.cluster.trusted import check_time_to_live, propose_import_trusted, trust_store
+
     try:
         unit = trust_store(arguments.purpose)
         check_time_to_live(arguments.time_to_live)
@@ -107,12 +107,16 @@ def _import(arguments: argparse.Namespace) -> int:
 
 def _imported(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[bytes]) -> list[dict[str, object]]:
     """The entries that the store has of certificates in a unit, some of them perhaps since before."""
+    from tvs.manage.changed import entry_facts
+
     with store_of(arguments) as store:
         entries = {entry.certificate.der: entry for entry in store.entries(unit=unit)}
     return [entry_facts(entries[der]) for der in certificates if der in entries]
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.trusted import propose_delete_trusted
+
     unit = unit_of(arguments.unit)
     made = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
     ((unit, name),) = made.change.removed

@@ -9,22 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from certstore.purposes import Purpose
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from proto.text import printable
 from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
-from tvs.cluster.situation import read_situation
-from tvs.manage.changed import changed_facts
-from tvs.manage.held import held_from_files
-from tvs.manage.procedure import CURRENT, NONE, PlanOptions, carry_out
-from tvs.plan.model import Severity
 from tvs.plan.phones import PhoneKind, parse_kinds
-from tvs.plan.text import findings_json
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     from tvs.cluster.change import Change
-    from tvs.manage.procedure import Propose
+    from tvs.manage.procedure import PlanOptions, Propose
     from tvs.plan.model import Plan
 
 SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
@@ -100,6 +94,9 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
 
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
     """The plan's options. Raises `CommandError`."""
+    from tvs.manage.held import held_from_files
+    from tvs.manage.procedure import CURRENT, NONE, PlanOptions
+
     only_current, no_list = arguments.held == [CURRENT], arguments.held == [NONE]
     try:
         phones = parse_kinds(arguments.phones) if arguments.phones else None
@@ -135,6 +132,8 @@ class MadeChange:
 
 def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
     """Plans and makes a change. Raises `PhonesLost` and others."""
+    from tvs.manage.procedure import carry_out
+
     plans: list[Plan] = []
 
     def on_plan(plan: Plan) -> None:
@@ -155,6 +154,10 @@ def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **f
         lines: for people.
         facts: further keys of the JSON, in place of those of `changed_facts` with the same name.
     """
+    from tvs.cluster.situation import read_situation
+    from tvs.manage.changed import changed_facts
+    from tvs.plan.text import findings_json
+
     if not arguments.json:
         for line in lines:
             say(line)
@@ -175,6 +178,8 @@ def say_done(title: str, **facts: object) -> None:
 
 def _warn(plan: Plan) -> None:
     """Writes warnings to standard error; standard output stays as scripts know it."""
+    from tvs.plan.model import Severity
+
     for finding in plan.findings:
         if finding.severity is Severity.WARNING:
             warning = f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}."

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from certstore.purposes import Purpose, find_purpose
 from proto.text import printable
 from tvs.cli import values
 from tvs.cli.help import HelpFormatter
-from tvs.config.loading import default_state
-from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from certstore.purposes import Purpose
     from certstore.store import CertificateStore
+    from tvs.state import StateDirectory
 
     Commands = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - argparse gives it no public name
 
@@ -108,6 +106,9 @@ def json_option(parser: argparse.ArgumentParser) -> None:
 
 def state_of(arguments: argparse.Namespace) -> StateDirectory:
     """The state directory that the arguments name."""
+    from tvs.config.places import default_state
+    from tvs.state import StateDirectory
+
     return StateDirectory(arguments.state or default_state())
 
 
@@ -120,6 +121,8 @@ def store_of(arguments: argparse.Namespace) -> Iterator[CertificateStore]:
 
 def unit_of(text: str) -> Purpose:
     """The unit of that name. Raises `CommandError`."""
+    from certstore.purposes import find_purpose
+
     try:
         return find_purpose(text)
     except ValueError as error:
@@ -144,6 +147,8 @@ def tell(text: str, arguments: argparse.Namespace) -> None:
 
 def say_json(value: object) -> None:
     """Writes a value as JSON to standard output; letters that the terminal lacks are escaped as JSON escapes them."""
+    import json
+
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")

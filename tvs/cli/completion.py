@@ -61,7 +61,7 @@ def _print_script(arguments: argparse.Namespace) -> int:
 
 def _shtab() -> ModuleType:
     try:
-        import shtab  # noqa: PLC0415 - an extra, for this command alone
+        import shtab
     except ImportError:
         raise CommandError(f"shtab is not installed: {sys.executable} -m pip install '{REQUIREMENT}'") from None
     return shtab

@@ -22,9 +22,6 @@ from tvs.cli.plan_words import spelled_change
 from tvs.cli.roles import role_option
 from tvs.cli.signers import announce_option
 from tvs.cli.tokens import token_options, token_source
-from tvs.manage.planned import propose_planned
-from tvs.manage.procedure import plan_only
-from tvs.plan.text import plan_json, plan_text
 
 if TYPE_CHECKING:
     import argparse
@@ -83,6 +80,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
+    from tvs.manage.planned import propose_planned
+    from tvs.manage.procedure import plan_only
+    from tvs.plan.text import plan_json, plan_text
+
     change = spelled_change(arguments.change)
     with token_source(arguments) as make_source:
         try:

@@ -10,18 +10,16 @@ import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from certstore.certificate import CertificateError
-from certstore.store import StoreError
-from ctlcache.signing import SigningError
 from proto.text import printable
 from tvs import __version__
-from tvs.cli.common import FAILED, INTERRUPTED, USAGE, CommandError, Parser, UsageExit, say_refusal
+from tvs.cli.common import FAILED, INTERRUPTED, OK, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.cli.words import Speller, beginning_with
-from tvs.config.loading import ConfigError
 from tvs.errors import StartError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tvs.config.loading import ConfigError
 
 _DESCRIPTION = "A Trust Verification Service for Cisco IP phones, and the trust lists around it."
 _EPILOG = """\
@@ -102,19 +100,22 @@ def run(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     """Parses and runs a command; its failure is printed, with --json also as JSON."""
+    if arguments[:1] == ["--version"]:  # without the modules of all commands
+        sys.stdout.write(f"tvs {__version__}\n")
+        return OK
     given = argparse.Namespace(json="--json" in arguments and beginning_with(arguments[0], COMMANDS) != ["replay"])
     try:
         parse(arguments, given)
         status: int = given.handler(given)
-    except UsageExit as error:
-        if given.json is True:
+    except SystemExit as error:  # UsageExit, or a help text
+        if isinstance(error, UsageExit) and given.json is True:
             say_refusal(error.sentence)
         raise
-    except ConfigError as error:
-        sentences, status, findings = "\n".join(error.problems), USAGE, ()
     except CommandError as error:
         sentences, status, findings = str(error), error.status, ()
-    except (StateError, StoreError, StartError, CertificateError, SigningError) as error:
+    except _config_error() as error:
+        sentences, status, findings = "\n".join(error.problems), USAGE, ()
+    except _failures() as error:
         sentences, status, findings = str(error), FAILED, getattr(error, "findings", ())
     except OSError as error:
         if error.filename is None:
@@ -125,6 +126,22 @@ def _run(arguments: Sequence[str]) -> int:
     if given.json is True:  # a file name with tvs replay
         say_refusal(sentences, findings)
     return _failed(sentences, status)
+
+
+def _config_error() -> type[ConfigError]:
+    """The error of settings. Called when a command failed: only then is its module needed."""
+    from tvs.config.loading import ConfigError
+
+    return ConfigError
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """The other errors that are sentences for people. Called when a command failed."""
+    from certstore.certificate import CertificateError
+    from certstore.store import StoreError
+    from ctlcache.errors import SigningError
+
+    return StateError, StoreError, StartError, CertificateError, SigningError
 
 
 def _failed(sentences: str, status: int) -> int:

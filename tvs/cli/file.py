@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
 from tvs.cli.common import FAILED, OK, handled_by, state_of, tell
-from tvs.cluster.proposals import propose_deletion
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
-from tvs.config.loading import load_config
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +19,8 @@ _FOLDER = "cm/tftpdata/"
 
 def add_commands(commands: Commands) -> None:
     """Adds `file delete tftp`."""
+    from tvs.units import CTL_NAME, ITL_NAME
+
     delete = (
         commands.add_parser("file", help="delete trust lists")
         .add_subparsers(title="what to do", metavar="ACTION", required=True)
@@ -51,6 +50,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_deletion
+    from tvs.config.loading import load_config
+    from tvs.units import CTL_NAME
+
     name = arguments.name.removeprefix(_FOLDER)
     tell(f"Delete the File {name}?", arguments)
     ask('Enter "y" followed by return to continue: ', arguments)

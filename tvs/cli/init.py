@@ -6,18 +6,11 @@ from argparse import ArgumentTypeError
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cryptography.x509.oid import NameOID
-
-from certstore.names import name_from_text
 from certstore.purposes import Purpose
 from tvs.cli import values
 from tvs.cli.changes import DIGESTS, SIGNERS, say_done
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, progress, say, state_of, state_option
-from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
-from tvs.identity import KeyType
-from tvs.manage.changed import changed_facts
-from tvs.manage.provision import NewCluster, initialise, this_host
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +33,8 @@ examples:
 
 def add_commands(commands: Commands) -> None:
     """Adds `init`."""
+    from tvs.units import FIRST_SIGNER, ORGANISATION, KeyType
+
     parser = commands.add_parser(
         "init", help="make a state directory", description="Makes a state directory.", epilog=_EPILOG
     )
@@ -53,7 +48,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--subject",
         type=_subject,
-        default=NewCluster(name="x").organisation,
+        default=ORGANISATION,
         metavar="NAME",
         help="the rest of the certificates' names after CN (default: %(default)s)",
     )
@@ -69,7 +64,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--signer",
         choices=SIGNERS,
-        default=NewCluster(name="x").signer,
+        default=FIRST_SIGNER,
         metavar="UNIT",
         help="signer of trust lists: ITLRecovery (default; as from 12.0 on: a new CallManager certificate costs no "
         "phone) or CallManager (10.x, 11.x); later: tvs set signer",
@@ -87,6 +82,10 @@ def add_commands(commands: Commands) -> None:
 
 def _subject(text: str) -> str:
     """The rest of a subject; if it is empty, the certificates have nothing but a common name."""
+    from cryptography.x509.oid import NameOID
+
+    from certstore.names import name_from_text
+
     try:
         attributes = list(name_from_text(values.text(text))) if text else []
     except ValueError as error:
@@ -100,6 +99,8 @@ def _subject(text: str) -> str:
 
 
 def _init(arguments: argparse.Namespace) -> int:
+    from tvs.manage.provision import NewCluster, initialise, this_host
+
     try:
         cluster = NewCluster(
             name=arguments.name or this_host(),
@@ -127,6 +128,9 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _facts(state: StateDirectory) -> dict[str, object]:
     """The new state directory: its paths, and the same facts as those of a change."""
+    from tvs.cluster.situation import read_situation
+    from tvs.manage.changed import changed_facts
+
     with state.opened() as store:
         after = read_situation(state, store)
     before = replace(after, nodes=(), entries=(), ctl=None, itl=None)

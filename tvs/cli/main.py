@@ -27,6 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (problem := foreign_package()) is not None:
         sys.stderr.write(f"tvs: {problem}\n")
         return _WRONG_ENVIRONMENT
-    from tvs.cli.dispatch import run  # noqa: PLC0415 - after the check
+    from tvs.cli.dispatch import run
 
     return run(sys.argv[1:] if arguments is None else arguments)

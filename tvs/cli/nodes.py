@@ -8,15 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from certstore.rules.nodes import check_node
-from certstore.store import Node, StoreError
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, state_command, state_of
-from tvs.cluster.nodes import propose_no_node, propose_node
-from tvs.cluster.renaming import next_steps, propose_rename
-from tvs.manage.lookup import read_one_certificate
-from tvs.manage.procedure import set_phone_kinds
 from tvs.plan.phones import PhoneKind, parse_kinds
 
 if TYPE_CHECKING:
@@ -104,6 +98,10 @@ def _kinds_text() -> str:
 
 
 def _add(arguments: argparse.Namespace) -> int:
+    from certstore.store import Node
+    from tvs.cluster.nodes import propose_node
+    from tvs.manage.lookup import read_one_certificate
+
     node = Node(name=arguments.name, address=arguments.address, publisher=False)
     files = {
         Purpose.CallManager: arguments.call_manager,
@@ -120,6 +118,8 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _rename(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.renaming import propose_rename
+
     address = "" if arguments.address is None else f" with address {arguments.address}"
     ask(f"Rename node {arguments.name} to {arguments.new}{address}? (y/n):", arguments)
     propose = partial(propose_rename, old=arguments.name, new=arguments.new, address=arguments.address)
@@ -129,6 +129,8 @@ def _rename(arguments: argparse.Namespace) -> int:
 
 
 def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> None:
+    from tvs.cluster.renaming import next_steps
+
     steps = next_steps(made.change.before, made.change.after)
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     head = ["What must follow, in this order:"] if lines else []
@@ -137,6 +139,9 @@ def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> 
 
 def _node_name(value: str) -> str:
     """A node's name: its host name, or its address."""
+    from certstore.rules.nodes import check_node
+    from certstore.store import Node, StoreError
+
     try:
         check_node(Node(name=value, address="", publisher=False))
     except StoreError as error:
@@ -145,6 +150,8 @@ def _node_name(value: str) -> str:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.nodes import propose_no_node
+
     ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
     made = make_change(arguments, partial(propose_no_node, name=arguments.name))
     say_change(arguments, made, f"Successfully deleted node {arguments.name}.")
@@ -152,6 +159,8 @@ def _delete(arguments: argparse.Namespace) -> int:
 
 
 def _set_phones(arguments: argparse.Namespace) -> int:
+    from tvs.manage.procedure import set_phone_kinds
+
     try:
         kinds = parse_kinds(" ".join(arguments.kinds))
     except ValueError as error:

@@ -6,14 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certstore.certificate import read_certificate_file
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
 from tvs.cli.common import OK, handled_by, json_option, say, state_of, state_option, tell, unit_of
-from tvs.cluster.certificates import propose_regeneration
-from tvs.cluster.imports import propose_import
-from tvs.identity import MADE_HERE, KeyType, load_private_key
-from tvs.manage.procedure import make_request
+from tvs.units import MADE_HERE
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +28,8 @@ _AFTER_REGENERATION = (
 
 def add_regen(cert: Commands) -> None:
     """Adds `set cert regen`."""
+    from tvs.units import KeyType
+
     regen = cert.add_parser(
         "regen",
         help="make a new own certificate",
@@ -71,6 +69,8 @@ def add_import(imports: Commands) -> None:
 
 def add_set_commands(change: Commands) -> None:
     """Adds `set csr gen`."""
+    from tvs.units import KeyType
+
     gen = (
         change.add_parser("csr", help="make a certificate signing request")
         .add_subparsers(title="what to do", metavar="ACTION", required=True)
@@ -99,6 +99,8 @@ def _unit(parser: argparse.ArgumentParser) -> None:
 
 
 def _regen(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.certificates import propose_regeneration
+
     unit = unit_of(arguments.unit)
     tell(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}", arguments)
     ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
@@ -113,6 +115,10 @@ def _regen(arguments: argparse.Namespace) -> int:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    from certstore.certificate import read_certificate_file
+    from tvs.cluster.imports import propose_import
+    from tvs.identity import load_private_key
+
     unit = unit_of(arguments.unit)
     certificates = read_certificate_file(arguments.file)
     key = load_private_key(arguments.key) if arguments.key else None
@@ -128,6 +134,8 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> int:
+    from tvs.manage.procedure import make_request
+
     unit = unit_of(arguments.unit)
     request = make_request(state_of(arguments), unit, arguments.key).rstrip()
     if arguments.json:

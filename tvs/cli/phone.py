@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,17 +18,6 @@ from tvs.cli.common import (
 )
 from tvs.cli.phone_options import boot_options, flash_option, https_options
 from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
-from tvs.phone.boot import boot
-from tvs.phone.configuration import MAX_SERVERS, read_servers
-from tvs.phone.files.opening import open_source
-from tvs.phone.files.source import FetchError
-from tvs.phone.firmware import console_for
-from tvs.phone.flash import FlashDirectory, FlashError, WrongFlashError
-from tvs.phone.https import connect
-from tvs.phone.lock import lock_flash
-from tvs.phone.models import find_model, parse_device
-from tvs.phone.phone import DEFAULT_TIMEOUT, Phone
-from tvs.phone.status import status_of
 
 if TYPE_CHECKING:
     import argparse
@@ -38,6 +26,8 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
     from tvs.config.endpoint import Endpoint
     from tvs.phone.files.source import FileSource
+    from tvs.phone.flash import FlashDirectory
+    from tvs.phone.phone import Phone
     from tvs.phone.reports import BootReport
 
 _DESCRIPTION = "Emulates an IP phone's side of trust: its lists, its TVS client, its secure services."
@@ -125,6 +115,8 @@ def add_commands(commands: Commands) -> None:
 @contextmanager
 def _flash_errors(wrong: int = FAILED) -> Iterator[None]:
     """Turns a `FlashError` into a `CommandError`, with the status `wrong` for the directory of something else."""
+    from tvs.phone.flash import FlashError, WrongFlashError
+
     try:
         yield
     except WrongFlashError as error:
@@ -135,6 +127,12 @@ def _flash_errors(wrong: int = FAILED) -> Iterator[None]:
 
 def _phone(flash: FlashDirectory, arguments: argparse.Namespace) -> tuple[Phone, list[str]]:
     """The phone, and the lines of its console: kept with --json, otherwise printed at once."""
+    from tvs.phone.defaults import DEFAULT_TIMEOUT
+    from tvs.phone.firmware import console_for
+    from tvs.phone.flash import FlashError
+    from tvs.phone.models import parse_device
+    from tvs.phone.phone import Phone
+
     try:
         model, mac = parse_device(flash.device)
     except ValueError as error:
@@ -149,6 +147,14 @@ def _phone(flash: FlashDirectory, arguments: argparse.Namespace) -> tuple[Phone,
 
 
 def _boot(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from tvs.phone.files.opening import open_source
+    from tvs.phone.files.source import FetchError
+    from tvs.phone.flash import FlashDirectory
+    from tvs.phone.lock import lock_flash
+    from tvs.phone.status import status_of
+
     device = _device(arguments)
     try:
         source = open_source(arguments.source, arguments.timeout)
@@ -169,6 +175,8 @@ def _boot(arguments: argparse.Namespace) -> int:
 
 
 async def _booted(phone: Phone, source: FileSource) -> BootReport:
+    from tvs.phone.boot import boot
+
     try:
         return await boot(phone, source)
     finally:
@@ -176,6 +184,9 @@ async def _booted(phone: Phone, source: FileSource) -> BootReport:
 
 
 def _device(arguments: argparse.Namespace) -> str | None:
+    from tvs.phone.models import find_model
+    from tvs.phone.phone import Phone
+
     if arguments.mac is None and arguments.model is None:
         return None
     if arguments.mac is None or arguments.model is None:
@@ -188,6 +199,8 @@ def _device(arguments: argparse.Namespace) -> str | None:
 
 def _servers(arguments: argparse.Namespace) -> tuple[Endpoint, ...] | None:
     """The TVS servers of the command line; None if it names none. Raises `ValueError`."""
+    from tvs.phone.configuration import MAX_SERVERS, read_servers
+
     if arguments.config is not None:
         return read_servers(arguments.config)
     if arguments.tvs is None:
@@ -201,6 +214,12 @@ def _servers(arguments: argparse.Namespace) -> tuple[Endpoint, ...] | None:
 
 
 def _https(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from tvs.phone.flash import FlashDirectory
+    from tvs.phone.https import connect
+    from tvs.phone.lock import lock_flash
+
     with _flash_errors(), lock_flash(arguments.state, make=False):
         phone, lines = _phone(FlashDirectory(arguments.state), arguments)
         report = asyncio.run(connect(phone, arguments.server))
@@ -211,6 +230,9 @@ def _https(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from tvs.phone.flash import FlashDirectory
+    from tvs.phone.status import status_of
+
     with _flash_errors():
         phone, _ = _phone(FlashDirectory(arguments.state), arguments)
     status = status_of(phone)

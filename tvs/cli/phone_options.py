@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 from tvs.cli import values
 from tvs.cli.common import json_option
 from tvs.config.endpoint import DEFAULT_PORT
-from tvs.phone.configuration import MAX_SERVERS
-from tvs.phone.phone import DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
     import argparse
@@ -22,6 +20,8 @@ HTTPS_PORT = 443
 
 def boot_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `tvs phone boot`."""
+    from tvs.phone.configuration import MAX_SERVERS
+
     parser.add_argument("--mac", metavar="MAC", help="MAC address; needed at the first boot")
     parser.add_argument(
         "--model",
@@ -78,6 +78,8 @@ def flash_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _timeout_option(parser: argparse.ArgumentParser) -> None:
+    from tvs.phone.defaults import DEFAULT_TIMEOUT
+
     parser.add_argument(
         "--timeout",
         type=values.seconds,

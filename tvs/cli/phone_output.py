@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,7 @@ from proto.roles import role_name
 from proto.text import printable
 from tvs.cli.common import FAILED, NO_ANSWER, OK, say, say_json
 from tvs.cli.tables import table
-from tvs.phone.https import HOST_NOT_FOUND
-from tvs.phone.models import MODELS
-from tvs.phone.reports import BootOutcome, ListOutcome
-from tvs.phone.trust import ListKind
-from tvs.phone.ways import way_out
+from tvs.phone.reports import BootOutcome
 
 if TYPE_CHECKING:
     from tvs.phone.models import PhoneModel
@@ -26,6 +21,9 @@ _STATUSES = {BootOutcome.RUNNING: OK, BootOutcome.REFUSED: FAILED, BootOutcome.N
 
 def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_json: bool) -> int:
     """Prints the report of a boot, with `as_json` including the console lines. Returns the exit status."""
+    from tvs.phone.reports import ListOutcome
+    from tvs.phone.ways import way_out
+
     lists = [item for item in (report.ctl, report.itl) if item.outcome is not ListOutcome.NOT_USED]
     if as_json:
         say_json(
@@ -52,6 +50,8 @@ def say_boot(report: BootReport, status: PhoneStatus, lines: list[str], *, as_js
 
 
 def _list_json(item: ListUpdate) -> dict[str, object]:
+    from tvs.phone.ways import way_out
+
     vouched = item.vouched
     return {
         "outcome": item.outcome,
@@ -83,6 +83,9 @@ def _list_text(item: ListUpdate) -> str:
 
 def say_https(report: HTTPSReport, lines: list[str], *, as_json: bool) -> int:
     """Prints the report of a secure service. Returns the exit status."""
+    from tvs.phone.https import HOST_NOT_FOUND
+    from tvs.phone.ways import way_out
+
     if as_json:
         say_json(
             {
@@ -118,11 +121,15 @@ def _certified(report: HTTPSReport) -> str:
 
 
 def _sha1(certificate: bytes | None) -> str | None:
+    import hashlib
+
     return None if certificate is None else hashlib.sha1(certificate, usedforsecurity=False).hexdigest()
 
 
 def say_status(status: PhoneStatus) -> None:
     """Prints the phone's screen."""
+    from tvs.phone.trust import ListKind
+
     say(f"Device           {status.device}")
     say(f"Trust lists      {status.installed}")
     for item in status.lists:
@@ -150,6 +157,8 @@ def _time(when: float) -> str:
 
 def say_models(*, as_json: bool) -> None:
     """Prints the known models."""
+    from tvs.phone.models import MODELS
+
     models = sorted(MODELS.values(), key=lambda model: model.name)
     if as_json:
         say_json([_model_json(model) for model in models])

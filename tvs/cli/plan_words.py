@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS
 from tvs.cli.words import Speller
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

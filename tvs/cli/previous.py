@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
 from tvs.cli.common import OK, handled_by, unit_of
 from tvs.cli.serials import serial_option
-from tvs.cluster.previous import propose_forget, propose_restore
-from tvs.identity import MADE_HERE
 
 if TYPE_CHECKING:
     import argparse
@@ -59,6 +57,8 @@ def add_set_commands(cert: Commands) -> None:
 
 
 def _unit_and_serial(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
+    from tvs.units import MADE_HERE
+
     parser.add_argument("unit", metavar="UNIT", help=", ".join(MADE_HERE))
     serial_option(parser)
     change_options(parser)
@@ -66,6 +66,8 @@ def _unit_and_serial(parser: argparse.ArgumentParser, handler: Callable[[argpars
 
 
 def _restore(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.previous import propose_restore
+
     unit = unit_of(arguments.unit)
     ask(f"Restore the previous {unit} certificate? (y/n):", arguments)
     made = make_change(arguments, partial(propose_restore, unit=unit, serial_number=arguments.serial))
@@ -79,6 +81,8 @@ def _restore(arguments: argparse.Namespace) -> int:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.previous import propose_forget
+
     unit = unit_of(arguments.unit)
     ask(f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):", arguments)
     made = make_change(arguments, partial(propose_forget, unit=unit, serial_number=arguments.serial))

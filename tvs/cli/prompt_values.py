@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from certstore.store import StoreError
 from tvs.cli.grammar import choices_of
 from tvs.cli.plan_words import choices_after
-from tvs.config.loading import default_state
+from tvs.config.places import default_state
 from tvs.errors import StateError
 from tvs.plan.phones import PhoneKind
-from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     import argparse
@@ -68,6 +66,9 @@ def _names(line: Line, action: argparse.Action) -> Callable[[CertificateStore], 
 
 def _from_store(read: Callable[[CertificateStore], list[str]]) -> list[str]:
     """Reads names; without a database there are none."""
+    from certstore.store import StoreError
+    from tvs.state import StateDirectory
+
     try:
         with StateDirectory(default_state()).opened() as store:
             return read(store)

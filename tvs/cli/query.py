@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,23 +9,14 @@ from proto.roles import role_name
 from proto.text import printable
 from tvs.cli import values
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
-from tvs.client.connection import DEFAULT_TIMEOUT, TVSClient
-from tvs.client.question import (
-    JudgedAnswer,
-    QuestionError,
-    TVSQuestion,
-    ask,
-    certificate_question,
-    identity_question,
-    signer_question,
-)
-from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import DEFAULT_PORT
 
 if TYPE_CHECKING:
     import argparse
 
     from tvs.cli.common import Commands
+    from tvs.client.connection import TVSClient
+    from tvs.client.question import JudgedAnswer, TVSQuestion
 
 _EPILOG = """\
 examples:
@@ -45,6 +34,8 @@ exit statuses: 0 trusted, 1 not trusted, 2 wrong usage, 3 no answer.
 
 def add_commands(commands: Commands) -> None:
     """Adds `query`."""
+    from tvs.client.defaults import DEFAULT_TIMEOUT
+
     parser = commands.add_parser(
         "query",
         help="ask a service, as a phone does",
@@ -87,6 +78,12 @@ def add_commands(commands: Commands) -> None:
 
 
 def _query(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from tvs.client.connection import TVSClient
+    from tvs.client.question import QuestionError
+    from tvs.client.trust import NoAnswer, ServerTrust
+
     try:
         question = _question(arguments)
         trust = ServerTrust(anyone=True) if arguments.insecure else ServerTrust.from_file(arguments.trust)
@@ -108,11 +105,15 @@ def _query(arguments: argparse.Namespace) -> int:
 
 
 async def _ask(client: TVSClient, question: TVSQuestion, device: str) -> JudgedAnswer:
+    from tvs.client.question import ask
+
     async with client:
         return await ask(client, question, device=device)
 
 
 def _question(arguments: argparse.Namespace) -> TVSQuestion:
+    from tvs.client.question import certificate_question, identity_question, signer_question
+
     names = [arguments.subject, arguments.issuer, arguments.serial]
     ways = [
         arguments.ctl is not None,
@@ -167,4 +168,6 @@ def _say_answer(answer: JudgedAnswer) -> None:
 
 
 def _sha1(data: bytes) -> str:
+    import hashlib
+
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()

@@ -15,20 +15,6 @@ from tvs.cli.replay_options import (
     server_options,
     source_options,
 )
-from tvs.client.trust import NoAnswer
-from tvs.log.target import is_terminal
-from tvs.replay.questions.devices import parse_mix
-from tvs.replay.questions.model import SourceError
-from tvs.replay.report.outputs import Outputs
-from tvs.replay.report.result import result_of
-from tvs.replay.report.text import table, verdict
-from tvs.replay.report.thresholds import RunStatus, Threshold, status_of
-from tvs.replay.run.addresses import default_sources, parse_sources, resolve
-from tvs.replay.run.histograms import MissingPackage, require_hdrhistogram
-from tvs.replay.run.live import LiveView
-from tvs.replay.run.prepare import DEFAULT_PHONES, ModeSettings, SourceSettings, load, make_schedule, try_connection
-from tvs.replay.run.process import GeneratorError, Run
-from tvs.replay.run.setup import Setup
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -36,17 +22,14 @@ if TYPE_CHECKING:
 
     from tvs.cli.common import Commands
     from tvs.replay.questions.model import Recording
+    from tvs.replay.report.outputs import Outputs
     from tvs.replay.report.result import RunResult
+    from tvs.replay.run.prepare import ModeSettings, SourceSettings
     from tvs.replay.run.schedule import Schedule
+    from tvs.replay.run.setup import Setup
 
 THRESHOLD = 99
 """Exit status of a run that a --fail-if expression fails."""
-_STATUSES = {
-    RunStatus.PASSED: OK,
-    RunStatus.FAILED: FAILED,
-    RunStatus.THRESHOLD: THRESHOLD,
-    RunStatus.INTERRUPTED: INTERRUPTED,
-}
 
 _EPILOG = """\
 Queries come from a file: a recording, a log of the service in trace form or JSON (of the original too), a capture
@@ -98,6 +81,14 @@ def add_commands(commands: Commands) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
+    from tvs.client.trust import NoAnswer
+    from tvs.replay.questions.model import SourceError
+    from tvs.replay.report.outputs import Outputs
+    from tvs.replay.report.thresholds import RunStatus, Threshold, status_of
+    from tvs.replay.run.histograms import MissingPackage, require_hdrhistogram
+    from tvs.replay.run.prepare import load, make_schedule, try_connection
+    from tvs.replay.run.process import GeneratorError
+
     try:
         require_hdrhistogram()
         thresholds = [Threshold.parse(text) for text in arguments.fail_if]
@@ -118,13 +109,22 @@ def _replay(arguments: argparse.Namespace) -> int:
     result.thresholds = [entry.facts(result) for entry in thresholds]
     result.failed_thresholds = [entry.sentence(result) for entry in thresholds if entry.failed(result)]
     _report(result, outputs)
-    return _STATUSES[status_of(result, thresholds)]
+    statuses = {
+        RunStatus.PASSED: OK,
+        RunStatus.FAILED: FAILED,
+        RunStatus.THRESHOLD: THRESHOLD,
+        RunStatus.INTERRUPTED: INTERRUPTED,
+    }
+    return statuses[status_of(result, thresholds)]
 
 
 # -- settings from options -------------------------------------------------------------------------------------------
 
 
 def _setup(arguments: argparse.Namespace) -> Setup:
+    from tvs.replay.run.addresses import default_sources, parse_sources, resolve
+    from tvs.replay.run.setup import Setup
+
     if arguments.server is None:
         raise ValueError("name the service: --server HOST[:PORT]")
     if arguments.trust is None and not arguments.insecure:
@@ -152,6 +152,9 @@ def _setup(arguments: argparse.Namespace) -> Setup:
 
 
 def _source(arguments: argparse.Namespace) -> SourceSettings:
+    from tvs.replay.questions.devices import parse_mix
+    from tvs.replay.run.prepare import DEFAULT_PHONES, SourceSettings
+
     fleet = [name for name in ("phones", "mix", "ask") if getattr(arguments, name)]
     if arguments.source is not None and fleet:
         raise ValueError(f"--from has its own phones; --{fleet[0]} is for an imagined fleet")
@@ -169,6 +172,8 @@ def _source(arguments: argparse.Namespace) -> SourceSettings:
 
 
 def _mode(arguments: argparse.Namespace) -> ModeSettings:
+    from tvs.replay.run.prepare import ModeSettings
+
     names = ("speed", "rate", "ramp", "duration", "storm", "within", "pause", "seed", "loop", "at_once")
     return ModeSettings(**{name: getattr(arguments, name) for name in names})
 
@@ -177,6 +182,11 @@ def _mode(arguments: argparse.Namespace) -> ModeSettings:
 
 
 def _run(arguments: argparse.Namespace, recording: Recording, schedule: Schedule, setup: Setup) -> RunResult:
+    from tvs.log.target import is_terminal
+    from tvs.replay.report.result import result_of
+    from tvs.replay.run.live import LiveView
+    from tvs.replay.run.process import Run
+
     processes = min(arguments.processes or max(1, len(os.sched_getaffinity(0)) // 2), max(1, len(schedule.at)))
     progress(f"{len(schedule.at)} calls, {schedule.mode}, {processes} generator processes")
     live = None if arguments.quiet or not sys.stderr.isatty() else LiveView(schedule, colors=is_terminal(sys.stderr))
@@ -190,6 +200,8 @@ def _run(arguments: argparse.Namespace, recording: Recording, schedule: Schedule
 
 
 def _report(result: RunResult, outputs: Outputs) -> None:
+    from tvs.replay.report.text import table, verdict
+
     say(table(result))
     say()
     for sentence in verdict(result):

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, json_option, say, say_json
-from tvs.replay.report import compare
-from tvs.replay.report.resultfile import read_result
-from tvs.replay.run.histograms import MissingPackage, require_hdrhistogram
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +29,10 @@ def add_commands(commands: Commands) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
+    from tvs.replay.report import compare
+    from tvs.replay.report.resultfile import read_result
+    from tvs.replay.run.histograms import MissingPackage, require_hdrhistogram
+
     try:
         require_hdrhistogram()
         before, after = read_result(arguments.before), read_result(arguments.after)

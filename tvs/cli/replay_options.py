@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tvs.cli.values import output_file, server, shown, whole_number
 from tvs.config.endpoint import DEFAULT_PORT
-from tvs.replay.units import parse_duration, parse_rate
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ MAX_TIME = 366 * 86_400
 
 def time_up(text: str) -> float:
     """Parses a time from 0 seconds to a year."""
+    from tvs.replay.units import parse_duration
+
     seconds = parsed(parse_duration)(text)
     if seconds > MAX_TIME:
         raise argparse.ArgumentTypeError(f"{shown(text)} is longer than a year")
@@ -137,6 +138,8 @@ def source_options(parser: argparse.ArgumentParser) -> None:
 
 def mode_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options for the times of the calls."""
+    from tvs.replay.units import parse_rate
+
     group = parser.add_argument_group("the times")
     mode = group.add_mutually_exclusive_group()
     mode.add_argument(

@@ -9,23 +9,17 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from certstore.store import StoreError
 from tvs.cli import values
 from tvs.cli.common import FAILED, OK, USAGE, CommandError, handled_by, progress, say, state_option
 from tvs.cli.replay_options import count, time_above_zero
-from tvs.config.loading import default_state
+from tvs.config.places import default_state
 from tvs.errors import StateError
-from tvs.replay.questions.expect import KnownCertificates
-from tvs.replay.questions.follow import LogFollower
-from tvs.replay.questions.model import SourceError
-from tvs.replay.questions.recorder import Recorder, known_to, record
-from tvs.replay.questions.recording import RecordingWriter
-from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     import argparse
 
     from tvs.cli.common import Commands
+    from tvs.replay.questions.expect import KnownCertificates
 
 _EPILOG = """\
 Follows the log of a running service until Ctrl-C and records each query with its answer. Phones get numbers in
@@ -65,6 +59,11 @@ def add_commands(commands: Commands) -> None:
 
 
 def _record(arguments: argparse.Namespace) -> int:
+    from tvs.replay.questions.follow import LogFollower
+    from tvs.replay.questions.model import SourceError
+    from tvs.replay.questions.recorder import Recorder, record
+    from tvs.replay.questions.recording import RecordingWriter
+
     path = None if arguments.log == "-" else Path(arguments.log)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ExitStack() as stack:
@@ -89,6 +88,11 @@ def _record(arguments: argparse.Namespace) -> int:
 
 def _known(state: Path | None) -> KnownCertificates:
     """The certificates of a state directory; the default one may be missing."""
+    from certstore.store import StoreError
+    from tvs.replay.questions.expect import KnownCertificates
+    from tvs.replay.questions.recorder import known_to
+    from tvs.state import StateDirectory
+
     try:
         return known_to(StateDirectory(state or default_state()))
     except (StateError, StoreError):

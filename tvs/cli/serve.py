@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, harmless, say
-from tvs.config.loading import ConfigError, default_state, load_config
+from tvs.config.places import default_state
 from tvs.config.settings import SETTINGS, setting_help
-from tvs.process.checks import examine, warnings
-from tvs.process.supervisor import Supervisor
-from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     import argparse
@@ -72,6 +69,10 @@ def _setting_option(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from tvs.config.loading import load_config
+    from tvs.process.supervisor import Supervisor
+    from tvs.state import StateDirectory
+
     options = {name: getattr(arguments, name) for name in SETTINGS}
     if options["state"] is None:
         options["state"] = str(default_state())
@@ -87,6 +88,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _check(config: Config) -> int:
+    from tvs.config.loading import ConfigError
+    from tvs.process.checks import examine, warnings
+    from tvs.state import StateDirectory
+
     with StateDirectory(config.state).rights():  # as the service: a log that root makes would be closed to it
         _, problems = examine(config)
         for sentence in warnings(config):

@@ -9,7 +9,6 @@ from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS, STATUSES, change_options, make_change, say_change
 from tvs.cli.common import OK, handled_by
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
 
 if TYPE_CHECKING:
     import argparse
@@ -78,6 +77,8 @@ def announce_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _set_signer(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.signers import propose_announcement, propose_signer
+
     signer = Purpose(arguments.signer)
     if not arguments.announce:
         made = make_change(arguments, partial(propose_signer, signer=signer))
@@ -94,6 +95,8 @@ def _set_signer(arguments: argparse.Namespace) -> int:
 
 
 def _set_digest(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.signers import propose_digest
+
     digest = DIGESTS[arguments.digest]
     with token_source(arguments) as make_source:
         made = make_change(arguments, partial(propose_digest, digest=digest, make_source=make_source))

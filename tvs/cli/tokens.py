@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT
-from ctlcache.pkcs11.pin import PinFile
-from ctlcache.pkcs11.uri import TokenUri, TokenUriError
 from tvs.cli import values
 from tvs.cli.common import (
     USAGE,
     CommandError,
 )
-from tvs.cluster.tokens import TokenChoice, inserted_tokens
 
 if TYPE_CHECKING:
     import argparse
@@ -23,6 +18,7 @@ if TYPE_CHECKING:
 
     from ctlcache.pkcs11.token import Token
     from tvs.cluster.proposals import MakeCtlSource
+    from tvs.cluster.tokens import TokenChoice
 
 
 # -- options ---------------------------------------------------------------------------------------------
@@ -30,6 +26,8 @@ if TYPE_CHECKING:
 
 def module_options(parser: argparse._ActionsContainer) -> None:
     """Adds `--token-module` and `--token-timeout`."""
+    from ctlcache.pkcs11.defaults import DEFAULT_MODULE, TIME_LIMIT
+
     parser.add_argument(
         "--token-module",
         type=values.file_name,
@@ -80,6 +78,8 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
     Raises `CommandError` and `TokenError`.
     """
+    from tvs.cluster.tokens import inserted_tokens
+
     choice = _choice(arguments)
     if choice is None:
         yield None
@@ -89,6 +89,10 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
 
 def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
+    from ctlcache.pkcs11.pin import PinFile
+    from ctlcache.pkcs11.uri import TokenUri, TokenUriError
+    from tvs.cluster.tokens import TokenChoice
+
     pin_file = getattr(arguments, "pin_file", None)  # a plan needs none
     time_limit = time_limit_of(arguments)
     if not arguments.token:
@@ -118,6 +122,8 @@ def time_limit_of(arguments: argparse.Namespace) -> int:
 
 def _ask_pin(token: Token) -> str:
     """Asks for a PIN on the terminal, once, without showing it."""
+    import getpass
+
     warning = "; one more wrong PIN locks it" if token.pin_final_try else ""
     try:
         with warnings.catch_warnings():

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, no_digest_option, say_change
 from tvs.cli.common import OK, handled_by, state_of, store_of, tell
 from tvs.cli.tokens import token_options, token_source
-from tvs.cluster.proposals import propose_ctl, propose_itl, propose_mode, propose_reset_ctl, propose_reset_itl
-from tvs.cluster.situation import read_situation
 
 if TYPE_CHECKING:
     import argparse
@@ -102,6 +100,8 @@ def _add_ctl(utils: Commands) -> None:
 
 
 def _set_cluster(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_mode
+
     lower, title = _MODES[arguments.mode]
     propose = partial(propose_mode, mixed_mode=arguments.mode == "mixed-mode")
     return _carry_out(
@@ -114,17 +114,23 @@ def _set_cluster(arguments: argparse.Namespace) -> int:
 
 
 def _update(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_ctl
+
     with token_source(arguments) as make_source:
         propose = partial(propose_ctl, make_source=make_source)
         return _carry_out(arguments, "update the CTLFile", propose, begin="Updating CTL file", done="CTL file Updated")
 
 
 def _other_signer(arguments: argparse.Namespace) -> str:
+    from tvs.cluster.situation import read_situation
+
     with store_of(arguments) as store:
         return read_situation(state_of(arguments), store).other_signer
 
 
 def _reset_ctl(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_reset_ctl
+
     return _carry_out(
         arguments,
         f"sign the CTLFile with the {_other_signer(arguments)} key",
@@ -163,6 +169,8 @@ def _add_itl(utils: Commands) -> None:
 
 
 def _reset_itl(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_reset_itl
+
     return _carry_out(
         arguments,
         f"sign the ITLFile with the {_other_signer(arguments)} key",
@@ -172,4 +180,6 @@ def _reset_itl(arguments: argparse.Namespace) -> int:
 
 
 def _update_itl(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_itl
+
     return _carry_out(arguments, "update the ITLFile", propose_itl, begin="Updating ITL file", done="ITL file Updated")

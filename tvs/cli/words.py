@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import USAGE, CommandError
@@ -46,6 +45,8 @@ class Speller:
         if found:
             self._give_up(f"{shown(typed)} is ambiguous: {', '.join(found)}")
             return typed
+        from difflib import get_close_matches
+
         close = get_close_matches(typed.lower(), [choice.lower() for choice in choices], n=1)
         if not close:
             before = " ".join([self._program, *self._taken])

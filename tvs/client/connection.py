@@ -19,6 +19,7 @@ from proto.messages import (
     QueryCertRequest,
     QueryCertResponse,
 )
+from tvs.client.defaults import DEFAULT_TIMEOUT
 from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
 from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from proto.messages import Request, Response
     from tvs.config.endpoint import Endpoint
 
-DEFAULT_TIMEOUT = 5.0
-"""Maximum seconds of each step: connect, handshake, answer."""
 FIRST_SESSION_ID = 1001
 """Phones count their session ids from here, as published traces show."""
 _Answer = TypeVar("_Answer", CertVerificationResponse, QueryCertResponse)

@@ -19,13 +19,8 @@ from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 from tvs.identity import (
     CA_SIGNED,
-    LIST_SIGNERS,
-    MADE_HERE,
-    NEEDED,
     SELF_SIGNED,
-    KeyType,
     ec_subject,
-    first_key_type,
     key_type,
     make_key,
     self_signed,
@@ -34,6 +29,7 @@ from tvs.identity import (
     successor_subject,
     validity_of,
 )
+from tvs.units import LIST_SIGNERS, MADE_HERE, NEEDED, KeyType, first_key_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable

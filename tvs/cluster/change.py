@@ -18,9 +18,9 @@ from ctlcache.verification import verify
 from tvs.cluster.deletion import delete_list, forget_deletion
 from tvs.cluster.kept import keep_replaced
 from tvs.cluster.keys import remove_unused, unfinished_keys, write_keys, write_requests
-from tvs.cluster.situation import CTL_NAME
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

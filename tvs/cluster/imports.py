@@ -13,7 +13,8 @@ from ctlcache.signing import MODULUS_BITS
 from proto.text import printable
 from tvs.cluster.certificates import NewCertificate, check_unit, own_change, trust_unit
 from tvs.errors import StateError
-from tvs.identity import CA_SIGNED, LIST_SIGNERS, SELF_SIGNED
+from tvs.identity import CA_SIGNED, SELF_SIGNED
+from tvs.units import LIST_SIGNERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,8 +18,9 @@ from certstore.certificate import MAX_FILE_SIZE, Certificate, CertificateError, 
 from certstore.purposes import Purpose
 from ctlcache.keys import load_certificate
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE, key_id
+from tvs.identity import key_id
 from tvs.system.files import read_regular, write_atomically
+from tvs.units import MADE_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -10,8 +10,9 @@ from certstore.certificate import public_key
 from ctlcache.signing import KeySigner
 from tvs.cluster.kept import kept_certificates, surplus
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE, key_id, key_pem
+from tvs.identity import key_id, key_pem
 from tvs.system.files import read_regular, remove_left_over, write_atomically
+from tvs.units import MADE_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

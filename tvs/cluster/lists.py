@@ -13,14 +13,16 @@ from ctlcache.keys import has_ec_key
 from ctlcache.trustlist import TrustList, parse_trust_list
 from proto.errors import LocalProtocolError, RemoteProtocolError
 from proto.roles import TrustRole
-from tvs.cluster.situation import CTL_NAME, ITL_NAME, Situation
 from tvs.errors import StateError
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ctlcache.digests import Digest
     from ctlcache.entries import ListEntry
-    from ctlcache.signing import Digest, Signer
+    from ctlcache.signing import Signer
+    from tvs.cluster.situation import Situation
 
 UNKNOWN_TOKEN = """\
 The Security Token you have inserted does not exist in the CTL File

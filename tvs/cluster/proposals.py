@@ -11,8 +11,9 @@ from proto.errors import RemoteProtocolError
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import CtlSource, build_ctl, build_itl, tokenless_source
-from tvs.cluster.situation import CTL_NAME, ITL_NAME, SECURITY_MODE
+from tvs.cluster.situation import SECURITY_MODE
 from tvs.errors import StateError
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable

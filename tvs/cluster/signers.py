@@ -9,12 +9,13 @@ from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import build_ctl, signed_by_token, tokenless_source
 from tvs.cluster.proposals import same_list, with_itl
-from tvs.cluster.situation import CTL_NAME, LIST_DIGEST, LIST_SIGNER
+from tvs.cluster.situation import LIST_DIGEST, LIST_SIGNER
 from tvs.errors import StateError
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from certstore.purposes import Purpose
-    from ctlcache.signing import Digest
+    from ctlcache.digests import Digest
     from tvs.cluster.lists import CtlSource
     from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation

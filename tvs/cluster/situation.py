@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from certstore.store import StoreEntry
+from ctlcache.digests import Digest
 from ctlcache.entries import ClusterNode
 from ctlcache.files import read_snapshot
-from ctlcache.signing import Digest
 from tvs.config.loading import load_config
 from tvs.errors import StateError
-from tvs.identity import LIST_SIGNERS, MADE_HERE
 from tvs.tls.profiles import TLSProfile
+from tvs.units import LIST_SIGNERS, MADE_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,8 +36,6 @@ LIST_DIGEST = "TrustListDigest"
 """The parameter with the digest of trust lists: SHA1, SHA256 or SHA512."""
 DEFAULT_DIGEST = Digest.SHA512
 """The digest of a cluster without the parameter, likewise."""
-CTL_NAME = "CTLFile.tlv"
-ITL_NAME = "ITLFile.tlv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ctlcache.pkcs11.defaults import DEFAULT_MODULE, TIME_LIMIT
 from ctlcache.pkcs11.lazy import LazyTokenSigner
-from ctlcache.pkcs11.module import DEFAULT_MODULE, TIME_LIMIT, TokenModule
+from ctlcache.pkcs11.module import TokenModule
 from ctlcache.pkcs11.pin import PinFile
 from ctlcache.tokens import held_tokens, with_tokens
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
 from proto.roles import TrustRole
 from tvs.cluster.lists import check_tokens, token_source
-from tvs.cluster.situation import CTL_NAME
 from tvs.errors import StateError
 from tvs.system.owner import as_caller
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ from certstore.store import MAX_TIME_TO_LIVE
 from tvs.cluster.certificates import propose_no_own
 from tvs.cluster.change import Change
 from tvs.errors import StateError
-from tvs.identity import MADE_HERE, NEEDED
+from tvs.units import MADE_HERE, NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,7 +10,6 @@ import os
 import socket
 import tomllib
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvs.config.settings import SETTINGS, Config
@@ -19,6 +18,7 @@ from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tvs.config.endpoint import Endpoint
 
@@ -144,15 +144,3 @@ def _unusable(endpoint: Endpoint) -> str | None:
     except OSError as error:
         return f"{endpoint.host} is not an address of this machine: {error.strerror}"
     return None
-
-
-def default_state(environment: Mapping[str, str] = os.environ) -> Path:
-    """The state directory without an option: TVS_STATE, the systemd unit's, the system's, the user's, in this order."""
-    for variable in ("TVS_STATE", "STATE_DIRECTORY"):  # the second is set by systemd for StateDirectory=
-        if value := environment.get(variable):
-            return Path(value.split(":")[0]).expanduser()
-    system = Path("/var/lib/tvs")
-    if system.is_dir() or os.geteuid() == 0:
-        return system
-    home = environment.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(home).expanduser() / "tvs"

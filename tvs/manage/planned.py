@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
 from certstore.purposes import Purpose, find_purpose
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
 from tvs.cluster.previous import propose_restore
@@ -18,9 +18,9 @@ from tvs.cluster.signers import propose_announcement, propose_digest, propose_si
 from tvs.cluster.situation import read_list
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
-from tvs.identity import LIST_SIGNERS
 from tvs.manage.held import is_itl
 from tvs.plan.model import NO_CHANGE
+from tvs.units import LIST_SIGNERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
     from tvs.cluster.situation import Situation
-    from tvs.identity import KeyType
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
+    from tvs.units import KeyType
 
     Propose = Callable[[StateDirectory, Situation], Change]
 

@@ -17,7 +17,7 @@ from certstore.names import name_from_text
 from certstore.opening import open_store
 from certstore.purposes import Purpose
 from certstore.store import CertificateStore, Node
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from tvs.cluster.keys import list_signer, write_keys
 from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
 from tvs.cluster.situation import (
@@ -27,10 +27,11 @@ from tvs.cluster.situation import (
     Situation,
 )
 from tvs.errors import StateError
-from tvs.identity import MAX_NAME, SELF_SIGNED, KeyType, capf_common_name, make_key, self_signed, validity_of
+from tvs.identity import MAX_NAME, SELF_SIGNED, capf_common_name, make_key, self_signed, validity_of
 from tvs.state import StateDirectory
 from tvs.system.files import write_atomically
 from tvs.system.owner import as_owner_below
+from tvs.units import FIRST_SIGNER, ORGANISATION, KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +52,9 @@ class NewCluster:
 
     name: str
     address: str | None = None
-    organisation: str = "OU=TVS;O=Local"
+    organisation: str = ORGANISATION
     tvs_key: KeyType = KeyType.RSA2048
-    signer: Purpose = Purpose.ITLRecovery
+    signer: Purpose = FIRST_SIGNER
     digest: Digest = Digest.SHA1
 
     def __post_init__(self) -> None:

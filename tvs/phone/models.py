@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from OpenSSL import SSL
-
-from ctlcache.signing import Digest
-from tvs.tls.contexts import client_context
+from ctlcache.digests import Digest
+from tvs.tls.versions import TLS_1_0, TLS_1_2
 
 if TYPE_CHECKING:
     from cryptography import x509
+    from OpenSSL import SSL
 
     from ctlcache.keyfile import PrivateKey
 
@@ -49,7 +48,7 @@ class SeriesFacts:
 
     Attributes:
         tls: highest TLS version, as administrators know it.
-        maximum: the same version as an `SSL` constant.
+        maximum: the same version, see `tvs.tls.versions`.
         ciphers: OpenSSL cipher list; None for that of the real service.
         digests: digests of trust lists that the models can verify.
         checksum: checksum of installed lists on the screen.
@@ -67,7 +66,7 @@ class SeriesFacts:
 # TLS 1.0 with RSA key exchange and one suite; OpenSSL accepts this version only at security level 0.
 _OLD = SeriesFacts(
     tls="TLS 1.0",
-    maximum=SSL.TLS1_VERSION,
+    maximum=TLS_1_0,
     ciphers="AES256-SHA:@SECLEVEL=0",
     digests=frozenset({Digest.SHA1}),
     checksum=Checksum.MD5,
@@ -75,7 +74,7 @@ _OLD = SeriesFacts(
 )
 _NEW = SeriesFacts(
     tls="TLS 1.2",
-    maximum=SSL.TLS1_2_VERSION,
+    maximum=TLS_1_2,
     ciphers=None,
     digests=frozenset(Digest),
     checksum=Checksum.SHA1,
@@ -173,6 +172,8 @@ def parse_mac(text: str) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _shared_context(facts: SeriesFacts) -> SSL.Context:
+    from tvs.tls.contexts import client_context  # noqa: PLC0415 - lists of models need no OpenSSL
+
     return client_context(maximum=facts.maximum, ciphers=facts.ciphers)
 
 
@@ -185,4 +186,6 @@ def tls_context(model: PhoneModel, lsc: tuple[x509.Certificate, PrivateKey] | No
     """
     if lsc is None:
         return _shared_context(model.facts)
+    from tvs.tls.contexts import client_context  # noqa: PLC0415 - likewise
+
     return client_context(maximum=model.facts.maximum, ciphers=model.facts.ciphers, certificate=lsc[0], key=lsc[1])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tvs.phone.cache import AnswerCache
 from tvs.phone.console import SILENT, Console
+from tvs.phone.defaults import DEFAULT_TIMEOUT
 from tvs.phone.flash import Flash
 from tvs.phone.models import parse_mac, tls_context
 from tvs.phone.proxy import ProxySettings, TVSProxy
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from tvs.phone.models import PhoneModel
 
-DEFAULT_TIMEOUT = 5.0
-"""Seconds for each step with a TVS server before the next server is tried; that of real phones is not published."""
 _INSTALLED = {
     (True, True): "CTL and ITL installed",
     (True, False): "CTL Installed",

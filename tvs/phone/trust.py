@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from certstore.certificate import Certificate, CertificateError
 from certstore.names import same_name
 from certstore.serials import normal_serial
+from ctlcache.digests import Digest
 from ctlcache.keys import certificate_key, element_key
-from ctlcache.signing import Digest
 from ctlcache.trustlist import PHONE_LIMIT
 from ctlcache.verification import Reason, Verification, verify, verify_with
 from proto.roles import TrustRole, role_name

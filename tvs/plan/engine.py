@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctlcache.signing import Digest
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from ctlcache.digests import Digest
 from tvs.plan import findings as found
 from tvs.plan.answers import parsed, shown_serial
 from tvs.plan.boot import boot
@@ -14,6 +13,7 @@ from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.outdated import outdated
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
 from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

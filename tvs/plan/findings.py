@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.purposes import Purpose
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
-from tvs.identity import MADE_HERE
 from tvs.phone.trust import Refused, inspect, tvs_certificates
 from tvs.plan.answers import parsed, tvs_answer
 from tvs.plan.causes import WAYS_OUT, way_out
@@ -15,6 +13,7 @@ from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.phones import PhoneKind
 from tvs.plan.ways import sast_certificates, unknown_digest
 from tvs.tls.profiles import PROFILES, TLSProfile
+from tvs.units import CTL_NAME, ITL_NAME, MADE_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

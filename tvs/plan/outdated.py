@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
+from ctlcache.digests import Digest
 from ctlcache.entries import itl_entries, tokenless_ctl_entries
-from ctlcache.signing import Digest
 from proto.roles import TrustRole
 from tvs.cluster.lists import signed_by_token
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
-from tvs.identity import LIST_SIGNERS
 from tvs.plan.answers import parsed
 from tvs.plan.model import Code, Finding, Severity
+from tvs.units import CTL_NAME, ITL_NAME, LIST_SIGNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

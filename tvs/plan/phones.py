@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from OpenSSL import SSL
-
 from tvs.phone.models import MODELS
+from tvs.tls.versions import TLS_1_0
 
 if TYPE_CHECKING:
     from tvs.phone.models import PhoneModel
@@ -37,7 +36,7 @@ class PhoneKind(StrEnum):
     @property
     def tls10(self) -> bool:
         """Whether it speaks at most TLS 1.0."""
-        return self.model.facts.maximum <= SSL.TLS1_VERSION
+        return self.model.facts.maximum <= TLS_1_0
 
 
 _MODELS = {PhoneKind.WITH_TVS: "8861", PhoneKind.TLS10: "7975", PhoneKind.WITHOUT_TVS: "7960"}

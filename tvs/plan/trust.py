@@ -8,12 +8,11 @@ from certstore.certificate import Certificate
 from certstore.purposes import Purpose
 from certstore.serials import normal_serial, serial_text
 from proto.roles import TrustRole, role_name
-from tvs.cluster.situation import CTL_NAME, ITL_NAME
-from tvs.identity import MADE_HERE
 from tvs.phone.trust import Refused, check_answer
 from tvs.plan.answers import parsed, tvs_answer, vouched_roles
 from tvs.plan.causes import OTHER_SERIAL_NUMBER
 from tvs.plan.model import Code, Finding, Severity
+from tvs.units import CTL_NAME, ITL_NAME, MADE_HERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

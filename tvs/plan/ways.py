@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ctlcache.signing import Digest
+from ctlcache.digests import Digest
 from proto.roles import TrustRole
 from tvs.cluster.lists import signed_by_token
-from tvs.cluster.situation import ITL_NAME
 from tvs.plan.answers import parsed
 from tvs.plan.model import Code
+from tvs.units import ITL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

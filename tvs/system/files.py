@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 KEPT = 5
@@ -138,6 +137,8 @@ def _second_name(path: Path, name: Path) -> None:
 
 
 def _written_beside(path: Path, data: bytes, mode: int) -> Path:
+    import tempfile  # noqa: PLC0415 - most commands write no file
+
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
+    from importlib.abc import Loader, MetaPathFinder
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
     Rights = Callable[[], AbstractContextManager[None]]
+else:  # importlib.abc imports a dozen modules more, and the import system asks for the methods only
+    Loader = MetaPathFinder = object
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from OpenSSL import SSL
+from tvs.tls.versions import TLS_1_0, TLS_1_2
 
 
 class TLSProfile(StrEnum):
@@ -51,7 +51,7 @@ class ProfileSettings:
     """A profile's settings for OpenSSL.
 
     Attributes:
-        minimum: lowest protocol version, an `SSL.TLS1_VERSION` constant.
+        minimum: lowest protocol version, as on the wire and in OpenSSL: `TLS_1_0`, `TLS_1_2`.
         suites: OpenSSL's names of the suites for TLS 1.2 and earlier, separated by colons. Those of TLS 1.3 are
             always on.
         security_level: OpenSSL's security level. Level 1 refuses TLS 1.0 and 1.1 and clients that offer only SHA-1
@@ -76,24 +76,24 @@ class ProfileSettings:
         return _VERSION_NAMES[self.minimum]
 
 
-_VERSION_NAMES = {SSL.TLS1_VERSION: "TLS 1.0", SSL.TLS1_2_VERSION: "TLS 1.2"}
+_VERSION_NAMES = {TLS_1_0: "TLS 1.0", TLS_1_2: "TLS 1.2"}
 
 
 PROFILES = {
     TLSProfile.MODERN: ProfileSettings(
-        minimum=SSL.TLS1_2_VERSION,
+        minimum=TLS_1_2,
         suites=_MODERN_SUITES,
         security_level=1,
         phones="8800 series with current firmware; forward secrecy only",
     ),
     TLSProfile.COMPATIBLE: ProfileSettings(
-        minimum=SSL.TLS1_2_VERSION,
+        minimum=TLS_1_2,
         suites=f"{_CISCO_SUITES}:{_ECDSA_SUITES}",
         security_level=1,
         phones="7800 and 8800 series",
     ),
     TLSProfile.LEGACY: ProfileSettings(
-        minimum=SSL.TLS1_VERSION,
+        minimum=TLS_1_0,
         suites=f"{_CISCO_SUITES}:{_ECDSA_SUITES}:ECDHE-ECDSA-AES128-SHA",
         security_level=0,
         phones="all, the TLS 1.0 phones of the 7900 series among them",

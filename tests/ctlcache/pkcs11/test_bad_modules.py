@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ctlcache.digests import Digest
 from ctlcache.pkcs11.module import TokenModule
 from ctlcache.pkcs11.token import TokenError
 from ctlcache.pkcs11.uri import TokenUri
-from ctlcache.signing import Digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

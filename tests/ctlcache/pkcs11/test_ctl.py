@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ctlcache.digests import Digest
 from ctlcache.pkcs11.token import Token, TokenError
-from ctlcache.signing import Digest
 from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctlcache.builder import build_trust_list
+from ctlcache.digests import Digest
 from ctlcache.entries import token_ctl_entries
 from ctlcache.pkcs11.module import TokenModule
 from ctlcache.pkcs11.token import TokenError
 from ctlcache.pkcs11.uri import TokenUri
-from ctlcache.signing import Digest
 from ctlcache.tokens import held_tokens, token_record, with_tokens
 from ctlcache.trustlist import parse_trust_list, signed_bytes
 from ctlcache.verification import verify

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from tests.fixtures.running import PATIENCE, wait_until
 from tests.fixtures.tls import identity
 from tests.whole.strangers import connect, query_for_own
-from tvs.identity import KeyType
 from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.contexts import client_context
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from tests.fixtures.running import services
 from tests.whole.outside.scanning import EXPECTED, as_text, expected, run_testssl, scan
-from tvs.identity import KeyType
 from tvs.manage.provision import NewCluster, initialise
 from tvs.tls.profiles import TLSProfile
+from tvs.units import KeyType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

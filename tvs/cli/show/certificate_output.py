@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from certstore.report import alternative_names
 from certstore.serials import serial_text
 from proto.roles import role_name
 from proto.text import printable
@@ -28,6 +26,10 @@ def entry_json(entry: StoreEntry, roles: Iterable[int], now: datetime) -> dict[s
         roles: role codes that the certificate has through all its entries.
         now: the current time, with a time zone.
     """
+    import hashlib
+
+    from certstore.report import alternative_names
+
     certificate = entry.certificate
     return {
         "unit": entry.unit,
@@ -55,6 +57,8 @@ def roles_json(roles: Iterable[int]) -> list[dict[str, object]]:
 
 def entry_lines(entry: StoreEntry, roles: Iterable[int], now: datetime) -> list[str]:
     """The same for people, one line for each field; see `entry_json`."""
+    from certstore.report import alternative_names
+
     facts = entry_json(entry, roles, now)
     fields = {
         "Subject": facts["subject"],

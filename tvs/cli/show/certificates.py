@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from certstore.report import certificate_fields, certificate_text
 from proto.text import printable
 from tvs.cli.common import OK, USAGE, CommandError, say, say_json, state_command, store_of
 from tvs.cli.serials import serial_option
 from tvs.cli.show.certificate_output import entry_json, entry_lines
-from tvs.manage.lookup import find_entry
 
 if TYPE_CHECKING:
     import argparse
@@ -67,8 +64,12 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    import ssl
+
+    from certstore.report import certificate_fields, certificate_text
+
     if arguments.which == "own" and arguments.previous:
-        from tvs.cli.show.previous import show  # noqa: PLC0415 - the situation of the cluster, for this option alone
+        from tvs.cli.show.previous import show
 
         return show(arguments)
     with store_of(arguments) as store:
@@ -87,6 +88,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _find(store: CertificateStore, arguments: argparse.Namespace) -> StoreEntry:
+    from tvs.manage.lookup import find_entry
+
     try:
         return find_entry(store, arguments.name, own=arguments.which == "own")
     except ValueError as error:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, say, say_json, state_command, state_of, store_of
-from tvs.cluster.situation import read_situation
-from tvs.manage.kinds import phone_kinds
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +24,9 @@ def add_show_commands(show: Commands) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.situation import read_situation
+    from tvs.manage.kinds import phone_kinds
+
     with store_of(arguments) as store:
         situation, kinds = read_situation(state_of(arguments), store), phone_kinds(store)
     publisher = situation.publisher

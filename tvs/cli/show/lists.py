@@ -7,10 +7,6 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ctlcache.files import read_snapshot
-from ctlcache.report import report
-from ctlcache.reportjson import report_json
-from ctlcache.trustlist import MAX_SIZE
 from tvs.cli.common import FAILED, OK, CommandError, say, say_json, state_command, state_of
 
 if TYPE_CHECKING:
@@ -45,6 +41,9 @@ def add_show_commands(show: Commands) -> None:
 
 
 def _show(kind: Kind, arguments: argparse.Namespace) -> int:
+    from ctlcache.report import report
+    from ctlcache.reportjson import report_json
+
     state = state_of(arguments)
     if arguments.file is None:
         state.require()
@@ -67,6 +66,9 @@ def _read(path: Path, *, waits: bool) -> tuple[bytes | None, float | None]:
         path: the file.
         waits: whether it may be a pipe, as in `tvs show ctl <(program)`, and the program is waited for.
     """
+    from ctlcache.files import read_snapshot
+    from ctlcache.trustlist import MAX_SIZE
+
     try:
         if not waits:
             return read_snapshot(path).data, path.stat().st_mtime

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from tvs.cli.common import OK, say, say_json, state_command, store_of
 from tvs.cli.tables import table
-from tvs.manage.kinds import phone_kinds
 from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def _described(store: CertificateStore, node: Node) -> dict[str, str]:
 
 
 def _show_phones(arguments: argparse.Namespace) -> int:
+    from tvs.manage.kinds import phone_kinds
+
     with store_of(arguments) as store:
         kinds = phone_kinds(store)
     if arguments.json:

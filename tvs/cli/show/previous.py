@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
-from certstore.report import certificate_fields, certificate_text
 from certstore.serials import serial_text
 from tvs.cli.common import OK, CommandError, say, say_json, state_of, store_of, unit_of
 from tvs.cli.tables import table
-from tvs.cluster.previous import find_previous
-from tvs.cluster.situation import read_situation
 
 if TYPE_CHECKING:
     import argparse
@@ -25,6 +21,12 @@ _COLUMNS = ("Serial number", "Valid from", "Valid until", "Replaced (UTC)", "Sub
 
 def show(arguments: argparse.Namespace) -> int:
     """Lists the previous certificates of a unit, or shows one."""
+    import ssl
+
+    from certstore.report import certificate_text
+    from tvs.cluster.previous import find_previous
+    from tvs.cluster.situation import read_situation
+
     unit = _unit_of_publisher(arguments.name)
     state = state_of(arguments)
     with store_of(arguments) as store:
@@ -61,5 +63,7 @@ def _row(kept: KeptCertificate) -> Sequence[str]:
 
 
 def _facts(kept: KeptCertificate) -> dict[str, object]:
+    from certstore.report import certificate_fields
+
     replaced = kept.replaced.isoformat(timespec="seconds")
     return {"unit": kept.unit, "replaced": replaced, **certificate_fields(kept.certificate.der)}

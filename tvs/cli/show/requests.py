@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, say, say_json, state_command, state_of, unit_of
-from tvs.identity import MADE_HERE
-from tvs.manage.lookup import last_request
 
 if TYPE_CHECKING:
     import argparse
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
 
 def add_show_commands(show: Commands) -> None:
     """Adds `show csr own`."""
+    from tvs.units import MADE_HERE
+
     own = (
         show.add_parser("csr", help="certificate signing requests")
         .add_subparsers(title="which", metavar="WHICH", required=True)
@@ -31,6 +31,8 @@ def add_show_commands(show: Commands) -> None:
 
 
 def _show_request(arguments: argparse.Namespace) -> int:
+    from tvs.manage.lookup import last_request
+
     unit = unit_of(arguments.unit)
     request = last_request(state_of(arguments), unit).rstrip()
     if arguments.json:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from tvs.cli import values
 from tvs.cli.common import OK, handled_by, json_option, say, say_json
-from tvs.tls.contexts import accepted_suites
 from tvs.tls.profiles import PROFILES, TLSProfile
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _described(profile: TLSProfile) -> dict[str, object]:
+    from tvs.tls.contexts import accepted_suites
+
     settings = PROFILES[profile]
     return {
         "profile": profile.value,

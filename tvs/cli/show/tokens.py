@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
-from ctlcache.pkcs11.module import TokenModule
 from tvs.cli.common import FAILED, OK, CommandError, say, say_json, state_command, state_of, store_of
 from tvs.cli.tables import table
 from tvs.cli.tokens import module_options, time_limit_of
-from tvs.cluster.situation import read_situation
-from tvs.cluster.tokens import seen_tokens
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +46,12 @@ def add_show_commands(show: Commands) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    import ssl
+
+    from ctlcache.pkcs11.module import TokenModule
+    from tvs.cluster.situation import read_situation
+    from tvs.cluster.tokens import seen_tokens
+
     with store_of(arguments) as store:
         situation = read_situation(state_of(arguments), store)
     with TokenModule(arguments.token_module, time_limit=time_limit_of(arguments)) as module:
