@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from tests.fixtures.running import wait_until
 from tvs.admin.connections import MAX_CONNECTIONS
 from tvs.admin.server import AdminServer
 from tvs.system.listening import listen
@@ -29,10 +30,12 @@ class Port:
 
     Attributes:
         healthy: the verdict of /healthz.
+        turns: number of calls of `on_turn`.
     """
 
     def __init__(self) -> None:
         self.healthy = True
+        self.turns = 0
         self.listener = listen("127.0.0.1", 0, backlog=64)
         self.listener.setblocking(True)
         self.address: tuple[str, int] = self.listener.getsockname()
@@ -43,9 +46,13 @@ class Port:
             registry=registry,
             health=lambda: (self.healthy, {"status": "ok"}),
             readiness=lambda: (False, {"reasons": ["starting"]}),
+            on_turn=self._count,
         )
         self._thread = threading.Thread(target=self._server.serve)
         self._thread.start()
+
+    def _count(self) -> None:
+        self.turns += 1
 
     def ask(self, method: str, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body of an answer."""
@@ -126,3 +133,20 @@ def test_slow_client_is_cut_off(port: Port, monkeypatch: pytest.MonkeyPatch) -> 
             slow.sendall(b"G")
             time.sleep(0.05)
             assert time.monotonic() < end
+
+
+def test_no_sign_of_life_while_nothing_is_taken(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs of life come from what takes connections: a thread that never begins, for want of memory, ends them."""
+    wait_until(lambda: port.turns >= 2, "signs of life")
+    going_on = threading.Event()
+    begins = threading.Thread.start
+    monkeypatch.setattr("threading.Thread.start", lambda thread: (going_on.wait(PATIENCE), begins(thread)))
+    with socket.create_connection(port.address, PATIENCE) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        seen = -1
+        while seen != port.turns:
+            seen = port.turns
+            time.sleep(1.5)  # three turns
+        going_on.set()
+        assert client.makefile("rb").readline() == b"HTTP/1.0 200 OK\r\n"
+    wait_until(lambda: port.turns > seen, "signs of life")

@@ -238,3 +238,21 @@ async def test_error_ends_no_timer(running: Running, monkeypatch: pytest.MonkeyP
     async with running.client():
         await until(lambda: running.value("tvs_connections_closed_total", outcome="request_timeout") == 1)
     await running.service.close()
+
+
+async def test_callbacks_that_fail_do_not_flood_the_log(running: Running) -> None:
+    """Errors in callbacks of the loop, as when memory is short, are lines of the log, and only some of many."""
+
+    def fail() -> None:
+        raise MemoryError
+
+    running.start()
+    for _ in range(1000):
+        asyncio.get_running_loop().call_soon(fail)
+    assert (await running.ask()).status is TrustStatus.TRUSTED
+    await running.service.drain()
+    await running.service.close()
+    lines = [line for line in running.events() if line["event"] == "callback_failed"]
+    assert 1 <= len(lines) <= 100
+    assert "MemoryError" in lines[0]["exception"]
+    assert lines[0]["reason"].startswith("Exception in callback ")

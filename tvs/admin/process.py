@@ -57,7 +57,6 @@ def run_admin(
         return ServiceStatus.from_json(board.read())
 
     signal.signal(signal.SIGTERM, _end)
-    heartbeat.start()
     registry = CollectorRegistry()
     registry.register(WorkersCollector(FilesCollector(metrics), state, status))
     registry.register(ServiceCollector(status))
@@ -66,6 +65,7 @@ def run_admin(
         registry=registry,
         health=lambda: health(status(), time.monotonic()),
         readiness=lambda: readiness(status(), time.time()),
+        on_turn=heartbeat.beat,
     )
     try:
         server.serve()

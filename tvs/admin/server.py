@@ -34,8 +34,9 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, on_turn: Callable[[], None]) -> None:
         self.connections = Connections()
+        self._on_turn = on_turn
         super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
@@ -62,7 +63,8 @@ class _Server(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Called twice a second."""
+        """Called twice a second, and after each request that was accepted."""
+        self._on_turn()
         self.connections.expire(time.monotonic())
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -89,14 +91,21 @@ class AdminServer:
         listener: a listening socket.
         registry: the metrics of /metrics.
         health, readiness: called for each request; return the verdict and the body.
+        on_turn: called twice a second while connections are taken.
     """
 
     def __init__(
-        self, listener: socket.socket, *, registry: CollectorRegistry, health: Probe, readiness: Probe
+        self,
+        listener: socket.socket,
+        *,
+        registry: CollectorRegistry,
+        health: Probe,
+        readiness: Probe,
+        on_turn: Callable[[], None],
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._probes = {"/healthz": health, "/readyz": readiness}
-        self._server = _Server(listener)
+        self._server = _Server(listener, on_turn)
         self._server.set_app(self._serve)
 
     def serve(self) -> None:

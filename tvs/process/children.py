@@ -14,6 +14,7 @@ from tvs.server.metrics import drop_gauges
 from tvs.state import StateDirectory
 from tvs.system.fork import fork
 from tvs.system.heartbeat import Heartbeat
+from tvs.system.limits import shortage
 
 if TYPE_CHECKING:
     import socket
@@ -78,7 +79,7 @@ class Children:
             self._leave(slot)
             if slot.listener is None:
                 raise RuntimeError("a worker without a listening socket")
-            return run_worker(
+            return self._run(
                 WorkerSetup(
                     slot=slot.number,
                     config=self._current.config,
@@ -92,6 +93,17 @@ class Children:
             )
 
         return fork(work)
+
+    def _run(self, setup: WorkerSetup) -> int:
+        """Runs a worker, in its process. Where it lacks memory, its own log may be what cannot be made."""
+        try:
+            return run_worker(setup)
+        except Exception as error:
+            reason = shortage(error)
+            if reason is None:
+                raise
+            self._log.logger.error("worker_cannot_start", worker=setup.slot, reason=reason)  # noqa: TRY400 - a sentence
+            return 1
 
     def start_admin_due(self, now: float) -> None:
         """Forks the admin process if there is none and its back-off is over. `now`: monotonic seconds."""

@@ -10,6 +10,7 @@ from tvs.config.loading import ConfigError
 from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
 from tvs.system.channel import Order
+from tvs.system.limits import shortage
 
 if TYPE_CHECKING:
     import socket
@@ -80,7 +81,7 @@ class Reloader:
                 with contextlib.closing(Order(ReloadOrder(config=config, credentials=credentials))) as order:
                     self._swap(config, credentials, order)
         except (OSError, MemoryError) as error:  # the machine is short of something; a later reload may work
-            self._problems = [f"the reload could not be made: {str(error) or 'out of memory'}"]
+            self._problems = [f"the reload could not be made: {shortage(error) or error}"]
         self._finish_if_done()
 
     def abandon(self) -> None:

@@ -107,6 +107,7 @@ class Service:
         """Begins to watch the sources and to accept phones. Called on the loop."""
         shared = self._shared
         shared.loop = asyncio.get_running_loop()
+        shared.loop.set_exception_handler(self._callback_failed)
         shared.poller = Poller(shared.loop)
         self._acceptor = Acceptor(shared, listeners)
         self._watch()
@@ -184,6 +185,11 @@ class Service:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.log.error("task_failed", task=task.get_name(), exc_info=error)
+
+    def _callback_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Logs what a callback of the loop raised, a few times a second: asyncio itself would write each traceback."""
+        reason, error = context.get("message", ""), context.get("exception")
+        self._shared.stranger("callback_failed", "", level="error", reason=reason, exc_info=error)
 
     def _tick(self) -> None:
         try:

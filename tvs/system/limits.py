@@ -14,12 +14,25 @@ if TYPE_CHECKING:
 
 NO_CORE = 1
 """Bytes of a core file at most. One byte is too little for a file, and the kernel pipes none to a program either."""
+_NO_THREAD = "can't start new thread"
+"""Text of the RuntimeError with which Python says so."""
 OTHERS_WRITE = 0o022
 """Permissions that nothing gets which a command makes: writing for group and others."""
 
 
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of a system call for which a descriptor or memory is missing for the moment."""
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this process lacks, if an error says that it lacks memory, descriptors or threads; None for other errors."""
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        return str(error)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return "no thread can be started: out of memory, or too many processes"
+    return None
 
 
 def keep_private() -> None:

@@ -22,7 +22,7 @@ def server() -> AdminServer:
     """A server whose connections are handed to it: it never accepts one."""
     listener = socket.create_server(("127.0.0.1", 0))
     probe = lambda: (True, {"state": "ready"})  # noqa: E731 - two words
-    return AdminServer(listener, registry=CollectorRegistry(), health=probe, readiness=probe)
+    return AdminServer(listener, registry=CollectorRegistry(), health=probe, readiness=probe, on_turn=lambda: None)
 
 
 def one(data: bytes) -> None:
