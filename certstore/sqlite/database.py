@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from certstore.sqlite.file import checked_file, create_file
@@ -32,11 +33,18 @@ _ADVICE = {
 }
 
 
+_NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+"""Error codes of a full file system, on which SQLite cannot make the memory that programs share (``-shm``)."""
+
+
 class Database:
     """One database file. A connection that fails is closed; the next access opens a new one.
 
     Threads share one connection under a lock. Long reads (`reader`) have connections of their own, so that no thread
     waits for them.
+
+    On a full file system SQLite cannot make the memory that several programs share. A store that is not `lazy`, which
+    is open for a short time, then has the database alone, and other programs wait; so a service can start.
     """
 
     def __init__(self, path: Path, *, create: bool, lazy: bool = False) -> None:
@@ -47,6 +55,7 @@ class Database:
         self._pid = os.getpid()
         self._depth = 0
         self._closed = False
+        self._alone = False
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._seen: tuple[int, int] | None = None
@@ -71,13 +80,25 @@ class Database:
 
     def _open(self, *, create: bool = False) -> sqlite3.Connection:
         identity = checked_file(self.path)
-        connection = _connect(self.path, "rw", self._patience)
+        try:
+            connection = self._prepared(create=create, alone=False)
+        except sqlite3.OperationalError as error:
+            if self._lazy or error.sqlite_errorcode & 0xFF not in _NO_ROOM:
+                raise
+            connection = self._prepared(create=create, alone=True)
+        self._connection, self._file, self._seen = connection, identity, None
+        return connection
+
+    def _prepared(self, *, create: bool, alone: bool) -> sqlite3.Connection:
+        """A connection whose tables are checked; `alone`: nothing is shared with other programs, which wait."""
+        connect = partial(_connect, alone=True) if alone else _connect
+        connection = connect(self.path, "rw", self._patience)
         try:
             prepare_schema(connection, self.path, create=create)
         except BaseException:
             connection.close()
             raise
-        self._connection, self._file, self._seen = connection, identity, None
+        self._alone = alone
         return connection
 
     def _give_up(self) -> None:
@@ -110,7 +131,8 @@ class Database:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code not in BUSY_CODES and not self._depth:
                 self._give_up()
-            advice = _ADVICE.get(code, "").format(patience=self._patience)
+            full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE
+            advice = _ADVICE[sqlite3.SQLITE_FULL] if full else _ADVICE.get(code, "").format(patience=self._patience)
             raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
 
     @contextmanager
@@ -167,8 +189,11 @@ class Database:
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """A new connection that cannot write."""
-        with self.access():
+        """A new connection that cannot write; the shared one if that has the database alone."""
+        with self.access() as shared:
+            if self._alone:
+                yield shared
+                return
             connection = _connect(self.path, "ro", self._patience)
         with closing(connection), self._errors():
             yield connection
@@ -216,7 +241,7 @@ def _version(connection: sqlite3.Connection) -> tuple[int, int]:
     return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
 
 
-def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, patience: float, *, alone: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={mode}",
         uri=True,
@@ -224,8 +249,9 @@ def _connect(path: Path, mode: str, patience: float) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+    settings = ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF")
     try:
-        for setting in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF"):
+        for setting in (("locking_mode = EXCLUSIVE",) if alone else ()) + settings:  # the first access already shares
             connection.execute(f"PRAGMA {setting}")
     except BaseException:
         connection.close()

@@ -85,6 +85,8 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
     exception. A token's PIN is asked for here, before anything is written.
     """
     change = _signed(change)
+    if change.keys:
+        remove_unused(state, store)  # a command that failed on a full disk left its keys
     with _staged(_new_lists(state, change)) as staged:
         write_keys(state, change.keys)
         write_requests(state, change.requests)

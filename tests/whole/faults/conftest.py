@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,19 @@ import pytest
 from tests.fixtures.clock import clock_library, make_clock
 from tests.fixtures.disks import make_disk
 from tests.fixtures.processes import probe, workers
-from tests.fixtures.running import Running, services
+from tests.fixtures.running import services
 from tests.fixtures.service import made_state, scrape, serve, state, tvs
-from tests.whole.faults.scenario import run
+from tests.whole.faults.scenario import KNOWN, add, run
+from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fixtures.disks import Disk, MakeDisk
     from tests.fixtures.processes import Probe, Serve
     from tests.fixtures.programs import RequireProgram
-    from tests.whole.faults.scenario import Fault, GoThrough, Workers
-    from tvs.state import StateDirectory
+    from tests.whole.faults.scenario import Fault, GoThrough, ServeAt, Workers
 
 __all__ = [
     "clock_library",
@@ -60,7 +62,22 @@ def go_through(
 
 
 @pytest.fixture
-def serve_at(tmp_path: Path) -> Iterator[Callable[[StateDirectory], Callable[..., Running]]]:
+def serve_at(tmp_path: Path) -> Iterator[ServeAt]:
     """A function that returns `serve` for another state directory."""
     with services(tmp_path) as start:
         yield lambda state: partial(start, state)
+
+
+@pytest.fixture
+def small_disk(make_disk: MakeDisk) -> Disk:
+    """A file system of 1 MiB."""
+    return make_disk(1024)
+
+
+@pytest.fixture
+def small_state(small_disk: Disk, made_state: Path) -> StateDirectory:
+    """A state directory on it, whose database has the certificate that phones ask about."""
+    state = StateDirectory(small_disk.path / "state")
+    shutil.copytree(made_state, state.path)
+    add(state, KNOWN)
+    return state

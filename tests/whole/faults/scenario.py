@@ -6,6 +6,7 @@ is never right; a conversation may fail only because the worker that held it was
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from contextlib import closing
@@ -16,8 +17,10 @@ from certstore.purposes import Purpose
 from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import Load, asking, until
+from tests.fixtures.running import PATIENCE
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
     GoThrough = Callable[..., Awaitable[None]]
+    ServeAt = Callable[[StateDirectory], Serve]
+    Tvs = Callable[..., subprocess.CompletedProcess[str]]
     Workers = Callable[[Running], list[int]]
 
 DEVICE = "CP-8861-SEP000000000001"
@@ -149,6 +154,13 @@ async def answers(service: Running, *certificates: bytes) -> list[bool]:
             answer = await phone.verify(device=DEVICE, certificate=der)
             found.append(answer.status is TrustStatus.TRUSTED)
     return found
+
+
+async def until_trusted(service: Running, der: bytes) -> None:
+    """Waits until a phone is told to trust a certificate."""
+    async with asyncio.timeout(PATIENCE):
+        while await answers(service, der) != [True]:  # noqa: ASYNC110 - the service is asked, there is no event
+            await asyncio.sleep(0.05)
 
 
 async def kill(service: Running, workers: Workers, slot: int) -> None:

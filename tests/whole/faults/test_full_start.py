@@ -1,0 +1,74 @@
+"""A service that starts while the file system of its state directory is full."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fixtures.certificates import certificate
+from tests.fixtures.processes import children, until
+from tests.fixtures.running import PATIENCE
+from tests.whole.faults.scenario import KNOWN, UNKNOWN, add, answers, kill, until_trusted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.disks import Disk
+    from tests.fixtures.processes import Probe
+    from tests.whole.faults.scenario import ServeAt, Tvs, Workers
+    from tvs.state import StateDirectory
+
+NEW = certificate("CN=new", 0x84)
+
+
+@pytest.mark.parametrize("crashed", [False, True], ids=["stopped", "crashed"])
+async def test_start_on_a_full_disk(
+    serve_at: ServeAt,
+    small_disk: Disk,
+    small_state: StateDirectory,
+    probe: Probe,
+    workers: Workers,
+    tvs: Tvs,
+    tmp_path: Path,
+    *,
+    crashed: bool,
+) -> None:
+    """A service starts, and its workers are replaced, from what an earlier one and a failed command left there.
+
+    With room, imports work again, and reach phones.
+    """
+    disk, state, serve = small_disk, small_state, serve_at(small_state)
+    (tmp_path / "new.cer").write_bytes(NEW)
+    command = ("set", "cert", "import", "trust", "Phone-SAST-trust", tmp_path / "new.cer", "--state", state.path)
+    first = serve("--log-level", "info")
+    add(state, UNKNOWN)  # it stands in the journal, unless the service ends in order
+    disk.fill(leave=2)
+    assert tvs(*command).returncode == 1
+    if crashed:
+        os.kill(first.process.pid, signal.SIGSTOP)
+        for process in (*children(first.process.pid), first.process.pid):
+            os.kill(process, signal.SIGKILL)
+        first.process.wait(PATIENCE)
+        assert state.database.with_name("tvs.db-wal").stat().st_size > 0
+    else:
+        assert first.stop() == 0
+    disk.empty()
+    disk.fill()
+    service = serve("--workers", "2", "--log-level", "info")
+    assert await answers(service, KNOWN, UNKNOWN, NEW) == [True, True, False]
+    await kill(service, workers, 0)
+    assert await answers(service, KNOWN, UNKNOWN, NEW) == [True, True, False]
+    status, readiness = probe(service, "/readyz")
+    assert (status, readiness["reasons"]) == (200, [])
+    assert tvs("show", "cert", "list", "own", "--state", state.path).returncode == 0
+    if not crashed:  # the journal has room for it otherwise
+        done = tvs(*command)
+        assert (done.returncode, "the disk is full; nothing was changed" in done.stderr) == (1, True), done
+    disk.empty()
+    assert tvs(*command).returncode == 0
+    await until_trusted(service, NEW)
+    await until(lambda: probe(service, "/readyz")[1]["db"]["up"], "all workers read the database again")
+    assert await answers(service, KNOWN, UNKNOWN, NEW) == [True, True, True]
