@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import signal
@@ -12,6 +13,7 @@ import pytest
 import tvs.process.children
 from tvs.process.children import Children
 from tvs.system.board import Board
+from tvs.system.relay import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,13 +39,20 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[int | OSError]:
 
 
 @pytest.fixture
-def children(tmp_path: Path) -> Children:
+def children(tmp_path: Path) -> Iterator[Children]:
     """No process yet."""
     unused = cast("Any", None)
     current = cast("Current", unused)
-    return Children(
-        current, board=Board(), metrics=tmp_path, log=unused, admin_listener=unused, leave=lambda _slot: None
-    )
+    with contextlib.closing(Relay(1)) as relay:
+        yield Children(
+            current,
+            board=Board(),
+            relay=relay,
+            metrics=tmp_path,
+            log=unused,
+            admin_listener=unused,
+            leave=lambda _slot: None,
+        )
 
 
 def test_one_admin_process(children: Children, forks: list[int | OSError]) -> None:

@@ -19,6 +19,7 @@ from tvs.server.acceptor import ACCEPTS_PER_TURN, RESERVE, Acceptor
 from tvs.server.session import PhoneSession
 from tvs.server.states import SessionState
 from tvs.system.listening import listen_together
+from tvs.system.relay import Relay
 from tvs.tls.connection import TLSConnection
 from tvs.tls.contexts import client_context
 
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.fixtures.worker import Worker
+    from tvs.system.relay import RelayEnd
+
+HANDED_OVER = "tvs_connections_handed_over_total"
 
 
 class Entrance:
     """A worker's acceptor on a port of its own, and phones that come to it."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, relay: RelayEnd | None = None) -> None:
         self.worker = worker
         self.listeners = listen_together("127.0.0.1", 0, 1)
         self.address = self.listeners[0].getsockname()
-        self.acceptor = Acceptor(worker.shared, self.listeners)
+        self.acceptor = Acceptor(worker.shared, self.listeners, relay)
         self.acceptor.start()
         self._phones: list[socket.socket] = []
 
@@ -71,12 +75,19 @@ class Entrance:
 
 
 @pytest.fixture
-def enter() -> Iterator[Callable[[Worker], Entrance]]:
+def relay() -> Relay:
+    """A relay for two workers; `enter` closes it."""
+    return Relay(2)
+
+
+@pytest.fixture
+def enter(relay: Relay) -> Iterator[Callable[..., Entrance]]:
     """Opens a worker's entrance, which is closed with the test."""
     with contextlib.ExitStack() as stack:
+        stack.callback(relay.close)  # after the entrances
 
-        def make(worker: Worker) -> Entrance:
-            entrance = Entrance(worker)
+        def make(worker: Worker, relay: RelayEnd | None = None) -> Entrance:
+            entrance = Entrance(worker, relay)
             stack.callback(entrance.close)
             return entrance
 
@@ -170,6 +181,35 @@ def test_limits_change_with_the_settings(
     assert refused(entrance.connect())
     worker.shared.reconfigure(make_worker(max_connections=3).shared.config)
     entrance.acceptor.limits_changed()
+    assert not refused(entrance.connect())
+    assert refused(entrance.connect())
+
+
+def test_full_worker_hands_over(
+    make_worker: Callable[..., Worker], enter: Callable[..., Entrance], relay: Relay
+) -> None:
+    """What a full worker cannot take, another one takes; if that is full too, it is refused, and counted once."""
+    busy, idle = make_worker(max_half_open=2, workers=2), make_worker(max_half_open=4, workers=2)
+    first, second = enter(busy, relay.end(0)), enter(idle, relay.end(1))
+    second.acceptor.tell()
+    phones = [first.knock() for _ in range(4)]
+    busy.until(lambda: len(first.acceptor.sessions) == 1 and busy.counted().get(HANDED_OVER) == 3)
+    idle.until(lambda: idle.shared.counts.attempted == 3)
+    assert sum(refused(phone) for phone in phones) == 1
+    assert busy.counted()["tvs_connections_accepted_total"] == 1
+    assert idle.counted()["tvs_connections_accepted_total"] == 2
+    assert idle.counted()["tvs_connections_rejected_total{half_open}"] == 1
+    assert refused(first.connect()), "both have said that they are full"
+    assert busy.counted()["tvs_connections_rejected_total{half_open}"] == 1
+
+
+def test_limit_of_an_address_is_not_handed_over(
+    make_worker: Callable[..., Worker], enter: Callable[..., Entrance], relay: Relay
+) -> None:
+    """An address that has its number of connections gets no more from another worker."""
+    worker, other = make_worker(max_per_address=1, workers=2), make_worker(workers=2)
+    entrance = enter(worker, relay.end(0))
+    enter(other, relay.end(1)).acceptor.tell()
     assert not refused(entrance.connect())
     assert refused(entrance.connect())
 

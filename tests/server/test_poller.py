@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.server.poller import EVENTS_PER_TURN, Poller
+from tvs.server.poller import SECONDS_PER_TURN, Poller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,12 +38,23 @@ class Owner:
 
 
 @dataclass
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
 class Table:
     """A poller on a loop of its own."""
 
     loop: asyncio.AbstractEventLoop
     poller: Poller
     stack: contextlib.ExitStack
+    clock: Clock
 
     def owner(self) -> tuple[Owner, socket.socket]:
         """A watched socket, and its other end."""
@@ -65,9 +76,10 @@ def table() -> Iterator[Table]:
     with contextlib.ExitStack() as stack:
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
-        poller = Poller(loop)
+        clock = Clock()
+        poller = Poller(loop, clock)
         stack.callback(poller.close)
-        yield Table(loop, poller, stack)
+        yield Table(loop, poller, stack, clock)
 
 
 def test_only_ready_sockets_are_reported(table: Table) -> None:
@@ -116,14 +128,36 @@ def test_socket_that_another_one_closes(table: Table) -> None:
 
 
 def test_turn_is_bounded(table: Table) -> None:
-    """Of very many ready sockets some are served, then the rest of the loop has its turn, then the others."""
-    owners = [table.owner() for _ in range(EVENTS_PER_TURN + 10)]
-    for _, other in owners:
+    """Ready sockets are served for some time, then the loop goes on; those that have waited longest come first."""
+    owners = [table.owner() for _ in range(25)]
+
+    def work() -> None:
+        table.clock.now += SECONDS_PER_TURN / 9.5
+
+    for owner, other in owners:
+        owner.then = work
         other.send(b"x")
     table.turn()
-    assert sum(len(owner.calls) for owner, _ in owners) == EVENTS_PER_TURN
+    assert sum(len(owner.calls) for owner, _ in owners) == 10
+    assert table.poller.queue.waiting == 15
+    assert table.poller.queue.cost > 0.0003, "they took longer than is supposed at the start"
+    table.turn()
     table.turn()
     assert [owner.calls for owner, _ in owners] == [["readable"]] * len(owners)
+    assert table.poller.queue.waiting == 0
+
+
+def test_closed_sockets_do_not_wait(table: Table) -> None:
+    """A look counts the sockets that are still there and ready."""
+    owners = [table.owner() for _ in range(3)]
+    for _, other in owners:
+        other.send(b"x")
+    table.poller.look()
+    assert table.poller.queue.waiting == 3
+    table.poller.forget(owners[0][0].socket.fileno())
+    owners[0][0].socket.close()
+    table.poller.look()
+    assert table.poller.queue.waiting == 2
 
 
 def test_closed_poller_reports_nothing(table: Table) -> None:

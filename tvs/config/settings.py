@@ -93,6 +93,12 @@ class Config:
         "connections in the TLS handshake, at most (each takes 17 to 93 KiB, by what the client has sent)",
         metavar="N",
     )
+    max_queue_delay: float = _setting(
+        read_seconds(0, 60),
+        0.1,
+        "seconds of work that may wait for a worker before new phones are turned away; 0: no limit",
+        metavar="SECONDS",
+    )
     max_per_address: int = _setting(
         read_number(0, 1_000_000),
         0,

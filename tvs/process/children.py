@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tvs.process.supervisorlog import SupervisorLog
     from tvs.system.board import Board
     from tvs.system.channel import Channel
+    from tvs.system.relay import Relay
 
 
 ADMIN_PATIENCE: Final = 10.0
@@ -38,6 +39,7 @@ class Children:
     Args:
         current: what workers start with.
         board: memory that the admin process reads.
+        relay: hands connections from worker to worker.
         metrics: directory of the files in which workers count.
         log: the log that is open, for workers that cannot open it themselves.
         admin_listener: listening socket of the admin port.
@@ -52,6 +54,7 @@ class Children:
         current: Current,
         *,
         board: Board,
+        relay: Relay,
         metrics: Path,
         log: SupervisorLog,
         admin_listener: socket.socket,
@@ -59,6 +62,7 @@ class Children:
     ) -> None:
         self._current = current
         self._board = board
+        self._relay = relay
         self._metrics = metrics
         self._log = log
         self._admin_listener = admin_listener
@@ -86,6 +90,7 @@ class Children:
                     credentials=self._current.credentials,
                     seed=self._current.seed,
                     listener=slot.listener,
+                    relay=self._relay.end(slot.number),
                     channel=channel,
                     metrics=self._metrics,
                     log=self._log.fileno(),

@@ -33,6 +33,7 @@ from tvs.system.board import Board
 from tvs.system.limits import raise_descriptor_limit
 from tvs.system.listening import listen
 from tvs.system.notify import Notifier
+from tvs.system.relay import Relay
 from tvs.system.scratch import metrics_directory
 from tvs.system.signals import Signals
 
@@ -104,11 +105,14 @@ class Supervisor:
         self._signals = stack.enter_context(Signals())
         self._phones = Endpoint(config.listen.host, listeners[0].getsockname()[1])
         board = Board()
+        self._relay = Relay(len(listeners))
+        stack.callback(self._relay.close)
         self._publisher = Publisher(board, self._log, self._status)
         self._counting = Counting(directory, self._publisher.report)
         self._children = Children(
             self._current,
             board=board,
+            relay=self._relay,
             metrics=directory.path,
             log=self._log,
             admin_listener=self._admin_listener,
@@ -148,6 +152,7 @@ class Supervisor:
     def _leave(self, keep: Slot | None) -> None:
         """In a child: closes what belongs to the supervisor alone, except for a slot's listening socket."""
         self._slots.close(keep=keep)
+        self._relay.close(keep=None if keep is None else keep.number)
         self._admin_listener.close()
         self._signals.close()
         self._notifier.close()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tvs.config.settings import Config
     from tvs.server.credentials import Credentials
     from tvs.system.channel import Channel
+    from tvs.system.relay import RelayEnd
 
 COLLECT_AFTER = 20_000
 """New objects after which the collector looks for cycles: sessions make none, and reference counts free them."""
@@ -43,6 +44,7 @@ class WorkerSetup:
         credentials: TLS credentials.
         seed: certificates that were read before the fork.
         listener: the slot's listening socket.
+        relay: the slot's end of the relay to the other workers.
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
         log: descriptor of the supervisor's log, for a worker that cannot open the log.
@@ -53,6 +55,7 @@ class WorkerSetup:
     credentials: Credentials
     seed: Seed | None
     listener: socket.socket
+    relay: RelayEnd
     channel: Channel
     metrics: Path
     log: int
@@ -85,7 +88,7 @@ def run_worker(setup: WorkerSetup) -> int:
 async def _serve(service: Service, setup: WorkerSetup, upkeep: Upkeep) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    service.start([setup.listener])
+    service.start([setup.listener], setup.relay)
     link = SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set, before_heartbeat=upkeep)
     with contextlib.closing(link):
         link.start()

@@ -1,34 +1,45 @@
 """Acceptor: takes connections from the listening sockets, up to the limits, and holds the sessions.
 
-Beyond a limit a connection is closed before TLS: a phone that is refused at once asks its next TVS server, one that
-is left waiting does not.
+Beyond a limit a connection is handed to another worker that has room, or closed before TLS: a phone that is refused at
+once asks its next TVS server, one that is left waiting does not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from tvs.server.admission import Admission
 from tvs.server.deadlines import TICK
 from tvs.server.session import PhoneSession
 from tvs.system.limits import SHORTAGES, descriptor_limit
 from tvs.system.listening import BACKLOG
+from tvs.system.relay import Sibling
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
     from tvs.server.shared import Shared
+    from tvs.system.relay import RelayEnd
 
 ACCEPTS_PER_TURN = 64
-"""Connections taken before other phones get their turn."""
+"""Connections let in before other phones get their turn."""
+LOOKS_PER_TURN: Final = 1024
+"""Connections looked at before other phones get their turn: to refuse one takes some 20 microseconds."""
 _PAUSE = 0.2
 """Seconds without accepting after the process ran out of descriptors or memory."""
 RESERVE: Final = 32
 """Descriptors that phones do not get: to read CTL file and database, to open the log again, to take a reload."""
+_TURNS_OF_A_PHONE: Final = 4
+"""Times that a phone's socket becomes ready: two flights of the handshake, the request, the end."""
+_UNKNOWN: Final = Sibling(delay=math.inf, number=-1)
+"""Nobody has looked yet."""
+_ROOM_ELSEWHERE: Final = {"connections", "half_open", "queue"}
+"""Limits of one worker; those of an address are the same in each."""
 
 
 class Acceptor:
@@ -37,19 +48,21 @@ class Acceptor:
     Args:
         shared: what all sessions share.
         listeners: listening sockets, non-blocking; `stop` closes them.
+        relay: the worker's end of the relay to the other workers; `stop` closes it. None: there are no others.
 
     Attributes:
         sessions: open sessions.
     """
 
-    def __init__(self, shared: Shared, listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, shared: Shared, listeners: Sequence[socket.socket], relay: RelayEnd | None = None) -> None:
         self._shared = shared
         self._listeners = tuple(listeners)
+        self._relay = relay
+        self._sibling: Sibling | None = _UNKNOWN  # found once in a turn, if it is needed
         self.sessions: set[PhoneSession] = set()
-        self._addresses: Counter[str] = Counter()
+        self._admission = Admission(shared.config, shared.counts)
         self._spare = _spare_descriptor()
         self._on_closed = self._closed  # one bound method for all sessions
-        self.limits_changed()
         self.look_at_system()
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -58,10 +71,18 @@ class Acceptor:
         """Begins to accept."""
         for listener in self._listeners:
             self._shared.loop.add_reader(listener.fileno(), self._accept, listener)
+        if self._relay is not None:
+            self._shared.loop.add_reader(self._relay.fileno(), self._take_handed)
+        self.tell()
 
     def stop(self) -> None:
         """Takes the phones that wait in the backlog, then closes the port; sessions go on."""
         self._pause()
+        if self._relay is not None:
+            self._relay.say(math.inf, self._shared.clock())
+            self._take_handed()
+            self._relay.close()
+            self._relay = None
         for listener in self._listeners:
             for _ in range(BACKLOG // ACCEPTS_PER_TURN):
                 if self._accept(listener):
@@ -90,10 +111,16 @@ class Acceptor:
 
     def limits_changed(self) -> None:
         """Takes the limits from the current settings."""
-        config = self._shared.config
-        self._max_sessions = config.share(config.max_connections)
-        self._max_half_open = config.share(config.max_half_open)
-        self._addresses = Counter(session.address for session in self.sessions) if config.max_per_address else Counter()
+        self._admission.configure(self._shared.config)
+
+    def tell(self) -> float:
+        """Tells the other workers how long a phone would wait here. Returns the seconds of the queue."""
+        queue = self._shared.poller.queue
+        if queue.waiting:
+            self._shared.poller.look()
+        if self._relay is not None:
+            self._relay.say(math.inf if self._admission.full else queue.delay, self._shared.clock())
+        return queue.delay
 
     def look_at_system(self) -> None:
         """Takes the system's limit of descriptors, which can change while the service runs."""
@@ -103,8 +130,10 @@ class Acceptor:
     def _pause(self) -> None:
         for listener in self._listeners:
             self._shared.loop.remove_reader(listener.fileno())
+        if self._relay is not None:
+            self._shared.loop.remove_reader(self._relay.fileno())
 
-    # -- sessions ---------------------------------------------------------------------------------------------------
+    # -- connections ------------------------------------------------------------------------------------------------
 
     def _accept(self, listener: socket.socket) -> bool:
         """Takes some of the waiting phones; True if none are left, or none can be taken."""
@@ -116,7 +145,11 @@ class Acceptor:
             return True
 
     def _take_some(self, listener: socket.socket) -> bool:
-        for _ in range(ACCEPTS_PER_TURN):
+        taken = 0
+        self._sibling = _UNKNOWN
+        if self._shared.poller.queue.waiting:
+            self.tell()
+        for _ in range(LOOKS_PER_TURN):
             try:
                 connection, address = listener.accept()
             except (BlockingIOError, InterruptedError):
@@ -126,31 +159,45 @@ class Acceptor:
                     self._out_of_descriptors(listener)
                     return True
                 continue  # the phone left before it was accepted (ECONNABORTED and its like)
-            self._take(listener, connection, _plain_address(address[0]))
+            taken += self._take(listener.fileno(), connection, _plain_address(address[0]))
+            if taken >= ACCEPTS_PER_TURN:
+                break
         return False
 
-    def _take(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
+    def _take(self, listener: int, connection: socket.socket, address: str, *, handed: bool = False) -> bool:
+        """Lets a phone in, hands it to another worker, or refuses it. Whether it was let in."""
         shared = self._shared
         counts = shared.counts
+        reason = self._refusal(connection, address)
+        if reason in _ROOM_ELSEWHERE and not handed and self._hand_over(connection, address):
+            return False
         counts.attempted += 1
-        reason = self._refusal(address) if connection.fileno() < self._first_reserved else "descriptors"
         if reason is not None:
             connection.close()
             counts.rejected(reason)
             shared.stranger("connection_rejected", address, reason=reason)
-            return
+            return False
         counts.connection_accepted()
         self._begin(listener, connection, address)
+        if self._admission.full:
+            self.tell()
+        return True
 
-    def _begin(self, listener: socket.socket, connection: socket.socket, address: str) -> None:
+    def _refusal(self, connection: socket.socket, address: str) -> str | None:
+        """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
+        if connection.fileno() >= self._first_reserved:
+            return "descriptors"
+        return self._admission.refusal(address, self._shared.poller.queue.delay)
+
+    def _begin(self, listener: int, connection: socket.socket, address: str) -> None:
         """Makes a session of an accepted connection; one that cannot be made ends this connection and no other."""
         session, shared = None, self._shared
         try:
             session = PhoneSession(shared, connection, address, self._on_closed)
             self.sessions.add(session)
-            if shared.config.max_per_address:
-                self._addresses[address] = self._addresses.get(address, 0) + 1
-            session.start(listener.fileno())
+            self._admission.entered(address)
+            shared.poller.queue.joined()
+            session.start(listener)
         except Exception as error:  # noqa: BLE001 - memory is short, or a bug
             shared.stranger("session_failed", address, level="error", exc_info=error)
             if session is not None:
@@ -159,25 +206,36 @@ class Acceptor:
                 connection.close()
                 shared.counts.closed("internal_error", 0.0)
 
-    def _refusal(self, address: str) -> str | None:
-        """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
-        config = self._shared.config
-        if len(self.sessions) >= self._max_sessions:
-            return "connections"
-        if self._shared.counts.open["handshake"] >= self._max_half_open:
-            return "half_open"
-        if config.max_per_address and self._addresses.get(address, 0) >= config.max_per_address:
-            return "address"
-        return None
-
     def _closed(self, session: PhoneSession) -> None:
         self.sessions.discard(session)
-        if self._shared.config.max_per_address:
-            left = self._addresses.get(session.address, 0) - 1
-            if left > 0:
-                self._addresses[session.address] = left
-            else:
-                self._addresses.pop(session.address, None)
+        self._admission.left(session.address)
+
+    # -- other workers ----------------------------------------------------------------------------------------------
+
+    def _hand_over(self, connection: socket.socket, address: str) -> bool:
+        """Hands a connection to another worker, if one has room; False if none has."""
+        if self._relay is None:
+            return False
+        if self._sibling is _UNKNOWN:
+            self._sibling = self._relay.soonest(self._shared.clock())
+        sibling = self._sibling
+        if sibling is None or sibling.delay >= self._admission.fair_delay:
+            return False
+        if not self._relay.hand(sibling, connection, address):
+            self._sibling = None
+            return False
+        connection.close()
+        sibling.delay += self._shared.poller.queue.cost * _TURNS_OF_A_PHONE
+        self._shared.counts.handed_over()
+        return True
+
+    def _take_handed(self) -> None:
+        """Takes what other workers have handed over; it is not handed on."""
+        if self._relay is None:
+            return
+        for connection, address in self._relay.taken():
+            self._take(self._relay.fileno(), connection, address, handed=True)
+        self.tell()
 
     # -- descriptors ------------------------------------------------------------------------------------------------
 

@@ -96,6 +96,10 @@ class Counts:
         """A TCP connection was closed before TLS; `reason` is one of `tvs.server.states.REJECTIONS`."""
         self._new[self._rejected[reason]] += 1
 
+    def handed_over(self) -> None:
+        """A TCP connection was given to another worker, which counts it."""
+        self._new[self._metrics.handed_over] += 1
+
     def state_entered(self, state: str) -> None:
         """A session entered a state."""
         self.open[state] += 1

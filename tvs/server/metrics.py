@@ -100,6 +100,12 @@ class Metrics:
         self.rejected = self._counter(
             "connections_rejected", "TCP connections closed before TLS, by limit.", reason=REJECTIONS
         )
+        self.handed_over = self._counter(
+            "connections_handed_over", "TCP connections that a full worker gave to another one, which counts them too."
+        )
+        self.queue_delay = self._gauge(
+            "queue_delay_seconds", "Time that a new phone waits for its first turn, of the fullest worker.", "livemax"
+        )
         self.closed = self._counter(
             "connections_closed",
             "Ended connections: exactly one outcome for each accepted one.",

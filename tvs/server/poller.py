@@ -7,13 +7,19 @@ microseconds a connection. Phones' sockets are in a separate epoll set instead, 
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Protocol
+import time
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tvs.server.workqueue import WorkQueue
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
-EVENTS_PER_TURN = 128
-"""Ready sockets that are served before the rest of the loop: timers, reloads, the listening sockets."""
+SECONDS_PER_TURN: Final = 0.01
+"""Seconds for which ready sockets are served before the rest of the loop: timers, reloads, the listening sockets."""
+EVENTS_PER_LOOK: Final = 1024
+"""Ready sockets that are found at once, at most: a queue that is longer counts as this long."""
 
 
 class Watcher(Protocol):
@@ -31,13 +37,19 @@ class Poller:
 
     Args:
         loop: the event loop that watches the set.
+        clock: monotonic clock, seconds.
+
+    Attributes:
+        queue: the ready sockets that wait.
 
     A socket leaves the set when it is closed, without a call (epoll(7)). A descriptor that was duplicated, by fork or
     dup, would stay in it: do not watch such.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
+        self.queue = WorkQueue()
         self._loop = loop
+        self._clock = clock
         self._epoll = select.epoll()
         self._watchers: dict[int, Watcher] = {}
         loop.add_reader(self._epoll.fileno(), self._ready)
@@ -65,9 +77,17 @@ class Poller:
         """Drops the watcher of a descriptor that is about to be closed."""
         self._watchers.pop(descriptor, None)
 
+    def look(self) -> None:
+        """Counts the ready sockets again: some may have been closed since the last turn."""
+        self.queue.waiting = len(self._epoll.poll(0, EVENTS_PER_LOOK))
+
     def _ready(self) -> None:
-        watchers = self._watchers
-        for descriptor, events in self._epoll.poll(0, EVENTS_PER_TURN):
+        clock, watchers = self._clock, self._watchers
+        started = now = clock()
+        ready = self._epoll.poll(0, EVENTS_PER_LOOK)
+        served = 0
+        for descriptor, events in ready:
+            served += 1
             watcher = watchers.get(descriptor)
             if watcher is None:  # an earlier event of this turn closed the connection
                 continue
@@ -75,3 +95,7 @@ class Poller:
                 watcher.on_writable()
             else:
                 watcher.on_readable()
+            now = clock()
+            if now - started > SECONDS_PER_TURN:
+                break
+        self.queue.served(served, len(ready) - served, started, now)

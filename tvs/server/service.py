@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tvs.log.pipeline import LogPipeline
     from tvs.server.credentials import Credentials
     from tvs.server.metrics import Metrics
+    from tvs.system.relay import RelayEnd
 
 
 class Service:
@@ -103,13 +104,13 @@ class Service:
         self._shared.verifier = self.sources.verifier
         self._publish()
 
-    def start(self, listeners: Sequence[socket.socket]) -> None:
-        """Begins to watch the sources and to accept phones. Called on the loop."""
+    def start(self, listeners: Sequence[socket.socket], relay: RelayEnd | None = None) -> None:
+        """Begins to watch the sources and to accept phones, those that other workers hand over too. On the loop."""
         shared = self._shared
         shared.loop = asyncio.get_running_loop()
         shared.loop.set_exception_handler(self._callback_failed)
         shared.poller = Poller(shared.loop)
-        self._acceptor = Acceptor(shared, listeners)
+        self._acceptor = Acceptor(shared, listeners, relay)
         self._watch()
         self._last_tick = shared.clock()
         shared.loop.call_later(TICK, self._tick)
@@ -203,6 +204,7 @@ class Service:
         self._last_tick = now
         self._shared.deadlines.expire(now)
         self._acceptor.look_at_system()
+        self._metrics.queue_delay.set(self._acceptor.tell())
         self._publish()
         self._pipeline.flush()
 

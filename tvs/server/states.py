@@ -60,7 +60,7 @@ OUTCOMES = (
     "worker_died",
 )
 """How a connection ended: exactly one for each accepted connection."""
-REJECTIONS = ("connections", "half_open", "address", "descriptors", "draining")
+REJECTIONS = ("connections", "half_open", "queue", "address", "descriptors", "draining")
 """Why a connection was refused before TLS."""
 PHASES = ("handshake", "answer", "connection")
 """``handshake``: accepted to TLS up. ``answer``: request decoded to answer encoded. ``connection``: its whole life."""

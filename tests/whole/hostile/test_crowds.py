@@ -62,7 +62,7 @@ def crowd(kind: str, service: Running, first: str, *, addresses: int = 4) -> Ite
 
 def test_ten_thousand_half_open_connections(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
     """Ten thousand connections in the handshake cost their memory and nothing else; phones are answered."""
-    service = serve("--log-level", "error", "--max-half-open", "12000", "--max-connections", "13000", *PATIENT)
+    service = serve("--log-level", "error", "--max-half-open", "14000", "--max-connections", "14000", *PATIENT)
     with watch(service) as watched:
         (worker,) = watched.workers
         share, before, memory = honest_share(watched), watched.used(), resident_of(worker)

@@ -1,0 +1,64 @@
+"""Work queue of a worker: how long the sockets that are ready now will take, as measured.
+
+A worker has one processor. Beyond its capacity the ready sockets become more from turn to turn, and each phone waits
+for those before it. How long, is their number times what one of them took lately: on a faster machine, or with a
+cheaper key, more of them may wait.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_REMEMBERED: Final = 256
+"""Served sockets that the measured cost is about: less than a second of work."""
+_AT_FIRST: Final = (64, 0.02)
+"""Sockets and seconds of the cost that is supposed at the start: the first turns alone, slow ones, say little."""
+_LONGEST: Final = 0.1
+"""Seconds of one turn that count, at most: a process that was stopped for a while has learned nothing about phones."""
+
+
+class WorkQueue:
+    """Ready sockets that wait for the worker, and the time that they will take.
+
+    Attributes:
+        waiting: ready sockets that were found and not served yet, and phones that were let in behind them.
+    """
+
+    __slots__ = ("_ended", "_seconds", "_served", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._ended = 0.0
+        self._served, self._seconds = _AT_FIRST
+
+    @property
+    def cost(self) -> float:
+        """Seconds that a ready socket took lately."""
+        return self._seconds / self._served
+
+    @property
+    def delay(self) -> float:
+        """Seconds until a socket that becomes ready now is served."""
+        return self.waiting * self.cost
+
+    def joined(self) -> None:
+        """Notes a phone that was let in. With nobody before it, it waits for nothing."""
+        if self.waiting:
+            self.waiting += 1
+
+    def served(self, sockets: int, left: int, started: float, ended: float) -> None:
+        """Notes one turn.
+
+        Args:
+            sockets: ready sockets that were served in it.
+            left: ready sockets that were found and left for the next turn.
+            started, ended: monotonic seconds.
+        """
+        if self.waiting:  # the worker was busy since the last turn too: new connections, the log, timers
+            started = self._ended
+        self._seconds += min(ended - started, _LONGEST)
+        self._served += sockets
+        if self._served > _REMEMBERED:
+            self._seconds *= _REMEMBERED / self._served
+            self._served = _REMEMBERED
+        self.waiting, self._ended = left, ended
