@@ -35,7 +35,8 @@ OPTIONS = (
 )
 """Room for a machine on which other programs keep phones waiting: an honest one must not meet a deadline."""
 PATIENCE = 60.0
-_KNOWN = 3
+KNOWN = 3
+"""Certificates that phones ask for. The first phones of all ask for each once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def running(directory: Path, seed: int) -> Iterator[Site]:
 
 def _trusted(state: StateDirectory) -> list[bytes]:
     """Certificates that the service knows from its database alone, so that no other trust list changes an answer."""
-    known = [certificate(f"CN=token{number};O=Example", number + 1) for number in range(_KNOWN)]
+    known = [certificate(f"CN=token{number};O=Example", number + 1) for number in range(KNOWN)]
     with contextlib.closing(state.store()) as store:
         for der in known:
             store.import_certificate(der, Purpose.Phone_SAST_trust)

@@ -12,7 +12,7 @@ from tests.bench import machine
 from tests.soak.client import Client
 from tests.soak.judge import growth, growth_of_survivors, whole_sums, wrong_sums
 from tests.soak.meanwhile import Meanwhile, request_lines, wait_for
-from tests.soak.site import WORKERS, running
+from tests.soak.site import KNOWN, PATIENCE, WORKERS, running
 from tests.soak.watch import pids, sample
 
 if TYPE_CHECKING:
@@ -103,14 +103,14 @@ class Soak:
         return Client(self._program, port, self._result.seed, site.plan, self._directory / "complaints")
 
     def _tenths(self, site: Site, client: Client) -> None:
-        result, started, before = self._result, time.monotonic(), _settled(site)
+        result, started, before = self._result, time.monotonic(), _settled(site, KNOWN)
         lines = request_lines(site.log)
         processes = list(pids(site).values())
         cpu = machine.cpu_of(processes)
         meanwhile = Meanwhile(site)
         for _ in range(PARTS):
             sent = self._tenth(site, client, meanwhile)
-        metrics = _settled(site)
+        metrics = _settled(site, KNOWN + sent.connections)
         result.cpu = (machine.cpu_of(processes) - cpu).total
         result.seconds, result.events = time.monotonic() - started, meanwhile.done
         result.sent, result.metrics = sent, {name: values - before[name] for name, values in metrics.items()}
@@ -126,7 +126,7 @@ class Soak:
             meanwhile.next()
             self._progress(_accepted(site))
             sent = client.ended(PAUSE)
-        _settled(site)
+        _settled(site, KNOWN + sent.connections)
         self._result.samples.append(sample(site, sent.connections))
         return sent
 
@@ -141,7 +141,7 @@ class Soak:
         while (sent := client.ended(PAUSE)) is None:
             pass
         result = self._result
-        result.problems += whole_sums(_settled(site))
+        result.problems += whole_sums(_settled(site, 0))
         result.survived = sample(site, sent.connections)
         result.problems += growth_of_survivors(result.samples[-1], result.survived)
 
@@ -150,14 +150,21 @@ def _accepted(site: Site) -> int:
     return site.metrics()["tvs_connections_accepted_total"].total()
 
 
-def _settled(site: Site) -> Metrics:
-    """The metrics once no connection is open and two looks give the same."""
+def _settled(site: Site, connections: int) -> Metrics:
+    """The metrics once no connection is open, two looks give the same, and so many connections are counted.
+
+    A starved worker may publish late, so that two looks say nothing; but if too few are counted in the end, the
+    sums will show it.
+    """
     before: Metrics = {}
+    until = time.monotonic() + PATIENCE / 2
 
     def same() -> bool:
         nonlocal before
         last, before = before, _counts(site.metrics())
-        return before == last and not before["tvs_connections"].total()
+        counted = sum(before[f"tvs_connections_{end}_total"].total() for end in ("accepted", "rejected"))
+        complete = counted >= connections or time.monotonic() > until
+        return complete and before == last and not before["tvs_connections"].total()
 
     wait_for(same, "no connection is open")
     return before
