@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import resource
 import socket
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,7 @@ def test_handed_connection_goes_on(ends: list[RelayEnd], connection: tuple[socke
     assert first.hand(sibling, accepted, "fe80::1234:5678:9abc:def0%wlan0")
     accepted.close()
     ((taken, address),) = second.taken()
+    assert taken is not None
     with taken:
         taken.sendall(b"hello")
         assert (phone.recv(10), address) == (b"hello", "fe80::1234:5678:9abc:def0%wlan0")
@@ -97,7 +99,8 @@ def test_connection_waits_for_the_next_process(connection: tuple[socket.socket, 
         if not os.fork():
             relay.close(keep=1)
             for taken, address in relay.end(1).taken():
-                taken.sendall(address.encode())
+                if taken is not None:
+                    taken.sendall(address.encode())
             os._exit(0)
         os.wait()
     assert phone.recv(100) == b"192.0.2.1"
@@ -118,6 +121,27 @@ def test_full_channel_refuses(ends: list[RelayEnd], connection: tuple[socket.soc
     while some := list(second.taken()):
         taken += len(some)
         for other, _ in some:
+            assert other is not None
             other.close()
     assert taken == handed
     assert first.hand(sibling, connection[0], "192.0.2.1")
+
+
+def test_no_descriptor_for_a_connection(ends: list[RelayEnd], connection: tuple[socket.socket, socket.socket]) -> None:
+    """A process without descriptors learns which connections it has lost; their phones see the end."""
+    first, second, _ = ends
+    accepted, phone = connection
+    second.say(0.0, 100.0)
+    sibling = first.soonest(100.0)
+    assert sibling is not None
+    assert first.hand(sibling, accepted, "192.0.2.1")
+    accepted.close()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(free := os.dup(phone.fileno()))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        lost = list(second.taken())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert lost == [(None, "192.0.2.1")]
+    assert phone.recv(1) == b""

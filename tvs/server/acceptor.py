@@ -174,14 +174,17 @@ class Acceptor:
         counts.attempted += 1
         if reason is not None:
             connection.close()
-            counts.rejected(reason)
-            shared.stranger("connection_rejected", address, reason=reason)
+            self._refused(address, reason)
             return False
         counts.connection_accepted()
         self._begin(listener, connection, address)
         if self._admission.full:
             self.tell()
         return True
+
+    def _refused(self, address: str, reason: str) -> None:
+        self._shared.counts.rejected(reason)
+        self._shared.stranger("connection_rejected", address, reason=reason)
 
     def _refusal(self, connection: socket.socket, address: str) -> str | None:
         """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
@@ -234,15 +237,17 @@ class Acceptor:
         if self._relay is None:
             return
         for connection, address in self._relay.taken():
-            self._take(self._relay.fileno(), connection, address, handed=True)
+            if connection is None:
+                self._refused(address, "descriptors")
+            else:
+                self._take(self._relay.fileno(), connection, address, handed=True)
         self.tell()
 
     # -- descriptors ------------------------------------------------------------------------------------------------
 
     def _out_of_descriptors(self, listener: socket.socket) -> None:
         """Refuses one waiting phone with the help of the spare descriptor, then pauses."""
-        self._shared.counts.rejected("descriptors")
-        self._shared.stranger("connection_rejected", "", reason="descriptors")
+        self._refused("", "descriptors")
         if self._spare >= 0:
             os.close(self._spare)
             with contextlib.suppress(OSError):

@@ -122,15 +122,17 @@ class RelayEnd:
             return False
         return True
 
-    def taken(self) -> Iterator[tuple[socket.socket, str]]:
-        """Connections that siblings have handed over, with the peers' addresses; some at most."""
+    def taken(self) -> Iterator[tuple[socket.socket | None, str]]:
+        """Connections that siblings have handed over, with the peers' addresses; some at most.
+
+        None stands for a connection that was lost because this process has no descriptor for it.
+        """
         for _ in range(_AT_ONCE):
             try:
                 address, descriptors, _, _ = socket.recv_fds(self._receiving, 64, 1)
-            except OSError:  # none left, or no descriptors for them
+            except OSError:  # none left
                 return
-            for descriptor in descriptors:
-                yield socket.socket(fileno=descriptor), address.decode()
+            yield socket.socket(fileno=descriptors[0]) if descriptors else None, address.decode()
 
     def close(self) -> None:
         """Stops taking connections."""
