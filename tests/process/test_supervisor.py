@@ -63,6 +63,26 @@ sys.exit(supervisor.run())
 """Gives up early, and takes away from a service that runs the file of its TLS secrets."""
 
 
+SHORT = """
+import json, os, signal, sys
+from tvs.config.loading import load_config
+from tvs.process.supervisor import Supervisor
+
+def announce(phones, admin):
+    publish = supervisor._publisher.publish_due
+    def fail(now):
+        supervisor._publisher.publish_due = publish
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise MemoryError
+    supervisor._publisher.publish_due = fail
+
+config = load_config(json.loads(sys.argv[1]), environment={})
+supervisor = Supervisor(config, load_config=lambda: config, announce=announce)
+sys.exit(supervisor.run())
+"""
+"""Lacks memory in one turn of the supervisor's loop, in which it is told to stop."""
+
+
 def run(program: str, state: StateDirectory, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs a program with the settings of a service of two workers."""
     service = {"state": str(state.path), "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "workers": "2", **settings}
@@ -90,3 +110,12 @@ def test_service_is_ready_when_it_is_announced(state: StateDirectory) -> None:
     for _, _, body in seen:
         assert [worker["state"] for worker in body["workers"]] == ["running", "running"]
         assert (body["reasons"], body["db"]["certificates"], body["ctl"]["state"]) == ([], 4, "ok")
+
+
+def test_turn_without_memory(state: StateDirectory, tmp_path: Path) -> None:
+    """A supervisor that lacks memory for a turn says so and makes the next one, with the signals that came."""
+    done = run(SHORT, state, log_file=str(tmp_path / "log"))
+    assert (done.returncode, done.stderr) == (0, "")
+    events = [line.split()[3] for line in (tmp_path / "log").read_text().splitlines()]
+    ends = [event for event in events if event in {"listening", "supervisor_out_of_memory", "stopping", "stopped"}]
+    assert ends == ["listening", "supervisor_out_of_memory", "stopping", "stopped"]
