@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.bench import faults, halfopen, handshakes, idle, machine, output, overload, queries, store, workers
+from tests.bench import (
+    faults,
+    halfopen,
+    handshakes,
+    idle,
+    machine,
+    output,
+    overload,
+    queries,
+    starts,
+    store,
+    workers,
+)
 from tests.bench.client import BenchError
 from tests.bench.run import add_options, prepared
 
@@ -18,6 +30,7 @@ BENCHMARKS = {
     "workers": workers,
     "faults": faults,
     "overload": overload,
+    "starts": starts,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,16 @@ def series_table(series: Sequence[Series]) -> str:
                 f"{counted}/{len(one.samples)}",
             )
         )
-    return table(_HEAD, rows)
+    return table(_HEAD, rows) + "\n" + _regimes(series)
+
+
+def _regimes(series: Sequence[Series]) -> str:
+    """What was full in the rounds: the reader must not take a rate of the clients for one of the server."""
+    lines = []
+    for one in series:
+        counted = Counter(sample.regime for sample in one.samples)
+        lines.append(f"  full with {one.name}: " + ", ".join(f"{what} ({count})" for what, count in counted.items()))
+    return "\n".join(lines)
 
 
 def _share(one: Series, value: str) -> str:

@@ -102,6 +102,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="priority of servers and clients (default: 0); as root, -15 on a machine that others use too",
     )
+    parser.add_argument(
+        "--rival",
+        action="store_true",
+        help="run a program that is always busy on the servers' core too: the server's half of it is full with half of "
+        "the clients' work, for machines on which the clients are the limit; rates are those of a full core",
+    )
     parser.add_argument("--against", metavar="REV", help="measure this revision too, from a checkout of its own")
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with every sample")
 
@@ -123,6 +129,7 @@ def prepared(options: argparse.Namespace) -> Iterator[Run]:
             seconds=options.seconds,
             slots=options.slots,
             rounds=options.rounds,
+            rival=options.rival,
         )
         against = _checkout(options.against, directory / "against")
         yield Run(options=options, directory=directory, setup=setup, against=against)

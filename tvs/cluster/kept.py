@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -109,7 +108,9 @@ def keep_replaced(state: StateDirectory, before: Situation, after: Situation) ->
 
 def _write(path: Path, der: bytes) -> None:
     try:
-        write_atomically(path, ssl.DER_cert_to_PEM_cert(der).encode("ascii"), mode=MODE)
+        from ssl import DER_cert_to_PEM_cert  # noqa: PLC0415 - plans write nothing
+
+        write_atomically(path, DER_cert_to_PEM_cert(der).encode("ascii"), mode=MODE)
     except OSError as error:
         raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 
