@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 5
 _PAUSE: Final = 0.02
 """Seconds between two attempts: a worker makes its files in less."""
+_UNREADABLE: Final = (ValueError, OSError, struct.error, RuntimeError, KeyError, TypeError, AttributeError)
+"""Errors of prometheus-client: no directory; a file that was removed, has no header yet, or is damaged."""
 
 
 class FilesCollector(Collector):
-    """The sums of all workers. Without a directory, or with files that are being made, there are no metrics of workers.
+    """The sums of all workers; nothing without a directory, or while files are being made or are damaged.
 
     Args:
         directory: the files' directory, which can be removed and made again.
@@ -36,7 +38,7 @@ class FilesCollector(Collector):
             try:
                 files: Any = MultiProcessCollector(None, str(self._directory))  # type: ignore[no-untyped-call]
                 found: list[Metric] = list(files.collect())
-            except (ValueError, OSError, struct.error):  # no directory; a file was removed, or has no header yet
+            except _UNREADABLE:
                 time.sleep(_PAUSE)
             else:
                 return found

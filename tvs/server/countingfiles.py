@@ -6,6 +6,7 @@ process (SIGBUS), so the room is taken before; a worker that gets none counts in
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from dataclasses import dataclass
@@ -21,6 +22,10 @@ _KINDS: Final = ("counter", "histogram", "gauge_livesum", "gauge_livemin", "gaug
 """Beginnings of the files' names, as prometheus-client makes them of the kinds of our metrics."""
 FILE_SIZE: Final = 1 << 16
 """Bytes of a file: prometheus-client's first size, more than twice of what all metrics of a worker take."""
+
+
+_HEADER: Final = 8
+"""Bytes before the first number: how many bytes are used, and padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +143,21 @@ def _keep_in(kind: type) -> None:
 
 
 def _is_readable(path: Path) -> bool:
+    """Whether prometheus-client can count on in a file, and the admin process read it. Raises `OSError`."""
+    data = path.read_bytes()
     try:
-        for _ in MmapedDict.read_all_values_from_file(str(path)):  # type: ignore[no-untyped-call]
-            pass
+        used = struct.unpack_from("i", data)[0]
+        if used and not _HEADER <= used <= len(data):
+            return False
+        values_of_file = MmapedDict.read_all_values_from_file(str(path))  # type: ignore[no-untyped-call]
+        return all(_names_a_number(json.loads(key)) for key, *_ in values_of_file)
     except (ValueError, RuntimeError, struct.error):
-        return path.stat().st_size == 0  # its room was not taken, and nothing counted in it
-    return True
+        return not data  # its room was not taken, and nothing counted in it
+
+
+def _names_a_number(key: object) -> bool:
+    """Whether a key has the parts that prometheus-client gives it: metric, name, labels, help."""
+    return isinstance(key, list) and list(map(type, key)) == [str, str, dict, str]
 
 
 def _take_room(path: Path) -> None:
