@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Histogram:
 
         self._class = HdrHistogram
         self._values = HdrHistogram(LOWEST, HIGHEST, DIGITS)
+        self._listed: tuple[int, list[tuple[int, int]]] = (0, [])  # number of times then, and what `_recorded` gave
         if encoded is not None:
             self.add(encoded)
 
@@ -70,7 +72,13 @@ class Histogram:
 
     def percentile(self, percent: float) -> float:
         """Seconds that `percent` of the times do not exceed; 0 for an empty histogram."""
-        return float(self._values.get_value_at_percentile(percent)) / 1e6 if self.count else 0.0
+        if not self.count:
+            return 0.0
+        recorded = self._recorded()
+        seen = accumulate(count for _, count in recorded)
+        wanted = self._values.get_target_count_at_percentile(percent)
+        reached = (lowest for (lowest, _), so_far in zip(recorded, seen, strict=True) if so_far >= wanted)
+        return self._highest(next(reached, 0)) / 1e6
 
     @property
     def minimum(self) -> float:
@@ -85,7 +93,23 @@ class Histogram:
     @property
     def mean(self) -> float:
         """Seconds; 0 for an empty histogram."""
-        return float(self._values.get_mean_value()) / 1e6 if self.count else 0.0
+        total = sum(count * (lowest + (self._highest(lowest) + 1 - lowest) // 2) for lowest, count in self._recorded())
+        return total / 1e6 / self.count if self.count else 0.0
+
+    def _highest(self, lowest: int) -> int:
+        return int(self._values.get_highest_equivalent_value(lowest))
+
+    def _recorded(self) -> list[tuple[int, int]]:
+        """The recorded times in ascending order: the least µs of each class of equal ones, and how many it has.
+
+        The library's own mean and percentiles walk all 23,552 classes in Python, 50 ms for the mean of one phase. The
+        list is kept until there is another time.
+        """
+        if self._listed[0] != self.count:
+            counts = enumerate(self._values.counts[:])
+            found = [(self._values.get_value_from_index(index), count) for index, count in counts if count]
+            self._listed = self.count, found
+        return self._listed[1]
 
 
 def merged(encoded: Iterable[bytes]) -> Histogram:
