@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from certstore.index import CacheEntry, CertificateIndex, combined, content_text
+from certstore.index import CacheEntry, CertificateIndex, combined, content_text, entry_digest
 from certstore.lookup import CertificateCache
+from certstore.pacing import paced, slow_batches
 from certstore.store import StoreError
 from proto.messages import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from certstore.certificate import TrustedCertificate
     from certstore.store import BadRow, CertificateStore, Changes
@@ -170,7 +171,8 @@ class CertificateDBCache(CertificateCache):
     def verify(self) -> bool:
         """Compares the index with the whole store, and reads it if they differ. Blocks; readers go on.
 
-        It makes no second index, and touches no entry of the first one: workers share that memory.
+        It makes no second index, and touches no entry of the first one: workers share that memory. It is slow, and ends
+        at the first change, so that the change is not kept waiting.
 
         Returns:
             Whether the index was replaced.
@@ -180,36 +182,50 @@ class CertificateDBCache(CertificateCache):
         """
         with self._refreshing:
             try:
-                number = self._store.change_number()
-                digest = combined(map(self._entry, _paced(self._store.trusted())))
-                if number != self._number or self._store.change_number() != number:
-                    return False  # changed meanwhile: the monitor refreshes, and compares then
+                digest = self._digest_of_store()
             except BaseException as error:
                 self._went_down(error)
                 raise
+            if digest is None:
+                return False  # the monitor refreshes, and compares then
             self._unverified = False
             if content_text(digest) == self.index.content:
                 return False
             self._compare_all = True
             return self._refresh(pace=True)
 
+    def _digest_of_store(self) -> int | None:
+        """The digest of an index of the whole store; None if it has changes that the index in use does not have."""
+        digest = 0
+        for certificates in slow_batches(self._store.trusted()):
+            if self._store.change_number() != self._number:
+                return None
+            digest += combined(self._entry_digest(trusted) for trusted in certificates)
+        return None if self._store.change_number() != self._number else combined([digest])
+
     def _read_all(self, *, pace: bool) -> CertificateIndex:
         """An index of the whole store. Later commits have higher numbers than the one that was read before."""
         trusted = self._store.trusted(self._bad_row)
-        return CertificateIndex(map(self._entry, _paced(trusted) if pace else trusted))
+        return CertificateIndex(map(self._entry, paced(trusted) if pace else trusted))
 
     def _with_changes(self, changes: Changes) -> CertificateIndex:
         return self.index.updated(remove=changes.removed, add=map(self._entry, changes.changed))
 
     def _entry(self, trusted: TrustedCertificate) -> CacheEntry:
+        return CacheEntry(**self._values(trusted))
+
+    def _entry_digest(self, trusted: TrustedCertificate) -> int:
+        return entry_digest(**self._values(trusted))
+
+    def _values(self, trusted: TrustedCertificate) -> dict[str, Any]:
         own = trusted.time_to_live
-        return CacheEntry(
-            serial_number=trusted.certificate.serial_number,
-            issuer_name=trusted.certificate.issuer_name,
-            certificate=trusted.certificate.der,
-            roles=trusted.roles,
-            time_to_live=self._default_time_to_live if own is None else own,
-        )
+        return {
+            "serial_number": trusted.certificate.serial_number,
+            "issuer_name": trusted.certificate.issuer_name,
+            "certificate": trusted.certificate.der,
+            "roles": trusted.roles,
+            "time_to_live": self._default_time_to_live if own is None else own,
+        }
 
     # -- watching
 
@@ -282,17 +298,3 @@ class CertificateDBCache(CertificateCache):
 def _reason(error: BaseException) -> str:
     """A store's error in its own words, another one with its kind."""
     return str(error) if isinstance(error, StoreError) else repr(error)
-
-
-_PACE = 64
-"""Certificates between two pauses: about a millisecond of work."""
-_PAUSE = 0.0001
-"""Seconds. Without a pause, a computing thread holds the interpreter for 5 ms at a time, and phones wait."""
-
-
-def _paced(certificates: Iterable[TrustedCertificate]) -> Iterator[TrustedCertificate]:
-    """The same certificates, with pauses in which the event loop's thread runs."""
-    for number, certificate in enumerate(certificates):
-        if number % _PACE == 0:
-            sleep(_PAUSE)
-        yield certificate

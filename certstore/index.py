@@ -74,11 +74,24 @@ class CacheEntry:
     @property
     def digest(self) -> int:
         """A number of 128 bits made from everything that answers about this certificate depend on."""
-        identity = blake2b(
-            self.serial_number + b"\0" + self.issuer_name.encode("utf-8", "surrogatepass"), digest_size=16
-        )
-        identity.update(self.query_payload)
-        return int.from_bytes(identity.digest())
+        return _digest(self.serial_number, self.issuer_name, self.query_payload)
+
+
+def entry_digest(
+    *, serial_number: bytes, issuer_name: str, certificate: bytes, roles: Iterable[int], time_to_live: int
+) -> int:
+    """The `CacheEntry.digest` of these values, without an entry.
+
+    An entry interns its issuer's name, which writes a reference count into memory that workers share.
+    """
+    answers = _answers(tuple(sorted(set(roles))), time_to_live)
+    return _digest(normal_serial(serial_number), issuer_name, answers.query_payload(certificate))
+
+
+def _digest(serial_number: bytes, issuer_name: str, query_payload: bytes) -> int:
+    identity = blake2b(serial_number + b"\0" + issuer_name.encode("utf-8", "surrogatepass"), digest_size=16)
+    identity.update(query_payload)
+    return int.from_bytes(identity.digest())
 
 
 class _Namesakes:
@@ -128,7 +141,7 @@ class CertificateIndex:
                 issuers = shared.setdefault(serial_number, {first.issuer_name: first})
                 issuers.setdefault(entry.issuer_name, entry)
         self._size = sum(map(len, self._shards))
-        self._digest = combined(self)
+        self._digest = combined(entry.digest for entry in self)
         for serial_number, by_issuer in shared.items():
             self._put(serial_number, by_issuer)
 
@@ -136,7 +149,7 @@ class CertificateIndex:
         """Replaces the entries with that serial number."""
         shard, before = self._shards[serial_number[-1]], self._with_serial(serial_number)
         self._size += len(by_issuer) - len(before)
-        self._digest = (self._digest - combined(before.values()) + combined(by_issuer.values())) % _MODULUS
+        self._digest = (self._digest - _sum(before) + _sum(by_issuer)) % _MODULUS
         if len(by_issuer) > 1:
             shard[serial_number] = _Namesakes(by_issuer)
         elif by_issuer:
@@ -203,9 +216,13 @@ class CertificateIndex:
         return found if same_name(found.issuer_name, issuer_name) else None
 
 
-def combined(entries: Iterable[CacheEntry]) -> int:
-    """The sum of the entries' digests: it does not depend on their order, and can be kept up to date."""
-    return sum(entry.digest for entry in entries) % _MODULUS
+def combined(digests: Iterable[int]) -> int:
+    """The sum of entries' digests: it does not depend on their order, and can be kept up to date."""
+    return sum(digests) % _MODULUS
+
+
+def _sum(entries: dict[str, CacheEntry]) -> int:
+    return combined(entry.digest for entry in entries.values())
 
 
 def content_text(digest: int) -> str:

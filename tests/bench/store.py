@@ -1,4 +1,5 @@
-"""Large stores: time until ready, memory of each certificate, the rate, and one import among many.
+"""Large stores: time until ready, memory of each certificate, the rate, one import among many, and the
+comparison with the whole database after a start.
 
 A small store (the one that `tvs init` makes) and a large one are measured in turn.
 """
@@ -9,10 +10,11 @@ import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from certstore.opening import open_store
-from tests.bench import machine, output, servers
+from tests.bench import machine, output, servers, verification
 from tests.bench.client import BenchError, Load, Target
 from tests.bench.manycerts import UNIT, certificates, fill
 from tests.bench.measure import WARM_UP, Series, measure, median, rounds
@@ -124,15 +126,18 @@ def _measured(run: Run, count: int) -> dict[str, object]:
         size = _size(few, many, count)
         series = rounds([many, few], lambda server: measure(server, CIPHERS, run.setup), run.setup.rounds, output.tell)
     servers_place, clients_place = run.setup.halves
-    with servers.ours(
-        "imports", large, servers_place, "--log-level", "info", workers=run.options.store_workers
-    ) as server:
+    workers = run.options.store_workers
+    started = partial(servers.ours, "imports", large, servers_place, "--log-level", "info", workers=workers)
+    with started() as server:
         imports = _imports(run, server, large.state / "tvs.db", source, clients_place)
+    verified = verification.verification(started, run.setup.program, clients_place, CIPHERS, workers)
     _show(size, series, imports)
+    verification.show(verified)
     return {
         "size": asdict(size),
         **output.as_json(series, [(series[0], series[1])]),
         "imports": asdict(imports),
+        "verification": asdict(verified),
     }
 
 

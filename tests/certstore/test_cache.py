@@ -127,6 +127,30 @@ def test_a_change_in_the_middle_of_loading(store: CertificateStore, monkeypatch:
     assert [entry.issuer_name for entry in cache.index] == ["CN=b"]
 
 
+def test_a_change_ends_a_comparison(store: CertificateStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change that is committed during a comparison is not kept waiting: the rest of the store is not read."""
+    with store.transaction():
+        for serial in range(1, 301):
+            store.import_certificate(certificate(serial=serial), Purpose.Phone_trust)
+    trusted, read = type(store).trusted, 0
+
+    def counted(self: Any, on_bad_row: Any = None) -> Any:
+        nonlocal read
+        for found in trusted(self, on_bad_row):
+            read += 1
+            if read == 20:
+                store.import_certificate(certificate("CN=new", 999), Purpose.Phone_trust)
+            yield found
+
+    cache = CertificateDBCache(store)
+    cache.load()
+    monkeypatch.setattr(type(store), "trusted", counted)
+    assert not cache.verify()
+    assert 20 <= read < 150
+    assert cache.refresh()
+    assert len(cache) == 301
+
+
 def test_bad_rows(database: Database, store: CertificateStore) -> None:
     """Bad rows are reported one by one up to a limit; the event of the refresh has the number of all."""
     for serial in range(1, 31):

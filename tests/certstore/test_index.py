@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore.index import CacheEntry, CertificateIndex
+from certstore.index import CacheEntry, CertificateIndex, entry_digest
 from proto import QueryCertResponse, TrustStatus, encode_payload
 from proto.errors import LocalProtocolError
 from proto.messages import CertVerificationResponse
@@ -71,6 +71,16 @@ def test_the_first_of_twins_is_kept() -> None:
     index = CertificateIndex([first, _entry(b"\1", "CN=a", b"second"), _entry(b"\1", "CN=b")])
     assert len(index) == 2
     assert index.find(b"\1", "CN=a") is first
+
+
+def test_digest_without_an_entry() -> None:
+    """The digest of an entry's values is that of the entry, and each value is a part of it."""
+    values = {"serial_number": b"\0\1", "issuer_name": "CN=a", "certificate": b"c", "roles": [3, 0], "time_to_live": 7}
+    others = {"serial_number": b"\2", "issuer_name": "CN=b", "certificate": b"d", "roles": [3], "time_to_live": 8}
+    digest = entry_digest(**values)  # type: ignore[arg-type]
+    assert digest == CacheEntry(**values).digest  # type: ignore[arg-type]
+    digests = {entry_digest(**(values | {name: other})) for name, other in others.items()}  # type: ignore[arg-type]
+    assert len(digests | {digest}) == 6
 
 
 IDENTITIES = st.tuples(st.sampled_from([b"\1", b"\2", b"\3"]), st.sampled_from(["CN=a", "CN=b", "CN=c"]))

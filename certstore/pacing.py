@@ -1,0 +1,37 @@
+"""Long reads at a pace that leaves the interpreter to the event loop's thread."""
+
+from __future__ import annotations
+
+from itertools import islice
+from time import sleep
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from certstore.certificate import TrustedCertificate
+
+_PACE = 64
+"""Certificates between two pauses: about a millisecond of work."""
+_PAUSE = 0.0001
+"""Seconds. Without a pause, a computing thread holds the interpreter for 5 ms at a time, and phones wait."""
+_BATCH = 32
+"""Certificates of a slow batch: about a millisecond of work."""
+_LONG_PAUSE = 0.004
+"""Seconds between slow batches: a worker takes a fifth of a core, so that those that start together leave most of it
+to phones."""
+
+
+def paced(certificates: Iterable[TrustedCertificate]) -> Iterator[TrustedCertificate]:
+    """The same certificates, with pauses in which the event loop's thread runs."""
+    for number, certificate in enumerate(certificates):
+        if number % _PACE == 0:
+            sleep(_PAUSE)
+        yield certificate
+
+
+def slow_batches(certificates: Iterator[TrustedCertificate]) -> Iterator[list[TrustedCertificate]]:
+    """The same certificates in small lists, with a long pause before each: for work that is not urgent."""
+    while batch := list(islice(certificates, _BATCH)):
+        sleep(_LONG_PAUSE)
+        yield batch
