@@ -17,8 +17,8 @@ _PAUSE = 0.0001
 """Seconds. Without a pause, a computing thread holds the interpreter for 5 ms at a time, and phones wait."""
 _BATCH = 32
 """Certificates of a slow batch: about a millisecond of work."""
-_LONG_PAUSE = 0.004
-"""Seconds between slow batches: a worker takes a fifth of a core, so that those that start together leave most of it
+_LONG_PAUSE = 0.01
+"""Seconds between slow batches: a worker takes a tenth of a core, so that those that start together leave most of it
 to phones."""
 
 
