@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ctlcache.builder import build_trust_list
+from ctlcache.entries import ListEntry
 from ctlcache.listindex import index_of
-from ctlcache.trustlist import Header, Record, RecordTag, TrustList
+from ctlcache.trustlist import Header, Record, RecordTag, TrustList, parse_trust_list
+from proto.roles import TrustRole
 from proto.tlv import Element
+from tests.fixtures.certificates import certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ctlcache.signing import KeyFileSigner
 
 
 def record_of(certificate: bytes, *, issuer: str, number: bytes, function: int) -> Record:
@@ -60,3 +71,16 @@ def test_what_an_answer_cannot_carry() -> None:
     assert entries == {(b"\5", "CN=a"): ()}
     assert keys == ("05CN=a", "06CN=b")
     assert left_out == ("06CN=b",)
+
+
+def test_a_record_without_an_issuer_is_left_out(make_signer: Callable[..., KeyFileSigner]) -> None:
+    """A record whose issuer is empty, in a list from elsewhere, is reported and not in the index."""
+    signer = make_signer("CN=signer", "01", 2048)
+    entries = [
+        ListEntry(role=TrustRole.SAST, certificate=signer.certificate, dns_name="a"),
+        ListEntry(role=TrustRole.CCM, certificate=certificate("CN=X"), issuer_name="CN=X", dns_name="b"),
+    ]
+    made = build_trust_list(entries, signer, timestamp=1)
+    found = index_of(parse_trust_list(made.replace(b"\x05\x00\x05CN=X\0", b"\x05\x00\x05NAME\0")), 60)
+    assert found.left_out == ("01NAME",)
+    assert [entry.certificate for entry in found.index] == [signer.certificate]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 from dataclasses import replace
+from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
+from tests.fixtures.der import common_name
+from tests.fixtures.odd import KINDS
 from tests.fixtures.tls import connected, identity
 from tests.fixtures.worker import OWN
 from tvs.errors import StateError
@@ -89,3 +94,22 @@ def test_client_authorities(config: Config) -> None:
     assert read_credentials(requested).authorities == ()
     assert read_credentials(required).authorities == (DER, OTHER.certificate.public_bytes(Encoding.DER))
     assert isinstance(read_credentials(required), Credentials)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_certificates_are_refused_with_a_sentence(kind: str, config: Config, store: CertificateStore) -> None:
+    """A TVS certificate or client CA that OpenSSL or cryptography cannot use gives a sentence, and no other error."""
+    der = KINDS[kind](common_name("odd CA"))
+    path = config.state / "client-ca.pem"
+    path.write_text(DER_cert_to_PEM_cert(der))
+    wanted = replace(config, client_ca=path, client_certificates=ClientCertificates.REQUIRE)
+    refusal = ""
+    try:
+        assert read_credentials(wanted).authorities == (der,)
+    except StateError as error:
+        refusal = str(error)
+    assert not refusal or refusal.startswith((f"{path}: the client CA file ", f"{config.state}: there is no TLS "))
+    with contextlib.suppress(CertificateError):
+        store.import_certificate(der, Purpose.TVS, replace=True)
+    with contextlib.suppress(StateError):
+        assert read_credentials(config).certificate in (der, DER)

@@ -133,6 +133,17 @@ def check_own(unit: Purpose, der: bytes, *, signs: bool) -> None:
         raise StateError(f"{unit} signs trust lists: its key must be RSA with {bits} bits{ec_unit}")
     if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey):
         raise StateError(f"{unit}: phones know RSA and EC keys only")
+    if unit is Purpose.TVS:
+        _check_shown(_loaded(der))
+
+
+def _check_shown(certificate: x509.Certificate) -> None:
+    from tvs.tls.contexts import check_shown  # noqa: PLC0415 - TLS is for those who import a TVS certificate
+
+    try:
+        check_shown(certificate)
+    except ValueError as error:
+        raise StateError(f"TVS: the service could not show this certificate to phones: {error}") from error
 
 
 def _check_chain(situation: Situation, unit: Purpose, leaf: bytes, chain: Sequence[bytes]) -> None:

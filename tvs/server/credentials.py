@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
 from tvs.errors import StateError
 from tvs.state import StateDirectory
@@ -62,7 +63,7 @@ class Credentials:
         return {name: end for _, name, end in self.expiry if name == OWN_NAME}
 
     def context(self, config: Config, keylog: Keylog | None = None) -> SSL.Context:
-        """A TLS context for phones. Raises `ValueError` if the key does not belong to the certificate."""
+        """A TLS context for phones. Raises `ValueError` for a certificate that OpenSSL refuses, or another's key."""
         return server_context(
             profile=config.tls_profile,
             certificate=x509.load_der_x509_certificate(self.certificate),
@@ -87,6 +88,8 @@ def read_credentials(config: Config) -> Credentials:
     try:
         certificate, expiry = _own_certificates(state, store)
         key = state.private_key(Purpose.TVS, certificate, exposed=True)  # a warning, see tvs.process.checks
+    except CertificateError as error:
+        raise StateError(f"{state.database}: TVS: {error} (another certificate: tvs set cert regen TVS)") from error
     finally:
         store.close()
     credentials = Credentials(
@@ -98,7 +101,9 @@ def read_credentials(config: Config) -> Credentials:
     try:
         credentials.context(config)
     except ValueError as error:
-        raise StateError(f"{state.keys}: the key of the TVS certificate: {error}") from error
+        raise StateError(
+            f"{state.path}: there is no TLS with its TVS certificate: {error} (another one: tvs set cert regen TVS)"
+        ) from error
     return credentials
 
 
@@ -122,6 +127,6 @@ def _authorities(config: Config) -> tuple[bytes, ...]:
         found = x509.load_pem_x509_certificates(read_regular(config.client_ca, MAX_CLIENT_CAS))
     except OSError as error:
         raise StateError(f"{config.client_ca}: the client CA file cannot be read: {error.strerror}") from None
-    except ValueError as error:
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds for hostile DER
         raise StateError(f"{config.client_ca}: the client CA file holds no PEM certificates: {error}") from None
     return tuple(certificate.public_bytes(Encoding.DER) for certificate in found)

@@ -22,18 +22,18 @@ def record_certificate(tls: TLSConnection, shared: Shared, address: str) -> None
         shared: counts and log.
         address: the phone's IP address, for the log.
     """
+    subject, issuer_class = _shown(tls)
+    shared.counts.client_certificate(issuer_class)
+    if issuer_class != "none" and shared.log_client_certificates:
+        shared.log.debug("client_certificate", address=address, subject=subject, issuer_class=issuer_class)
+
+
+def _shown(tls: TLSConnection) -> tuple[str, str]:
     try:
         certificate = tls.peer_certificate
     except ValueError:
-        shared.counts.client_certificate("unreadable")
-        return
-    if certificate is None:
-        shared.counts.client_certificate("none")
-        return
-    subject, issuer_class = subject_and_issuer_class(certificate)
-    shared.counts.client_certificate(issuer_class)
-    if shared.log_client_certificates:
-        shared.log.debug("client_certificate", address=address, subject=subject, issuer_class=issuer_class)
+        return "", "unreadable"
+    return ("", "none") if certificate is None else subject_and_issuer_class(certificate)
 
 
 def subject_and_issuer_class(certificate: x509.Certificate) -> tuple[str, str]:

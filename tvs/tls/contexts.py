@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from OpenSSL import SSL, crypto
 
+from tvs.tls.failures import reasons
 from tvs.tls.peerkeys import check_cost
 from tvs.tls.profiles import PROFILES, ClientCertificates, TLSProfile
 
@@ -96,7 +97,7 @@ def server_context(
     The service caches no sessions and issues no tickets: phones ask once and leave, a session cache with client
     certificates costs 5 KiB a handshake, and this library cannot rotate ticket keys.
 
-    Raises `ValueError` if the key does not belong to the certificate.
+    Raises `ValueError` if OpenSSL refuses one of the certificates, or the key does not belong to the first.
     """
     context = _base_context(profile)
     context.set_options(SSL.OP_CIPHER_SERVER_PREFERENCE)
@@ -105,24 +106,45 @@ def server_context(
     context.set_session_id(b"tvs")
     if keylog is not None:
         context.set_keylog_callback(keylog)
-    context.use_certificate(certificate)
-    for link in chain:
-        context.add_extra_chain_cert(link)
-    try:
-        context.use_privatekey(key)
-        context.check_privatekey()
-    except SSL.Error as error:
-        raise ValueError("the private key does not belong to the certificate") from error
+    _use(context, certificate, key, chain)
     if client_certificates is ClientCertificates.REQUEST:
         _ask_for_certificate(context, _accept_affordable)
     elif client_certificates is ClientCertificates.REQUIRE:
         store = context.get_cert_store()
         if store is None:
             raise ValueError("OpenSSL returned no certificate store")
-        for authority in client_authorities:
-            store.add_cert(crypto.X509.from_cryptography(authority))
+        try:
+            for authority in client_authorities:
+                store.add_cert(crypto.X509.from_cryptography(authority))
+        except crypto.Error as error:
+            raise ValueError(f"OpenSSL refuses a client CA: {reasons(error)}") from error
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _keep_verdict)
     return context
+
+
+def check_shown(certificate: x509.Certificate) -> None:
+    """Raises `ValueError` for a certificate that OpenSSL refuses to show to phones of the usual profile."""
+    context = _base_context(TLSProfile.COMPATIBLE)
+    try:
+        context.use_certificate(certificate)
+    except (SSL.Error, crypto.Error) as error:
+        raise ValueError(f"OpenSSL refuses the certificate: {reasons(error)}") from error
+
+
+def _use(
+    context: SSL.Context, certificate: x509.Certificate, key: PrivateKey, chain: Sequence[x509.Certificate]
+) -> None:
+    try:
+        context.use_certificate(certificate)
+        for link in chain:
+            context.add_extra_chain_cert(link)
+    except (SSL.Error, crypto.Error) as error:
+        raise ValueError(f"OpenSSL refuses the certificate: {reasons(error)}") from error
+    try:
+        context.use_privatekey(key)
+        context.check_privatekey()
+    except SSL.Error as error:
+        raise ValueError("the private key does not belong to the certificate") from error
 
 
 def client_context(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 
 
 class TLSFailure(StrEnum):
@@ -68,6 +68,7 @@ _FAILURES = (
     ("cert length mismatch", TLSFailure.CERTIFICATE_REFUSED),
     ("certificate type", TLSFailure.CERTIFICATE_REFUSED),
     ("non signing certificate", TLSFailure.CERTIFICATE_REFUSED),  # its key can only agree on keys, or is DSA's
+    ("wrong curve", TLSFailure.CERTIFICATE_REFUSED),  # of a certificate's key, such as Brainpool's
     ("public key", TLSFailure.CERTIFICATE_REFUSED),  # cannot be read, or lacks parameters
     ("wrong signature type", TLSFailure.BAD_MESSAGE),  # a proof that another kind of key makes
     ("no shared cipher", TLSFailure.NO_SHARED_CIPHER),
@@ -113,11 +114,18 @@ def error_from(error: SSL.Error) -> TLSError:
         return TLSError(TLSFailure.CLOSED, "the connection ended without a close notification")
     if isinstance(error, SSL.ZeroReturnError):
         return TLSError(TLSFailure.CLOSED, "a close notification within the handshake")
-    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
-    detail = "; ".join(str(entry[-1]) for entry in entries)
-    if entries and not detail:  # OpenSSL has a text for each of its reasons, but not for all numbers of alerts
+    detail = reasons(error)
+    if (
+        error.args and error.args[0] and not detail
+    ):  # OpenSSL has a text for each of its reasons, but not for all numbers of alerts
         return TLSError(TLSFailure.ALERT, "an alert without a name")
     for text, failure in _FAILURES:
         if text in detail.lower():
             return TLSError(failure, detail)
     return TLSError(TLSFailure.OTHER, detail)
+
+
+def reasons(error: SSL.Error | crypto.Error) -> str:
+    """OpenSSL's reason texts in a pyOpenSSL error, joined; empty if it has none."""
+    entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return "; ".join(str(entry[-1]) for entry in entries)
