@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cryptography
-import cryptography_vectors
 import pytest
 
 from certstore.certificate import Certificate, CertificateError, read_certificate_file
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
+cryptography_vectors = pytest.importorskip("cryptography_vectors", reason="make .venv/.dev installs it")
 FOLDER = Path(cryptography_vectors.__file__).parent / "x509"
 IMPORTED = "imported"
 REFUSALS = {
