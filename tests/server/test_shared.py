@@ -10,7 +10,7 @@ import pytest
 
 from tests.fixtures.phones import ADDRESS
 from tvs.log.levels import LogFormat
-from tvs.server.deadlines import Deadline
+from tvs.server.deadlines import Deadline, Timed
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
@@ -45,15 +45,17 @@ def test_reconfiguration(worker: Worker) -> None:
     assert [line["event"] for line in worker.logged()] == ["written"]
 
 
-class Connection:
+class Connection(Timed):
     """Remembers its deadlines that passed."""
 
-    def __init__(self) -> None:
-        self.passed: list[Deadline] = []
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker.shared.deadlines)
+        self.passed_by: list[Deadline] = []
+        self.begin_deadlines(Deadline.HANDSHAKE, worker.clock.now)
 
     def expired(self, deadline: Deadline) -> None:
         """A deadline has passed."""
-        self.passed.append(deadline)
+        self.passed_by.append(deadline)
 
 
 def test_each_deadline_has_its_setting(make_worker: Callable[..., Worker]) -> None:
@@ -66,25 +68,30 @@ def test_each_deadline_has_its_setting(make_worker: Callable[..., Worker]) -> No
         "connection_timeout": 5.0,
     }
     worker = make_worker(**seconds)
-    connection = Connection()
-    for deadline in Deadline:
-        worker.shared.deadlines.set(connection, deadline, worker.clock.now)
-    for number in range(5):
+    shaking, asking, lingering = (Connection(worker) for _ in range(3))
+    asking.set_phase(Deadline.REQUEST, worker.clock.now)
+    asking.set_write(worker.clock.now)
+    lingering.set_last(Deadline.LINGER, worker.clock.now)
+    passed = []
+    for _ in range(5):
         worker.pass_time(1.0)
-        assert len(connection.passed) == number + 1
-    assert connection.passed == list(Deadline)
+        passed.append([*shaking.passed_by, *asking.passed_by, *lingering.passed_by])
+        for connection in (shaking, asking, lingering):
+            connection.passed_by.clear()
+    assert passed[:4] == [[Deadline.HANDSHAKE], [Deadline.REQUEST], [Deadline.WRITE], [Deadline.LINGER]]
+    assert passed[4] == [Deadline.CONNECTION] * 2
 
 
 def test_reconfiguration_shortens_deadlines(worker: Worker) -> None:
     """A connection that waits already gets the shorter time, counted from the reconfiguration."""
-    connection = Connection()
-    worker.shared.deadlines.set(connection, Deadline.REQUEST, worker.clock.now)
+    connection = Connection(worker)
+    connection.set_phase(Deadline.REQUEST, worker.clock.now)
     worker.pass_time(1.0)
     worker.shared.reconfigure(replace(worker.shared.config, request_timeout=2.0))
     worker.pass_time(1.9)
-    assert connection.passed == []
+    assert connection.passed_by == []
     worker.pass_time(0.2)
-    assert connection.passed == [Deadline.REQUEST]
+    assert connection.passed_by == [Deadline.REQUEST]
 
 
 def test_strangers_fill_no_log(worker: Worker) -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tvs.server.conversation import MALFORMED, MORE, Conversation
-from tvs.server.deadlines import Deadline
+from tvs.server.deadlines import Deadline, Timed
 from tvs.server.phonecertificate import record_certificate
 from tvs.server.phonesocket import PhoneSocket
 from tvs.server.refusals import handshake_failed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tvs.server.shared import Shared
 
 
-class PhoneSession:
+class PhoneSession(Timed):
     """One accepted connection until it is closed.
 
     The session is counted as accepted before it is made; it keeps the TLS context that is in use then.
@@ -58,6 +58,7 @@ class PhoneSession:
     def __init__(
         self, shared: Shared, connection: socket.socket, address: str, closed: Callable[[PhoneSession], None]
     ) -> None:
+        super().__init__(shared.deadlines)
         self._shared = shared
         self._socket = PhoneSocket(connection, shared.poller)
         self.address = address
@@ -77,8 +78,7 @@ class PhoneSession:
         shared = self._shared
         if self._trace is not None:
             self._trace.accepted(listener, self._socket.descriptor, shared.counts.attempted, shared.counts.accepted)
-        shared.deadlines.set(self, Deadline.HANDSHAKE, self._accepted_at)
-        shared.deadlines.set(self, Deadline.CONNECTION, self._accepted_at)
+        self.begin_deadlines(Deadline.HANDSHAKE, self._accepted_at)
         shared.counts.state_entered(METRIC_STATES[SessionState.HANDSHAKE])
         self._socket.watch(self)
 
@@ -170,7 +170,7 @@ class PhoneSession:
         self._flush(b"")
         if self.state is SessionState.SENDING and not self._socket.unsent:
             self._enter(SessionState.AWAIT_REQUEST)
-            self._shared.deadlines.set(self, Deadline.REQUEST, self._shared.clock())
+            self.set_phase(Deadline.REQUEST, self._shared.clock())
             self._requests()  # some may have been waiting in the decoder
 
     def _flush(self, data: bytes) -> None:
@@ -181,9 +181,9 @@ class PhoneSession:
             self._ended(reset=True, unsent=True)
             return
         if turned and self._socket.unsent:
-            self._shared.deadlines.set(self, Deadline.WRITE, self._shared.clock())
+            self.set_write(self._shared.clock())
         elif turned:
-            self._shared.deadlines.cancel(self, Deadline.WRITE)
+            self.clear_write()
 
     def _ended(self, *, reset: bool = False, unsent: bool = False) -> None:
         """The phone has closed TLS or TCP, or reset TCP: closes TCP too.
@@ -215,13 +215,12 @@ class PhoneSession:
         self._socket.send_end()
         self._enter(SessionState.LINGER)
         del self._tls  # its memory; what still arrives is discarded
-        self._shared.deadlines.cancel_all(self)
-        self._shared.deadlines.set(self, Deadline.LINGER, self._shared.clock())
+        self.set_last(Deadline.LINGER, self._shared.clock())
 
     def _close(self, outcome: str) -> None:
         shared = self._shared
         self._enter(SessionState.CLOSED)
-        shared.deadlines.cancel_all(self)
+        self.clear_deadlines()
         self._socket.close()
         self._closed(self)
         shared.counts.closed(outcome, shared.clock() - self._accepted_at)
@@ -253,8 +252,7 @@ class PhoneSession:
         if self._trace is not None:
             self._trace.handshake_done(cipher)
         self._enter(SessionState.AWAIT_REQUEST)
-        shared.deadlines.cancel(self, Deadline.HANDSHAKE)
-        shared.deadlines.set(self, Deadline.REQUEST, now)
+        self.set_phase(Deadline.REQUEST, now)
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -266,7 +264,7 @@ class PhoneSession:
         answers, turn = self._conversation.answer()
         if answers:
             self._tls.write(answers)
-            self._shared.deadlines.set(self, Deadline.REQUEST, self._shared.clock())
+            self.set_phase(Deadline.REQUEST, self._shared.clock())
         self._flush(self._tls.outgoing())
         if not self._awaits_request():
             return
@@ -274,7 +272,7 @@ class PhoneSession:
             self._finish("protocol_error")
         elif self._socket.unsent:
             self._enter(SessionState.SENDING)
-            self._shared.deadlines.cancel(self, Deadline.REQUEST)
+            self.clear_phase()
         elif turn is MORE or (self._tls.readable and not closed):
             self._socket.pause()  # the phone waits until what it sent is answered
             self._shared.loop.call_soon(self._on_next_turn)
