@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import ClassVar
 
 from proto.errors import LocalProtocolError
 
@@ -67,11 +68,13 @@ class CertVerificationRequest:
     """Request: 'is exactly this certificate trusted?', which a phone asks for a secure service URL.
 
     Attributes:
+        message_type: the type code of the header.
         session_id: chosen by the phone, 32 bits; the answer repeats it.
         device_name: model and name, such as ``CP-8861-SEPB000B4BA0AEE``; printable ASCII, may be empty.
         certificate: X.509 DER, not examined here; not empty.
     """
 
+    message_type: ClassVar[MessageType] = MessageType.CERT_VERIFICATION_REQ
     session_id: int
     device_name: str
     certificate: bytes
@@ -80,23 +83,20 @@ class CertVerificationRequest:
         _check_session_id(self.session_id)
         _check_certificate(self.certificate)
 
-    @property
-    def message_type(self) -> MessageType:
-        """The type code of the header."""
-        return MessageType.CERT_VERIFICATION_REQ
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertVerificationResponse:
     """The answer to a `CertVerificationRequest`.
 
     Attributes:
+        message_type: the type code of the header.
         session_id: that of the request.
         status: trusted or not.
         roles: role codes, 0 to 255 each; empty when not trusted.
         time_to_live: seconds, 0 to 2**32 - 1; None when not trusted.
     """
 
+    message_type: ClassVar[MessageType] = MessageType.CERT_VERIFICATION_RES
     session_id: int
     status: TrustStatus
     roles: tuple[int, ...] = ()
@@ -106,11 +106,6 @@ class CertVerificationResponse:
         _check_session_id(self.session_id)
         _check_answer(self.status, self.roles, self.time_to_live)
 
-    @property
-    def message_type(self) -> MessageType:
-        """The type code of the header."""
-        return MessageType.CERT_VERIFICATION_RES
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryCertRequest:
@@ -119,6 +114,7 @@ class QueryCertRequest:
     The three fields are the phone's copy of the list's own header, not a fresh rendering of a certificate.
 
     Attributes:
+        message_type: the type code of the header.
         session_id: chosen by the phone, 32 bits; the answer repeats it.
         device_name: model and name; printable ASCII, may be empty.
         subject_name: the signer's name in CTL text form, without the NUL that ends it on the wire.
@@ -126,6 +122,7 @@ class QueryCertRequest:
         serial_number: raw bytes as they stand in the list, 1 to 20; a 00 may precede them.
     """
 
+    message_type: ClassVar[MessageType] = MessageType.QUERY_CERT_REQ
     session_id: int
     device_name: str
     subject_name: str
@@ -139,17 +136,13 @@ class QueryCertRequest:
         if "=" not in self.issuer_name:
             raise LocalProtocolError(f"an issuer name holds at least one 'type=value': {self.issuer_name!r}")
 
-    @property
-    def message_type(self) -> MessageType:
-        """The type code of the header."""
-        return MessageType.QUERY_CERT_REQ
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueryCertResponse:
     """The answer to a `QueryCertRequest`.
 
     Attributes:
+        message_type: the type code of the header.
         session_id: that of the request.
         status: trusted or not.
         certificates: X.509 DER each, not empty; one or more when trusted, none when not.
@@ -157,6 +150,7 @@ class QueryCertResponse:
         time_to_live: seconds, 0 to 2**32 - 1; None when not trusted.
     """
 
+    message_type: ClassVar[MessageType] = MessageType.QUERY_CERT_RES
     session_id: int
     status: TrustStatus
     certificates: tuple[bytes, ...] = ()
@@ -170,11 +164,6 @@ class QueryCertResponse:
             raise LocalProtocolError("a certificate stands in every answer 'trusted' to a query, and in no other")
         for certificate in self.certificates:
             _check_certificate(certificate)
-
-    @property
-    def message_type(self) -> MessageType:
-        """The type code of the header."""
-        return MessageType.QUERY_CERT_RES
 
 
 Request = CertVerificationRequest | QueryCertRequest

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _DEVICE_NAME_MARK = b"\x01"
 """The byte that precedes the device name in every published request."""
 
+_DEVICE_NAME, _SUBJECT_NAME = Tag.DEVICE_NAME, Tag.SUBJECT_NAME
+"""Tags of every query; a global costs a sixth of an attribute of an enumeration (Python 3.11)."""
 _ISSUER_AND_SERIAL = (Tag.ISSUER_NAME, Tag.SERIAL_NUMBER, Tag.UNPUBLISHED)
 """Tags of a query's issuer name and serial number, which have two of them."""
 
@@ -119,8 +121,8 @@ def _decode_verification_response(session_id: int, payload: PayloadElements) -> 
 
 
 def _decode_query_request(session_id: int, payload: PayloadElements) -> Message:
-    device_name = _device_name(payload.required(Tag.DEVICE_NAME))
-    subject_name = _name(payload.required(Tag.SUBJECT_NAME))
+    device_name = _device_name(payload.required(_DEVICE_NAME))
+    subject_name = _name(payload.required(_SUBJECT_NAME))
     issuer, serial = _issuer_and_serial(payload.any_of(_ISSUER_AND_SERIAL))
     return QueryCertRequest(
         session_id=session_id,

@@ -38,7 +38,7 @@ def enter(admission: Admission, address: str, number: int = 1, *, delay: float =
     for _ in range(number):
         if admission.refusal(address, delay) is None:
             admission.entered(address)
-            admission._counts.state_entered("handshake")
+            admission._counts.session_began()
             entered += 1
     return entered
 

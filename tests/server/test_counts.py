@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -13,7 +14,7 @@ from proto.messages import MessageType
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.counts import Counts
 from tvs.server.metrics import CTL_RESULTS, Durations, Metrics
-from tvs.server.states import OUTCOMES, REJECTIONS, STATES
+from tvs.server.states import OUTCOMES, REJECTIONS, STATES, SessionState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,12 +59,23 @@ def test_nothing_reaches_the_metrics_before_publish(worker: Worker) -> None:
 def test_open_sessions_are_gauges(worker: Worker) -> None:
     """The gauge of a state shows the sessions that are in it."""
     counts = worker.shared.counts
-    for state in ("handshake", "handshake", "linger"):
-        counts.state_entered(state)
-    counts.state_left("handshake")
+    for _ in range(3):
+        counts.session_began()
+    counts.session_moved(SessionState.HANDSHAKE, SessionState.LINGER)
+    counts.session_moved(SessionState.HANDSHAKE, SessionState.CLOSED)
     assert worker.counted() == {"tvs_connections{handshake}": 1, "tvs_connections{linger}": 1}
-    counts.state_left("handshake")
+    counts.session_moved(SessionState.HANDSHAKE, SessionState.CLOSED)
     assert worker.counted() == {"tvs_connections{linger}": 1}
+
+
+def test_way_that_does_not_exist(worker: Worker) -> None:
+    """A session that would leave its last state, or skip its first, is a bug; the gauges stay as they are."""
+    counts = worker.shared.counts
+    counts.session_began()
+    for before, after in ((SessionState.CLOSED, SessionState.LINGER), (SessionState.HANDSHAKE, SessionState.SENDING)):
+        with pytest.raises(RuntimeError, match="no way from"):
+            counts.session_moved(before, after)
+    assert worker.counted() == {"tvs_connections{handshake}": 1}
 
 
 def test_handshakes_by_version_and_suite(worker: Worker) -> None:

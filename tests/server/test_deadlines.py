@@ -21,10 +21,9 @@ class Connection(Timed):
     """A connection that records its expired deadlines and then calls `at_each`."""
 
     def __init__(self, deadlines: Deadlines, at_each: Callable[[], None] = lambda: None) -> None:
-        super().__init__(deadlines)
         self.passed_by: list[Deadline] = []
         self.at_each = at_each
-        self.begin_deadlines(Deadline.HANDSHAKE, 0.0)
+        self.begin_deadlines(deadlines, Deadline.HANDSHAKE, 0.0)
 
     def expired(self, deadline: Deadline) -> None:
         """A deadline has passed."""

@@ -49,9 +49,8 @@ class Connection(Timed):
     """Remembers its deadlines that passed."""
 
     def __init__(self, worker: Worker) -> None:
-        super().__init__(worker.shared.deadlines)
         self.passed_by: list[Deadline] = []
-        self.begin_deadlines(Deadline.HANDSHAKE, worker.clock.now)
+        self.begin_deadlines(worker.shared.deadlines, Deadline.HANDSHAKE, worker.clock.now)
 
     def expired(self, deadline: Deadline) -> None:
         """A deadline has passed."""

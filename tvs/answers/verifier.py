@@ -51,6 +51,11 @@ class Source(StrEnum):
     NONE = "none"
 
 
+_TRUSTED = TrustResult.TRUSTED
+_QUERY_CERT_RES = MessageType.QUERY_CERT_RES
+"""A result and a type of every day; a global costs a sixth of an attribute of an enumeration (Python 3.11)."""
+
+
 class Verdict(NamedTuple):
     """The answer to one request.
 
@@ -105,7 +110,7 @@ class TrustVerifier:
             if entry is not None:
                 lines.converted(trace, entry)
             lines.timer_started(trace)
-        kind = MessageType.QUERY_CERT_RES
+        kind = _QUERY_CERT_RES
         if entry is None:
             return Verdict(result, source, _NOT_TRUSTED_QUERY, kind, serial, request.issuer_name, ())
         return Verdict(result, source, entry.query_payload, kind, serial, request.issuer_name, entry.roles)
@@ -116,7 +121,7 @@ class TrustVerifier:
         for source, cache in self._caches:
             entry = cache.lookup(request.serial_number, request.issuer_name, trace)
             if entry is not None and entry.roles:
-                return TrustResult.TRUSTED, source, entry
+                return _TRUSTED, source, entry
             if entry is not None:
                 without_role = source
         return _nothing_found(without_role, trace)
@@ -147,7 +152,7 @@ class TrustVerifier:
             if not equal:
                 return TrustResult.DIFFERENT, source, None
             if entry.roles:
-                return TrustResult.TRUSTED, source, entry
+                return _TRUSTED, source, entry
             without_role = source
         return _nothing_found(without_role, trace)
 

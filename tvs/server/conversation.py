@@ -81,6 +81,8 @@ class Conversation:
         A malformed request is counted and logged; those before it are answered.
         """
         decoder, turn = self._decoder, DONE
+        if not decoder.buffered:
+            return b"", DONE
         answers: list[bytes] = []
         size = 0
         try:

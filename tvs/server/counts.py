@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.metrics import ISSUER_CLASSES
-from tvs.server.states import OUTCOMES, PHASES, REJECTIONS, STATES
+from tvs.server.states import CLOSED, METRIC_STATES, OUTCOMES, PHASES, REJECTIONS, STATES, TRANSITIONS
 from tvs.tls.clienthello import OfferedVersion
 from tvs.tls.failures import TLSFailure
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from proto.errors import ErrorKind
     from proto.messages import MessageType
     from tvs.server.metrics import Metrics
+    from tvs.server.states import SessionState
 
 
 class Counts:
@@ -100,13 +101,17 @@ class Counts:
         """A TCP connection was given to another worker, which counts it."""
         self._new[self._metrics.handed_over] += 1
 
-    def state_entered(self, state: str) -> None:
-        """A session entered a state."""
-        self.open[state] += 1
+    def session_began(self) -> None:
+        """A session is in its first state."""
+        self.open["handshake"] += 1
 
-    def state_left(self, state: str) -> None:
-        """A session left a state."""
-        self.open[state] -= 1
+    def session_moved(self, before: SessionState, after: SessionState) -> None:
+        """A session left a state for another. Raises `RuntimeError` if there is no way from the one to the other."""
+        if after not in TRANSITIONS[before]:
+            raise RuntimeError(f"no way from {before} to {after}")
+        self.open[METRIC_STATES[before]] -= 1
+        if after is not CLOSED:
+            self.open[METRIC_STATES[after]] += 1
 
     def closed(self, outcome: str, seconds: float) -> None:
         """A session ended after `seconds`."""

@@ -29,35 +29,42 @@ class Deadline(StrEnum):
     """The whole life of a connection."""
 
 
+HANDSHAKE_TIME, REQUEST_TIME, WRITE_TIME, LINGER_TIME, CONNECTION_TIME = Deadline
+"""The kinds; a global costs a sixth of an attribute of an enumeration (Python 3.11)."""
+
+
 class Timed:
     """A connection with deadlines: one of its current phase, one for what it has to send, one of its whole life.
 
     Moments are seconds of a monotonic clock.
-
-    Args:
-        deadlines: the worker's.
 
     Attributes:
         due: no deadline passes before this moment. It may be too early, never too late.
     """
 
     __slots__ = ("_deadlines", "_ends", "_phase", "_phase_ends", "_write_ends", "due")
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
-        self._phase = Deadline.HANDSHAKE
-        self.due = self._phase_ends = self._write_ends = self._ends = NEVER
+    _phase: Deadline
 
     def expired(self, deadline: Deadline) -> None:
         """Called when a deadline has passed; it is not set any more."""
         raise NotImplementedError
 
-    def begin_deadlines(self, phase: Deadline, now: float) -> None:
-        """Starts the deadline of the whole life, and that of the first phase."""
-        deadlines = self._deadlines
-        self.due = self._ends = now + deadlines.durations[Deadline.CONNECTION]
+    def begin_deadlines(self, deadlines: Deadlines, phase: Deadline, now: float) -> None:
+        """Starts the deadline of the first phase, and that of the whole life; the first call of all.
+
+        Args:
+            deadlines: the worker's.
+            phase: the first phase.
+            now: moment of the connection's beginning.
+        """
+        durations = deadlines.durations
+        self._deadlines = deadlines
+        self._phase = phase
+        self._phase_ends = phase_ends = now + durations[phase]
+        self._ends = ends = now + durations[CONNECTION_TIME]
+        self._write_ends = NEVER
+        self.due = phase_ends if phase_ends < ends else ends  # noqa: FURB136 - a call of min costs three times as much
         deadlines.connections.add(self)
-        self.set_phase(phase, now)
 
     def set_phase(self, phase: Deadline, now: float) -> None:
         """Starts or restarts the deadline of a phase, which takes the place of that of the last phase."""
@@ -72,7 +79,7 @@ class Timed:
 
     def set_write(self, now: float) -> None:
         """Starts or restarts the deadline for what is to be sent."""
-        self._write_ends = ends = now + self._deadlines.durations[Deadline.WRITE]
+        self._write_ends = ends = now + self._deadlines.durations[WRITE_TIME]
         if ends < self.due:  # noqa: PLR1730 - a call of min costs three times as much
             self.due = ends
 
@@ -94,8 +101,8 @@ class Timed:
         """Lets no running deadline last longer than it would if it began now."""
         durations = self._deadlines.durations
         self._phase_ends = _shorter(self._phase_ends, now + durations[self._phase])
-        self._write_ends = _shorter(self._write_ends, now + durations[Deadline.WRITE])
-        self._ends = _shorter(self._ends, now + durations[Deadline.CONNECTION])
+        self._write_ends = _shorter(self._write_ends, now + durations[WRITE_TIME])
+        self._ends = _shorter(self._ends, now + durations[CONNECTION_TIME])
         self.due = min(self._phase_ends, self._write_ends, self._ends)
 
     def passed(self, now: float) -> Deadline | None:
@@ -104,9 +111,9 @@ class Timed:
         if self._phase_ends <= now:
             found, self._phase_ends = self._phase, NEVER
         elif self._write_ends <= now:
-            found, self._write_ends = Deadline.WRITE, NEVER
+            found, self._write_ends = WRITE_TIME, NEVER
         elif self._ends <= now:
-            found, self._ends = Deadline.CONNECTION, NEVER
+            found, self._ends = CONNECTION_TIME, NEVER
         self.due = min(self._phase_ends, self._write_ends, self._ends)
         return found
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from tvs.server.poller import Poller, Watcher
 
 
+_DONTWAIT = int(socket.MSG_DONTWAIT)
+
+
 class PhoneSocket:
     """An accepted socket. Bytes that do not fit into its buffer are kept, and sent when there is room.
 
@@ -42,7 +45,7 @@ class PhoneSocket:
         if self._paused:
             return None
         try:
-            return self._socket.recv(size, socket.MSG_DONTWAIT)
+            return self._socket.recv(size, _DONTWAIT)
         except (BlockingIOError, InterruptedError):
             return None
 
@@ -56,7 +59,7 @@ class PhoneSocket:
         data = self.unsent + data if kept else data
         if data:
             try:
-                sent = self._socket.send(data, socket.MSG_DONTWAIT)
+                sent = self._socket.send(data, _DONTWAIT)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             self.unsent = data[sent:] if sent < len(data) else b""

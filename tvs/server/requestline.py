@@ -40,6 +40,10 @@ _TEXT = "request device=%s address=%s request=%s subject=%s serial=%s issuer=%s 
 """The line; the one field without a name is that of `_verdict_text`."""
 
 
+_new = tuple.__new__
+"""`RequestLine(…)` without its Python constructor."""
+
+
 class RequestLine(NamedTuple):
     """Fields of the line, as they came from the request and its verdict.
 
@@ -73,19 +77,11 @@ class RequestLine(NamedTuple):
     @classmethod
     def of(cls, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...]) -> RequestLine:
         """The line of one request. Names are cut: lines that wait have a bounded size."""
-        return cls(
-            address,
-            _NAMES[request.message_type],
-            request.device_name[:MAX_DEVICE_NAME],
-            getattr(request, "subject_name", "")[:_CUT],
-            verdict.serial,
-            verdict.issuer[:_CUT],
-            verdict.result,
-            verdict.source,
-            verdict.roles,
-            seconds,
-            tags[: MAX_TAGS + 1],
-        )
+        result, source, _, _, serial, issuer, roles = verdict
+        name, device = _NAMES[request.message_type], request.device_name[:MAX_DEVICE_NAME]
+        subject = getattr(request, "subject_name", "")[:_CUT]
+        shown = tags[: MAX_TAGS + 1]
+        return _new(cls, (address, name, device, subject, serial, issuer[:_CUT], result, source, roles, seconds, shown))
 
     def text(self) -> str:
         """The event and its fields as key=value."""

@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tvs.server.conversation import MALFORMED, MORE, Conversation
-from tvs.server.deadlines import Deadline, Timed
+from tvs.server.deadlines import HANDSHAKE_TIME, LINGER_TIME, REQUEST_TIME, Timed
 from tvs.server.phonecertificate import record_certificate
 from tvs.server.phonesocket import PhoneSocket
 from tvs.server.refusals import handshake_failed
-from tvs.server.states import METRIC_STATES, TRANSITIONS, SessionState, outcome_of_deadline, outcome_of_end
+from tvs.server.states import AWAIT_REQUEST, CLOSED, HANDSHAKE, LINGER, SENDING, outcome_of_deadline, outcome_of_end
 from tvs.server.traces import ConnectionTrace
 from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.failures import TLSClosed, TLSError, TLSFailure
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+    from tvs.server.deadlines import Deadline
     from tvs.server.shared import Shared
+    from tvs.server.states import SessionState
 
 
 class PhoneSession(Timed):
@@ -58,7 +60,6 @@ class PhoneSession(Timed):
     def __init__(
         self, shared: Shared, connection: socket.socket, address: str, closed: Callable[[PhoneSession], None]
     ) -> None:
-        super().__init__(shared.deadlines)
         self._shared = shared
         self._socket = PhoneSocket(connection, shared.poller)
         self.address = address
@@ -66,7 +67,7 @@ class PhoneSession(Timed):
         self._tls = TLSConnection(shared.context, server_side=True)
         self._trace = None if shared.trace is None else ConnectionTrace(shared.trace, shared.counts.accepted, address)
         self._conversation = Conversation(shared, address, self._trace)
-        self.state = SessionState.HANDSHAKE
+        self.state: SessionState = HANDSHAKE
         self._accepted_at = shared.clock()
         self._spoke = False
         self._outcome = ""  # set when the session begins to close: it only lingers from then on
@@ -78,19 +79,19 @@ class PhoneSession(Timed):
         shared = self._shared
         if self._trace is not None:
             self._trace.accepted(listener, self._socket.descriptor, shared.counts.attempted, shared.counts.accepted)
-        self.begin_deadlines(Deadline.HANDSHAKE, self._accepted_at)
-        shared.counts.state_entered(METRIC_STATES[SessionState.HANDSHAKE])
+        self.begin_deadlines(shared.deadlines, HANDSHAKE_TIME, self._accepted_at)
+        shared.counts.session_began()
         self._socket.watch(self)
 
     def drain(self) -> None:
         """Closes the session of a phone that has its answers; one that is about to ask may finish."""
         conversation = self._conversation
-        if self.state is SessionState.AWAIT_REQUEST and conversation.answered and not conversation.unfinished:
+        if self.state is AWAIT_REQUEST and conversation.answered and not conversation.unfinished:
             self._finish("answered")
 
     def abort(self, outcome: str = "drained") -> None:
         """Closes at once."""
-        if self.state is not SessionState.CLOSED:
+        if self.state is not CLOSED:
             self._close(self._outcome or outcome)
 
     def expired(self, deadline: Deadline) -> None:
@@ -98,12 +99,12 @@ class PhoneSession(Timed):
         self._fenced(partial(self._expired, deadline))
 
     def _expired(self, deadline: Deadline) -> None:
-        if self.state is SessionState.CLOSED:
+        if self.state is CLOSED:
             return
         if self._outcome:  # the session lingers
             self._close(self._outcome)
             return
-        if self.state is SessionState.HANDSHAKE:
+        if self.state is HANDSHAKE:
             self._shared.counts.handshake_failed("timeout")
         conversation, spoke = self._conversation, self._spoke
         answered, unfinished = conversation.answered, conversation.unfinished
@@ -117,7 +118,10 @@ class PhoneSession(Timed):
 
     def on_readable(self) -> None:
         """Reads what has come, or notices that the connection has ended."""
-        self._fenced(self._readable)
+        try:
+            self._readable()
+        except Exception as error:  # noqa: BLE001 - whatever the bug is
+            self._failed(error)
 
     def on_writable(self) -> None:
         """Sends what waited for room in the socket."""
@@ -125,7 +129,7 @@ class PhoneSession(Timed):
 
     def _on_next_turn(self) -> None:
         self._socket.resume()
-        if self._awaits_request():
+        if self.state is AWAIT_REQUEST:
             self._fenced(self._requests)
 
     def _fenced(self, step: Callable[[], None]) -> None:
@@ -133,17 +137,15 @@ class PhoneSession(Timed):
         try:
             step()
         except Exception as error:  # noqa: BLE001 - whatever the bug is
-            self._shared.stranger("session_failed", self.address, level="error", exc_info=error)
-            if self.state is not SessionState.CLOSED:
-                self._close("internal_error")
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._shared.stranger("session_failed", self.address, level="error", exc_info=error)
+        if self.state is not CLOSED:
+            self._close("internal_error")
 
     def _enter(self, state: SessionState) -> None:
-        if state not in TRANSITIONS[self.state]:
-            raise RuntimeError(f"no way from {self.state} to {state}")
-        counts = self._shared.counts
-        counts.state_left(METRIC_STATES[self.state])
-        if state is not SessionState.CLOSED:
-            counts.state_entered(METRIC_STATES[state])
+        self._shared.counts.session_moved(self.state, state)
         self.state = state
 
     # -- socket and TLS ---------------------------------------------------------------------------------------------
@@ -158,19 +160,19 @@ class PhoneSession(Timed):
             return
         if not data:
             self._ended()
-        elif self.state is not SessionState.LINGER:
+        elif self.state is not LINGER:
             self._spoke = True
             self._tls.receive(data)
-            if self.state is SessionState.HANDSHAKE and not self._handshake():
+            if self.state is HANDSHAKE and not self._handshake():
                 return
-            if self.state is SessionState.AWAIT_REQUEST and self._tls.readable:
+            if self.state is AWAIT_REQUEST and self._tls.readable:
                 self._requests()
 
     def _writable(self) -> None:
         self._flush(b"")
-        if self.state is SessionState.SENDING and not self._socket.unsent:
-            self._enter(SessionState.AWAIT_REQUEST)
-            self.set_phase(Deadline.REQUEST, self._shared.clock())
+        if self.state is SENDING and not self._socket.unsent:
+            self._enter(AWAIT_REQUEST)
+            self.set_phase(REQUEST_TIME, self._shared.clock())
             self._requests()  # some may have been waiting in the decoder
 
     def _flush(self, data: bytes) -> None:
@@ -196,7 +198,7 @@ class PhoneSession(Timed):
             return
         conversation, spoke = self._conversation, self._spoke
         answered, unfinished = 0 if unsent else conversation.answered, conversation.unfinished
-        if self.state is SessionState.HANDSHAKE:
+        if self.state is HANDSHAKE:
             self._shared.counts.handshake_failed(TLSFailure.CLOSED)
         elif unfinished and not reset:
             conversation.end()
@@ -207,19 +209,19 @@ class PhoneSession(Timed):
         self._outcome = outcome
         self._tls.shutdown()
         self._flush(self._tls.outgoing())
-        if self.state is SessionState.CLOSED:
+        if self.state is CLOSED:
             return
         if self._socket.unsent:  # the phone reads nothing: it would not notice an orderly end
             self._close(outcome)
             return
         self._socket.send_end()
-        self._enter(SessionState.LINGER)
+        self._enter(LINGER)
         del self._tls  # its memory; what still arrives is discarded
-        self.set_last(Deadline.LINGER, self._shared.clock())
+        self.set_last(LINGER_TIME, self._shared.clock())
 
     def _close(self, outcome: str) -> None:
         shared = self._shared
-        self._enter(SessionState.CLOSED)
+        self._enter(CLOSED)
         self.clear_deadlines()
         self._socket.close()
         self._closed(self)
@@ -234,7 +236,7 @@ class PhoneSession(Timed):
             self._finish("handshake_failed")
             return False
         self._flush(self._tls.outgoing())
-        if not done or self.state is not SessionState.HANDSHAKE:
+        if not done or self.state is not HANDSHAKE:
             return False
         self._handshake_done()
         return True
@@ -251,8 +253,8 @@ class PhoneSession(Timed):
             record_certificate(self._tls, shared, self.address)
         if self._trace is not None:
             self._trace.handshake_done(cipher)
-        self._enter(SessionState.AWAIT_REQUEST)
-        self.set_phase(Deadline.REQUEST, now)
+        self._enter(AWAIT_REQUEST)
+        self.set_phase(REQUEST_TIME, now)
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -264,24 +266,21 @@ class PhoneSession(Timed):
         answers, turn = self._conversation.answer()
         if answers:
             self._tls.write(answers)
-            self.set_phase(Deadline.REQUEST, self._shared.clock())
-        self._flush(self._tls.outgoing())
-        if not self._awaits_request():
+            self.set_phase(REQUEST_TIME, self._shared.clock())
+        if data := self._tls.outgoing():
+            self._flush(data)
+        if self.state is not AWAIT_REQUEST:
             return
         if turn is MALFORMED:
             self._finish("protocol_error")
         elif self._socket.unsent:
-            self._enter(SessionState.SENDING)
+            self._enter(SENDING)
             self.clear_phase()
         elif turn is MORE or (self._tls.readable and not closed):
             self._socket.pause()  # the phone waits until what it sent is answered
             self._shared.loop.call_soon(self._on_next_turn)
         elif closed:
             self._ended()
-
-    def _awaits_request(self) -> bool:
-        """Whether the session is open for requests; most steps can end that."""
-        return self.state is SessionState.AWAIT_REQUEST
 
     def _read_plaintext(self) -> bool | None:
         """Hands decrypted bytes to the conversation. True if the phone has closed TLS, None if TLS has failed."""

@@ -7,7 +7,6 @@ record any phone certificate and speaks TLS 1.0 to old phones; the standard libr
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -15,12 +14,6 @@ from OpenSSL import SSL, crypto
 
 from tvs.tls.clienthello import MAX_HELLO
 from tvs.tls.failures import TLSClosed, TLSError, TLSFailure, error_from
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeVar
-
-    T = TypeVar("T")
 
 READ_SIZE = 16 * 1024
 """Bytes read from a BIO or a connection at once: the maximum plaintext of one TLS record."""
@@ -48,6 +41,10 @@ _MAJOR = 3
 """First byte of a record's version, up to TLS 1.3."""
 _MAX_RECORD = 16 * 1024 + 2048
 """Maximum bytes of an encrypted record (RFC 5246, 6.2.3)."""
+
+
+_VERSIONS = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
+"""OpenSSL's names of versions; to look them up here costs half of asking."""
 
 
 class TLSConnection:
@@ -118,16 +115,18 @@ class TLSConnection:
             self._missing = position - size
             return
         self._records += self._unfinished
+        established = self._established
         while position + 5 <= size:
             start = position
             position += 5 + (data[start + 3] << 8 | data[start + 4])
-            counts = self._established or data[start] not in _HANDSHAKE_RECORDS
+            counts = established or data[start] not in _HANDSHAKE_RECORDS
             if position > size:
                 self._cut_record(data[start : start + 5], position - size, counts=counts)
                 return
             self._records += counts
         self._missing = self._unfinished = 0
-        self._head = data[position:]
+        if position < size:
+            self._head = data[position:]
 
     def _cut_record(self, header: bytes, missing: int, *, counts: bool) -> None:
         """Keeps what the last record lacks. One that OpenSSL will refuse is for `read` at once."""
@@ -149,19 +148,18 @@ class TLSConnection:
         if not self._wrote:
             return b""
         self._wrote = False
-        data = self._bio_read()
-        if len(data) < READ_SIZE:
-            return data
-        pieces = [data]
-        while data := self._bio_read():
-            pieces.append(data)
-        return b"".join(pieces)
-
-    def _bio_read(self) -> bytes:
         try:
-            return self._connection.bio_read(READ_SIZE)
+            data = self._connection.bio_read(READ_SIZE)
         except SSL.WantReadError:
             return b""
+        return data if len(data) < READ_SIZE else data + self._rest()
+
+    def _rest(self) -> bytes:
+        pieces = []
+        with contextlib.suppress(SSL.WantReadError):
+            while True:
+                pieces.append(self._connection.bio_read(READ_SIZE))
+        return b"".join(pieces)
 
     def handshake(self) -> bool:
         """Continues the handshake; True when it is done. Raises `TLSError`, also after `MAX_HANDSHAKE` bytes."""
@@ -214,7 +212,9 @@ class TLSConnection:
         """Encrypts `data`, all of it: a memory BIO is never full. Raises `TLSError`."""
         self._wrote = True
         try:
-            self._connection.sendall(data)
+            sent = self._connection.send(data)
+            if sent < len(data):
+                self._connection.sendall(data[sent:])
         except SSL.Error as error:
             raise error_from(error) from None
 
@@ -232,7 +232,8 @@ class TLSConnection:
     @property
     def version(self) -> str:
         """The protocol version's name, such as ``TLSv1.2``."""
-        return self._connection.get_protocol_version_name()
+        name = _VERSIONS.get(self._connection.get_protocol_version())
+        return name or self._connection.get_protocol_version_name()
 
     @property
     def session(self) -> SSL.Session | None:
@@ -247,7 +248,10 @@ class TLSConnection:
     @property
     def peer_certificate(self) -> x509.Certificate | None:
         """The peer's certificate, or None. Raises `ValueError` for one that cannot be parsed."""
-        return _parsed(lambda: self._connection.get_peer_certificate(as_cryptography=True))
+        try:
+            return self._connection.get_peer_certificate(as_cryptography=True)
+        except _UNREADABLE as error:
+            raise _unreadable(error) from error
 
     @property
     def peer_chain(self) -> list[x509.Certificate]:
@@ -255,16 +259,15 @@ class TLSConnection:
 
         Raises `ValueError` for one that cannot be parsed.
         """
-        return _parsed(lambda: self._connection.get_peer_cert_chain(as_cryptography=True)) or []
+        try:
+            return self._connection.get_peer_cert_chain(as_cryptography=True) or []
+        except _UNREADABLE as error:
+            raise _unreadable(error) from error
 
 
 _UNREADABLE = (ValueError, TypeError, OverflowError, x509.InvalidVersion, UnsupportedAlgorithm, crypto.Error)
 """Errors of cryptography and pyOpenSSL for a certificate that OpenSSL took in the handshake."""
 
 
-def _parsed(certificates: Callable[[], T]) -> T:
-    """Certificates of a peer. Raises `ValueError` for all errors of their parser."""
-    try:
-        return certificates()
-    except _UNREADABLE as error:
-        raise ValueError(f"the peer's certificate is not readable: {error}") from error
+def _unreadable(error: Exception) -> ValueError:
+    return ValueError(f"the peer's certificate is not readable: {error}")

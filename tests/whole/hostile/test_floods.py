@@ -144,9 +144,25 @@ def test_early_data(serve: Callable[..., Running], watch: Watching) -> None:
             assert read_to_end(connection)[-24:-21] == b"\x17\x03\x03", "the last record is an encrypted alert"
 
 
+def test_hello_that_hardly_grows(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
+    """A ClientHello of one byte a record, 32 empty ones before each, is ended early: OpenSSL would read 20 MB of it."""
+    service = serve("--log-level", "error")
+    hello = b"\x01\x01\x86\xa0\x03\x03" + bytes(RECORDS)
+    with watch(service) as watched:
+        honest = watched.honest(CONNECTIONS)
+        before = watched.used()
+        for _ in range(CONNECTIONS):
+            with connect(service) as connection:
+                pieces = (b"\x16\x03\x01\0\0" * 32 + b"\x16\x03\x01\0\1" + bytes([byte]) for byte in hello)
+                assert send_until_ended(connection, pieces) < RECORDS
+        assert watched.used() - before < FACTOR * honest
+    failed = 'tvs_tls_handshakes_total{result="other",version="none"}'
+    wait_until(lambda: scrape(service)[failed] == CONNECTIONS, "each ends as a failed handshake")
+
+
 def test_thousand_requests_in_a_row(serve: Callable[..., Running], watch: Watching) -> None:
     """A thousand requests at once on one connection are answered in order, for less than as many conversations."""
-    service = serve("--log-level", "error", "--connection-timeout", "600")
+    service = serve("--log-level", "error", "--request-timeout", "600", "--connection-timeout", "600")
     with watch(service) as watched, closing(connect_tls(service)) as connection:
         honest = watched.honest(50) * 20
         before = watched.used()
