@@ -272,6 +272,8 @@ def test_session_that_cannot_be_made(entrance: Entrance, monkeypatch: pytest.Mon
     entrance.phone().hang_up()
     entrance.worker.until(lambda: not entrance.acceptor.sessions)
     assert entrance.worker.outcomes == {"internal_error": 1, "no_request": 1}
+    assert not any(entrance.worker.shared.counts.open.values())
+    assert not entrance.worker.shared.deadlines.connections
     (line,) = entrance.worker.events("session_failed")
     assert line["address"] == "127.0.0.1"
 

@@ -71,6 +71,8 @@ class PhoneSession(Timed):
         self._accepted_at = shared.clock()
         self._spoke = False
         self._outcome = ""  # set when the session begins to close: it only lingers from then on
+        self.begin_deadlines(shared.deadlines, HANDSHAKE_TIME, self._accepted_at)
+        shared.counts.session_began()
 
     # -- life -------------------------------------------------------------------------------------------------------
 
@@ -79,8 +81,6 @@ class PhoneSession(Timed):
         shared = self._shared
         if self._trace is not None:
             self._trace.accepted(listener, self._socket.descriptor, shared.counts.attempted, shared.counts.accepted)
-        self.begin_deadlines(shared.deadlines, HANDSHAKE_TIME, self._accepted_at)
-        shared.counts.session_began()
         self._socket.watch(self)
 
     def drain(self) -> None:
