@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
 import pytest
-from OpenSSL import SSL, crypto
 
-from proto.codec import encode
-from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.administrator import command
 from tests.fixtures.der import authority, common_name
 from tests.fixtures.odd import KINDS, documented, key_of
-from tests.fixtures.peer import Peer, peer
-from tests.fixtures.rawserver import raw_server
-from tvs.tls.failures import TLSClosed, TLSError
+from tests.fixtures.oddserver import ISSUER, ODD, odd_server
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.fixtures.administrator import Done
     from tvs.config.endpoint import Endpoint
 
-ISSUER = common_name("odd CA")
-ODD = {kind: make(ISSUER) for kind, make in KINDS.items()}
-"""The certificates, X.509 DER."""
 QUESTION = ("--subject", "CN=a", "--issuer", "CN=a", "--serial", "01", "--timeout", "60")
 ANSWERED, USAGE, NO_ANSWER = 1, 2, 3
 """Exit statuses of `tvs query`: 'not trusted', as the servers here say of everything; a file that cannot be used."""
@@ -36,40 +26,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Attribute's length:UserWarning"),
     pytest.mark.filterwarnings("ignore:Passing pyOpenSSL X509 objects is deprecated"),  # cryptography reads fewer
 ]
-
-
-@contextlib.asynccontextmanager
-async def odd_server(kind: str) -> AsyncIterator[Endpoint]:
-    """A server with a certificate of that kind: OpenSSL's, or one that shows the bytes if OpenSSL cannot."""
-    context = _context(kind)
-    if context is None:
-        with raw_server(ODD[kind]) as endpoint:
-            yield endpoint
-        return
-    async with peer(_answer, context) as endpoint:
-        yield endpoint
-
-
-def _context(kind: str) -> SSL.Context | None:
-    context = SSL.Context(SSL.TLS_METHOD)
-    context.set_cipher_list(b"ALL:@SECLEVEL=0")
-    key = key_of(kind)
-    if key is None:
-        return None
-    try:
-        context.use_certificate(crypto.load_certificate(crypto.FILETYPE_ASN1, ODD[kind]))
-        context.use_privatekey(key)  # type: ignore[arg-type] # OpenSSL takes Ed25519 too
-    except (SSL.Error, crypto.Error, TypeError):
-        return None
-    return context
-
-
-async def _answer(here: Peer) -> None:
-    with contextlib.suppress(TLSError, TLSClosed, EOFError, ConnectionError):
-        await here.handshake()
-        request = await here.request()
-        await here.send(encode(QueryCertResponse(session_id=request.session_id, status=TrustStatus.NOT_TRUSTED)))
-        await here.closed()
 
 
 async def query(endpoint: Endpoint, *trust: object) -> Done:
