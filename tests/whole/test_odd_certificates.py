@@ -29,7 +29,7 @@ from tests.fixtures.administrator import Administrator, Done, command
 from tests.fixtures.der import authority, common_name
 from tests.fixtures.odd import KINDS, documented, key_of
 from tests.fixtures.rawclient import RawClient, RefusedHandshakeError, no_proof, proof_of
-from tests.fixtures.running import PATIENCE, Running, services, wait_until
+from tests.fixtures.running import PATIENCE, Running, run_tvs, services, wait_until
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -210,6 +210,22 @@ def _question(der: bytes) -> bytes:
     except (CertificateError, LocalProtocolError):
         return QUESTION
     return data if len(data) < 16_000 else QUESTION
+
+
+def test_load_tester_asks_about_them(way: Way) -> None:
+    """`tvs replay` refuses to ask about those that cannot be read, and its phones are answered about the others."""
+    asked = [
+        kind for kind, row in documented().items() if row.asked == row.imported == "yes" and len(ODD[kind]) < 15_000
+    ]
+    service = way.database
+    fleet = ("replay", "--server", service.endpoint, "--trust", service.state.itl_file, "--phones", 20)
+    words = [word for kind in asked for word in ("--ask", way.files[kind])]
+    done = run_tvs(*fleet, *words, "--loop", 4, "--duration", "3s", "--timeout", "60s", "--quiet")
+    assert done.returncode == 0
+    for kind in ("name: with an OID of 200 bits", "encoding, size: cut off", "encoding, size: 1 MB"):
+        done = run_tvs(*fleet, "--ask", way.files[kind], "--storm", 1, "--within", "1s", "--quiet")
+        assert done.returncode == 2
+        assert done.stderr.startswith("tvs: ")
 
 
 def test_refusals_have_a_reason(way: Way, scrape: Callable[[Running], dict[str, float]]) -> None:
