@@ -36,7 +36,6 @@ UNREADABLE = {
     "a byte behind its end": odd_certificate(NAME) + b"\0",
     "serial number without bytes": odd_certificate(NAME, serial=tlv(2)),
     "name in half a character": odd_certificate(common_name(b"\0a\0", BMP)),
-    "indefinite length": b"\x30\x80" + odd_certificate(NAME)[4:] + b"\0\0",
     "key on no curve": odd_certificate(NAME, key_info=key_info(algorithm("1.2.840.10045.2.1", b"\5\0"), b"\4")),
     "key that cannot sign": odd_certificate(NAME, key_info=key_info(sequence(tlv(6, b"\x2b\x65\x6e")), b"\t" * 32)),
     "DSA key": odd_certificate(
