@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import children, until
 from tests.fixtures.running import PATIENCE
-from tests.whole.faults.scenario import KNOWN, UNKNOWN, add, answers, kill, until_trusted
+from tests.whole.faults.scenario import KNOWN, UNKNOWN, add, answers, kill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,12 @@ async def test_start_on_a_full_disk(
         assert (done.returncode, "the disk is full; nothing was changed" in done.stderr) == (1, True), done
     disk.empty()
     assert tvs(*command).returncode == 0
-    await until_trusted(service, NEW)
-    await until(lambda: probe(service, "/readyz")[1]["db"]["up"], "all workers read the database again")
+    with closing(state.store()) as store:
+        number = sum(1 for _ in store.trusted())
+
+    def in_use() -> bool:
+        found = probe(service, "/readyz")[1]["db"]
+        return bool(found["up"]) and found["certificates"] == number
+
+    await until(in_use, "all workers have read the database again")
     assert await answers(service, KNOWN, UNKNOWN, NEW) == [True, True, True]

@@ -157,9 +157,10 @@ async def test_each_line_is_written_or_counted(serve: Serve, scrape: Scrape, mak
     await until(lambda: accounted() == 4 * BOTH, "each request is accounted for")
     lost = scrape(service)[NOT_WRITTEN]
     assert lost > 0
+    torn = log.read_text().rpartition("\n")[2]  # it is counted as dropped, and closed by the next line
     disk.empty()
     await ask()
-    await until(lambda: accounted() == 6 * BOTH, "each request is accounted for")
+    await until(lambda: accounted() - (" | info request " in torn) == 6 * BOTH, "each request is accounted for")
     assert scrape(service)[NOT_WRITTEN] == lost
     secrets = [line.split() for line in keys.read_text().splitlines()]
     assert all(len(words) == 3 for words in secrets[-5 * BOTH :]), "a torn line is closed before the next one"
