@@ -31,6 +31,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script starts what
     signal.signal(signal.SIGINT, signal.default_int_handler)  # programs would inherit it that tests interrupt
 
 
+LONGEST = ("tests/whole/test_growth.py", "tests/whole/", "tests/manage/")
+"""Beginnings of the paths of the tests that take longest: distributed first, they leave no processor idle at the end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-xdist would begin with the files that have most tests, which are the shortest."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests that take longest first."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(path) for path in LONGEST])
+
+
 def refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Makes a failure of a skip; an expected failure is not one."""
     if report.skipped and not hasattr(report, "wasxfail"):

@@ -138,6 +138,18 @@ def test_close_notification_is_a_normal_end(version: int) -> None:
         read_all(phone)
 
 
+@VERSIONS
+def test_nothing_to_write(version: int) -> None:
+    """To write nothing sends nothing, and what is written afterwards arrives."""
+    phone, service = connected(phone=client_context(maximum=version))
+    read_all(service)
+    phone.write(b"")
+    assert phone.outgoing() == b""
+    phone.write(b"request")
+    deliver(phone, service)
+    assert readable_records(service) == [b"request"]
+
+
 def test_write_after_the_close_notification_fails() -> None:
     """Nothing can be written after this side's close notification; the error is in OpenSSL's words."""
     _, service = connected()

@@ -72,9 +72,15 @@ def remove_unused(state: StateDirectory, store: CertificateStore, forgotten: Ite
 
 
 def _unused_keys(state: StateDirectory, current: Iterable[bytes]) -> list[Path]:
-    """Key files that no own certificate, kept certificate or signing request needs."""
+    """Key files that no own certificate, kept certificate or signing request needs.
+
+    None while a signing request cannot be read: it may need any of them, and is no reason to refuse a change.
+    """
     kept = {one.key_id for one in kept_certificates(state)}
-    used = {_id(der) for der in current} | kept | _requested(state)
+    try:
+        used = {_id(der) for der in current} | kept | _requested(state)
+    except StateError:
+        return []
     return [path for path in state.keys.glob("*.key") if path.stem.rpartition("-")[2] not in used]
 
 

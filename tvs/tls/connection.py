@@ -209,8 +209,10 @@ class TLSConnection:
                 raise TLSError(TLSFailure.OTHER, f"more than {MAX_SILENT} records without data")
 
     def write(self, data: bytes) -> None:
-        """Encrypts `data`, all of it: a memory BIO is never full. Raises `TLSError`."""
+        """Encrypts `data`, all of it: a memory BIO is never full. Without any, does nothing. Raises `TLSError`."""
         self._wrote = True
+        if not data:  # OpenSSL takes it for the end
+            return
         try:
             sent = self._connection.send(data)
             if sent < len(data):

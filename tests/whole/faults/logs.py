@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,9 +67,11 @@ class LogFault(Fault):
 
     async def reload(self) -> None:
         """A refusal names both files."""
-        before = count(self.service, "the TLS key log cannot be written")
+        problem = "the TLS key log cannot be written"
+        wanted = count(self.service, problem) + bool(self.refusal)
         await super().reload()
-        assert count(self.service, "the TLS key log cannot be written") == before + bool(self.refusal)
+        await until(lambda: count(self.service, problem) >= wanted, f"a line with {problem!r}")
+        assert count(self.service, problem) == wanted
 
     async def mended(self) -> None:
         """The workers have both files again, without a reload; the supervisor's line comes with the next one."""
@@ -101,9 +104,10 @@ class LogFault(Fault):
         found = set()
         for process in (supervisor, *children(supervisor)):
             for descriptor in Path(f"/proc/{process}/fd").iterdir():
-                target = os.readlink(descriptor)  # noqa: PTH115 - the text of the link, not what it leads to
-                if target.startswith((str(self.place), str(self.folder))):
-                    found.add(target)
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    target = os.readlink(descriptor)  # noqa: PTH115 - the text of the link, not what it leads to
+                    if target.startswith((str(self.place), str(self.folder))):
+                        found.add(target)
         return found
 
 
