@@ -32,7 +32,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a script starts what
 
 
 LONGEST = ("tests/whole/test_growth.py", "tests/whole/", "tests/manage/")
-"""Beginnings of the paths of the tests that take longest: distributed first, they leave no processor idle at the end."""
+"""Beginnings of the paths of the longest tests: distributed first, they leave no processor idle at the end."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
