@@ -113,3 +113,19 @@ def test_torn_line_is_closed(tmp_path: Path) -> None:
     torn, after, on = path.read_text().splitlines()[1:]
     assert len(torn) == 10
     assert (after.endswith(" | info after"), on.endswith(" | info and on")) == (True, True)
+
+
+def test_closed_log_writes_to_no_other_file(tmp_path: Path) -> None:
+    """After its end lines are dropped, although another file has the number of its descriptor; it is closed once."""
+    log = DirectLog(tmp_path / "log", log_format=LogFormat.TRACE, level="info")
+    number = log.fileno()
+    log.close()
+    database = os.open(tmp_path / "database", os.O_RDWR | os.O_CREAT)
+    try:
+        assert database == number
+        logger_for(log).error("worker_cannot_start")
+        log.close()
+        assert os.fstat(database).st_size == 0
+    finally:
+        os.close(database)
+    assert (log.fileno(), (tmp_path / "log").read_bytes()) == (-1, b"")

@@ -39,11 +39,13 @@ class DirectLog:
         self._torn = False  # the log ends in the start of a line
 
     def fileno(self) -> int:
-        """The descriptor of the log."""
+        """The descriptor of the log; -1 after `close`."""
         return self._descriptor
 
     def emit(self, record: Record) -> None:
-        """Writes a line, at most PIPE_BUF bytes of it, or drops it. Never blocks."""
+        """Writes a line, at most PIPE_BUF bytes of it, or drops it. Never blocks. After `close` it drops every line."""
+        if self._descriptor < 0:
+            return
         data = self._form(record).encode("utf-8", "backslashreplace")
         if len(data) > select.PIPE_BUF:
             data = data[: select.PIPE_BUF - 1] + b"\n"
@@ -57,5 +59,7 @@ class DirectLog:
                 self._torn = data[written - 1 : written] != b"\n"
 
     def close(self) -> None:
-        """Closes the log."""
-        os.close(self._descriptor)
+        """Closes the log, once: the number of its descriptor may be another file's afterwards, the database's too."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)

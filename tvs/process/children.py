@@ -93,7 +93,7 @@ class Children:
                     relay=self._relay.end(slot.number),
                     channel=channel,
                     metrics=self._metrics,
-                    log=self._log.fileno(),
+                    log=self._log,
                 )
             )
 

@@ -34,11 +34,11 @@ class SupervisorLog:
         before.close()
 
     def fileno(self) -> int:
-        """The descriptor of the log that is open."""
+        """The descriptor of the log that is open; -1 after `close`."""
         return self._direct.fileno()
 
     def close(self) -> None:
-        """Closes the log."""
+        """Closes the log; lines are dropped from then on."""
         self._direct.close()
 
     def _open(self, config: Config) -> None:

@@ -10,6 +10,7 @@ from tvs.log.target import log_colors, open_log
 
 if TYPE_CHECKING:
     from tvs.config.settings import Config
+    from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.countingfiles import CountingFiles
     from tvs.server.metrics import Metrics
     from tvs.server.service import Service
@@ -20,8 +21,8 @@ class WorkerLog:
 
     Args:
         config: all settings.
-        inherited: descriptor of the supervisor's log; it is closed if the worker does not need it: a log that was moved
-            away and deleted would keep its room on the disk.
+        inherited: the supervisor's log, which `run_worker` closes: a log that was moved away and deleted would keep its
+            room on the disk.
         metrics: its counters of lines that were not written.
 
     Attributes:
@@ -29,14 +30,12 @@ class WorkerLog:
         problem: why the log could not be opened; None if it is open.
     """
 
-    def __init__(self, config: Config, *, inherited: int, metrics: Metrics) -> None:
+    def __init__(self, config: Config, *, inherited: SupervisorLog, metrics: Metrics) -> None:
         self.problem: OSError | None = None
         try:
             descriptor = open_log(config.log_file)
         except OSError as error:
-            descriptor, self.problem = inherited, error
-        else:
-            os.close(inherited)
+            descriptor, self.problem = os.dup(inherited.fileno()), error
         self.pipeline = LogPipeline(
             descriptor,
             log_format=config.log_format,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from tvs.answers.seed import Seed
     from tvs.config.settings import Config
+    from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.credentials import Credentials
     from tvs.system.channel import Channel
     from tvs.system.relay import RelayEnd
@@ -47,7 +48,7 @@ class WorkerSetup:
         relay: the slot's end of the relay to the other workers.
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
-        log: descriptor of the supervisor's log, for a worker that cannot open the log.
+        log: the supervisor's log, for a worker that cannot open the log, or cannot start; closed when it serves phones.
     """
 
     slot: int
@@ -58,7 +59,7 @@ class WorkerSetup:
     relay: RelayEnd
     channel: Channel
     metrics: Path
-    log: int
+    log: SupervisorLog
 
 
 def run_worker(setup: WorkerSetup) -> int:
@@ -77,6 +78,7 @@ def run_worker(setup: WorkerSetup) -> int:
         service.load()
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER)
+        setup.log.close()
         return asyncio.run(_serve(service, setup, upkeep))
     except (StateError, StoreError, OSError) as error:
         service.log.error("worker_cannot_start", worker=setup.slot, reason=str(error))  # noqa: TRY400 - one sentence

@@ -248,8 +248,9 @@ class Acceptor:
     def _out_of_descriptors(self, listener: socket.socket) -> None:
         """Refuses one waiting phone with the help of the spare descriptor, then pauses."""
         self._refused("", "descriptors")
-        if self._spare >= 0:
-            os.close(self._spare)
+        spare, self._spare = self._spare, -1
+        if spare >= 0:
+            os.close(spare)
             with contextlib.suppress(OSError):
                 listener.accept()[0].close()
         try:

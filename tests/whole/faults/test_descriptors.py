@@ -116,6 +116,7 @@ async def test_workers_without_descriptors(
         for _ in range(4):
             with connect(service) as phone:
                 assert await asyncio.to_thread(refused, phone)
+    await until(lambda: scrape(service)[REJECTED] >= 4, "all are counted, before a worker is killed")
     assert all(" info reloaded" in line or "reload_refused" in line for line in await reload(service))
     await kill(service, workers, 0)
     assert workers(service)[1] == starved[1]
@@ -126,7 +127,6 @@ async def test_workers_without_descriptors(
         await kill(service, workers, 1)
         await phones.more()
     assert len(phones.failures) <= 2, phones.failures
-    assert scrape(service)[REJECTED] >= 4
     assert not any("Traceback" in line for line in service.lines())
     assert service.process.poll() is None
 
