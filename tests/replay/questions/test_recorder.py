@@ -81,14 +81,14 @@ async def test_a_storm_of_two_thousand_phones(
     assert b"SEPB000" not in plain
     assert b"127.0." not in plain
     assert path.stat().st_size < 40_000
-    asked = Counter(requests_in(running.log))
+    asked = Counter(requests_in(running.log, at_least=2000))
 
     again = serve(cluster, *PATIENT, "--log-level", "info")
     # not at the recorded times: on a machine that has become busier since, the generator would drop late queries
     untimed = ("--from", path, "--speed", "max", "--timeout", "120s")
     done = await asyncio.to_thread(replay, "--server", again.endpoint, *trusting(cluster), *untimed)
     assert (done.status, done.result["answered"], done.result["failures"]) == (0, 2000, {}), done.out
-    assert Counter(requests_in(again.log)) == asked
+    assert Counter(requests_in(again.log, at_least=2000)) == asked
     assert {line[4:] for line in asked} == {("trusted", "db", "0,2")}
     recording = read_recording(path)
     assert len(recording.phones) == 2000
