@@ -46,19 +46,10 @@ _OTHER_TYPES = {
 }
 """Short names, of OpenSSL and RFC 4514, of the types without a fixed place in the text form."""
 
-_ASCII = frozenset(
-    {
-        "2.5.4.6",  # country name
-        "2.5.4.5",  # serial number
-        "2.5.4.46",  # dn qualifier
-        "1.2.840.113549.1.9.1",  # email address
-        "0.9.2342.19200300.100.1.25",  # domain component
-    }
-)
-"""Types whose values are PrintableString or IA5String (RFC 5280, appendix A)."""
-
 _SHORT_NAMES = _CTL_ORDER | _OTHER_TYPES
 _OIDS = {short.lower(): oid for oid, short in _SHORT_NAMES.items()}
+_ASCII = frozenset(_OIDS[short.lower()] for short in ("C", "serialNumber", "dnQualifier", "emailAddress", "DC"))
+"""Types whose values are PrintableString or IA5String (RFC 5280, appendix A)."""
 
 
 CTL_TYPES = tuple(_CTL_ORDER.values())

@@ -17,7 +17,7 @@ from tvs.system.relay import FRESH, Relay
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tvs.system.relay import RelayEnd
+    from tvs.system.relay import RelayEnd, Sibling
 
 
 @pytest.fixture
@@ -36,6 +36,13 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
         accepted, _ = listener.accept()
         with accepted:
             yield accepted, phone
+
+
+def only(end: RelayEnd) -> Sibling:
+    """The sibling that has said something at 100 s."""
+    sibling = end.soonest(100.0)
+    assert sibling is not None
+    return sibling
 
 
 def test_soonest_sibling(ends: list[RelayEnd]) -> None:
@@ -69,8 +76,7 @@ def test_handed_connection_goes_on(ends: list[RelayEnd], connection: tuple[socke
     first, second, _ = ends
     accepted, phone = connection
     second.say(0.0, 100.0)
-    sibling = first.soonest(100.0)
-    assert sibling is not None
+    sibling = only(first)
     assert first.hand(sibling, accepted, "fe80::1234:5678:9abc:def0%wlan0")
     accepted.close()
     ((taken, address),) = second.taken()
@@ -88,8 +94,7 @@ def test_connection_waits_for_the_next_process(connection: tuple[socket.socket, 
     with contextlib.closing(relay):
         relay.end(1).say(0.0, 100.0)
         first = relay.end(0)
-        sibling = first.soonest(100.0)
-        assert sibling is not None
+        sibling = only(first)
         if not (child := os.fork()):
             relay.close(keep=1)
             os._exit(0)
@@ -110,8 +115,7 @@ def test_full_channel_refuses(ends: list[RelayEnd], connection: tuple[socket.soc
     """A sibling that takes nothing is handed a bounded number of connections; nobody waits."""
     first, second, _ = ends
     second.say(0.0, 100.0)
-    sibling = first.soonest(100.0)
-    assert sibling is not None
+    sibling = only(first)
     handed = 0
     while first.hand(sibling, connection[0], "192.0.2.1"):
         handed += 1
@@ -132,8 +136,7 @@ def test_no_descriptor_for_a_connection(ends: list[RelayEnd], connection: tuple[
     first, second, _ = ends
     accepted, phone = connection
     second.say(0.0, 100.0)
-    sibling = first.soonest(100.0)
-    assert sibling is not None
+    sibling = only(first)
     assert first.hand(sibling, accepted, "192.0.2.1")
     accepted.close()
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -90,11 +90,6 @@ class RelayEnd:
         """The descriptor that is readable when a sibling has handed something over."""
         return self._receiving.fileno()
 
-    @property
-    def alone(self) -> bool:
-        """Whether there are no siblings."""
-        return not self._others
-
     def say(self, delay: float, now: float) -> None:
         """Says how long a connection would wait here, in seconds; `now`: monotonic seconds."""
         _WORD.pack_into(self._memory, self._number * _WORD.size, delay, now)

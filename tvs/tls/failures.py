@@ -115,9 +115,7 @@ def error_from(error: SSL.Error) -> TLSError:
     if isinstance(error, SSL.ZeroReturnError):
         return TLSError(TLSFailure.CLOSED, "a close notification within the handshake")
     detail = reasons(error)
-    if (
-        error.args and error.args[0] and not detail
-    ):  # OpenSSL has a text for each of its reasons, but not for all numbers of alerts
+    if any(error.args) and not detail:  # OpenSSL has a text for each of its reasons, but not for all numbers of alerts
         return TLSError(TLSFailure.ALERT, "an alert without a name")
     for text, failure in _FAILURES:
         if text in detail.lower():

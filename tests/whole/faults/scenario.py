@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -188,10 +189,17 @@ def finished(service: Running) -> list[str]:
     return [line for line in service.lines() if " info reloaded" in line or " reload_refused " in line]
 
 
-def add(state: StateDirectory, der: bytes) -> None:
-    """Imports a certificate."""
+def add(state: StateDirectory, der: bytes) -> int:
+    """Imports a certificate; returns the change number."""
     with closing(state.store()) as store:
         store.import_certificate(der, Purpose.Phone_SAST_trust)
+        return store.change_number()
+
+
+def restored(source: Path, target: Path) -> None:
+    """Copies a database into another one's file, as `.restore` of SQLite's shell does: the file stays the same."""
+    with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
+        before.backup(after)
 
 
 async def run(fault: Fault, serve: Serve, probe: Probe, workers: Workers) -> None:

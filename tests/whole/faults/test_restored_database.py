@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.purposes import Purpose
-from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import halt, until
+from tests.whole.faults.scenario import add, answers, restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,29 +28,6 @@ PAUSE = 3.0
 OLD, NEW = certificate("CN=old", 0x71), certificate("CN=new", 0x72)
 
 
-def restored(source: Path, target: Path) -> None:
-    """Copies a database into another one's file, as `.restore` of SQLite's shell does: the file stays the same."""
-    with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
-        before.backup(after)
-
-
-def add(state: StateDirectory, der: bytes) -> int:
-    """Imports a certificate; returns the change number."""
-    with closing(state.store()) as store:
-        store.import_certificate(der, Purpose.Phone_SAST_trust)
-        return store.change_number()
-
-
-async def answers(service: Running) -> tuple[bool, bool]:
-    """Whether phones are told to trust the old certificate, and the new one."""
-    found = []
-    async with service.client() as phone:
-        for der in (OLD, NEW):
-            answer = await phone.verify(device="CP-8861-SEP000000000001", certificate=der)
-            found.append(answer.status is TrustStatus.TRUSTED)
-    return found[0], found[1]
-
-
 @pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
 async def test_other_history_with_the_same_change_number(
     serve: Serve, probe: Probe, workers: Workers, state: StateDirectory, tmp_path: Path, *, killed: bool
@@ -67,7 +41,7 @@ async def test_other_history_with_the_same_change_number(
     service = serve("--workers", "1", "--log-level", "info")
     number = add(state, OLD)
     await until(lambda: probe(service, "/readyz")[1]["db"]["generation"] == 2, "the supervisor knows the old one")
-    assert await answers(service) == (True, False)
+    assert await answers(service, OLD, NEW) == [True, False]
     await asyncio.sleep(PAUSE)
     (worker,) = workers(service)
     halt(worker)  # it must not see what comes piece by piece
@@ -78,9 +52,9 @@ async def test_other_history_with_the_same_change_number(
         await until(lambda: not {0, worker} & set(workers(service)), "a new worker")
     known = 2 if killed else 3
     await until(lambda: probe(service, "/readyz")[1]["db"]["generation"] == known, "the supervisor knows the new one")
-    assert await answers(service) == (False, True)
+    assert await answers(service, OLD, NEW) == [False, True]
     state.database.rename(tmp_path / "away.db")
     (worker,) = workers(service)
     os.kill(worker, signal.SIGKILL)
     await until(lambda: not {0, worker} & set(workers(service)), "a new worker")
-    assert await answers(service) == (False, True)
+    assert await answers(service, OLD, NEW) == [False, True]

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING
 
-from certstore.purposes import Purpose
-from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import halt, until
+from tests.whole.faults.scenario import add, answers, restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,29 +23,6 @@ if TYPE_CHECKING:
 OUT_OF_SYNC = "tvs_cache_workers_out_of_sync"
 OLD, NEW = certificate("CN=old", 0x73), certificate("CN=new", 0x74)
 CONVERSATIONS = 10
-
-
-def restored(source: Path, target: Path) -> None:
-    """Copies a database into another one's file, as `.restore` of SQLite's shell does: the file stays the same."""
-    with closing(sqlite3.connect(source)) as before, closing(sqlite3.connect(target)) as after:
-        before.backup(after)
-
-
-def add(state: StateDirectory, der: bytes) -> int:
-    """Imports a certificate; returns the change number."""
-    with closing(state.store()) as store:
-        store.import_certificate(der, Purpose.Phone_SAST_trust)
-        return store.change_number()
-
-
-async def answers(service: Running) -> tuple[bool, bool]:
-    """Whether phones are told to trust the old certificate, and the new one."""
-    found = []
-    async with service.client() as phone:
-        for der in (OLD, NEW):
-            answer = await phone.verify(device="CP-8861-SEP000000000001", certificate=der)
-            found.append(answer.status is TrustStatus.TRUSTED)
-    return found[0], found[1]
 
 
 async def test_worker_with_another_history(
@@ -71,4 +45,4 @@ async def test_worker_with_another_history(
     os.kill(standing, signal.SIGCONT)
     await until(lambda: scrape(service)[OUT_OF_SYNC] == 0, "both have read it")
     assert workers(service) == [running, standing]
-    assert {await answers(service) for _ in range(CONVERSATIONS)} == {(False, True)}
+    assert {tuple(await answers(service, OLD, NEW)) for _ in range(CONVERSATIONS)} == {(False, True)}
