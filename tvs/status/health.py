@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tvs.status.model import ServiceState, SlotState
-from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,6 +19,7 @@ TVS: Final = "TVS"
 """The ``use`` of the certificate that phones are presented, as in the metrics."""
 SIGNER: Final = "signer"
 """The ``use`` of a list's signer; its ``name`` is that of the list."""
+CTL_FILE: Final = "CTLFile.tlv"
 _NOT_RUNNING: Final = {ServiceState.STARTING: "starting", ServiceState.STOPPING: "draining"}
 
 
@@ -125,7 +125,7 @@ def expired(status: ServiceStatus, now: float) -> list[Expired]:
     ends = [Expired(TVS, name, end) for name, end in status.presented.items()]
     signer = ctl_signer_not_after(status)
     if signer is not None:
-        ends.append(Expired(SIGNER, CTL_NAME, signer))
+        ends.append(Expired(SIGNER, CTL_FILE, signer))
     return [end for end in ends if end.not_after <= now]
 
 
