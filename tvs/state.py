@@ -186,7 +186,8 @@ class StateDirectory:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise StateError(f"{path}: is a symbolic link; remove it") from None
-            raise StateError(f"{path}: cannot be opened: {error.strerror}; run this as the directory's owner") from None
+            advice = "mount it read-write" if error.errno == errno.EROFS else "run this as the directory's owner"
+            raise StateError(f"{path}: cannot be opened: {error.strerror}; {advice}") from None
 
 
 def _locked(descriptor: int) -> bool:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from certstore.sqlite.file import checked_file, create_file
+from certstore.sqlite.file import checked_file, create_file, is_read_only
 from certstore.sqlite.schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
 from certstore.store import StoreUnavailable
 
@@ -33,6 +33,9 @@ _ADVICE = {
 }
 
 
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
+"""Error codes of a file system that is mounted read-only, among other causes."""
+_READ_ONLY = "its file system is mounted read-only; mount it read-write: the database keeps a journal, also for readers"
 _NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 """Error codes of a full file system, on which SQLite cannot make the memory that programs share (``-shm``)."""
 
@@ -120,6 +123,14 @@ class Database:
         if os.getpid() != self._pid:
             raise StoreUnavailable(f"{self.path}: opened before a fork; open the store again in the child")
 
+    def _advice(self, error: sqlite3.Error, code: int) -> str:
+        """What to do about an error of this primary code; empty if there is nothing to say."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
+            code = sqlite3.SQLITE_FULL
+        if code in _NOT_WRITABLE and is_read_only(self.path):
+            return _READ_ONLY
+        return _ADVICE.get(code, "").format(patience=self._patience)
+
     # -- access
 
     @contextmanager
@@ -131,8 +142,7 @@ class Database:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code not in BUSY_CODES and not self._depth:
                 self._give_up()
-            full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE
-            advice = _ADVICE[sqlite3.SQLITE_FULL] if full else _ADVICE.get(code, "").format(patience=self._patience)
+            advice = self._advice(error, code)
             raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
 
     @contextmanager

@@ -51,6 +51,14 @@ def checked_file(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def is_read_only(path: Path) -> bool:
+    """Whether the file system of a file is mounted read-only: SQLite keeps its journal beside it, also for readers."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def _check_beside(path: Path) -> None:
     """SQLite opens its journal in a way that waits for ever if it is a FIFO."""
     try:

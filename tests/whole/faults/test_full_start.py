@@ -1,4 +1,4 @@
-"""A service that starts while the file system of its state directory is full."""
+"""A service that starts while the file system of its state directory is full, or mounted read-only."""
 
 from __future__ import annotations
 
@@ -79,3 +79,20 @@ async def test_start_on_a_full_disk(
 
     await until(in_use, "all workers have read the database again")
     assert await answers(service, KNOWN, UNKNOWN, NEW) == [True, True, True]
+
+
+async def test_start_on_a_read_only_file_system(
+    serve_at: ServeAt, small_disk: Disk, small_state: StateDirectory, tvs: Tvs
+) -> None:
+    """The service and the commands say that the mount is the cause; once it is writable, the service starts."""
+    state = ("--state", small_state.path)
+    small_disk.make_read_only()
+    for command in (
+        ("serve", *state, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"),
+        ("show", "cert", "list", "own", *state),
+        ("set", "cert", "regen", "TVS", "-y", *state),
+    ):
+        done = tvs(*command)
+        assert (done.returncode, "mount it read-write" in done.stderr) == (1, True), done
+    small_disk.make_writable()
+    assert await answers(serve_at(small_state)(), KNOWN) == [True]
