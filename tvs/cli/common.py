@@ -27,6 +27,8 @@ FAILED = 1
 """The command worked and its result is negative: not trusted, not verified, not found; or it failed."""
 USAGE = 2
 NO_ANSWER = 3
+CHECK_FAILED = 3
+"""`tvs check` could not check, wrong usage included: to monitoring systems 2 is CRITICAL, and 3 UNKNOWN."""
 INTERRUPTED = 130
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """C0 and C1, separators of lines, changes of the writing direction (Unicode UAX #9)."""
@@ -51,8 +53,8 @@ class UsageExit(SystemExit):
         sentence: the problem.
     """
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(USAGE)
+    def __init__(self, sentence: str, status: int = USAGE) -> None:
+        super().__init__(status)
         self.sentence = sentence
 
 
@@ -60,7 +62,12 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that keeps the lines of examples, and names the help option after an error.
 
     Arguments without a type are texts that are not empty, those of type `Path` names of files or directories.
+
+    Attributes:
+        usage_status: exit status after an error.
     """
+
+    usage_status = USAGE
 
     def __init__(self, *args: object, **settings: object) -> None:
         settings.setdefault("formatter_class", HelpFormatter)
@@ -83,10 +90,10 @@ class Parser(argparse.ArgumentParser):
         return namespace, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Prints the problem and ends with status 2."""
+        """Prints the problem and ends with `usage_status`."""
         self.print_usage(sys.stderr)
         sys.stderr.write(f"{self.prog}: {message}\nTry: {self.prog} --help\n")
-        raise UsageExit(message)
+        raise UsageExit(message, self.usage_status)
 
 
 def state_option(parser: argparse.ArgumentParser) -> None:

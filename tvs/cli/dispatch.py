@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from proto.text import printable
 from tvs import __version__
-from tvs.cli.common import FAILED, INTERRUPTED, OK, USAGE, CommandError, Parser, UsageExit, say_refusal
+from tvs.cli.common import CHECK_FAILED, FAILED, INTERRUPTED, OK, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.cli.words import Speller, beginning_with
 from tvs.errors import StartError, StateError
 
@@ -38,7 +38,7 @@ The documentation is in docs/ of the project.
 _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
-    *("serve", "init", "query", "phone", "replay"),
+    *("serve", "init", "query", "check", "phone", "replay"),
     *("show", "set", "utils", "ctl", "file", "run", "admin"),
     *("completion", "man"),
 )
@@ -125,6 +125,8 @@ def _run(arguments: Sequence[str]) -> int:
         return status
     if given.json is True:  # a file name with tvs replay
         say_refusal(sentences, findings)
+    if status == USAGE and beginning_with(arguments[0], COMMANDS) == ["check"]:
+        status = CHECK_FAILED
     return _failed(sentences, status)
 
 
