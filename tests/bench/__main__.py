@@ -16,6 +16,7 @@ from tests.bench import (
     queries,
     starts,
     store,
+    storm,
     workers,
 )
 from tests.bench.client import BenchError
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "faults": faults,
     "overload": overload,
     "starts": starts,
+    "storm": storm,
 }
 
 

@@ -19,31 +19,12 @@
  * open. The end of standard input ends the process. Built at run time: cc -O2 load.c -lssl -lcrypto -lm (OpenSSL 3).
  */
 
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <math.h>
-#include <netinet/tcp.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
+#include "clients.h"
 
 enum { EVENTS = 256, EVENTS_A_TURN = 16, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20, PHONE_S = 5 };
 /* EVENTS_A_TURN: in mode open, handled before the clock is looked at again: handshakes take time, and phones begin
    meanwhile */
 enum { OPENING = 200 }; /* in mode hold: handshakes at once, fewer than a server's limit */
-enum { OCTAVES = 40, STEPS = 32 }; /* the histogram: 32 steps to each doubling, so 3 % wide */
-
 enum mode { ONCE, REPEAT, HOLD, OPEN };
 enum state { CLOSED, CONNECTING, HANDSHAKE, ANSWER, HELD };
 enum failure { REFUSED, TURNED_AWAY, TLS, ENDED, WRONG, TIMEOUT, LATE, FAILURES };
@@ -52,8 +33,6 @@ enum failure { REFUSED, TURNED_AWAY, TLS, ENDED, WRONG, TIMEOUT, LATE, FAILURES 
 static const char *const failure_names[FAILURES] = {"connect",      "turned_away", "handshake", "closed_early",
                                                     "wrong_answer", "timeout",     "late"};
 
-struct text { uint32_t size; const unsigned char *bytes; };
-struct exchange { struct text question, answer; };
 struct slot {
     enum state state;
     int fd;
@@ -66,11 +45,8 @@ struct slot {
 
 static enum mode mode;
 static struct sockaddr_in server;
-static SSL_CTX *context;
 static struct slot *slots;
 static int slot_count, network, poller;
-static struct exchange *exchanges;
-static uint32_t exchange_count, exchange_next;
 static int active; /* slots that are not closed */
 static uint64_t done, held, opened, failures[FAILURES];
 /* µs: until the whole answer, until a phone was refused, between a planned moment and the beginning */
@@ -78,33 +54,6 @@ static uint64_t latencies[OCTAVES * STEPS], refusals[OCTAVES * STEPS], latenesse
 static int *free_slots, free_count;
 static double rate;
 static uint64_t planned, dropped; /* mode open: next beginning (ns; 0: none) */
-
-static void die(const char *what) {
-    fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
-/* -- latencies ------------------------------------------------------------------------------------------------- */
-
-static int bucket(uint64_t us) {
-    if (us < STEPS) return (int)us;
-    int octave = 63 - __builtin_clzll(us) - 5; /* 2^5 = STEPS */
-    int index = (octave + 1) * STEPS + (int)((us >> octave) & (STEPS - 1));
-    return index < OCTAVES * STEPS ? index : OCTAVES * STEPS - 1;
-}
-
-static void count_time(uint64_t *histogram, uint64_t ns) { histogram[bucket(ns / 1000)]++; }
-
-static uint64_t bucket_start(int index) {
-    int octave = index / STEPS - 1;
-    return octave < 0 ? (uint64_t)index : (uint64_t)(STEPS + index % STEPS) << octave;
-}
 
 /* -- one connection -------------------------------------------------------------------------------------------- */
 
@@ -155,11 +104,6 @@ static void open_slot(struct slot *slot, uint64_t since) {
     if (epoll_ctl(poller, EPOLL_CTL_ADD, slot->fd, &event) < 0) die("epoll_ctl");
 }
 
-static int waits(struct slot *slot, int result) {
-    int error = SSL_get_error(slot->ssl, result);
-    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
-}
-
 static void ask(struct slot *slot) {
     slot->exchange = &exchanges[exchange_next++ % exchange_count];
     slot->received = 0;
@@ -196,7 +140,7 @@ static int read_answer(struct slot *slot) {
     const struct text *answer = &slot->exchange->answer;
     int size = SSL_read(slot->ssl, buffer, sizeof buffer);
     if (size <= 0) {
-        if (!waits(slot, size)) fail(slot, ENDED);
+        if (!waits(slot->ssl, size)) fail(slot, ENDED);
         return 0;
     }
     uint32_t left = answer->size - slot->received;
@@ -221,7 +165,7 @@ static void advance(struct slot *slot) {
     if (slot->state == HANDSHAKE) {
         int result = SSL_do_handshake(slot->ssl);
         if (result != 1) {
-            if (!waits(slot, result)) fail(slot, BIO_number_read(SSL_get_rbio(slot->ssl)) == 0 ? TURNED_AWAY : TLS);
+            if (!waits(slot->ssl, result)) fail(slot, BIO_number_read(SSL_get_rbio(slot->ssl)) == 0 ? TURNED_AWAY : TLS);
             return;
         }
         if (mode == HOLD) {
@@ -236,7 +180,7 @@ static void advance(struct slot *slot) {
     if (slot->state == HELD) {
         char byte;
         int result = SSL_read(slot->ssl, &byte, 1);
-        if (result > 0 || !waits(slot, result)) fail(slot, ENDED);
+        if (result > 0 || !waits(slot->ssl, result)) fail(slot, ENDED);
         return;
     }
     while (slot->state == ANSWER && read_answer(slot)) {}
@@ -244,26 +188,11 @@ static void advance(struct slot *slot) {
 
 /* -- the process ----------------------------------------------------------------------------------------------- */
 
-static void report_times(const char *name, const uint64_t *histogram) {
-    const char *comma = "";
-    printf(", \"%s\": {", name);
-    for (int i = 0; i < OCTAVES * STEPS; i++) {
-        if (histogram[i] == 0) continue;
-        printf("%s\"%llu\": %llu", comma, (unsigned long long)bucket_start(i), (unsigned long long)histogram[i]);
-        comma = ", ";
-    }
-    printf("}");
-}
-
 static void report(void) {
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    long long cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000ll + usage.ru_utime.tv_usec +
-                    usage.ru_stime.tv_usec;
     printf("{\"time_ns\": %llu, \"done\": %llu, \"held\": %llu, \"active\": %d, \"begun\": %llu, \"dropped\": %llu, "
            "\"cpu_us\": %lld, \"failures\": {",
            (unsigned long long)now(), (unsigned long long)done, (unsigned long long)held, active,
-           (unsigned long long)(opened + dropped), (unsigned long long)dropped, cpu);
+           (unsigned long long)(opened + dropped), (unsigned long long)dropped, cpu_us());
     for (int i = 0; i < FAILURES; i++)
         printf("%s\"%s\": %llu", i ? ", " : "", failure_names[i], (unsigned long long)failures[i]);
     printf("}");
@@ -310,48 +239,6 @@ static void end_late_slots(void) {
             fail(&slots[i], slots[i].state == ANSWER ? LATE : TIMEOUT);
 }
 
-static struct text take_text(const unsigned char **at, const unsigned char *end) {
-    struct text text;
-    if (end - *at < 4) die("exchanges: too short");
-    memcpy(&text.size, *at, 4);
-    *at += 4;
-    if ((size_t)(end - *at) < text.size) die("exchanges: too short");
-    text.bytes = *at;
-    *at += text.size;
-    return text;
-}
-
-static void read_exchanges(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL || fseek(file, 0, SEEK_END) != 0) die(path);
-    size_t size = (size_t)ftell(file);
-    unsigned char *bytes = malloc(size);
-    rewind(file);
-    if (bytes == NULL || fread(bytes, 1, size, file) != size) die(path);
-    fclose(file);
-    for (const unsigned char *at = bytes; at < bytes + size; exchange_count++) {
-        exchanges = realloc(exchanges, (exchange_count + 1) * sizeof *exchanges);
-        if (exchanges == NULL) die(path);
-        exchanges[exchange_count].question = take_text(&at, bytes + size);
-        exchanges[exchange_count].answer = take_text(&at, bytes + size);
-    }
-    if (exchange_count == 0) die("exchanges: none");
-}
-
-static void make_context(const char *ciphers) {
-    context = SSL_CTX_new(TLS_client_method());
-    if (context == NULL || SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(context, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set1_groups_list(context, "P-256") != 1 || SSL_CTX_set_cipher_list(context, ciphers) != 1) {
-        ERR_print_errors_fp(stderr);
-        exit(1);
-    }
-    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_read_ahead(context, 1);
-    if (mode == HOLD) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-}
-
 static const char usage[] = "usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE";
 
 static void prepare(char **arguments) {
@@ -364,6 +251,7 @@ static void prepare(char **arguments) {
     if (mode > OPEN || inet_pton(AF_INET, arguments[2], &server.sin_addr) != 1 || slot_count < 1 || network < 1)
         die(usage);
     make_context(arguments[4]);
+    if (mode == HOLD) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     read_exchanges(arguments[7]);
     slots = calloc((size_t)slot_count, sizeof *slots);
     free_slots = calloc((size_t)slot_count, sizeof *free_slots);

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -17,6 +18,9 @@ from certstore.certificate import Certificate
 from proto.codec import NEED_DATA, Decoder, encode
 from proto.messages import Message, QueryCertRequest, QueryCertResponse, TrustStatus
 from tests.bench.client import BenchError, Exchange, write_exchanges
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout that is measured."""
@@ -51,23 +55,22 @@ class Site:
     question: bytes
 
 
-def make_site(directory: Path, key_type: str, root: Path = ROOT) -> Site:
-    """A site with a TVS key of this type, as `tvs init` makes it."""
+def make_site(directory: Path, key_type: str, root: Path = ROOT, options: Sequence[str] = ()) -> Site:
+    """A site with a TVS key of this type, as `tvs init` makes it, with more of its options."""
     state = directory / f"state-{key_type}"
-    options = ("--state", str(state), "--name", "pub", "--address", "127.0.0.1", "--tvs-key", key_type)
-    _tvs(root, "init", *options)
-    tvs, asked = (_own_certificate(root, state, unit) for unit in ("TVS", "CallManager"))
+    tvs(root, "init", "--state", str(state), "--name", "pub", "--address", "127.0.0.1", "--tvs-key", key_type, *options)
+    own, asked = (_own_certificate(root, state, unit) for unit in ("TVS", "CallManager"))
     certificate = directory / f"tvs-{key_type}.pem"
-    certificate.write_text(ssl.DER_cert_to_PEM_cert(tvs))
-    return Site(root, state, certificate, _key_of(state, tvs), question_for(asked))
+    certificate.write_text(ssl.DER_cert_to_PEM_cert(own))
+    return Site(root, state, certificate, _key_of(state, own), question_for(asked))
 
 
 def _own_certificate(root: Path, state: Path, unit: str) -> bytes:
     """An own certificate, X.509 DER, read by the checkout's commands: another revision has another database."""
-    return ssl.PEM_cert_to_DER_cert(_tvs(root, "show", "cert", "own", unit, "--pem", "--state", str(state)))
+    return ssl.PEM_cert_to_DER_cert(tvs(root, "show", "cert", "own", unit, "--pem", "--state", str(state)))
 
 
-def _tvs(root: Path, *arguments: str) -> str:
+def tvs(root: Path, *arguments: str) -> str:
     """Runs a command of a checkout and returns its output. Raises `BenchError`."""
     done = subprocess.run(
         [sys.executable, "-m", "tvs", *arguments],
