@@ -159,6 +159,10 @@ class CertificateStore(ABC):
         """The certificate of that name (with or without ``.pem``). Raises `NotFound`."""
 
     @abstractmethod
+    def trusted_ends(self) -> list[int]:
+        """Ends of validity of the certificates in trust units, seconds since 1970, ascending; each certificate once."""
+
+    @abstractmethod
     def roles(self, certificate: Certificate) -> tuple[int, ...]:
         """The role codes that answers about a certificate carry, ascending; empty for an unknown one too."""
 

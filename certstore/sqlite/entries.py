@@ -9,6 +9,7 @@ import hashlib
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from certstore.purposes import Purpose
 from certstore.rules.columns import name_column, name_from_column, serial_column
 from certstore.rules.entries import CertificateRow, find_same, replaces_own
 from certstore.rules.names import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from certstore.certificate import Certificate
-    from certstore.purposes import Purpose
     from certstore.store import Node
 
 _ENTRIES = f"""
@@ -46,6 +46,13 @@ _ENTRIES = f"""
 """  # noqa: S608 - constants
 _ENTRIES_OF_UNIT = f"{_ENTRIES} WHERE m.tkcertificateservice = ? ORDER BY m.name"
 _ENTRY_OF_MAPPING = f"{_ENTRIES} WHERE m.pkid = ?"
+_TRUSTED_ENDS = f"""
+    SELECT c.notafter FROM certificate AS c
+    WHERE typeof(c.notafter) = 'integer' AND c.pkid IN (
+        SELECT fkcertificate FROM certificateservicecertificatemap
+        WHERE tkcertificateservice IN ({", ".join(str(UNIT_CODES[unit]) for unit in Purpose if not unit.own)}))
+    ORDER BY c.notafter
+"""  # noqa: S608 - constants
 
 
 # -- finding -----------------------------------------------------------------------------------------------
@@ -100,6 +107,11 @@ def read_roles(connection: sqlite3.Connection, certificate: Certificate) -> tupl
         (_find_certificate(connection, certificate),),
     )
     return tuple(role for (role,) in rows)
+
+
+def read_trusted_ends(connection: sqlite3.Connection) -> list[int]:
+    """The ends of validity of the certificates in trust units, ascending, without damaged rows."""
+    return [end for (end,) in connection.execute(_TRUSTED_ENDS)]
 
 
 def _entry(row: tuple[Any, ...]) -> StoreEntry:

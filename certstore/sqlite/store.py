@@ -24,6 +24,7 @@ from certstore.sqlite.entries import (
     list_entries,
     read_entry,
     read_roles,
+    read_trusted_ends,
     remove_mapping,
     rename_own,
 )
@@ -89,6 +90,11 @@ class SqliteStore(CertificateStore):
         """The entry of that name, with or without ``.pem``."""
         with self._database.snapshot() as connection:
             return read_entry(connection, find_mapping(connection, unit, name))
+
+    def trusted_ends(self) -> list[int]:
+        """The ends of validity of the trusted certificates."""
+        with self._database.snapshot() as connection:
+            return read_trusted_ends(connection)
 
     def roles(self, certificate: Certificate) -> tuple[int, ...]:
         """The role codes of a certificate."""

@@ -38,12 +38,14 @@ def test_metrics_of_a_service() -> None:
         slot(2, state=SlotState.CLOSED),
         restarts={RestartReason.KILLED: 3},
         processes={"supervisor": os.getpid(), "0": 2**22 + 1},
+        limits={"connections": 500, "half_open": 20},
     )
     found = metrics(status)
     assert found["tvs_workers running"] == 2
     assert found["tvs_workers closed"] == 1
     assert found["tvs_worker_restarts_total killed"] == 3
     assert found["tvs_cache_workers_out_of_sync"] == 1
+    assert (found["tvs_connections_limit connections"], found["tvs_connections_limit half_open"]) == (500, 20)
     assert found["tvs_config_last_reload_successful"] == 1
     assert found["tvs_process_resident_memory_bytes supervisor"] > 1_000_000
     assert "tvs_process_resident_memory_bytes 0" not in found  # that process is gone

@@ -56,6 +56,7 @@ services = st.builds(
     restarts=st.dictionaries(st.sampled_from(RestartReason), numbers),
     processes=st.dictionaries(texts, numbers, max_size=4),
     presented=st.dictionaries(texts, times, max_size=4),
+    limits=st.dictionaries(texts, numbers, max_size=4),
     slots=st.lists(slots, max_size=4).map(tuple),
 )
 json_values = st.recursive(

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.certificate import Certificate
+from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
+from tests.fixtures.certificates import NOT_AFTER as NOT_AFTER_OF_TRUSTED
+from tests.fixtures.certificates import certificate, pem
 from tests.fixtures.running import wait_until
 
 if TYPE_CHECKING:
@@ -59,6 +62,28 @@ def test_expiry_of_all_certificates(serve: Serve, scrape: Scrape, state: StateDi
     assert scrape(service)[presented] == found[presented]
     service.reload()
     wait_until(lambda: scrape(service)[presented] > found[presented], "the new TVS certificate")
+
+
+def test_limits_and_trust(serve: Serve, scrape: Scrape, state: StateDirectory, tvs: Command, tmp_path: Path) -> None:
+    """The limits are those of the settings, also after a reload; imports and signers that are gone are seen."""
+    (state.path / "tvs.toml").write_text("max_connections = 300\n")
+    service = serve()
+    limit, later = 'tvs_connections_limit{reason="connections"}', 'tvs_trusted_certificates{expires="later"}'
+    signer = 'tvs_list_signer_trusted{name="ITLFile.tlv"}'
+    before = scrape(service)
+    assert (before[limit], before['tvs_connections_limit{reason="half_open"}'], before[signer]) == (300, 2000, 1)
+    (tmp_path / "phone.pem").write_bytes(pem(certificate(serial=0x77)))
+    done = tvs("set", "cert", "import", "trust", "Phone-trust", tmp_path / "phone.pem", "--state", state.path)
+    assert done.returncode == 0, done.stderr
+    state.ctl_file.unlink()
+    with closing(state.store()) as store:
+        store.delete(Purpose.ITLRecovery, "ITLRecovery")
+    (state.path / "tvs.toml").write_text("max_connections = 400\n")
+    service.reload()
+    wait_until(lambda: scrape(service)[limit] == 400, "the new limit")
+    after = scrape(service)
+    assert (after[later], after[signer]) == (before[later] + 1, 0)
+    assert after["tvs_trusted_certificates_next_expiry_timestamp_seconds"] == NOT_AFTER_OF_TRUSTED.timestamp()
 
 
 @pytest.mark.parametrize("mode", ["non-secure", "mixed"])

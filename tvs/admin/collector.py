@@ -54,6 +54,7 @@ class ServiceCollector(Collector):
             "1 while the settings in use are those of the last reload, or of the start.",
             value=status.reload_successful,
         )
+        yield _limits(status)
         yield self._memory(status.processes)
         yield _build_info()
 
@@ -69,6 +70,17 @@ class ServiceCollector(Collector):
             if size is not None:
                 memory.add_metric([slot], size)
         return memory
+
+
+def _limits(status: ServiceStatus) -> Metric:
+    limits = GaugeMetricFamily(
+        "tvs_connections_limit",
+        "Open connections of the whole service, at most, by the reason with which more are rejected.",
+        labels=["reason"],
+    )
+    for reason, limit in status.limits.items():
+        limits.add_metric([reason], limit)
+    return limits
 
 
 def _build_info() -> Metric:

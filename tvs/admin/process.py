@@ -22,6 +22,7 @@ from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
 from tvs.admin.server import AdminServer
+from tvs.admin.trusted import TrustCollector
 from tvs.status.health import health, readiness
 from tvs.status.model import ServiceStatus
 
@@ -60,6 +61,7 @@ def run_admin(
     registry = CollectorRegistry()
     registry.register(WorkersCollector(FilesCollector(metrics), state, status))
     registry.register(ServiceCollector(status))
+    registry.register(TrustCollector(state))
     server = AdminServer(
         listener,
         registry=registry,

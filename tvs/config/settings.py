@@ -131,6 +131,11 @@ class Config:
         """Number of worker processes: as set, else one for each processor that this process may use."""
         return self.workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The most connections of the whole service, by the reason with which more are rejected."""
+        return {"connections": self.max_connections, "half_open": self.max_half_open}
+
     def share(self, limit: int) -> int:
         """One worker's part of a limit of the whole service, at least 1."""
         return -(-limit // self.worker_count)

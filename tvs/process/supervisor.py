@@ -249,6 +249,7 @@ class Supervisor:
             restarts=self._slots.restarts,
             processes={**processes, "admin": self._children.admin, "supervisor": os.getpid()},
             presented=self._current.credentials.presented,
+            limits=self._current.config.limits,
             slots=tuple(slot.status() for slot in self._slots),
         )
 

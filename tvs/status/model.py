@@ -236,6 +236,7 @@ class ServiceStatus:
         restarts: number of workers that ended, by cause.
         processes: process ids by slot number, ``admin`` and ``supervisor``.
         presented: ends of validity, seconds since 1970, of the certificates that phones are presented, by name.
+        limits: most connections of the whole service, by the reason with which it rejects more.
         slots: the worker slots.
     """
 
@@ -245,6 +246,7 @@ class ServiceStatus:
     restarts: Mapping[RestartReason, int] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
     presented: Mapping[str, float] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
     slots: tuple[SlotStatus, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -256,6 +258,7 @@ class ServiceStatus:
             "restarts": dict(self.restarts),
             "processes": dict(self.processes),
             "presented": dict(self.presented),
+            "limits": dict(self.limits),
             "slots": [slot.to_json() for slot in self.slots],
         }
 
@@ -267,6 +270,7 @@ class ServiceStatus:
         restarts = member(document, "restarts", dict)
         processes = member(document, "processes", dict)
         presented = member(document, "presented", dict)
+        limits = member(document, "limits", dict)
         return cls(
             time=member(document, "time", float, int),
             state=choice(ServiceState, member(document, "state", str)),
@@ -274,5 +278,6 @@ class ServiceStatus:
             restarts={choice(RestartReason, reason): member(restarts, reason, int) for reason in restarts},
             processes={name: member(processes, name, int) for name in processes},
             presented={name: member(presented, name, float, int) for name in presented},
+            limits={reason: member(limits, reason, int) for reason in limits},
             slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )
