@@ -13,6 +13,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = "tvs|certstore|ctlcache|proto"
 FILES = {"tvs.db", "tvs.toml", "tvs.service"}
 """Files whose names look like modules of ours."""
+FILTERS = set(re.findall(r'"(tvs\.[\w.]+)"', (ROOT / "deploy/wireshark/tvs.lua").read_text("utf-8")))
+"""Display filters of Wireshark, which look like modules of ours."""
 
 
 def _resolves(dotted: str) -> bool:
@@ -35,7 +37,7 @@ def _resolves(dotted: str) -> bool:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_modules_exist(page: Path) -> None:
     """A module, class or function that a page names can be imported under that name."""
-    named = set(re.findall(rf"`((?:{PACKAGES})(?:\.\w+)+)`", page.read_text("utf-8"))) - FILES
+    named = set(re.findall(rf"`((?:{PACKAGES})(?:\.\w+)+)`", page.read_text("utf-8"))) - FILES - FILTERS
     assert [name for name in sorted(named) if not _resolves(name)] == []
 
 
@@ -63,3 +65,10 @@ def _anchors(page: Path) -> set[str]:
     """The fragments of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_display_filter_is_described() -> None:
+    """The page about Wireshark names each filter of the dissector, but those of the header's first bytes."""
+    named = set(re.findall(r"`(tvs\.[\w.]+)`", (ROOT / "docs/wireshark.md").read_text("utf-8")))
+    assert FILTERS - named == {"tvs.discriminator", "tvs.version", "tvs.reserved", "tvs.element", "tvs.rest"}
+    assert named - FILTERS == set()
