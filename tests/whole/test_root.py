@@ -254,3 +254,48 @@ def test_everything_stays_the_owner_s(state: StateDirectory, folder: Path) -> No
     owners = {(path.stat().st_uid, path.stat().st_gid) for path in (state.path, *state.path.rglob("*"))}
     assert owners == {(USER, GROUP)}
     assert {path.stat().st_mode & 0o777 for path in state.keys.glob("*.key")} == {0o600}
+
+
+def test_published_list_that_leads_elsewhere(state: StateDirectory, folder: Path, secret: Path) -> None:
+    """Lists are published with the rights of a directory's owner: a link there leads root nowhere, and is replaced."""
+    served = folder / "served"
+    served.mkdir(mode=0o755)
+    os.chown(served, USER, GROUP)
+    (served / "CTLFile.tlv").symlink_to(secret)
+    done = run_tvs("publish", served, "--state", state.path)
+    assert (done.returncode, f"{secret}" in done.stderr) == (1, False), done
+    assert "cannot be published: Permission denied" in done.stderr
+    (served / "CTLFile.tlv").unlink()
+    assert run_tvs("publish", served, "--state", state.path).returncode == 0
+    assert {path.stat().st_uid for path in served.iterdir()} == {USER}
+    assert (served / "CTLFile.tlv").read_bytes() == state.ctl_file.read_bytes()
+    assert _untouched(secret, state)
+
+
+def test_published_into_a_directory_of_root_s(state: StateDirectory, folder: Path) -> None:
+    """A directory that only root may write to gets the lists of a state directory that belongs to another user."""
+    served = folder / "served"
+    served.mkdir(mode=0o755)
+    settings = state.path / "tvs.toml"
+    settings.write_text(f'publish = ["{served}"]\n')
+    assert run_tvs("utils", "itl", "update", "ITLFile", "-y", "--state", state.path).returncode == 0
+    assert (served / "ITLFile.tlv").read_bytes() == state.itl_file.read_bytes()
+    assert {path.stat().st_uid for path in served.iterdir()} == {0}
+
+
+def test_settings_of_the_service_lead_root_nowhere(state: StateDirectory, folder: Path) -> None:
+    """Directories that the service's user named are written with that user's rights; the way out works."""
+    closed, open_to_it = folder / "closed", folder / "open"
+    closed.mkdir(mode=0o755)
+    open_to_it.mkdir(mode=0o755)
+    os.chown(open_to_it, USER, GROUP)
+    settings = state.path / "tvs.toml"
+    settings.write_text(f'publish = ["{closed}", "{open_to_it}"]\n')
+    os.chown(settings, USER, GROUP)
+    done = run_tvs("publish", "--state", state.path)
+    assert (done.returncode, list(closed.iterdir()), len(list(open_to_it.iterdir()))) == (1, [], 2), done
+    advice = f"chown root: {settings}"
+    assert advice in done.stderr
+    subprocess.run(advice.split(), check=True)
+    assert run_tvs("publish", "--state", state.path).returncode == 0
+    assert len(list(closed.iterdir())) == 2

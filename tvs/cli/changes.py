@@ -17,8 +17,11 @@ from tvs.plan.phones import PhoneKind, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tvs.cluster.change import Change
     from tvs.manage.procedure import PlanOptions, Propose
+    from tvs.manage.publishing import Published
     from tvs.plan.model import Plan
 
 SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
@@ -124,10 +127,12 @@ class MadeChange:
     Attributes:
         change: the change.
         plan: of the change, which warned or allowed it.
+        published: files of the directories that the setting ``publish`` names.
     """
 
     change: Change
     plan: Plan
+    published: tuple[Published, ...] = ()
 
 
 def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
@@ -135,14 +140,22 @@ def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
     from tvs.manage.procedure import carry_out
 
     plans: list[Plan] = []
+    published: list[Published] = []
 
     def on_plan(plan: Plan) -> None:
         plans.append(plan)
         if not arguments.json:
             _warn(plan)
 
-    change = carry_out(state_of(arguments), propose, plan_options_of(arguments), force=arguments.force, on_plan=on_plan)
-    return MadeChange(change=change, plan=plans[-1])
+    change = carry_out(
+        state_of(arguments),
+        propose,
+        plan_options_of(arguments),
+        force=arguments.force,
+        on_plan=on_plan,
+        on_published=published.extend,
+    )
+    return MadeChange(change=change, plan=plans[-1], published=tuple(published))
 
 
 def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **facts: object) -> None:
@@ -161,11 +174,21 @@ def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **f
     if not arguments.json:
         for line in lines:
             say(line)
+        for directory in dict.fromkeys(file.path.parent for file in made.published):
+            say(f"Published in {directory}")
         return
     with store_of(arguments) as store:
         after = read_situation(state_of(arguments), store)
     changed = changed_facts(state_of(arguments), made.change.before, after)
-    say_done(made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **{**changed, **facts})
+    published = {"published": files_json(made.published)} if made.published else {}
+    say_done(
+        made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **{**changed, **published, **facts}
+    )
+
+
+def files_json(published: Iterable[Published]) -> list[dict[str, object]]:
+    """Published files for machines."""
+    return [{"file": str(file.path), "step": file.step} for file in published]
 
 
 _NOTHING: dict[str, object] = {"safe": True, "findings": [], "certificates": [], "files": [], "nodes": []}

@@ -39,7 +39,7 @@ _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
     *("serve", "init", "query", "check", "phone", "replay"),
-    *("show", "set", "utils", "ctl", "file", "run", "admin"),
+    *("show", "set", "utils", "ctl", "file", "publish", "run", "admin"),
     *("completion", "man"),
 )
 """The first words of all commands; the module of that name adds the rest of the command."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tvs.cli.common import OK, handled_by, harmless, say
 from tvs.config.places import default_state
-from tvs.config.settings import SETTINGS, setting_help
+from tvs.config.settings import SERVICE_SETTINGS, SETTINGS, setting_help
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +42,7 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "serve", help="answer phones", description="Answers phones on TCP 2445.", epilog=_EPILOG
     )
-    for name in SETTINGS:
+    for name in SERVICE_SETTINGS:
         _setting_option(parser, name)
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings")
     parser.add_argument(
@@ -73,7 +73,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     from tvs.process.supervisor import Supervisor
     from tvs.state import StateDirectory
 
-    options = {name: getattr(arguments, name) for name in SETTINGS}
+    options = {name: getattr(arguments, name) for name in SERVICE_SETTINGS}
     if options["state"] is None:
         options["state"] = str(default_state())
 
@@ -101,7 +101,8 @@ def _check(config: Config) -> int:
     say("The settings are good:")
     for name in SETTINGS:
         value = getattr(config, "worker_count" if name == "workers" else name)
-        say(f"  {name:<20} {'' if value is None else value}".rstrip())
+        shown = ":".join(map(str, value)) if isinstance(value, tuple) else value
+        say(f"  {name:<20} {'' if shown is None else shown}".rstrip())
     return OK
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 ENVIRONMENT_PREFIX = "TVS_"
+SETTINGS_FILE = "tvs.toml"
+"""Name of the file of settings in the state directory."""
 MAX_CONFIG_FILE = 1024 * 1024
 """Maximum size of a configuration file in bytes."""
 
@@ -77,7 +79,7 @@ def _option(name: str) -> str:
 
 
 def _state_config(state: Path | None) -> Path | None:
-    path = state / "tvs.toml" if state is not None else None
+    path = state / SETTINGS_FILE if state is not None else None
     return path if path is not None and path.exists() else None
 
 

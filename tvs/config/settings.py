@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from proto.messages import DEFAULT_TIME_TO_LIVE
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
-from tvs.config.values import read_choice, read_endpoint, read_level, read_number, read_path, read_seconds
+from tvs.config.values import (
+    read_choice,
+    read_directories,
+    read_endpoint,
+    read_level,
+    read_number,
+    read_path,
+    read_seconds,
+)
 from tvs.log.levels import LEVELS, LogFormat
 from tvs.tls.profiles import ClientCertificates, TLSProfile
 
@@ -74,6 +82,13 @@ class Config:
         None,
         "the CTL file to watch, if it is not tftp/CTLFile.tlv in the state directory",
         metavar="FILE",
+    )
+    publish: tuple[Path, ...] = _setting(
+        read_directories,
+        (),
+        "directories into which each change of the trust lists is put, see tvs publish",
+        metavar="DIR[:DIR]",
+        of_service=False,
     )
     time_to_live: int = _setting(
         read_number(1, 0xFFFF_FFFF),
@@ -150,3 +165,5 @@ def setting_help(name: str) -> Mapping[str, Any]:
 
 
 SETTINGS = tuple(setting.name for setting in fields(Config))
+SERVICE_SETTINGS = tuple(setting.name for setting in fields(Config) if setting.metadata.get("of_service", True))
+"""Settings that `tvs serve` has an option for: the others are for commands."""

@@ -43,6 +43,18 @@ def read_path(value: object) -> Path:
         raise ValueError(f"{text!r}: the home directory is not known; write the whole path") from None
 
 
+def read_directories(value: object) -> tuple[Path, ...]:
+    """Whole paths of directories: an array of TOML, or a text with colons between them."""
+    texts = value.split(":") if isinstance(value, str) else value
+    if not isinstance(texts, list):
+        raise ValueError(f'{value!r} is not an array of directories, such as ["/srv/tftp"]')  # noqa: TRY004 - as above
+    paths = tuple(map(read_path, texts))
+    for path in paths:
+        if not path.is_absolute():
+            raise ValueError(f"{str(path)!r} is not a whole path: commands are run in any directory")
+    return paths
+
+
 def read_choice(kind: type[_Kind]) -> Callable[[object], _Kind]:
     """A reader of the members of an enumeration."""
 

@@ -16,6 +16,7 @@ from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import phone_kinds
+from tvs.manage.publishing import destinations, publish_after
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
 from tvs.plan.phones import PHONE_KINDS
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
     from tvs.cluster.situation import Situation
+    from tvs.manage.publishing import Published
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
@@ -99,8 +101,9 @@ def carry_out(
     *,
     force: bool = False,
     on_plan: Callable[[Plan], None] = lambda _: None,
+    on_published: Callable[[Sequence[Published]], None] = lambda _: None,
 ) -> Change:
-    """Proposes a change, plans it, and commits it, with the lock of the state directory held throughout.
+    """Proposes a change, plans it, commits it and publishes its lists, with the lock of the state directory held.
 
     A hardware token is logged in to by the commit: its PIN is not used for a change that is refused.
 
@@ -114,8 +117,10 @@ def carry_out(
         options: for the plan.
         force: commit it even if phones would be lost.
         on_plan: called with the plan before anything is written.
+        on_published: called with the files in the directories of the setting ``publish``, if it names any.
 
-    Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was.
+    Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was. Raises `NotPublished` if
+    the change was made and a directory of the setting could not get its lists.
     """
     with state.lock(), state.opened() as store:
         change = propose(state, read_situation(state, store, options.profile))
@@ -124,7 +129,11 @@ def carry_out(
         safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
         if not (safe or force):
             raise PhonesLost(plan, _ways_out(state, store, change, options))
-        return _commit(state, store, change)
+        to = destinations(state)
+        change = _commit(state, store, change)
+        if to.directories and not change.keeps_files:
+            on_published(publish_after(state, to, change.deletes))
+        return change
 
 
 def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:

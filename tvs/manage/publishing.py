@@ -1,0 +1,188 @@
+"""Publication of trust lists: copies in the directories that TFTP and web servers hand out, replaced atomically."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ctlcache.deletion import is_deleted
+from ctlcache.trustlist import MAX_SIZE, parse_trust_list
+from ctlcache.verification import verify
+from proto.errors import RemoteProtocolError
+from tvs.cluster.situation import read_list
+from tvs.config.loading import SETTINGS_FILE, load_config
+from tvs.errors import StateError
+from tvs.system.files import read_regular, remove_left_over, write_atomically
+from tvs.system.owner import as_caller, as_owner
+from tvs.units import CTL_NAME, ITL_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from tvs.state import StateDirectory
+
+
+class Step(StrEnum):
+    """What became of a published file."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    """It has the same bytes already."""
+    REMOVED = "removed"
+    """Its list was deleted by an administrator."""
+    LEFT = "left"
+    """Its list is missing here, and nobody deleted it with a command."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One file of a directory that a server hands out.
+
+    Attributes:
+        path: the file.
+        step: what became of it.
+    """
+
+    path: Path
+    step: Step
+
+
+class NotPublished(StateError):  # noqa: N818 - a state
+    """Some directories do not have the lists that they should have; one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Directories into which lists are published.
+
+    Attributes:
+        directories: whole paths, or those of a command line.
+        by_caller: whether the caller named them: root then writes with the rights of each directory's owner. Otherwise
+            the settings' file did, which belongs to another user than root: it leads root only to where the owner of
+            the state directory may write.
+    """
+
+    directories: tuple[Path, ...]
+    by_caller: bool = True
+
+
+def destinations(state: StateDirectory) -> Destinations:
+    """The directories of the setting ``publish``. Raises `ConfigError`."""
+    directories = load_config({"state": str(state.path)}).publish
+    return Destinations(directories, "TVS_PUBLISH" in os.environ or _of_caller(state.path / SETTINGS_FILE))
+
+
+def _of_caller(path: Path) -> bool:
+    """Whether a file belongs to this user, and nobody else may write to it."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+
+
+def publish_lists(state: StateDirectory, to: Destinations, deleted: Collection[str] = ()) -> tuple[Published, ...]:
+    """Puts the CTL and the ITL of a state directory into directories; call it with `StateDirectory.lock` held.
+
+    A file is replaced in one step, and only if it differs. One whose list an administrator deleted is removed. Nothing
+    else is touched: a file of that name that is not a trust list is an error.
+
+    Args:
+        state: the state directory.
+        to: where the lists are put.
+        deleted: names of lists that were deleted just now.
+
+    Raises `NotPublished` if a directory could not get them; the others have them then. Raises `StateError` for a list
+    that phones would refuse; nothing is published then.
+    """
+    lists = {path.name: _list_of(path, deleted) for path in (state.ctl_file, state.itl_file)}
+    done: list[Published] = []
+    problems = []
+    for directory in to.directories:
+        try:
+            _check_other(directory, state)
+            with _rights(directory, to):
+                done += _into(directory, lists)
+        except OSError as error:
+            problem = f"{error.filename or directory}: cannot be published: {error.strerror or error}"
+            problems.append(problem + _advice(state, to, error))
+        except StateError as error:
+            problems.append(str(error))
+    if problems:
+        raise NotPublished("\n".join(problems))
+    return tuple(done)
+
+
+@contextmanager
+def _rights(directory: Path, to: Destinations) -> Iterator[None]:
+    if not to.by_caller:
+        yield
+        return
+    with as_caller(), as_owner(directory):
+        yield
+
+
+def _advice(state: StateDirectory, to: Destinations, error: OSError) -> str:
+    if to.by_caller or os.getuid() != 0 or error.errno not in (errno.EACCES, errno.EPERM):
+        return ""
+    return f"; the settings are not root's, who writes nowhere else for them: chown root: {state.path / SETTINGS_FILE}"
+
+
+def publish_after(state: StateDirectory, to: Destinations, deleted: str | None) -> tuple[Published, ...]:
+    """`publish_lists` after a change that was made; its errors say so."""
+    try:
+        return publish_lists(state, to, () if deleted is None else (deleted,))
+    except StateError as error:
+        raise NotPublished(
+            f"{error}\nthe change is made, but phones do not find all of it yet: when this is mended, run: tvs publish"
+        ) from None
+
+
+def _list_of(path: Path, deleted: Collection[str]) -> bytes | Step:
+    """The list's bytes, or what becomes of a published one without it."""
+    data = read_list(path)
+    if data is None:
+        return Step.REMOVED if path.name in deleted or is_deleted(path, None) else Step.LEFT
+    if not (found := verify(data)).ok:
+        raise StateError(f"{path}: {found.sentence}; phones would refuse it, so it is not published")
+    return data
+
+
+def _check_other(directory: Path, state: StateDirectory) -> None:
+    if directory.resolve() == state.tftp.resolve():
+        raise StateError(f"{directory}: is where the lists are made; name another directory")
+
+
+def _into(directory: Path, lists: dict[str, bytes | Step]) -> Iterator[Published]:
+    for name in (CTL_NAME, ITL_NAME):
+        path, wanted = directory / name, lists[name]
+        found = _published_list(path)
+        if isinstance(wanted, bytes):
+            step = Step.UNCHANGED if found == wanted else Step.WRITTEN
+            if step is Step.WRITTEN:
+                remove_left_over(path)
+                write_atomically(path, wanted)
+            yield Published(path, step)
+        elif found is not None:
+            if wanted is Step.REMOVED:
+                path.unlink()
+            yield Published(path, wanted)
+
+
+def _published_list(path: Path) -> bytes | None:
+    """The list that is there now; None without one. Raises `StateError` for another file."""
+    try:
+        data = read_regular(path, MAX_SIZE)
+    except FileNotFoundError:
+        return None
+    try:
+        parse_trust_list(data)
+    except RemoteProtocolError:
+        raise StateError(f"{path}: is not a trust list, and is kept; move it away or name another directory") from None
+    return data
