@@ -67,6 +67,12 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_no_merge_is_left_over(page: Path) -> None:
+    """No line marks a conflict of a merge."""
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", page.read_text("utf-8"), re.MULTILINE) == []
+
+
 def test_every_display_filter_is_described() -> None:
     """The page about Wireshark names each filter of the dissector, but those of the header's first bytes."""
     named = set(re.findall(r"`(tvs\.[\w.]+)`", (ROOT / "docs/wireshark.md").read_text("utf-8")))

@@ -148,7 +148,7 @@ end
 
 -- Likeness to an issuer name: text counts most, then a start such as CN=, then the NUL at the end.
 local function likeness(bytes)
-    local text = not without_nul(bytes):find("[%z\1-\31\127]")
+    local text = not without_nul(bytes):find("[\0\1-\31\127]")
     return (text and 4 or 0) + (starts_as_name(bytes) and 2 or 0) + (bytes:sub(-1) == "\0" and 1 or 0)
 end
 
@@ -284,7 +284,7 @@ local function name_of(field, key)
             odd(tree, "a name ends with a NUL")
         end
         add_text(tree, field, element, 0, bytes)
-        if bytes:find("%z") then
+        if bytes:find("\0") then
             malformed(message, tree, "a NUL inside a name")
         end
         message[key] = printable(bytes)

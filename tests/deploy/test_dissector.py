@@ -145,8 +145,11 @@ def test_issuer_and_serial_are_told_by_content(
         (ISSUER.encode(), bytes.fromhex(SERIAL)),
         (ISSUER.encode() + b"\0", bytes.fromhex("00" + "3D" * 20)),
         (b"CN=CA;O=X\0", b"4x=16;y=z"),
-        (b"2.5.4.5=x\0", b"2..5=16"),
+        (b"2.5.4.5=x", b"2..5=16"),
         (b"CN=CA;O=X\0", b"\xf1=\x94\x79"),
+        (b"CN=CA;O=X\0", b"CN=x"),
+        (b"CN=CA\0", b"\x10=\x12"),
+        (b"CN=CA", b"4x=16\0"),
     ]
     head = bytes.fromhex(DEVICE_ELEMENT) + element(3, SUBJECT.encode() + b"\0")
     segments = [
@@ -157,3 +160,11 @@ def test_issuer_and_serial_are_told_by_content(
     ]
     rows = tshark.fields(write_pcap(tmp_path / "tags.pcap", segments), "tvs.issuer", "tvs.serial", "tvs.malformed")
     assert rows == [[issuer.rstrip(b"\0").decode(), serial.hex(), ""] for issuer, serial in pairs]
+
+
+def test_two_alike_are_taken_as_we_write_them(tshark: Tshark, tmp_path: Path) -> None:
+    """If nothing tells issuer and serial number apart, the issuer is the element with the lower tag."""
+    head = bytes.fromhex(DEVICE_ELEMENT) + element(3, SUBJECT.encode() + b"\0")
+    query = message(3, 1, head + element(6, b"CN=B") + element(5, b"CN=A"))
+    pcap = write_pcap(tmp_path / "alike.pcap", [Segment(data=query)])
+    assert tshark.fields(pcap, "tvs.issuer", "tvs.serial", "tvs.malformed") == [["CN=A", b"CN=B".hex(), ""]]

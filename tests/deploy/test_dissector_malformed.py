@@ -61,6 +61,11 @@ CASES = {
         "issuer name and serial number are two of the elements 4, 5 and 6, not 3",
     ),
     "no issuer": (QUERY.replace(b"CN=b", b"CN b"), "elements 4 and 5 are not an issuer name and a serial number"),
+    "serial of 21 bytes": (
+        resized(QUERY[:-5] + b"\5\0\x15" + b"\1" * 21),
+        "elements 4 and 5 are not an issuer name and a serial number",
+    ),
+    "empty serial": (resized(QUERY[:-5] + b"\5\0\0"), "elements 4 and 5 are not an issuer name and a serial number"),
     "NUL inside": (QUERY.replace(b"CN=a", b"C\0=a"), "a NUL inside a name"),
 }
 

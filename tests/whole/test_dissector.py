@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.captures import DISSECTOR
+from tests.fixtures.captures import DISSECTOR, PORT
 from tests.fixtures.running import PATIENCE, wait_until
 from tvs.replay.questions.capture import read_capture
 
@@ -50,6 +50,20 @@ def capturing(dumpcap: str, port: int, path: Path) -> Iterator[None]:
 def decrypted(keys: Path, port: int) -> tuple[str, ...]:
     """Options of tshark for a service on this port with this key log; the dissector's port is a preference."""
     return ("-o", f"tls.keylog_file:{keys}", "-o", f"tvs.ports:2445,{port}", "-Y", "tvs")
+
+
+def moved(pcap: Path, port: int) -> Path:
+    """The capture (pcap, Ethernet, IPv4) with the service on port 2445."""
+    data, at = bytearray(pcap.read_bytes()), 24
+    while at < len(data):
+        tcp = at + 16 + 14 + (data[at + 16 + 14] & 15) * 4
+        for place in (tcp, tcp + 2):
+            if data[place : place + 2] == port.to_bytes(2):
+                data[place : place + 2] = PORT.to_bytes(2)
+        at += 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+    path = pcap.with_name("moved.pcap")
+    path.write_bytes(data)
+    return path
 
 
 def records(running: Running, *pieces: bytes, size: int) -> bytes:
@@ -126,6 +140,10 @@ def test_messages_and_tls_records(
         assert len(requests) == 3
         assert marks == [[], []]
         assert len(reassembled) >= 5, "the first message came in three records, the third in two"
+    usual = moved(pcap, port)
+    keylog = ("-o", f"tls.keylog_file:{keys}", "-Y", "tvs.status")
+    assert len(tshark.fields(usual, "tvs.status", options=keylog)) >= 1, "2445 without a preference"
+    assert tshark.fields(usual, "tvs.status", options=(*keylog, "-o", "tvs.ports:9999")) == []
     plugins = tshark.home / ".local" / "lib" / "wireshark" / "plugins"
     plugins.mkdir(parents=True)
     (plugins / "tvs.lua").symlink_to(DISSECTOR)
