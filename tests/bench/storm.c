@@ -44,7 +44,7 @@ struct phone {
 static struct sockaddr_in nodes[NODES];
 static int node_count, network, poller, passes;
 static struct phone *phones;
-static int phone_count, begun, active;
+static int phone_count, begun, active, first; /* first: those before it have ended */
 static double rate, patience, pause_s;
 static uint64_t started, planned, last_answer; /* planned: next beginning; ns */
 static uint64_t wrong, failures[NODES][FAILURES];
@@ -109,9 +109,6 @@ static void try_node(struct phone *phone) {
         fail(phone, REFUSED);
         return;
     }
-    phone->ssl = SSL_new(context);
-    if (phone->ssl == NULL || SSL_set_fd(phone->ssl, phone->fd) != 1) die("SSL_new");
-    SSL_set_connect_state(phone->ssl);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = phone};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, phone->fd, &event) < 0) die("epoll_ctl");
 }
@@ -172,6 +169,9 @@ static void advance(struct phone *phone) {
             fail(phone, error == ECONNREFUSED ? REFUSED : TURNED_AWAY);
             return;
         }
+        phone->ssl = SSL_new(context);
+        if (phone->ssl == NULL || SSL_set_fd(phone->ssl, phone->fd) != 1) die("SSL_new");
+        SSL_set_connect_state(phone->ssl);
         phone->state = HANDSHAKE;
         phone->since = now();
     }
@@ -214,11 +214,13 @@ static void begin_planned(void) {
 
 /* Phones whose pause or patience is over. */
 static void look_at_clock(void) {
-    for (int i = 0; i < begun; i++) {
+    uint64_t time = now(), longest = (uint64_t)(patience * 1e9);
+    while (first < begun && phones[first].state == ENDED) first++;
+    for (int i = first; i < begun; i++) {
         struct phone *phone = &phones[i];
-        if (phone->state == ENDED) continue;
-        if (phone->state != WAITING && now() - phone->since > (uint64_t)(patience * 1e9)) fail(phone, NO_ANSWER);
-        else if (phone->state == WAITING && now() >= phone->since) try_node(phone);
+        if (phone->state == ENDED || time < phone->since) continue;
+        if (phone->state == WAITING) try_node(phone);
+        else if (time - phone->since > longest) fail(phone, NO_ANSWER);
     }
 }
 

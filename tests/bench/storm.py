@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.bench.place import Place
     from tests.bench.run import Run
     from tests.bench.servers import Server
     from tests.bench.storm_nodes import Cluster
@@ -137,7 +138,7 @@ def _storm(run: Run, cluster: Cluster, suite: str, *, program: Path, within: flo
                     place=place,
                 )
             )
-        watch = _Watch(run, living)
+        watch = _Watch(run, living, place)
         exchanges = cluster.exchanges(folder / "exchanges", living[0].port)
         before = settled(living)
         phones = stack.enter_context(
@@ -153,11 +154,9 @@ def _storm(run: Run, cluster: Cluster, suite: str, *, program: Path, within: flo
                 place=place,
             )
         )
-        started = time.monotonic()
         if emulator is not None:
             emulator.begin()
         fleet = watch.until_the_end(phones, options.phones - emulated, within)
-        ended = time.monotonic()
         return Storm(
             phones=options.phones,
             within=within,
@@ -169,7 +168,7 @@ def _storm(run: Run, cluster: Cluster, suite: str, *, program: Path, within: flo
             counted=growth(settled(living), before),
             share=watch.share,
             others=watch.others,
-            clients=fleet.cpu_s / (ended - started),
+            clients=watch.clients,
             memory_before=watch.before,
             memory_most=watch.most,
         )
@@ -181,12 +180,14 @@ class _Watch:
     Args:
         run: cores.
         living: the services.
+        phones: place of all phones.
     """
 
-    def __init__(self, run: Run, living: list[Server]) -> None:
+    def __init__(self, run: Run, living: list[Server], phones: Place) -> None:
+        self._phones = phones.cores
         self._cores = run.setup.servers.cores
         self._pids = [pid for node in living for pid in node.pids]
-        self.share = self.others = 0.0
+        self.share = self.others = self.clients = 0.0
         self.before = self.most = self._memory()
 
     def _memory(self) -> float:
@@ -195,6 +196,7 @@ class _Watch:
     def until_the_end(self, phones: Phones, number: int, within: float) -> Counts:
         """Waits until each of so many phones has its answer or has given up."""
         cores, cpu, begun = machine.core_time(self._cores), machine.cpu_of(self._pids), False
+        of_phones = machine.core_time(self._phones)
         told = time.monotonic()
         while (now := phones.mark()).active or now.begun < number or not begun:
             time.sleep(min(1.0, within / 10))
@@ -203,6 +205,8 @@ class _Watch:
                 begun = True
                 time_of_core = machine.core_time(self._cores) - cores
                 self.share = (machine.cpu_of(self._pids) - cpu).total / time_of_core.at
+                of_phones = machine.core_time(self._phones) - of_phones
+                self.clients = 1 - of_phones.idle / of_phones.at
                 self.others = 1 - time_of_core.idle / time_of_core.at - self.share
             if time.monotonic() - told > 15:
                 told = time.monotonic()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.bench import output
 from tests.bench.client import percentile
+from tests.bench.measure import FULL
 from tests.bench.overload import LATE
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Storm:
         counted: growth of the services' counters.
         share: share of its core that the services had while phones began.
         others: share that other programs and the hypervisor had of it.
-        clients: share of their core that the C program had until the end.
+        clients: share of the phones' core that was in use while they began.
         memory_before, memory_most: MiB of all services' processes.
     """
 
@@ -51,7 +52,9 @@ class Storm:
     def problem(self) -> str:
         """The reason why the figures do not count; empty if they do."""
         late = percentile(self.fleet.late, 0.99)
-        return f"phones began late, by {late:.0f} ms with 1 of 100" if late > LATE else ""
+        if late > LATE:
+            return f"phones began late, by {late:.0f} ms with 1 of 100"
+        return f"the phones' core was {self.clients:.0%} in use: they answer late" if self.clients > FULL else ""
 
 
 # -- tables ---------------------------------------------------------------------------------------------------------
@@ -116,8 +119,8 @@ def _sentences(storm: Storm) -> list[str]:
     lines.append(f"the service counted: {counted}")
     lines.append(
         f"the service: {storm.share:.1%} of its core while phones began (others {storm.others:.1%}); memory "
-        f"{storm.memory_before:.1f} MiB before, {storm.memory_most:.1f} at most; the C program "
-        f"{storm.clients:.1%} of a core"
+        f"{storm.memory_before:.1f} MiB before, {storm.memory_most:.1f} at most; the phones' core "
+        f"{storm.clients:.1%} in use"
     )
     lines.append(f"phones began late by {percentile(fleet.late, 0.99):.1f} ms with 1 of 100  {storm.problem}".rstrip())
     return lines + [f"the emulator: {sentence}" for sentence in (emulated.sentences if emulated else [])]
