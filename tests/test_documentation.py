@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PACKAGES = "tvs|certstore|ctlcache|proto"
-FILES = {"tvs.db", "tvs.toml", "tvs.service"}
+FILES = {"tvs.db", "tvs.toml", "tvs.service", "tvs.rules.yml"}
 """Files whose names look like modules of ours."""
 FILTERS = set(re.findall(r'"(tvs\.[\w.]+)"', (ROOT / "deploy/wireshark/tvs.lua").read_text("utf-8")))
 """Display filters of Wireshark, which look like modules of ours."""

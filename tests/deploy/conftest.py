@@ -1,6 +1,115 @@
-"""Fixtures of what is deployed beside the service."""
+"""Fixtures of what is deployed beside the service: promtool, a Prometheus that scrapes services, tshark."""
 
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.deploy.promtool import RULES
 from tests.fixtures.captures import tshark
-from tests.fixtures.service import published_query
+from tests.fixtures.ports import quiet_port
+from tests.fixtures.running import PATIENCE, wait_until
+from tests.fixtures.service import made_state, published_query, serve, state, tvs
 
-__all__ = ["published_query", "tshark"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.deploy.promtool import Fired, Site
+    from tests.fixtures.programs import RequireProgram
+    from tests.fixtures.running import Running
+
+    Check = Callable[[Site, dict[int, list[Fired]]], None]
+    Scraping = Callable[[Running], "Prometheus"]
+
+__all__ = ["made_state", "published_query", "serve", "state", "tshark", "tvs"]
+
+
+@pytest.fixture
+def check(require_program: RequireProgram, tmp_path: Path) -> Check:
+    """A function that asserts which alerts, and no others, fire on a site's metrics: (site, alerts by sample)."""
+    promtool = require_program("promtool")
+
+    def run(site: Site, expected: dict[int, list[Fired]]) -> None:
+        site.check(promtool, tmp_path, expected)
+
+    return run
+
+
+class Prometheus:
+    """A Prometheus on a port of 127.0.0.1.
+
+    Args:
+        port: its port.
+        log: the file of its log.
+    """
+
+    def __init__(self, port: int, log: Path) -> None:
+        self._port = port
+        self.log = log
+
+    def ready(self) -> bool:
+        """Whether it serves."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/-/ready", timeout=PATIENCE) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """The data of its HTTP interface at a path."""
+        query = urllib.parse.urlencode(parameters)
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/api/v1/{path}?{query}", timeout=PATIENCE) as answer:
+            document = json.load(answer)
+        assert document["status"] == "success", document
+        return document["data"]
+
+    def series(self, selector: str) -> list[dict[str, Any]]:
+        """The current samples of a selector."""
+        found: list[dict[str, Any]] = self.get("query", query=selector)["result"]
+        return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules with their health and last evaluation."""
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
+    def states(self) -> dict[str, str]:
+        """The alerts that are not inactive, by name: pending or firing."""
+        alerts = [rule for rule in self.rules() if rule["type"] == "alerting"]
+        return {rule["name"]: rule["state"] for rule in alerts if rule["state"] != "inactive"}
+
+
+@pytest.fixture
+def scraping(require_program: RequireProgram, tmp_path: Path) -> Iterator[Scraping]:
+    """A function that starts a Prometheus with our example, which scrapes a service each second."""
+    program = require_program("prometheus")
+    with contextlib.ExitStack() as running:
+
+        def start(service: Running) -> Prometheus:
+            port = quiet_port()
+            folder = tmp_path / f"prometheus-{port}"
+            folder.mkdir()
+            example = (RULES.parent / "prometheus.yml").read_text()
+            ours = example.replace("127.0.0.1:9445", str(service.admin)).replace(": 15s", ": 1s")
+            assert ours.count(": 1s") == 2
+            assert str(service.admin) in ours
+            (folder / "prometheus.yml").write_text(ours)
+            (folder / RULES.name).symlink_to(RULES)
+            options = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
+            log = running.enter_context((folder / "log").open("w"))
+            process = running.enter_context(
+                subprocess.Popen([program, *options, f"--web.listen-address=127.0.0.1:{port}"], stderr=log)
+            )
+            running.callback(process.kill)
+            prometheus = Prometheus(port, folder / "log")
+            wait_until(prometheus.ready, "Prometheus serves")
+            return prometheus
+
+        yield start

@@ -1,0 +1,122 @@
+"""The rules in a real Prometheus that scrapes a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import subprocess
+import urllib.request
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.purposes import Purpose
+from tests.deploy.promtool import RULES
+from tests.fixtures.running import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.deploy.conftest import Scraping
+    from tests.fixtures.processes import Serve
+    from tests.fixtures.programs import RequireProgram
+    from tests.fixtures.running import Running
+    from tvs.state import StateDirectory
+
+SELECTOR = re.compile(r"\binstance:[\w:]+(?:\{[^}]*\})?|\b(?:tvs_\w+|up)\b(?:\{[^}]*\})?")
+"""A selector as our expressions have them: recorded series, those of the service, and `up`."""
+WORDS = {"and", "or", "unless", "on", "ignoring", "without", "group_right", "offset"} | {
+    *("sum", "increase", "absent", "count_over_time", "time"),
+}
+"""All other words of our expressions."""
+ONLY_SOMETIMES: dict[str, str] = {}
+"""Selectors that match nothing on a healthy service, with the reason."""
+
+
+def selectors(expression: str) -> set[str]:
+    """The selectors of an expression; a part that was not understood is a failure."""
+    found = set(SELECTOR.findall(expression))
+    rest = re.sub(r"\((?:[a-z]+(?:, )?)+\)", " ", SELECTOR.sub(" ", expression))  # labels of without, ignoring, on
+    words = set(re.findall(r"[a-zA-Z_]\w*", re.sub(r"\[[\dsmhdw:]+\]|\b\d+[smhdw]\b", " ", rest)))
+    assert words <= WORDS, f"{words - WORDS} in {expression}"
+    return found
+
+
+def test_selectors_are_found() -> None:
+    """The reader of expressions finds what it must find, and complains about what it does not know."""
+    assert selectors('sum without (a, le) (increase(tvs_b_total{c=~"d|e"}[5m])) / instance:x:y1h offset 1w') == {
+        'tvs_b_total{c=~"d|e"}',
+        "instance:x:y1h",
+    }
+    with pytest.raises(AssertionError, match="other_metric"):
+        selectors("tvs_x + other_metric > 3")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check", "rules", "--lint=all", "--lint-fatal", "tvs.rules.yml"), ("check", "config", "prometheus.yml")],
+)
+def test_files_are_valid(require_program: RequireProgram, command: tuple[str, ...]) -> None:
+    """promtool finds nothing wrong in the rules and in the scrape example."""
+    done = subprocess.run(
+        [require_program("promtool"), *command], cwd=RULES.parent, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, "SUCCESS" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.fixture
+def asked(serve: Serve) -> Running:
+    """A service with two workers that a phone has asked."""
+    service = serve("--workers", "2", "--log-level", "info")
+
+    async def ask() -> None:
+        async with service.client() as phone:
+            await phone.query(device="SEP000000000001", subject="CN=a", issuer="CN=a", serial=b"\1")
+
+    asyncio.run(ask())
+    return service
+
+
+def test_every_expression_in_a_real_prometheus(asked: Running, scraping: Scraping) -> None:
+    """All rules are in order, each of their selectors has a series, and no alert is active on a healthy service."""
+    prometheus = scraping(asked)
+    wait_until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()), "all rules were evaluated")
+    rules = prometheus.rules()
+    assert {(rule["health"], rule.get("lastError", "")) for rule in rules} == {("ok", "")}
+    assert len(rules) == len(re.findall("^ +- (?:alert|record):", RULES.read_text(), re.MULTILINE))
+    wanted = {selector for rule in rules for selector in selectors(rule["query"])}
+    assert len(wanted) > 40
+
+    def missing() -> set[str]:
+        return {selector for selector in wanted if not prometheus.series(selector)}
+
+    with contextlib.suppress(pytest.fail.Exception):  # the assertion says more
+        wait_until(lambda: missing() == set(ONLY_SOMETIMES), "two scrapes, and evaluations after them")
+    assert missing() == set(ONLY_SOMETIMES)
+    assert prometheus.states() == {}
+
+
+def test_metrics_are_as_prometheus_wants_them(asked: Running, require_program: RequireProgram) -> None:
+    """promtool finds nothing to complain about in a scrape."""
+    with urllib.request.urlopen(f"http://{asked.admin}/metrics", timeout=PATIENCE) as answer:
+        text = answer.read()
+    done = subprocess.run(
+        [require_program("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_faults_in_a_real_prometheus(serve: Serve, scraping: Scraping, state: StateDirectory, tmp_path: Path) -> None:
+    """A damaged CTL file, a signer that is gone, a key log and a service that ends are seen, and nothing else."""
+    service = serve("--tls-keylog", str(tmp_path / "keys.log"))
+    prometheus = scraping(service)
+    wait_until(lambda: prometheus.states().keys() == {"TVSKeylogEnabled"}, "the key log is seen")
+    state.ctl_file.write_bytes(b"damaged")
+    with closing(state.store()) as store:
+        store.delete(Purpose.ITLRecovery, "ITLRecovery")
+    seen = {"TVSKeylogEnabled", "TVSCtlReloadFailed", "TVSCtlSignerUnknown"}
+    wait_until(lambda: prometheus.states().keys() == seen, "the lists are seen")
+    service.stop()
+    wait_until(lambda: "TVSDown" in prometheus.states(), "the end is seen")
