@@ -12,7 +12,7 @@ from certstore.index import CacheEntry, CertificateIndex, combined, content_text
 from certstore.lookup import CertificateCache
 from certstore.pacing import paced, slow_batches
 from certstore.store import StoreError
-from proto.messages import DEFAULT_TIME_TO_LIVE
+from proto.defaults import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -145,7 +145,7 @@ def _serial_bytes(serial_number: int) -> bytes:
 
 # -- files -------------------------------------------------------------------------------------------------
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([^-]*)-----END \1-----")
+_PEM_BLOCK = rb"-----BEGIN ([A-Z0-9 ]{1,64})-----([^-]*)-----END \1-----"
 _PEM_CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE", b"TRUSTED CERTIFICATE"})
 
 
@@ -187,7 +187,7 @@ def _pem_certificates(data: bytes, path: Path) -> list[bytes]:
         raise CertificateError(
             f"{path}: holds a private key, which stays where it is: give a file with the certificate alone"
         )
-    bodies = [body for label, body in _PEM_BLOCK.findall(data) if label in _PEM_CERTIFICATES]
+    bodies = [body for label, body in re.findall(_PEM_BLOCK, data) if label in _PEM_CERTIFICATES]
     if not bodies:
         raise CertificateError(f"{path}: PEM without a whole certificate (-----BEGIN CERTIFICATE----- … END)")
     if len(bodies) != sum(data.count(b"-----BEGIN %b-----" % label) for label in _PEM_CERTIFICATES):

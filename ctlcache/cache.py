@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certstore.index import CertificateIndex
 from certstore.lookup import CertificateCache
 from ctlcache.inspection import FileState, Inspection, inspect_file
-from proto.messages import DEFAULT_TIME_TO_LIVE
+from proto.defaults import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ctlcache.trustlist import Record, TrustList
 
 ETOKEN_ISSUER: Final = "cn=Cisco Manufacturing CA;o=Cisco Systems"
-_ETOKEN_SUBJECT = re.compile('cn="?SAST-', re.IGNORECASE)
+_ETOKEN_SUBJECT = 'cn="?SAST-'
 """The start of an eToken's subject name; the eToken's serial number follows, padded with spaces and so in quotes."""
 
 
@@ -35,7 +35,7 @@ def token_record(certificate_der: bytes) -> ListEntry:
 
 def is_etoken(subject_name: str, issuer_name: str) -> bool:
     """Whether two names, as the CTL Client writes them, are those of one of Cisco's security tokens."""
-    return _ETOKEN_SUBJECT.match(subject_name) is not None and issuer_name == ETOKEN_ISSUER
+    return re.match(_ETOKEN_SUBJECT, subject_name, re.IGNORECASE) is not None and issuer_name == ETOKEN_ISSUER
 
 
 def etoken_name(text: str) -> str:

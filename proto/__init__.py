@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from proto.codec import HEADER_SIZE, MAX_PAYLOAD, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, NeedData, encode, frame
+    from proto.defaults import DEFAULT_TIME_TO_LIVE
     from proto.errors import ErrorKind, LocalProtocolError, ProtocolError, RemoteProtocolError
     from proto.messages import (
-        DEFAULT_TIME_TO_LIVE,
         REQUESTS,
         RESPONSES,
         CertVerificationRequest,
@@ -66,7 +66,7 @@ __all__ = [
     "function_text",
     "role_name",
 ]
-_MODULES = ("codec", "errors", "messages", "payload", "roles", "tlv")
+_MODULES = ("codec", "defaults", "errors", "messages", "payload", "roles", "tlv")
 
 
 def __getattr__(name: str) -> object:

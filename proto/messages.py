@@ -15,8 +15,6 @@ from proto.errors import LocalProtocolError
 MAX_SESSION_ID = 0xFFFF_FFFF
 MAX_SERIAL = 21
 """Maximum bytes of a serial number: 20 in a certificate (RFC 5280, 4.1.2.2), a 00 may precede them."""
-DEFAULT_TIME_TO_LIVE = 86_400
-"""Seconds for which a phone caches an answer; the value seen on the wire ('expires in 24 hours')."""
 
 
 class MessageType(IntEnum):

@@ -21,7 +21,7 @@ NAMES_COMPARED = 1000
 """Most names of a unit that are compared with a misspelt one."""
 _NAMES_SHOWN = 5
 """Most names of a unit that a sentence lists in full; of more it lists the closest."""
-_UNSAFE = re.compile(r"[^\w.@-]+")
+_UNSAFE = r"[^\w.@-]+"
 
 
 def trust_names(certificate: Certificate) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _numbered(first: str, second: str) -> Iterator[str]:
 
 def _safe(text: str) -> str:
     """The text with everything replaced that is unsafe in a file name, and no dot or dash at its start."""
-    stem = _UNSAFE.sub("_", text.replace('"', " ").strip()).lstrip(".-")
+    stem = re.sub(_UNSAFE, "_", text.replace('"', " ").strip()).lstrip(".-")
     return stem[:MAX_STEM]
 
 

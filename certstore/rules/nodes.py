@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     from certstore.store import Node
 
-_NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?")
+_NODE_NAME = r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?"
 
 
 def check_node(node: Node) -> None:
     """Raises `StoreError` for a name or address that a node cannot have."""
-    if not _NODE_NAME.fullmatch(node.name):
+    if not re.fullmatch(_NODE_NAME, node.name):
         raise StoreError(f"{node.name!r} cannot be a node's name: use its host name or its address")
     if node.address:
         try:

@@ -24,8 +24,8 @@ _REFUSED: Final = {
     "slot-description": "slots change when readers are plugged in: name the token with token= or serial=",
     "module-name": "give the module's file with module-path=/path/of/the/module.so",
 }
-_BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_UNRESERVED: Final = re.compile(r"[A-Za-z0-9\-._~%:\[\]@!$'()*+,=&/?|]*")
+_BAD_ESCAPE: Final = "%(?![0-9A-Fa-f]{2})"
+_UNRESERVED: Final = r"[A-Za-z0-9\-._~%:\[\]@!$'()*+,=&/?|]*"
 """The characters of a value, RFC 7512, section 2.3, without the separators."""
 
 
@@ -110,7 +110,7 @@ def _check(name: str, equals: str, value: str, known: tuple[str, ...]) -> None:
         raise TokenUriError(f"the token URI has {name}=, which is refused: {_REFUSED[name]}")
     if name not in known or not equals:
         raise TokenUriError(f"{name!r} is not an attribute of this part of a token URI: use {'=, '.join(known)}=")
-    if _BAD_ESCAPE.search(value) or not _UNRESERVED.fullmatch(value):
+    if re.search(_BAD_ESCAPE, value) or not re.fullmatch(_UNRESERVED, value):
         raise TokenUriError(
             f"{name}= in the token URI has a character that must be written as % and two hexadecimal digits "
             "(a space is %20)"

@@ -13,7 +13,7 @@ from ctlcache.tokens import token_record
 from ctlcache.trustlist import UnsignedList, parse_trust_list
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
-from tvs.cluster.change import commit
+from tvs.cluster.commit import commit
 from tvs.cluster.lists import token_source
 from tvs.cluster.proposals import propose_ctl
 from tvs.errors import StateError

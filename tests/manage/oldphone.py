@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctlcache.entries import token_entry
 from ctlcache.verification import verify
-from tvs.cluster.change import commit
+from tvs.cluster.commit import commit
 from tvs.cluster.lists import token_source
 from tvs.cluster.proposals import propose_ctl
 from tvs.phone import DirectorySource, ListKind, ListOutcome, Phone, find_model

@@ -12,7 +12,7 @@ from ctlcache.entries import token_entry
 from ctlcache.trustlist import parse_trust_list
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import planned, settings, worst
-from tvs.cluster.change import commit
+from tvs.cluster.commit import commit
 from tvs.cluster.lists import token_source
 from tvs.cluster.proposals import propose_ctl
 from tvs.plan.boot import Decision

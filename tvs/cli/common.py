@@ -30,7 +30,7 @@ NO_ANSWER = 3
 CHECK_FAILED = 3
 """`tvs check` could not check, wrong usage included: to monitoring systems 2 is CRITICAL, and 3 UNKNOWN."""
 INTERRUPTED = 130
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 """C0 and C1, separators of lines, changes of the writing direction (Unicode UAX #9)."""
 
 
@@ -138,7 +138,7 @@ def unit_of(text: str) -> Purpose:
 
 def harmless(text: str) -> str:
     """The text with control characters escaped, line ends and tabs apart: names in a database cannot move a cursor."""
-    return _CONTROLS.sub(lambda found: printable(found[0]), text)
+    return re.sub(_CONTROLS, lambda found: printable(found[0]), text)
 
 
 def say(text: str = "") -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
+import sys
 import textwrap
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HEADING = re.compile(r"[A-Za-z][\w ,-]{0,40}:( |$)")
+_HEADING = r"[A-Za-z][\w ,-]{0,40}:( |$)"
 """The beginning of a line that starts a paragraph of its own, such as ``exit statuses: ``."""
-_COLUMNS = re.compile(r"( +)(\S+(?: \S+)*)(  +)(\S.*)")
+_COLUMNS = r"( +)(\S+(?: \S+)*)(  +)(\S.*)"
 """An indented line of two columns: two blanks or more stand between them."""
 _DEEP = 20
 """Blanks before a comment on the line above, which goes to the left if it does not fit."""
@@ -28,6 +30,9 @@ class HelpFormatter(argparse.HelpFormatter):
     fits; otherwise its second column is wrapped under itself, and a command goes on behind a backslash.
     """
 
+    def __init__(self, prog: str, **settings: Any) -> None:
+        super().__init__(prog, **{"width": _columns() - 2, **settings})
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = (
             indent + line for part in _paragraphs(text.splitlines()) for line in _fitted(part, width - len(indent))
@@ -35,12 +40,26 @@ class HelpFormatter(argparse.HelpFormatter):
         return "\n".join(line.rstrip() for line in lines)
 
 
+def _columns() -> int:
+    """Columns of the terminal: ``COLUMNS``, else its own, else 80.
+
+    They are those of `shutil`, which imports libraries of compression; a parser asks for each of its options.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    if columns.strip().isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80 if sys.__stdout__ else 80
+    except (OSError, ValueError):
+        return 80
+
+
 def _paragraphs(lines: list[str]) -> Iterator[list[str]]:
     """Lines that belong together: those of one paragraph, or one indented or empty line."""
     number = 0
     numbered: list[tuple[int, str]] = []
     for line in lines:
-        flows = bool(line) and not line.startswith(" ") and not _HEADING.match(line)
+        flows = bool(line) and not line.startswith(" ") and not re.match(_HEADING, line)
         number += 0 if flows and numbered and _is_prose(numbered[-1][1]) else 1
         numbered.append((number, line))
     for _, part in groupby(numbered, key=lambda pair: pair[0]):
@@ -66,7 +85,7 @@ def _broken(line: str, width: int) -> list[str]:
     cells = re.split(r"   +", line.strip())
     if len(cells) > 2:
         return _packed(cells, width, " " * margin)
-    if (columns := _COLUMNS.fullmatch(line)) is not None:
+    if (columns := re.fullmatch(_COLUMNS, line)) is not None:
         return _two_columns(columns, width)
     if line.lstrip().startswith(("tvs ", "--")):
         return _command(line, width)

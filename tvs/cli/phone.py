@@ -17,7 +17,6 @@ from tvs.cli.common import (
     say_json,
 )
 from tvs.cli.phone_options import boot_options, flash_option, https_options
-from tvs.cli.phone_output import say_boot, say_https, say_models, say_status
 
 if TYPE_CHECKING:
     import argparse
@@ -149,6 +148,7 @@ def _phone(flash: FlashDirectory, arguments: argparse.Namespace) -> tuple[Phone,
 def _boot(arguments: argparse.Namespace) -> int:
     import asyncio
 
+    from tvs.cli.phone_output import say_boot
     from tvs.phone.files.opening import open_source
     from tvs.phone.files.source import FetchError
     from tvs.phone.flash import FlashDirectory
@@ -216,6 +216,7 @@ def _servers(arguments: argparse.Namespace) -> tuple[Endpoint, ...] | None:
 def _https(arguments: argparse.Namespace) -> int:
     import asyncio
 
+    from tvs.cli.phone_output import say_https
     from tvs.phone.flash import FlashDirectory
     from tvs.phone.https import connect
     from tvs.phone.lock import lock_flash
@@ -230,6 +231,7 @@ def _https(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    from tvs.cli.phone_output import say_status
     from tvs.phone.flash import FlashDirectory
     from tvs.phone.status import status_of
 
@@ -244,5 +246,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace) -> int:
+    from tvs.cli.phone_output import say_models
+
     say_models(as_json=arguments.json)
     return OK

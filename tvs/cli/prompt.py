@@ -22,8 +22,8 @@ OUTSIDE = ("serve", "init", "admin", "completion", "man")
 INSIDE = tuple(command for command in COMMANDS if command not in OUTSIDE)
 WORDS = (*INSIDE, "help", "quit", "exit")
 """The first words of the prompt's lines."""
-_OPTION_AT_START = re.compile(r"(--state(?:=|\s+)\S+|--json)\s+")
-_OPTION_AT_END = re.compile(r"\s+(--json)$")
+_OPTION_AT_START = r"(--state(?:=|\s+)\S+|--json)\s+"
+_OPTION_AT_END = r"\s+(--json)$"
 
 
 class Quit(Exception):  # noqa: N818 - the end is not an error
@@ -139,10 +139,10 @@ def _sql_words(text: str) -> list[str] | None:
     if len(parts) < 3 or beginning_with(parts[0], WORDS) != ["run"] or beginning_with(parts[1], ["sql"]) != ["sql"]:
         return None
     statement, options = parts[2], list[str]()
-    while found := _OPTION_AT_START.match(statement):
+    while found := re.match(_OPTION_AT_START, statement):
         options += found[1].split()
         statement = statement[found.end() :]
-    if found := _OPTION_AT_END.search(statement):
+    if found := re.search(_OPTION_AT_END, statement):
         options.append(found[1])
         statement = statement[: found.start()]
     if statement[0] in "\"'" or statement == "?":

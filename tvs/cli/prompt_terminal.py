@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 KEPT_LINES = 1000
 """Lines of the history that are kept."""
-_SPECIAL = re.compile(r"([\s\"'\\#])")
-_WORD = re.compile(r"(?:\\.|[^\s\\])+")
+_SPECIAL = r"([\s\"'\\#])"
+_WORD = r"(?:\\.|[^\s\\])+"
 
 
 def at_terminal(prompt: Prompt, state: Path) -> int:
@@ -77,7 +77,7 @@ class _Completer:
 
 def _last_word(text: str) -> str:
     """The word that is being typed, with its backslashes; may be empty."""
-    words = _WORD.findall(text)
+    words = re.findall(_WORD, text)
     return words[-1] if words and text.endswith(words[-1]) else ""
 
 
@@ -89,7 +89,7 @@ def completions(text: str) -> list[str]:
     except CommandError:
         return []
     found = candidates(words, re.sub(r"\\(.)", r"\1", begun), WORDS)
-    return [_SPECIAL.sub(r"\\\1", one) + ("" if one.endswith("/") else " ") for one in found]
+    return [re.sub(_SPECIAL, r"\\\1", one) + ("" if one.endswith("/") else " ") for one in found]
 
 
 # -- history -----------------------------------------------------------------------------------------------------------

@@ -78,27 +78,27 @@ def token_source(arguments: argparse.Namespace) -> Iterator[MakeCtlSource | None
 
     Raises `CommandError` and `TokenError`.
     """
-    from tvs.cluster.tokens import inserted_tokens
-
     choice = _choice(arguments)
     if choice is None:
         yield None
         return
+    from tvs.cluster.tokens import inserted_tokens
+
     with inserted_tokens(choice) as make_source:
         yield make_source
 
 
 def _choice(arguments: argparse.Namespace) -> TokenChoice | None:
-    from ctlcache.pkcs11.pin import PinFile
-    from ctlcache.pkcs11.uri import TokenUri, TokenUriError
-    from tvs.cluster.tokens import TokenChoice
-
     pin_file = getattr(arguments, "pin_file", None)  # a plan needs none
     time_limit = time_limit_of(arguments)
     if not arguments.token:
         if arguments.add_token or pin_file is not None:
             raise CommandError("--add-token and --pin-file go with --token URI", USAGE)
         return None
+    from ctlcache.pkcs11.pin import PinFile
+    from ctlcache.pkcs11.uri import TokenUri, TokenUriError
+    from tvs.cluster.tokens import TokenChoice
+
     try:
         uris = tuple(TokenUri.parse(text) for text in arguments.token)
     except TokenUriError as error:

@@ -28,7 +28,7 @@ MAX_SECONDS = 3600
 MAX_HOST_NAME = 253
 """Characters of a host name, RFC 1123."""
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
 _SHOWN = 64
 """Characters of a wrong value in a sentence."""
 
@@ -130,6 +130,6 @@ def server(default_port: int) -> Callable[[str], Endpoint]:
 
 def host_name(value: str) -> str:
     """A host name: letters, digits, hyphens, points, underscores (some sites have them)."""
-    if not _HOST_NAME.fullmatch(value) or len(value) > MAX_HOST_NAME:
+    if not re.fullmatch(_HOST_NAME, value) or len(value) > MAX_HOST_NAME:
         raise ArgumentTypeError(f"{shown(value)} is not a host name: letters, digits, '-' and '.'")
     return value

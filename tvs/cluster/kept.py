@@ -33,7 +33,7 @@ KEPT_CERTIFICATES = 3
 MODE = 0o600
 """Permissions, as of the keys beside them."""
 _PRINT = 16
-_NAME = re.compile(r"(?P<unit>.+)-(?P<key>[0-9a-f]{32})-(?P<print>[0-9a-f]{16})\.pem")
+_NAME = r"(?P<unit>.+)-(?P<key>[0-9a-f]{32})-(?P<print>[0-9a-f]{16})\.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ def previous_certificates(state: StateDirectory, situation: Situation, unit: Pur
 
 
 def _read(path: Path) -> KeptCertificate | None:
-    name = _NAME.fullmatch(path.name)
+    name = re.fullmatch(_NAME, path.name)
     if name is None or name["unit"] not in MADE_HERE:
         return None
     try:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from ctlcache.builder import build_trust_list, build_unsigned_list
 from ctlcache.entries import itl_entries, non_secure, token_ctl_entries, tokenless_ctl_entries
 from ctlcache.keys import has_ec_key
 from ctlcache.trustlist import TrustList, parse_trust_list
@@ -17,7 +16,7 @@ from tvs.errors import StateError
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ctlcache.digests import Digest
     from ctlcache.entries import ListEntry
@@ -151,8 +150,14 @@ def build_ctl(situation: Situation, source: CtlSource) -> bytes:
     Raises `StateError` and `SigningError`.
     """
     entries = source.entries if situation.mixed_mode else non_secure(source.entries)
-    build = build_unsigned_list if source.signs_late else build_trust_list
-    return _built(situation, source.signer, entries, CTL_NAME, build, record_signature=source.record_signature)
+    return _built(
+        situation,
+        source.signer,
+        entries,
+        CTL_NAME,
+        signs_late=source.signs_late,
+        record_signature=source.record_signature,
+    )
 
 
 def build_itl(situation: Situation, signer: Signer) -> bytes:
@@ -172,10 +177,13 @@ def _built(
     signer: Signer,
     entries: Sequence[ListEntry],
     name: str,
-    build: Callable[..., bytes] = build_trust_list,
     *,
+    signs_late: bool = False,
     record_signature: bool = True,
 ) -> bytes:
+    from ctlcache.builder import build_trust_list, build_unsigned_list  # noqa: PLC0415 - plans read lists
+
+    build = build_unsigned_list if signs_late else build_trust_list
     before = situation.ctl if name == CTL_NAME else situation.itl
     try:
         return build(

@@ -64,7 +64,7 @@ def inserted_tokens(choice: TokenChoice) -> Iterator[MakeCtlSource]:
     """Finds the tokens and yields the CTL source for `propose_ctl`; they can sign inside the with-block.
 
     Raises `TokenError` for a token that is not plugged in. The source raises it and `StateError` likewise. No PIN is
-    used until the list is signed, in `tvs.cluster.change.commit`.
+    used until the list is signed, in `tvs.cluster.commit`.
     """
     with ExitStack() as stack:
         modules: dict[str, TokenModule] = {}

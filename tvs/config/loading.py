@@ -7,8 +7,6 @@ the key and its place; unknown keys are errors.
 from __future__ import annotations
 
 import os
-import socket
-import tomllib
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +94,8 @@ def _from_environment(environment: Mapping[str, str], problems: list[str]) -> di
 
 
 def _from_file(path: Path, problems: list[str]) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415 - many state directories have no such file
+
     try:
         data = tomllib.loads(read_regular(path, MAX_CONFIG_FILE).decode())
     except OSError as error:
@@ -141,6 +141,8 @@ def _check_together(values: Mapping[str, Any], problems: list[str]) -> None:
 
 
 def _unusable(endpoint: Endpoint) -> str | None:
+    import socket  # noqa: PLC0415 - most settings name no address
+
     try:
         socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:

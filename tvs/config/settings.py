@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from proto.messages import DEFAULT_TIME_TO_LIVE
+from proto.defaults import DEFAULT_TIME_TO_LIVE
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.config.values import (
     read_choice,

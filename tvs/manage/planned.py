@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 from certstore.certificate import read_certificate_file
 from certstore.purposes import Purpose, find_purpose
 from ctlcache.digests import Digest
-from tvs.cluster.certificates import propose_regeneration
 from tvs.cluster.change import Change
-from tvs.cluster.previous import propose_restore
-from tvs.cluster.proposals import propose_ctl, propose_deletion, propose_mode, propose_reset_ctl, propose_reset_itl
-from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
 from tvs.cluster.situation import read_list
-from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError
 from tvs.manage.held import is_itl
 from tvs.plan.model import NO_CHANGE
@@ -47,43 +42,69 @@ def propose_planned(
         make_source: makes the CTL file that hardware tokens sign, of an update or another digest.
         announce: makes lists that hold both signers first, instead of another signer.
     """
-    propose: Propose
     _check_options(words, roles, make_source, announce=announce)
     match list(words):
-        case ["update"] | ["update", "CTLFile"]:
-            propose = partial(propose_ctl, make_source=make_source)
         case []:
-            propose = _no_change
-        case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
-            propose = partial(propose_mode, mixed_mode=mode == "mixed-mode")
-        case ["regen", unit]:
-            propose = partial(propose_regeneration, unit=find_purpose(unit))
-        case ["restore", unit]:
-            propose = partial(propose_restore, unit=find_purpose(unit))
+            return _no_change
         case ["file", *names] if names:
-            propose = partial(_propose_files, files=[_read_file(Path(name)) for name in names])
-        case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:
-            propose = partial(_propose_deletion, name=name)
-        case ["delete", unit, name]:
-            propose = partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
+            return partial(_propose_files, files=[_read_file(Path(name)) for name in names])
         case ["import", unit, file]:
-            propose = partial(
-                propose_import_trusted,
-                unit=trust_store(unit),
-                certificates=read_certificate_file(Path(file)),
-                roles=roles,
-            )
-        case ["set", what, value] if setting := _setting(what, value, make_source, announce=announce):
-            propose = setting
-        case ["reset", ("ctl" | "itl") as which]:
-            propose = propose_reset_ctl if which == "ctl" else propose_reset_itl
+            return _import(unit, Path(file), roles)
+        case ["delete", ("CTLFile.tlv" | "ITLFile.tlv") as name]:
+            return partial(_propose_deletion, name=name)
+        case [("regen" | "restore" | "delete"), _, *_]:
+            propose = _of_unit(words)
+        case ["set", what, value]:
+            propose = _setting(what, value, make_source, announce=announce)
         case _:
-            raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
+            propose = _of_lists(words, make_source)
+    if propose is None:
+        raise ValueError(f"{' '.join(words)!r} is not a change that can be planned")
     return propose
+
+
+def _of_lists(words: Sequence[str], make_source: MakeCtlSource | None) -> Propose | None:
+    """The proposal of other trust lists; None for other words."""
+    from tvs.cluster.proposals import propose_ctl, propose_mode, propose_reset_ctl, propose_reset_itl
+
+    match list(words):
+        case ["update"] | ["update", "CTLFile"]:
+            return partial(propose_ctl, make_source=make_source)
+        case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
+            return partial(propose_mode, mixed_mode=mode == "mixed-mode")
+        case ["reset", ("ctl" | "itl") as which]:
+            return propose_reset_ctl if which == "ctl" else propose_reset_itl
+    return None
+
+
+def _of_unit(words: Sequence[str]) -> Propose | None:
+    """The proposal of other certificates of a unit; None for other words."""
+    from tvs.cluster.certificates import propose_regeneration
+    from tvs.cluster.previous import propose_restore
+    from tvs.cluster.trusted import propose_delete_trusted
+
+    match list(words):
+        case ["regen", unit]:
+            return partial(propose_regeneration, unit=find_purpose(unit))
+        case ["restore", unit]:
+            return partial(propose_restore, unit=find_purpose(unit))
+        case ["delete", unit, name]:
+            return partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
+    return None
+
+
+def _import(unit: str, file: Path, roles: Sequence[int]) -> Propose:
+    from tvs.cluster.trusted import propose_import_trusted, trust_store
+
+    return partial(
+        propose_import_trusted, unit=trust_store(unit), certificates=read_certificate_file(file), roles=roles
+    )
 
 
 def _setting(what: str, value: str, make_source: MakeCtlSource | None, *, announce: bool) -> Propose | None:
     """The proposal of another signer or digest of trust lists; None for other words."""
+    from tvs.cluster.signers import propose_announcement, propose_digest, propose_signer
+
     if what == "signer" and value in LIST_SIGNERS:
         return partial(propose_announcement if announce else propose_signer, signer=Purpose(value))
     if what == "digest" and value.upper() in Digest.__members__:
@@ -109,6 +130,8 @@ def _no_change(_: StateDirectory, situation: Situation) -> Change:
 
 
 def _propose_deletion(_: StateDirectory, situation: Situation, name: str) -> Change:
+    from tvs.cluster.proposals import propose_deletion
+
     return propose_deletion(situation, name)
 
 

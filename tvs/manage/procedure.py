@@ -9,9 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proto.text import printable
-from tvs.cluster.certificates import propose_request
-from tvs.cluster.change import commit
-from tvs.cluster.proposals import propose_parameter
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
@@ -141,6 +138,8 @@ def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> C
 
     The record of the change for an audit belongs into this function: nothing else commits.
     """
+    from tvs.cluster.commit import commit  # noqa: PLC0415 - plans commit nothing
+
     return commit(state, store, change)
 
 
@@ -195,12 +194,16 @@ def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
 
 def set_phone_kinds(state: StateDirectory, kinds: frozenset[PhoneKind]) -> None:
     """Puts the kinds of phones that the cluster has into the database; plans count these."""
+    from tvs.cluster.proposals import propose_parameter  # noqa: PLC0415 - this change's own
+
     propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
     carry_out(state, propose, PlanOptions(phones=kinds))
 
 
 def make_request(state: StateDirectory, unit: Purpose, kind: KeyType | None = None) -> str:
     """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`."""
+    from tvs.cluster.certificates import propose_request  # noqa: PLC0415 - this change's own
+
     change = carry_out(state, partial(propose_request, unit=unit, kind=kind), PlanOptions())
     ((_, request),) = change.requests
     return request.decode("ascii")

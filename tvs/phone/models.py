@@ -136,35 +136,35 @@ MODELS: dict[str, PhoneModel] = {
 }
 """Known models by number."""
 
-_MODEL = re.compile(r"(?:[CD]P-)?([0-9]{4})[A-Z0-9-]*", re.IGNORECASE)
+_MODEL = r"(?:[CD]P-)?([0-9]{4})[A-Z0-9-]*"
 
 
 def find_model(text: str) -> PhoneModel:
     """Finds a model by name: ``7975``, ``CP-7975``, ``CP-7975G``, ``DP-9841-K9``. Raises `ValueError`."""
-    match = _MODEL.fullmatch(text.strip())
+    match = re.fullmatch(_MODEL, text.strip(), re.IGNORECASE)
     model = MODELS.get(match[1]) if match else None
     if model is None:
         raise ValueError(f"{text!r} is not a known model; known are {', '.join(sorted(MODELS))}")
     return model
 
 
-_DEVICE = re.compile(r"(CP-[0-9]{4})-SEP([0-9A-F]{12})")
+_DEVICE = r"(CP-[0-9]{4})-SEP([0-9A-F]{12})"
 
 
 def parse_device(text: str) -> tuple[PhoneModel, str]:
     """The model and the MAC address of a device such as ``CP-8861-SEPB000B4BA0AEE``. Raises `ValueError`."""
-    match = _DEVICE.fullmatch(text)
+    match = re.fullmatch(_DEVICE, text)
     if match is None:
         raise ValueError(f"{text!r} is not a device name such as CP-8861-SEPB000B4BA0AEE")
     return find_model(match[1]), match[2]
 
 
-_MAC = re.compile(r"(?:SEP)?([0-9A-F]{12})")
+_MAC = r"(?:SEP)?([0-9A-F]{12})"
 
 
 def parse_mac(text: str) -> str:
     """Normalizes a MAC address to 12 upper-case hex digits, as in device names. Raises `ValueError` with a sentence."""
-    match = _MAC.fullmatch(re.sub(r"[:.\- ]", "", text).upper())
+    match = re.fullmatch(_MAC, re.sub(r"[:.\- ]", "", text).upper())
     if match is None:
         raise ValueError(f"{text!r} is not a MAC address: write 12 hex digits, as in 001122334455 or 00:11:22:33:44:55")
     return match[1]

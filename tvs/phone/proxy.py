@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from proto.defaults import DEFAULT_TIME_TO_LIVE
 from proto.messages import (
-    DEFAULT_TIME_TO_LIVE,
     CertVerificationResponse,
     MessageType,
     QueryCertResponse,

@@ -11,8 +11,9 @@ from certstore.lookup import CertificateCache
 from certstore.serials import normal_serial, serial_text
 from ctlcache.listindex import index_of
 from ctlcache.verification import verify
+from proto.defaults import DEFAULT_TIME_TO_LIVE
 from proto.errors import LocalProtocolError
-from proto.messages import DEFAULT_TIME_TO_LIVE, CertVerificationRequest, QueryCertRequest
+from proto.messages import CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 
 if TYPE_CHECKING:

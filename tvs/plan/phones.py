@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tvs.phone.models import MODELS
 from tvs.tls.versions import TLS_1_0
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ class PhoneKind(StrEnum):
     @property
     def model(self) -> PhoneModel:
         """The model that stands for the kind."""
+        from tvs.phone.models import MODELS  # noqa: PLC0415 - many commands need the kinds' names only
+
         return MODELS[_MODELS[self]]
 
     @property

@@ -8,7 +8,7 @@ import pytest
 
 from ctlcache.pkcs11.uri import TokenUri
 from ctlcache.trustlist import parse_trust_list
-from tvs.cluster.change import commit
+from tvs.cluster.commit import commit
 from tvs.cluster.proposals import propose_ctl
 from tvs.cluster.situation import read_situation
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
