@@ -21,6 +21,11 @@ _CERTIFICATES = {"cryptography.x509", "cryptography.hazmat.primitives.serializat
 _TLS = {"OpenSSL", "ssl", "socket"}
 _FILES = {"tempfile", "sqlite3", "tomllib", "json"}
 """What commands on a state directory need, and help texts do not."""
+_PHONES = {"proto.messages", "tvs.phone.models", "tvs.phone.reports"}
+"""What the emulator and plans need."""
+_TOKENS = {"tvs.cluster.tokens", "ctlcache.pkcs11.module", "ctlcache.pkcs11.uri", "subprocess"}
+_OWN = {"tvs.cluster.certificates", "tvs.cluster.previous", "tvs.cluster.imports", "tvs.cluster.trusted"}
+"""Changes of certificates."""
 _PROGRAM = """\
 import sys
 from tvs.cli.main import main
@@ -68,9 +73,26 @@ def test_commands_import_nothing_heavy(state: StateDirectory, command: str) -> N
 def test_commands_that_read_the_database_decode_no_certificate(state: StateDirectory, command: str) -> None:
     """Commands that print what the database has in columns do not import what decodes certificates and speaks TLS."""
     found, _ = _imported(
-        [*shlex.split(command), "--state", str(state.path)], _RUNNING | _CERTIFICATES | {"OpenSSL", "ssl", "tempfile"}
+        [*shlex.split(command), "--state", str(state.path)],
+        _RUNNING | _CERTIFICATES | _TLS | _PHONES | {"tempfile", "tomllib", "shutil"},
     )
     assert found == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "others", "most"),
+    [
+        ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 128),
+        ("ctl plan regen CAPF", {"tvs.cluster.commit", "tvs.cluster.previous", "shutil", "tomllib"}, 138),
+        ("set phones with-tvs", _OWN | {"ctlcache.builder", "tomllib"}, 138),
+        ("utils itl update ITLFile --yes", _OWN, 133),
+    ],
+)
+def test_changes_import_only_themselves(state: StateDirectory, command: str, others: set[str], most: int) -> None:
+    """A plan imports the change that it is of, neither other changes nor commits; nothing imports tokens unasked."""
+    found, ours = _imported([*shlex.split(command), "--state", str(state.path)], _TOKENS | others)
+    assert found == ""
+    assert ours < most
 
 
 @pytest.mark.parametrize(
@@ -85,9 +107,10 @@ def test_commands_that_read_the_database_decode_no_certificate(state: StateDirec
 )
 def test_help_imports_nothing_heavy(command: str) -> None:
     """Help texts and the manual page are made from the command line's own modules, all of them light."""
-    found, ours = _imported(command.split(), _RUNNING | _CERTIFICATES | _TLS | _FILES)
+    phones = set() if command == "phone models" else _PHONES
+    found, ours = _imported(command.split(), _RUNNING | _CERTIFICATES | _TLS | _FILES | phones | {"shutil"})
     assert found == ""
-    assert ours < 110
+    assert ours < 98
 
 
 def test_the_version_imports_no_command() -> None:

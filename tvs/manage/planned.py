@@ -79,16 +79,18 @@ def _of_lists(words: Sequence[str], make_source: MakeCtlSource | None) -> Propos
 
 def _of_unit(words: Sequence[str]) -> Propose | None:
     """The proposal of other certificates of a unit; None for other words."""
-    from tvs.cluster.certificates import propose_regeneration
-    from tvs.cluster.previous import propose_restore
-    from tvs.cluster.trusted import propose_delete_trusted
-
     match list(words):
         case ["regen", unit]:
+            from tvs.cluster.certificates import propose_regeneration
+
             return partial(propose_regeneration, unit=find_purpose(unit))
         case ["restore", unit]:
+            from tvs.cluster.previous import propose_restore
+
             return partial(propose_restore, unit=find_purpose(unit))
         case ["delete", unit, name]:
+            from tvs.cluster.trusted import propose_delete_trusted
+
             return partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
     return None
 
