@@ -105,8 +105,10 @@ def _node(run: Run, cluster: Cluster, name: str, *more: str) -> Server:
 
 def _capacity(run: Run, cluster: Cluster, ciphers: str) -> float:
     """Phones a second that one node answers while all wait for their answers."""
-    with _node(run, cluster, "capacity") as server:
+    with _node(run, cluster, "capacity", "--max-queue-delay", "0") as server:
         sample = measure(server, ciphers, run.setup)
+    if sample.problem:
+        raise BenchError(f"the capacity of a node cannot be measured: {sample.problem}")
     output.tell(f"capacity: {sample.rate:.0f} a second  {sample.note}")
     return sample.rate
 
