@@ -108,7 +108,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="run a program that is always busy on the servers' core too: the server's half of it is full with half of "
         "the clients' work, for machines on which the clients are the limit; rates are those of a full core",
     )
-    parser.add_argument("--against", metavar="REV", help="measure this revision too, from a checkout of its own")
+    parser.add_argument(
+        "--against", metavar="REV", help="measure this revision too, from a checkout of its own; or a folder with one"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON for machines, with every sample")
 
 
@@ -148,9 +150,11 @@ def _alone() -> Iterator[None]:
 
 
 def _checkout(revision: str | None, path: Path) -> Path | None:
-    """The files of a revision in a directory of their own; the repository does not notice."""
+    """The files of a revision in a directory of their own; the repository does not notice. A folder is one already."""
     if revision is None:
         return None
+    if Path(revision).is_dir():
+        return Path(revision).resolve()
     command = ("git", "-C", str(ROOT), "archive", "--format=tar", revision)
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode:
