@@ -340,10 +340,6 @@ local SHOW = {
 
 -- -- The payload -------------------------------------------------------------------------------------------------
 
-local function duplicates_allowed(message_type, tag)
-    return message_type == QUERY_RES and tag == CERTIFICATE
-end
-
 -- All elements of the payload, as positions in it; marks what does not fit.
 local function read_elements(message)
     local payload, position, elements = message.payload, 1, {}
