@@ -7,6 +7,7 @@ import sys
 
 from tests.bench import (
     faults,
+    flood,
     halfopen,
     handshakes,
     idle,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "workers": workers,
     "faults": faults,
     "overload": overload,
+    "flood": flood,
     "starts": starts,
     "storm": storm,
 }

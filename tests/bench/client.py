@@ -182,6 +182,7 @@ class Target:
         slots: connections at once in each process.
         rate: of mode ``open``: connections that each process begins in a second.
         network: first of the networks 127.n.0.0/16 that they come from, one for each process.
+        addresses: number of addresses of each network that they come from, 1 to 250.
     """
 
     port: int
@@ -191,6 +192,7 @@ class Target:
     slots: int = 16
     rate: float = 0.0
     network: int = 1
+    addresses: int = 250
 
 
 class Load:
@@ -268,6 +270,7 @@ def _start(program: Path, target: Target, network: int, place: Place) -> subproc
         network,
         target.exchanges,
         target.rate,
+        target.addresses,
     )
     return subprocess.Popen(
         [program, *map(str, facts)],

@@ -1,6 +1,6 @@
 /* The clients of the benchmarks: many TLS connections at once from one process.
  *
- *   load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE
+ *   load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE ADDRESSES
  *
  *   MODE       once    each connection asks one question, reads the whole answer and closes; then the next one opens
  *              repeat  each connection asks again and again, one question at a time
@@ -10,7 +10,8 @@
  *   HOST       an IPv4 address
  *   CIPHERS    OpenSSL's names, for TLS 1.2
  *   SLOTS      connections at once; in mode open a beginning without a free one is counted as dropped
- *   NETWORK    n: connections come from 127.n.0.1 to 127.n.0.250 in turn, so that no address runs out of ports
+ *   NETWORK    n: connections come from 127.n.0.1, 127.n.0.2 … in turn, so that no address runs out of ports
+ *   ADDRESSES  how many of these there are, 1 to 250
  *   RATE       of mode open, connections a second; 0 in other modes
  *   EXCHANGES  file of questions and expected answers, each as a length (4 bytes, little endian) and its bytes; an
  *              empty question is not sent
@@ -21,7 +22,7 @@
 
 #include "clients.h"
 
-enum { EVENTS = 256, EVENTS_A_TURN = 16, OPENS_A_TURN = 64, ADDRESSES = 250, PATIENCE_S = 20, PHONE_S = 5 };
+enum { EVENTS = 256, EVENTS_A_TURN = 16, OPENS_A_TURN = 64, PATIENCE_S = 20, PHONE_S = 5 };
 /* EVENTS_A_TURN: in mode open, handled before the clock is looked at again: handshakes take time, and phones begin
    meanwhile */
 enum { OPENING = 200 }; /* in mode hold: handshakes at once, fewer than a server's limit */
@@ -46,7 +47,7 @@ struct slot {
 static enum mode mode;
 static struct sockaddr_in server;
 static struct slot *slots;
-static int slot_count, network, poller;
+static int slot_count, network, addresses, poller;
 static int active; /* slots that are not closed */
 static uint64_t done, held, opened, failures[FAILURES];
 /* µs: until the whole answer, until a phone was refused, between a planned moment and the beginning */
@@ -82,7 +83,7 @@ static void fail(struct slot *slot, enum failure kind) {
 
 static void open_slot(struct slot *slot, uint64_t since) {
     struct sockaddr_in source = {.sin_family = AF_INET};
-    source.sin_addr.s_addr = htonl((127u << 24) | ((uint32_t)network << 16) | (uint32_t)(1 + opened++ % ADDRESSES));
+    source.sin_addr.s_addr = htonl((127u << 24) | ((uint32_t)network << 16) | (uint32_t)(1 + opened++ % addresses));
     int one = 1;
     active++;
     slot->since = since;
@@ -239,7 +240,7 @@ static void end_late_slots(void) {
             fail(&slots[i], slots[i].state == ANSWER ? LATE : TIMEOUT);
 }
 
-static const char usage[] = "usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE";
+static const char usage[] = "usage: load MODE HOST PORT CIPHERS SLOTS NETWORK EXCHANGES RATE ADDRESSES";
 
 static void prepare(char **arguments) {
     static const char *const modes[] = {"once", "repeat", "hold", "open"};
@@ -261,12 +262,14 @@ static void prepare(char **arguments) {
         free_slots[free_count++] = i;
     }
     if (mode == OPEN && (rate = atof(arguments[8])) <= 0) die(usage);
+    addresses = atoi(arguments[9]);
+    if (addresses < 1 || addresses > 250) die(usage);
     srand48(network);
 }
 
 int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN);
-    if (count != 9) die(usage);
+    if (count != 10) die(usage);
     prepare(arguments);
     poller = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];

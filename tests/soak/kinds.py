@@ -71,7 +71,7 @@ _PHONES = {
     "odd-certificate-rsa1024": _honest(5, "rsa1024-certificate"),
     "odd-certificate-version5": _honest(5, "version5-certificate"),
     "odd-certificate-long": _honest(5, "long-certificate"),
-    "burst": Kind(weight=1, steps="gate:400 tls:1.2 ask:all,1 notify fin", burst=40),
+    "burst": Kind(weight=1, steps="gate:3000 tls:1.2 ask:all,1 notify fin", burst=40),
 }
 _STRANGERS = {
     "probe-closed": _refused(40, "fin", "closed", outcome=("probe",)),
