@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ROOM = 12 * 1024 * 1024
 """Bytes by which the memory of all processes together may grow after the first tenth, whatever the number of
-connections: the allocators' heaps reach their highest mark bit by bit, on a busy machine with more connections at once."""
+connections: the allocators' heaps reach their highest mark bit by bit; a busy machine has more connections at once."""
 LATE_ROOM = 3 * 1024 * 1024
 """The same for the second half: most of the heaps have reached it. 100 bytes left behind by each of 50,000 connections
 would be 4.8 MiB."""
