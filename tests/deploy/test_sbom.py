@@ -27,9 +27,9 @@ HASHES = locked_hashes(FOLDER / "dev.txt")
 
 @pytest.fixture(scope="module")
 def installed() -> Installed:
-    """What is installed beside these tests, from `dev.txt`."""
+    """What is installed beside these tests, from `dev.txt`; not what `make fuzz` adds."""
     found = Environment(folder=Path(sys.prefix)).installed()
-    bundled = {"pip", "setuptools"} - HASHES.keys()
+    bundled = {"pip", "setuptools", *locked_hashes(FOLDER / "fuzz.txt")} - HASHES.keys()
     return Installed(
         distributions=[one for one in found.distributions if sbom.normalised(one.name) not in bundled],
         openssl=found.openssl,
