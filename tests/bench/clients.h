@@ -50,6 +50,16 @@ static int waits(SSL *ssl, int result) {
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE;
 }
 
+/* An epoll set that watches standard input, without a slot (data.ptr is NULL); a server that is gone ends no client. */
+static int open_poller(void) {
+    struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL};
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    signal(SIGPIPE, SIG_IGN);
+    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
+    if (epoll_ctl(set, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) die("epoll_ctl");
+    return set;
+}
+
 /* -- latencies ------------------------------------------------------------------------------------------------- */
 
 static int bucket(uint64_t us) {

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tests.bench import machine, output, servers
-from tests.bench.client import Load, Target
 from tests.bench.handshakes import SUITES
 from tests.bench.measure import measure, median
-from tests.bench.overload import SLOTS
+from tests.bench.overload import begin_phones
 from tests.bench.run import positive, seconds, some_of
 from tests.bench.site import make_site
 
@@ -103,25 +102,12 @@ def _one(run: Run, suite: str) -> Flood:
 
 
 def _flooded(run: Run, server: Server, ciphers: str, capacity: float) -> Flood:
-    options, clients = run.options, run.setup.clients
-
-    def load(rate: float, network: int, addresses: int) -> Load:
-        target = Target(
-            port=server.port,
-            ciphers=ciphers,
-            exchanges=server.exchanges,
-            mode="open",
-            slots=SLOTS,
-            rate=rate / len(clients.cores),
-            network=network,
-            addresses=addresses,
-        )
-        return Load(run.setup.program, target, clients)
-
+    options = run.options
     with contextlib.ExitStack() as stack:
-        flood = stack.enter_context(load(options.flood_times * capacity, NETWORK, options.flood_addresses))
+        rate, few = options.flood_times * capacity, options.flood_addresses
+        flood = stack.enter_context(begin_phones(run, server, ciphers, rate, network=NETWORK, addresses=few))
         time.sleep(1.0)  # it has filled the queue
-        phones = stack.enter_context(load(PHONES * capacity, 1, 250))
+        phones = stack.enter_context(begin_phones(run, server, ciphers, PHONES * capacity))
         cores, cpu, flood_before = machine.core_time(run.setup.servers.cores), server.cpu(), flood.mark()
         time.sleep(options.storm_seconds)
         cores, cpu = machine.core_time(run.setup.servers.cores) - cores, server.cpu() - cpu

@@ -268,13 +268,10 @@ static void prepare(char **arguments) {
 }
 
 int main(int count, char **arguments) {
-    signal(SIGPIPE, SIG_IGN);
     if (count != 10) die(usage);
     prepare(arguments);
-    poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];
-    fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
-    if (epoll_ctl(poller, EPOLL_CTL_ADD, STDIN_FILENO, &input) < 0) die("epoll_ctl");
+    poller = open_poller();
+    struct epoll_event events[EVENTS];
     uint64_t checked = now();
     if (mode == OPEN) planned = checked;
     for (;;) {

@@ -159,18 +159,31 @@ def _starters(run: Run, folder: Path, key: str) -> Iterator[tuple[str, Callable[
         yield name, lambda: servers.ours(f"against-{next(numbers)}", other, place, "--log-level", "info")
 
 
-def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: float) -> Storm:
-    """Lets phones begin for some seconds, and waits for the last of them."""
-    clients, length = run.setup.clients, run.options.storm_seconds
+def begin_phones(
+    run: Run, server: Server, ciphers: str, rate: float, *, network: int = 1, addresses: int = 250
+) -> Load:
+    """Phones that begin at random moments, so many a second together, whether or not others were answered.
+
+    `network` and `addresses` are those of `Target`.
+    """
+    clients = run.setup.clients
     target = Target(
         port=server.port,
         ciphers=ciphers,
         exchanges=server.exchanges,
         mode="open",
         slots=SLOTS,
-        rate=factor * capacity / len(clients.cores),
+        rate=rate / len(clients.cores),
+        network=network,
+        addresses=addresses,
     )
-    with Load(run.setup.program, target, clients) as load:
+    return Load(run.setup.program, target, clients)
+
+
+def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: float) -> Storm:
+    """Lets phones begin for some seconds, and waits for the last of them."""
+    clients, length = run.setup.clients, run.options.storm_seconds
+    with begin_phones(run, server, ciphers, factor * capacity) as load:
         cores, cpu = machine.core_time(run.setup.servers.cores), server.cpu()
         time.sleep(length)
         load.stop()
