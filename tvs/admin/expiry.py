@@ -15,8 +15,7 @@ from prometheus_client.registry import Collector
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.store import StoreError
-from ctlcache.files import read_snapshot
-from ctlcache.verification import verify
+from tvs.admin.lists import verified
 from tvs.errors import StateError
 from tvs.status.health import SIGNER, ctl_signer_not_after
 
@@ -88,11 +87,11 @@ def own_ends(state: StateDirectory) -> Ends:
 
 def signer_end(path: Path) -> float | None:
     """End of the certificate with which a trust list is signed; None without a list that verifies."""
+    verification = verified(path)
+    record = None if verification is None else verification.signer
+    if record is None or record.certificate is None:
+        return None
     try:
-        verification = verify(read_snapshot(path).data)
-        record = verification.signer
-        if not verification.ok or record is None or record.certificate is None:
-            return None
         return Certificate.from_der(record.certificate).not_after.timestamp()
-    except (OSError, CertificateError):
+    except CertificateError:
         return None

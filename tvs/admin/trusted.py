@@ -15,15 +15,13 @@ from prometheus_client.registry import Collector
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.store import Conflict, StoreError
-from ctlcache.files import read_snapshot
 from ctlcache.listindex import index_of
-from ctlcache.verification import verify
 from proto.roles import TrustRole
+from tvs.admin.lists import verified
 from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from prometheus_client.metrics_core import Metric
 
@@ -72,7 +70,7 @@ class TrustCollector(Collector):
 
     def _signers(self, store: CertificateStore) -> dict[str, bool]:
         """Whether the signer of each list is trusted; lists that are missing or do not verify are left out."""
-        lists = {path.name: _verified(path) for path in (self._state.ctl_file, self._state.itl_file)}
+        lists = {path.name: verified(path) for path in (self._state.ctl_file, self._state.itl_file)}
         ctl = lists[self._state.ctl_file.name]
         index = None if ctl is None or ctl.trust_list is None else index_of(ctl.trust_list, 0).index
         return {name: _trusted(found, store, index) for name, found in lists.items() if found is not None}
@@ -84,14 +82,6 @@ class TrustCollector(Collector):
             ends = store.trusted_ends()
             self._ends = (current, ends)
         return ends
-
-
-def _verified(path: Path) -> Verification | None:
-    try:
-        verification = verify(read_snapshot(path).data)
-    except OSError:
-        return None
-    return verification if verification.ok else None
 
 
 def _trusted(verification: Verification, store: CertificateStore, ctl: CertificateIndex | None) -> bool:

@@ -34,11 +34,11 @@ class Limits:
         timeout: seconds of each step after which there is no answer.
     """
 
-    warning_days: float = 30.0
-    critical_days: float = 7.0
-    warning_seconds: float = 1.0
-    critical_seconds: float = 5.0
-    timeout: float = 5.0
+    warning_days: float
+    critical_days: float
+    warning_seconds: float
+    critical_seconds: float
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
