@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import socket
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, ClassVar
 from tests.fixtures.descriptors import starve
 from tests.fixtures.processes import asking, children, until
 from tests.fixtures.running import PATIENCE
-from tests.fixtures.watching import WAITING_SHARE, WINDOW, processor_time
+from tests.fixtures.watching import WINDOW, sleep_share
 from tests.whole.faults.scenario import KNOWN, LATER, Asking, Fault, add, answers, count, kill, reload
 from tvs.client.trust import NoAnswer
 from tvs.server.acceptor import RESERVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from tests.fixtures.processes import Probe, Scrape, Serve
     from tests.fixtures.programs import RequireProgram
@@ -60,15 +59,9 @@ async def test_supervisor_without_descriptors(go_through: GoThrough) -> None:
     await go_through(SupervisorStarved)
 
 
-@contextlib.contextmanager
-def sleeping(*processes: int) -> Iterator[None]:
-    """Asserts that each process sleeps most of the time in a with-block, which lasts a moment at least."""
-    before, began = [*map(processor_time, processes)], time.monotonic()
-    yield
-    time.sleep(2 * WINDOW)
-    wall = time.monotonic() - began
-    used = [after - earlier for after, earlier in zip(map(processor_time, processes), before, strict=True)]
-    assert max(used) < WAITING_SHARE * wall, f"{max(used):.2f} s of {wall:.2f} s"
+async def sleep(*processes: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Asserts that each process sleeps most of the time; `meanwhile` is called in each window, in another thread."""
+    await asyncio.to_thread(sleep_share, processes, meanwhile, 2 * WINDOW, "without descriptors")
 
 
 def descriptors(process: int) -> int:
@@ -93,11 +86,11 @@ async def answered(service: Running, number: int) -> None:
                 in_a_row = 0
 
 
-def refused(connection: socket.socket) -> bool:
-    """Whether the service ends the connection without a byte."""
-    with contextlib.suppress(ConnectionResetError):
-        return connection.recv(1) == b""
-    return True
+def refuses(service: Running, number: int) -> None:
+    """Asserts that the service ends so many connections, one after another, without a byte."""
+    for _ in range(number):
+        with connect(service) as connection, contextlib.suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
 
 
 async def test_workers_without_descriptors(
@@ -112,10 +105,7 @@ async def test_workers_without_descriptors(
     service = serve("--workers", "2", "--log-level", "info")
     starved = workers(service)
     before = {starve(worker) for worker in starved}.pop()
-    with sleeping(*starved):
-        for _ in range(4):
-            with connect(service) as phone:
-                assert await asyncio.to_thread(refused, phone)
+    await sleep(*starved, meanwhile=lambda: refuses(service, 4))
     await until(lambda: scrape(service)[REJECTED] >= 4, "all are counted, before a worker is killed")
     assert all(" info reloaded" in line or "reload_refused" in line for line in await reload(service))
     await kill(service, workers, 0)
@@ -151,8 +141,8 @@ async def test_phones_take_all_descriptors(
     with contextlib.ExitStack() as stack:
         phones = [stack.enter_context(connect(service)) for _ in range(LIMIT)]
         await until(lambda: scrape(service).get(REJECTED, 0) >= RESERVE, "phones beyond the limit are refused")
-        with sleeping(worker):
-            assert descriptors(worker) <= LIMIT - RESERVE + 4
+        await sleep(worker)
+        assert descriptors(worker) <= LIMIT - RESERVE + 4
         rejected = scrape(service)[REJECTED]
         number = probe(service, "/readyz")[1]["db"]["certificates"]
         add(state, LATER)
@@ -178,8 +168,8 @@ async def test_admin_process_without_descriptors(serve: Serve, workers: Workers,
     before = starve(admin)
     with socket.create_connection((service.admin.host, service.admin.port), PATIENCE) as waiting:
         waiting.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
-        with sleeping(admin):
-            assert await answers(service, KNOWN) == [True]
+        await sleep(admin)
+        assert await answers(service, KNOWN) == [True]
         resource.prlimit(admin, resource.RLIMIT_NOFILE, before)
         head, _, body = (await asyncio.to_thread(waiting.makefile("rb").read)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.0 200 ")
