@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.server.poller import SECONDS_PER_TURN, Poller
+from tvs.server.poller import FEW, SECONDS_PER_TURN, Poller
+from tvs.server.workqueue import TURNS_OF_A_PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -139,7 +140,7 @@ def test_turn_is_bounded(table: Table) -> None:
         other.send(b"x")
     table.turn()
     assert sum(len(owner.calls) for owner, _ in owners) == 10
-    assert table.poller.queue.waiting == 15
+    assert table.poller.queue.waiting == 15 * TURNS_OF_A_PHONE
     assert table.poller.queue.cost > 0.0003, "they took longer than is supposed at the start"
     table.turn()
     table.turn()
@@ -153,11 +154,79 @@ def test_closed_sockets_do_not_wait(table: Table) -> None:
     for _, other in owners:
         other.send(b"x")
     table.poller.look()
-    assert table.poller.queue.waiting == 3
+    assert table.poller.queue.waiting == 3 * TURNS_OF_A_PHONE
     table.poller.forget(owners[0][0].socket.fileno())
     owners[0][0].socket.close()
     table.poller.look()
-    assert table.poller.queue.waiting == 2
+    assert table.poller.queue.waiting == 2 * TURNS_OF_A_PHONE
+
+
+def busy(table: Table, number: int, served: float) -> list[tuple[Owner, socket.socket]]:
+    """So many watched sockets, each of which takes the time of a turn divided by `served`."""
+    owners = [table.owner() for _ in range(number)]
+
+    def work() -> None:
+        table.clock.now += SECONDS_PER_TURN / served
+
+    for owner, _ in owners:
+        owner.then = work
+    return owners
+
+
+def ready(owners: list[tuple[Owner, socket.socket]]) -> None:
+    """Makes these sockets ready, and forgets their calls."""
+    for owner, other in owners:
+        owner.calls.clear()
+        other.send(b"x")
+
+
+def calls(owners: list[tuple[Owner, socket.socket]]) -> int:
+    """How many of these sockets were served since."""
+    return sum(bool(owner.calls) for owner, _ in owners)
+
+
+def test_phones_that_have_begun_come_first(table: Table) -> None:
+    """When many are ready, those that were served before go first, however many new ones came earlier."""
+    begun = busy(table, 5, served=9.5)
+    ready(begun)
+    table.turn()
+    new = busy(table, 2 * FEW, served=9.5)
+    ready(new)
+    ready(begun)
+    table.turn()
+    assert (calls(begun), calls(new)) == (5, 5)
+    assert table.poller.queue.waiting == (2 * FEW - 5) * TURNS_OF_A_PHONE
+
+
+def test_few_are_served_as_they_come(table: Table) -> None:
+    """With few ready sockets the order of their coming is kept."""
+    begun = busy(table, 1, served=9.5)
+    ready(begun)
+    table.turn()
+    table.turn()  # the system notices that it is not ready any more
+    new = busy(table, FEW - 1, served=2.5)
+    ready(new)
+    ready(begun)
+    table.turn()
+    assert (calls(begun), calls(new)) == (0, 3)
+
+
+def test_new_phones_get_every_other_turn_at_worst(table: Table) -> None:
+    """Phones that always have something to ask, and take whole turns, leave every other turn to new ones."""
+    begun = busy(table, 2 * FEW, served=9.5)
+    ready(begun)
+    for _ in range(4):
+        table.turn()
+    assert calls(begun) == 2 * FEW
+    new = busy(table, 2 * FEW, served=9.5)
+    ready(new)
+    served = []
+    for _ in range(4):
+        ready(begun)
+        before = calls(new)
+        table.turn()
+        served.append((calls(begun), calls(new) - before))
+    assert served == [(10, 0), (0, 10), (10, 0), (0, 10)]
 
 
 def test_closed_poller_reports_nothing(table: Table) -> None:

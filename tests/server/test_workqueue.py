@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tvs.server.workqueue import WorkQueue
+from tvs.server.workqueue import TURNS_OF_A_PHONE, WorkQueue
+
+
+def turn(queue: WorkQueue, sockets: int, left: int, started: float, ended: float) -> None:
+    """One turn, after which so many sockets of phones that have begun are left."""
+    queue.served(sockets, started, ended)
+    queue.found(left, 0)
 
 
 def turns(queue: WorkQueue, number: int, *, sockets: int, seconds: float, left: int = 0, at: float = 100.0) -> float:
     """Some turns one after the other, of the same kind; the time after them."""
     for _ in range(number):
-        queue.served(sockets, left, at, at + seconds)
+        turn(queue, sockets, left, at, at + seconds)
         at += seconds
     return at
 
@@ -29,8 +35,8 @@ def test_other_work_between_turns_counts() -> None:
     """While sockets wait, the time between two turns is a part of what they wait for; without any it is not."""
     busy, idle = WorkQueue(), WorkQueue()
     for queue, left in ((busy, 10), (idle, 0)):
-        for turn in range(500):
-            queue.served(10, left, 100.0 + turn * 0.02, 100.01 + turn * 0.02)
+        for number in range(500):
+            turn(queue, 10, left, 100.0 + number * 0.02, 100.01 + number * 0.02)
         queue.waiting = 100
     assert idle.delay == pytest.approx(100 * 0.001, rel=0.01)
     assert busy.delay == pytest.approx(100 * 0.002, rel=0.01)
@@ -40,7 +46,7 @@ def test_stopped_process_learns_little() -> None:
     """One turn of many seconds, in which the process was stopped, does not make it refuse the phones after it."""
     queue = WorkQueue()
     turns(queue, 100, sockets=10, seconds=0.003)
-    queue.served(1, 100, 200.0, 230.0)
+    turn(queue, 1, 100, 200.0, 230.0)
     assert queue.delay < 0.1
 
 
@@ -51,5 +57,15 @@ def test_phones_that_were_let_in_wait_too() -> None:
     queue.joined()
     assert queue.delay == 0
     turns(queue, 1, sockets=10, seconds=0.01, left=5, at=at)
+    assert queue.delay == pytest.approx(5 * 0.001, rel=0.01)
     queue.joined()
-    assert queue.delay == pytest.approx(6 * 0.001, rel=0.01)
+    assert queue.delay == pytest.approx((5 + TURNS_OF_A_PHONE) * 0.001, rel=0.01)
+
+
+def test_phone_that_has_not_begun_takes_all_its_turns() -> None:
+    """Those that have begun are served first: who comes behind a new phone waits until it is answered."""
+    queue = WorkQueue()
+    turns(queue, 200, sockets=10, seconds=0.01)
+    queue.found(begun=3, new=5)
+    assert queue.delay == pytest.approx((3 + 5 * TURNS_OF_A_PHONE) * 0.001, rel=0.01)
+    assert queue.cost_of_phone == pytest.approx(TURNS_OF_A_PHONE * 0.001, rel=0.01)

@@ -34,8 +34,6 @@ _PAUSE = 0.2
 """Seconds without accepting after the process ran out of descriptors or memory."""
 RESERVE: Final = 32
 """Descriptors that phones do not get: to read CTL file and database, to open the log again, to take a reload."""
-_TURNS_OF_A_PHONE: Final = 4
-"""Times that a phone's socket becomes ready: two flights of the handshake, the request, the end."""
 _UNKNOWN: Final = Sibling(delay=math.inf, number=-1)
 """Nobody has looked yet."""
 _ROOM_ELSEWHERE: Final = {"connections", "half_open", "queue"}
@@ -228,7 +226,7 @@ class Acceptor:
             self._sibling = None
             return False
         connection.close()
-        sibling.delay += self._shared.poller.queue.cost * _TURNS_OF_A_PHONE
+        sibling.delay += self._shared.poller.queue.cost_of_phone
         self._shared.counts.handed_over()
         return True
 

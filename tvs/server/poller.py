@@ -2,6 +2,9 @@
 
 asyncio makes a handle for each descriptor that it watches, and runs each callback in a context of its own: about 40
 microseconds a connection. Phones' sockets are in a separate epoll set instead, which the loop watches as a whole.
+
+When many are ready, those of phones that have been served before come first: a phone waits once, in the queue for its
+first turn, and not again before each flight. Who is let in beyond the capacity is decided by that queue.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 
 SECONDS_PER_TURN: Final = 0.01
 """Seconds for which ready sockets are served before the rest of the loop: timers, reloads, the listening sockets."""
+FEW: Final = 16
+"""Ready sockets that are served as they come: no phone waits long behind so many."""
 EVENTS_PER_LOOK: Final = 1024
 """Ready sockets that are found at once, at most: a queue that is longer counts as this long."""
 
@@ -52,6 +57,8 @@ class Poller:
         self._clock = clock
         self._epoll = select.epoll()
         self._watchers: dict[int, Watcher] = {}
+        self._new: set[int] = set()  # descriptors of sockets that were never served
+        self._new_first = False  # for one turn, after one in which none of them was served
         loop.add_reader(self._epoll.fileno(), self._ready)
 
     def close(self) -> None:
@@ -59,10 +66,12 @@ class Poller:
         self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
         self._watchers.clear()
+        self._new.clear()
 
     def watch(self, descriptor: int, watcher: Watcher) -> None:
         """Calls `watcher.on_readable` whenever there are bytes to read."""
         self._watchers[descriptor] = watcher
+        self._new.add(descriptor)
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def turn(self, descriptor: int, *, writing: bool) -> None:
@@ -76,21 +85,25 @@ class Poller:
     def forget(self, descriptor: int) -> None:
         """Drops the watcher of a descriptor that is about to be closed."""
         self._watchers.pop(descriptor, None)
+        self._new.discard(descriptor)
 
     def look(self) -> None:
         """Counts the ready sockets again: some may have been closed since the last turn."""
-        self.queue.waiting = len(self._epoll.poll(0, EVENTS_PER_LOOK))
+        self._count(self._epoll.poll(0, EVENTS_PER_LOOK))
 
     def _ready(self) -> None:
-        clock, watchers = self._clock, self._watchers
+        clock, watchers, new = self._clock, self._watchers, self._new
         started = now = clock()
         ready = self._epoll.poll(0, EVENTS_PER_LOOK)
-        served = 0
+        if len(ready) > FEW:
+            ready.sort(key=self._is_new, reverse=self._new_first)  # in the order of their coming otherwise
+        served, before = 0, len(new)
         for descriptor, events in ready:
             served += 1
             watcher = watchers.get(descriptor)
             if watcher is None:  # an earlier event of this turn closed the connection
                 continue
+            new.discard(descriptor)
             if events & select.EPOLLOUT:
                 watcher.on_writable()
             else:
@@ -98,4 +111,15 @@ class Poller:
             now = clock()
             if now - started > SECONDS_PER_TURN:
                 break
-        self.queue.served(served, len(ready) - served, started, now)
+        self.queue.served(served, started, now)
+        waiting = self._count(ready[served:])
+        self._new_first = not self._new_first and waiting > 0 and len(new) == before
+
+    def _is_new(self, event: tuple[int, int]) -> bool:
+        return event[0] in self._new
+
+    def _count(self, ready: list[tuple[int, int]]) -> int:
+        """Notes the ready sockets that wait. Returns how many of them were never served."""
+        new = sum(map(self._is_new, ready))
+        self.queue.found(len(ready) - new, new)
+        return new

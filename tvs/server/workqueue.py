@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+TURNS_OF_A_PHONE: Final = 4
+"""Times that a phone's socket becomes ready: two flights of the handshake, the request, the end."""
 _REMEMBERED: Final = 256
 """Served sockets that the measured cost is about: less than a second of work."""
 _AT_FIRST: Final = (64, 0.02)
@@ -20,8 +22,11 @@ _LONGEST: Final = 0.1
 class WorkQueue:
     """Ready sockets that wait for the worker, and the time that they will take.
 
+    A phone that has begun is served before one that has not. So who comes now waits until all before it have had all
+    their turns.
+
     Attributes:
-        waiting: ready sockets that were found and not served yet, and phones that were let in behind them.
+        waiting: turns that the ready sockets will take, and the phones that were let in behind them.
     """
 
     __slots__ = ("_ended", "_seconds", "_served", "waiting")
@@ -33,25 +38,38 @@ class WorkQueue:
 
     @property
     def cost(self) -> float:
-        """Seconds that a ready socket took lately."""
+        """Seconds that a turn of a socket took lately."""
         return self._seconds / self._served
 
     @property
+    def cost_of_phone(self) -> float:
+        """Seconds that a phone takes from its first turn to its last."""
+        return self.cost * TURNS_OF_A_PHONE
+
+    @property
     def delay(self) -> float:
-        """Seconds until a socket that becomes ready now is served."""
+        """Seconds until a phone that comes now is served."""
         return self.waiting * self.cost
 
     def joined(self) -> None:
         """Notes a phone that was let in. With nobody before it, it waits for nothing."""
         if self.waiting:
-            self.waiting += 1
+            self.waiting += TURNS_OF_A_PHONE
 
-    def served(self, sockets: int, left: int, started: float, ended: float) -> None:
-        """Notes one turn.
+    def found(self, begun: int, new: int) -> None:
+        """Notes the ready sockets that wait.
+
+        Args:
+            begun: those of phones that were served before.
+            new: the others.
+        """
+        self.waiting = begun + new * TURNS_OF_A_PHONE
+
+    def served(self, sockets: int, started: float, ended: float) -> None:
+        """Notes one turn of the worker.
 
         Args:
             sockets: ready sockets that were served in it.
-            left: ready sockets that were found and left for the next turn.
             started, ended: monotonic seconds.
         """
         if self.waiting:  # the worker was busy since the last turn too: new connections, the log, timers
@@ -61,4 +79,4 @@ class WorkQueue:
         if self._served > _REMEMBERED:
             self._seconds *= _REMEMBERED / self._served
             self._served = _REMEMBERED
-        self.waiting, self._ended = left, ended
+        self._ended = ended
