@@ -46,7 +46,7 @@ class Storm:
     Attributes:
         factor: rate of the capacity.
         offered: phones a second.
-        goodput: answered phones a second, of the capacity.
+        goodput: phones that were answered while others began, a second, of the capacity.
         p50_ms, p99_ms: of answered phones.
         refused: share of the phones that were turned away before TLS.
         refused_p99_ms: of phones that were turned away.
@@ -188,13 +188,15 @@ def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: floa
         time.sleep(length)
         load.stop()
         cores, cpu = machine.core_time(run.setup.servers.cores) - cores, server.cpu() - cpu
-        busy = load.mark().cpu / length / len(clients.cores)
+        meanwhile = load.mark()
         until = time.monotonic() + SETTLED
         while (totals := load.mark()).active and time.monotonic() < until:
             time.sleep(0.2)
     if totals.active:
         raise BenchError(f"{totals.active} phones are still open {SETTLED:g} s after a storm")
-    storm = _counted(totals, factor=factor, capacity=capacity, length=length, clients=busy, share=cpu.total / cores.at)
+    goodput, busy = meanwhile.done / length / capacity, meanwhile.cpu / length / len(clients.cores)
+    share = cpu.total / cores.at
+    storm = _counted(totals, factor=factor, offered=totals.begun / length, goodput=goodput, clients=busy, share=share)
     others = 1 - cores.idle / cores.at - storm.share
     return replace(storm, problem=_problem(totals, storm, others))
 
@@ -210,13 +212,13 @@ def _problem(totals: Totals, storm: Storm, others: float) -> str:
     return ""
 
 
-def _counted(totals: Totals, *, factor: float, capacity: float, length: float, clients: float, share: float) -> Storm:
+def _counted(totals: Totals, *, factor: float, offered: float, goodput: float, clients: float, share: float) -> Storm:
     failures = totals.failures
     begun = max(totals.begun, 1)
     return Storm(
         factor=factor,
-        offered=totals.begun / length,
-        goodput=totals.done / length / capacity,
+        offered=offered,
+        goodput=goodput,
         p50_ms=totals.percentile(0.5),
         p99_ms=totals.percentile(0.99),
         refused=(failures["turned_away"] + failures["connect"]) / begun,
@@ -237,10 +239,10 @@ _HEAD = (
     *("refused", "p99 ms", "timed out", "unanswered", "other", "clients", "late ms", "runs"),
 )
 _LEGEND = """\
-  goodput: answered phones of the capacity; refused: closed before TLS, with the time until then; timed out: no
-  handshake within 5 s; unanswered: none within 5 s, or closed, after the handshake; unanswered and other: the most of
-  all runs; clients: share of their cores; late: how late the clients began with 99 of 100 phones. Other figures:
-  medians of the runs that count; with ~ of all runs, if none counts."""
+  goodput: phones answered while others began, of the capacity; refused: closed before TLS, with the time until then;
+  timed out: no handshake within 5 s; unanswered: none within 5 s, or closed, after the handshake; unanswered and other:
+  the most of all runs; clients: share of their cores; late: how late the clients began with 99 of 100 phones. Other
+  figures: medians of the runs that count; with ~ of all runs, if none counts."""
 
 
 def _show(suite: str, ciphers: str, capacities: dict[str, list[float]], found: dict[str, list[Storm]]) -> None:
