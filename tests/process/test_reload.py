@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.process.site import Site
 from tvs.config.loading import ConfigError
 from tvs.status.health import readiness
-from tvs.status.model import SlotState
+from tvs.status.model import RestartReason, SlotState
 from tvs.system.channel import Order
 
 if TYPE_CHECKING:
@@ -163,6 +164,17 @@ def test_worker_that_does_not_read_is_killed(site: Site) -> None:
     assert site.world.signals == [(site.world.slot(0).process, 9)]
     site.acknowledge(1)
     assert site.told() == ["RELOADING=1", "READY=1"]
+
+
+def test_worker_that_dies_just_before_a_reload_did_not_hang(site: Site) -> None:
+    """A worker that has ended and was not reaped yet is neither killed nor waited for, and its end is what it was."""
+    site.world.ends[site.world.slot(0).process].close()
+    site.reloader.begin()
+    site.acknowledge(1)
+    assert site.told() == ["RELOADING=1", "READY=1"]
+    assert site.world.signals == []
+    assert site.world.slots.reaped(site.world.slot(0).process, signal.SIGKILL, site.world.now)
+    assert site.world.slots.restarts == {RestartReason.KILLED: 1}
 
 
 def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:

@@ -66,8 +66,8 @@ def test_other_end_is_gone(ends: tuple[Channel, Channel]) -> None:
     assert next(messages) == {"last": True}
     with pytest.raises(ChannelClosed):
         next(messages)
-    with contextlib.closing(Order("order")) as order:
-        assert not supervisor.send_order(order)
+    with contextlib.closing(Order("order")) as order, pytest.raises(ChannelClosed):
+        supervisor.send_order(order)
     assert not supervisor.send({})
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tvs.config.loading import ConfigError
 from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
-from tvs.system.channel import Order
+from tvs.system.channel import ChannelClosed, Order
 from tvs.system.limits import shortage
 
 if TYPE_CHECKING:
@@ -127,10 +127,13 @@ class Reloader:
         for slot in self._slots:
             if slot.channel is None:
                 continue
-            if slot.channel.send_order(order):
-                self._waiting.add(slot.process)
-            else:
-                self._slots.hung(slot, 0.0)
+            try:
+                if slot.channel.send_order(order):
+                    self._waiting.add(slot.process)
+                else:
+                    self._slots.hung(slot, 0.0)
+            except ChannelClosed:  # it has ended; its exit status says why, and who replaces it has the new settings
+                continue
 
     def acknowledged(self, slot: Slot, report: Report) -> None:
         """A worker has carried out its order, or reports why it could not."""

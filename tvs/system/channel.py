@@ -104,9 +104,11 @@ class Channel:
             yield _parsed(data)
 
     def send_order(self, order: Order) -> bool:
-        """Sends an order; False if the other end does not read or is gone."""
+        """Sends an order; False if the other end does not read. Raises `ChannelClosed` if it is gone."""
         try:
             socket.send_fds(self._socket, [b"order"], [order.fileno()])
+        except (BrokenPipeError, ConnectionResetError):
+            raise ChannelClosed from None
         except OSError:
             return False
         return True
