@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.server.poller import FEW, SECONDS_PER_TURN, Poller
-from tvs.server.workqueue import TURNS_OF_A_PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,7 +139,7 @@ def test_turn_is_bounded(table: Table) -> None:
         other.send(b"x")
     table.turn()
     assert sum(len(owner.calls) for owner, _ in owners) == 10
-    assert table.poller.queue.waiting == 15 * TURNS_OF_A_PHONE
+    assert table.poller.queue.waiting == 15
     assert table.poller.queue.cost > 0.0003, "they took longer than is supposed at the start"
     table.turn()
     table.turn()
@@ -154,11 +153,11 @@ def test_closed_sockets_do_not_wait(table: Table) -> None:
     for _, other in owners:
         other.send(b"x")
     table.poller.look()
-    assert table.poller.queue.waiting == 3 * TURNS_OF_A_PHONE
+    assert table.poller.queue.waiting == 3
     table.poller.forget(owners[0][0].socket.fileno())
     owners[0][0].socket.close()
     table.poller.look()
-    assert table.poller.queue.waiting == 2 * TURNS_OF_A_PHONE
+    assert table.poller.queue.waiting == 2
 
 
 def busy(table: Table, number: int, served: float) -> list[tuple[Owner, socket.socket]]:
@@ -195,7 +194,7 @@ def test_phones_that_have_begun_come_first(table: Table) -> None:
     ready(begun)
     table.turn()
     assert (calls(begun), calls(new)) == (5, 5)
-    assert table.poller.queue.waiting == (2 * FEW - 5) * TURNS_OF_A_PHONE
+    assert (table.poller.queue.begun, table.poller.queue.new) == (0, 2 * FEW - 5)
 
 
 def test_few_are_served_as_they_come(table: Table) -> None:

@@ -9,7 +9,7 @@ from tvs.server.workqueue import TURNS_OF_A_PHONE, WorkQueue
 
 def turn(queue: WorkQueue, sockets: int, left: int, started: float, ended: float) -> None:
     """One turn, after which so many sockets of phones that have begun are left."""
-    queue.served(sockets, started, ended)
+    queue.served(sockets, 0, started, ended)
     queue.found(left, 0)
 
 
@@ -37,7 +37,7 @@ def test_other_work_between_turns_counts() -> None:
     for queue, left in ((busy, 10), (idle, 0)):
         for number in range(500):
             turn(queue, 10, left, 100.0 + number * 0.02, 100.01 + number * 0.02)
-        queue.waiting = 100
+        queue.found(100, 0)
     assert idle.delay == pytest.approx(100 * 0.001, rel=0.01)
     assert busy.delay == pytest.approx(100 * 0.002, rel=0.01)
 
@@ -69,3 +69,13 @@ def test_phone_that_has_not_begun_takes_all_its_turns() -> None:
     queue.found(begun=3, new=5)
     assert queue.delay == pytest.approx((3 + 5 * TURNS_OF_A_PHONE) * 0.001, rel=0.01)
     assert queue.cost_of_phone == pytest.approx(TURNS_OF_A_PHONE * 0.001, rel=0.01)
+
+
+@pytest.mark.parametrize(("new", "taken"), [(10, 1.0), (5, 2.0), (1, TURNS_OF_A_PHONE)])
+def test_turns_of_a_phone_are_measured(new: int, taken: float) -> None:
+    """Strangers that connect and leave take one turn; questions on open connections are not a new phone's."""
+    queue = WorkQueue()
+    for number in range(200):
+        queue.served(10, new, 100.0 + number * 0.01, 100.01 + number * 0.01)
+    queue.found(begun=0, new=5)
+    assert queue.delay == pytest.approx(5 * taken * 0.001, rel=0.01)

@@ -111,15 +111,15 @@ class Poller:
             now = clock()
             if now - started > SECONDS_PER_TURN:
                 break
-        self.queue.served(served, started, now)
-        waiting = self._count(ready[served:])
-        self._new_first = not self._new_first and waiting > 0 and len(new) == before
+        served_new = before - len(new)
+        self.queue.served(served, served_new, started, now)
+        self._count(ready[served:])
+        self._new_first = not (self._new_first or served_new) and self.queue.new > 0
 
     def _is_new(self, event: tuple[int, int]) -> bool:
         return event[0] in self._new
 
-    def _count(self, ready: list[tuple[int, int]]) -> int:
-        """Notes the ready sockets that wait. Returns how many of them were never served."""
+    def _count(self, ready: list[tuple[int, int]]) -> None:
+        """Notes the ready sockets that wait."""
         new = sum(map(self._is_new, ready))
         self.queue.found(len(ready) - new, new)
-        return new

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from typing import Final
 
-TURNS_OF_A_PHONE: Final = 4
-"""Times that a phone's socket becomes ready: two flights of the handshake, the request, the end."""
+TURNS_OF_A_PHONE: Final = 4.0
+"""Times that a phone's socket becomes ready, at most: two flights of the handshake, the request, the end. A phone that
+asks again on an open connection is work too, but not for whoever let it in."""
 _REMEMBERED: Final = 256
 """Served sockets that the measured cost is about: less than a second of work."""
-_AT_FIRST: Final = (64, 0.02)
-"""Sockets and seconds of the cost that is supposed at the start: the first turns alone, slow ones, say little."""
+_AT_FIRST: Final = (64.0, 16.0, 0.02)
+"""Sockets, those of them that were new, and seconds, as they are supposed at the start: the first turns alone, slow
+ones, say little."""
 _LONGEST: Final = 0.1
 """Seconds of one turn that count, at most: a process that was stopped for a while has learned nothing about phones."""
 
@@ -23,18 +25,24 @@ class WorkQueue:
     """Ready sockets that wait for the worker, and the time that they will take.
 
     A phone that has begun is served before one that has not. So who comes now waits until all before it have had all
-    their turns.
+    their turns: as many as phones took lately, which is one if strangers connect and leave.
 
     Attributes:
-        waiting: turns that the ready sockets will take, and the phones that were let in behind them.
+        begun: ready sockets that were served before.
+        new: the others, and the phones that were let in behind them.
     """
 
-    __slots__ = ("_ended", "_seconds", "_served", "waiting")
+    __slots__ = ("_ended", "_new", "_seconds", "_served", "begun", "new")
 
     def __init__(self) -> None:
-        self.waiting = 0
+        self.begun = self.new = 0
         self._ended = 0.0
-        self._served, self._seconds = _AT_FIRST
+        self._served, self._new, self._seconds = _AT_FIRST
+
+    @property
+    def waiting(self) -> int:
+        """Ready sockets, and phones that were let in behind them."""
+        return self.begun + self.new
 
     @property
     def cost(self) -> float:
@@ -44,17 +52,17 @@ class WorkQueue:
     @property
     def cost_of_phone(self) -> float:
         """Seconds that a phone takes from its first turn to its last."""
-        return self.cost * TURNS_OF_A_PHONE
+        return self._seconds / max(self._new, self._served / TURNS_OF_A_PHONE)
 
     @property
     def delay(self) -> float:
         """Seconds until a phone that comes now is served."""
-        return self.waiting * self.cost
+        return self.begun * self.cost + self.new * self.cost_of_phone
 
     def joined(self) -> None:
         """Notes a phone that was let in. With nobody before it, it waits for nothing."""
-        if self.waiting:
-            self.waiting += TURNS_OF_A_PHONE
+        if self.begun or self.new:
+            self.new += 1
 
     def found(self, begun: int, new: int) -> None:
         """Notes the ready sockets that wait.
@@ -63,20 +71,24 @@ class WorkQueue:
             begun: those of phones that were served before.
             new: the others.
         """
-        self.waiting = begun + new * TURNS_OF_A_PHONE
+        self.begun, self.new = begun, new
 
-    def served(self, sockets: int, started: float, ended: float) -> None:
+    def served(self, sockets: int, new: int, started: float, ended: float) -> None:
         """Notes one turn of the worker.
 
         Args:
             sockets: ready sockets that were served in it.
+            new: those of them whose first turn it was.
             started, ended: monotonic seconds.
         """
-        if self.waiting:  # the worker was busy since the last turn too: new connections, the log, timers
+        if self.begun or self.new:  # the worker was busy since the last turn too: new connections, the log, timers
             started = self._ended
         self._seconds += min(ended - started, _LONGEST)
         self._served += sockets
+        self._new += new
         if self._served > _REMEMBERED:
-            self._seconds *= _REMEMBERED / self._served
+            kept = _REMEMBERED / self._served
+            self._seconds *= kept
+            self._new *= kept
             self._served = _REMEMBERED
         self._ended = ended
