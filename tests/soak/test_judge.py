@@ -44,6 +44,16 @@ def test_heaps_reach_their_mark_in_the_first_half() -> None:
     assert "90000 connections" in problem
 
 
+def test_admin_process_has_longer() -> None:
+    """What the admin process takes in the second half is not a connection's; the sum of all still has its limit."""
+    for more, problems in ((4, 0), (13, 1)):
+        steps = [sample(10_000 * tenth) for tenth in range(1, 11)]
+        for number, step in enumerate(steps):
+            grown = 20 * MIB + more * MIB * number // 9
+            step.processes["admin"] = replace(step.processes["supervisor"], private=grown)
+        assert len([*growth(steps)]) == problems
+
+
 @pytest.mark.parametrize("connections", [100_000, 1_000_000])
 def test_hundred_bytes_a_connection_are_a_leak(connections: int) -> None:
     """A connection that leaves 100 bytes behind is found, whatever the number of connections."""

@@ -54,7 +54,11 @@ class Sample:
     @property
     def private(self) -> int:
         """Bytes of private memory of all processes."""
-        return sum(process.private for process in self.processes.values())
+        return self.private_but()
+
+    def private_but(self, *names: str) -> int:
+        """Bytes of private memory of all processes but these."""
+        return sum(process.private for name, process in self.processes.items() if name not in names)
 
 
 def pids(site: Site) -> dict[str, int]:

@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     Scrape = Callable[[Running], dict[str, float]]
     Flood = Callable[[Forger], Iterator[bytes]]
 
-RECORDS = 20_000
-"""Records of a flood, if the service does not end it: about 0.5 MB."""
+RECORDS = 500_000
+"""Records of a flood, if the service does not end it: more than 10 MB, which no socket buffers take. A service that has
+no processor for a while has read none of those that are sent meanwhile."""
+SOME = 20_000
+"""Bytes of a ClientHello that hardly grows: each comes with 32 empty records, 3.3 MB in all."""
 CONNECTIONS = 4
 """Connections of each flood, one after another."""
 FACTOR = 20
@@ -147,7 +150,7 @@ def test_early_data(serve: Callable[..., Running], watch: Watching) -> None:
 def test_hello_that_hardly_grows(serve: Callable[..., Running], watch: Watching, scrape: Scrape) -> None:
     """A ClientHello of one byte a record, 32 empty ones before each, is ended early: OpenSSL would read 20 MB of it."""
     service = serve("--log-level", "error")
-    hello = b"\x01\x01\x86\xa0\x03\x03" + bytes(RECORDS)
+    hello = b"\x01\x01\x86\xa0\x03\x03" + bytes(SOME)
     with watch(service) as watched:
         honest = watched.honest(CONNECTIONS)
         before = watched.used()
