@@ -55,10 +55,28 @@ def test_no_limit_of_the_queue(admission: Make) -> None:
     assert admission(max_queue_delay=0).refusal(FLOOD, 3600.0) is None
 
 
-def test_single_address_has_everything(admission: Make) -> None:
-    """A site behind one address gets all the room that there is, if nobody else wants it."""
-    alone = admission(max_half_open=100, max_queue_delay=0.2)
-    assert enter(alone, FLOOD, 200, delay=0.15) == 100
+@pytest.mark.parametrize("addresses", [1, 2, 5])
+def test_room_for_a_phone_that_comes(admission: Make, addresses: int) -> None:
+    """Whoever is there, however few they are, leaves a quarter of the half-open connections to others."""
+    shared = admission(max_half_open=100)
+    for _ in range(200):
+        for number in range(addresses):
+            enter(shared, f"198.51.100.{number}")
+    assert sum(enter(shared, f"192.0.2.{number}") for number in range(50)) == 25
+
+
+def test_single_address_may_use_half_of_the_queue(admission: Make) -> None:
+    """A site behind one address is served as long as a phone of another one would find a place."""
+    alone = admission(max_queue_delay=0.2)
+    assert enter(alone, FLOOD, 20, delay=0.09) == 20
+    assert alone.refusal(FLOOD, 0.11) == "queue"
+    assert alone.refusal("192.0.2.1", 0.19) is None
+
+
+def test_many_phones_have_everything(admission: Make) -> None:
+    """Phones with addresses of their own fill the service to its limit: none of them is above its share."""
+    full = admission(max_half_open=100, max_queue_delay=0.2)
+    assert sum(enter(full, f"192.0.2.{number}", delay=0.19) for number in range(200)) == 100
 
 
 def test_flood_leaves_room_for_others(admission: Make) -> None:

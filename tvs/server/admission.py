@@ -23,8 +23,8 @@ class Admission:
     """The limits of one worker, and the connections of each address.
 
     An address may be a whole site behind NAT, or a flood. While there is room both are served; where it gets scarce,
-    an address with more open connections than the average is refused first. So a flood from one address leaves room
-    for the others, and a site that is alone has all.
+    an address with more open connections than the average is refused first. One more address counts in the average: so
+    a flood from one address leaves room for a phone that comes, also if nobody else is there yet.
 
     Args:
         config: the current settings.
@@ -67,7 +67,7 @@ class Admission:
             return "connections"
         if of_address >= self._max_of_address:
             return "address"
-        above_share = of_address * len(self._addresses) > number
+        above_share = of_address * (len(self._addresses) + 1) > number
         if connections["handshake"] >= (self._fair_half_open if above_share else self._max_half_open):
             return "half_open"
         if delay > (self.fair_delay if above_share else self._max_delay):

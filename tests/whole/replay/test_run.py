@@ -79,8 +79,11 @@ def test_phones_speak_tls_as_their_series_does(cluster: Cluster, serve: Serve, r
     suites = {suite.split()[0]: number for suite, number in done.result["suites"].items()}
     assert suites == {"TLSv1": 10, "TLSv1.2": 10}
     assert done.result["suites"]["TLSv1 AES256-SHA"] == 10
-    log = running.log.read_text()
-    assert len(set(re.findall(r"Got a new ph conn (127\.1\.0\.\d+) ", log))) == 20
+
+    def addresses() -> set[str]:
+        return set(re.findall(r"Got a new ph conn (127\.1\.0\.\d+) ", running.log.read_text()))
+
+    wait_until(lambda: len(addresses()) == 20, "each phone's connection is in the log")
 
 
 def test_phones_that_the_server_refuses(cluster: Cluster, serve: Serve, replay: Replay) -> None:
