@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tvs.server.poller import FEW, SECONDS_PER_TURN, Poller
+from tvs.server.poller import SECONDS_PER_TURN, Poller
+from tvs.server.workqueue import FEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tvs.server.workqueue import TURNS_OF_A_PHONE, WorkQueue
+from tvs.server.workqueue import FEW, TURNS_OF_A_PHONE, WorkQueue
 
 
 def turn(queue: WorkQueue, sockets: int, left: int, started: float, ended: float) -> None:
@@ -79,3 +79,14 @@ def test_turns_of_a_phone_are_measured(new: int, taken: float) -> None:
         queue.served(10, new, 100.0 + number * 0.01, 100.01 + number * 0.01)
     queue.found(begun=0, new=5)
     assert queue.delay == pytest.approx(5 * taken * 0.001, rel=0.01)
+
+
+def test_few_do_not_wait_long() -> None:
+    """However slow the machine is, a few phones are not a long queue; one more is."""
+    queue = WorkQueue()
+    turns(queue, 200, sockets=1, seconds=0.05)
+    queue.found(begun=FEW // 2, new=FEW // 2)
+    assert queue.delay > 1
+    assert queue.long_delay == 0
+    queue.joined()
+    assert queue.long_delay == queue.delay

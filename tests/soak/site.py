@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 WORKERS = 2
 OPTIONS = (
     *("--workers", str(WORKERS), "--log-level", "info", "--tls-profile", "legacy", "--max-per-address", "12"),
-    *("--handshake-timeout", "12", "--request-timeout", "12", "--connection-timeout", "60"),
+    *("--handshake-timeout", "20", "--request-timeout", "20", "--connection-timeout", "60"),
 )
 """Room for a machine on which other programs keep phones waiting: an honest one must not meet a deadline."""
 PATIENCE = 60.0

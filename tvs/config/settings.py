@@ -110,7 +110,7 @@ class Config:
     )
     max_queue_delay: float = _setting(
         read_seconds(0, 60),
-        0.1,
+        0.2,
         "seconds of work that may wait for a worker before new phones are turned away; 0: no limit",
         metavar="SECONDS",
     )

@@ -188,7 +188,7 @@ class Acceptor:
         """The limit that is reached, one of `tvs.server.states.REJECTIONS`, or None."""
         if connection.fileno() >= self._first_reserved:
             return "descriptors"
-        return self._admission.refusal(address, self._shared.poller.queue.delay)
+        return self._admission.refusal(address, self._shared.poller.queue.long_delay)
 
     def _begin(self, listener: int, connection: socket.socket, address: str) -> None:
         """Makes a session of an accepted connection; one that cannot be made ends this connection and no other."""

@@ -13,7 +13,7 @@ import select
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tvs.server.workqueue import WorkQueue
+from tvs.server.workqueue import FEW, WorkQueue
 
 if TYPE_CHECKING:
     import asyncio
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS_PER_TURN: Final = 0.01
 """Seconds for which ready sockets are served before the rest of the loop: timers, reloads, the listening sockets."""
-FEW: Final = 16
-"""Ready sockets that are served as they come: no phone waits long behind so many."""
 EVENTS_PER_LOOK: Final = 1024
 """Ready sockets that are found at once, at most: a queue that is longer counts as this long."""
 

@@ -12,6 +12,8 @@ from typing import Final
 TURNS_OF_A_PHONE: Final = 4.0
 """Times that a phone's socket becomes ready, at most: two flights of the handshake, the request, the end. A phone that
 asks again on an open connection is work too, but not for whoever let it in."""
+FEW: Final = 16
+"""Ready sockets behind which no phone waits long, whatever one of them takes."""
 _REMEMBERED: Final = 256
 """Served sockets that the measured cost is about: less than a second of work."""
 _AT_FIRST: Final = (64.0, 16.0, 0.02)
@@ -58,6 +60,11 @@ class WorkQueue:
     def delay(self) -> float:
         """Seconds until a phone that comes now is served."""
         return self.begun * self.cost + self.new * self.cost_of_phone
+
+    @property
+    def long_delay(self) -> float:
+        """The delay, if more than a few wait; else 0. On a slow or busy machine a few phones alone may take a while."""
+        return self.delay if self.waiting > FEW else 0.0
 
     def joined(self) -> None:
         """Notes a phone that was let in. With nobody before it, it waits for nothing."""

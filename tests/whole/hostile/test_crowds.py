@@ -26,17 +26,7 @@ if TYPE_CHECKING:
     Scrape = Callable[[Running], dict[str, float]]
 
 NUMBER = 10_000
-PATIENT = (
-    "--handshake-timeout",
-    "600",
-    "--request-timeout",
-    "600",
-    "--connection-timeout",
-    "600",
-    "--max-queue-delay",
-    "0",
-)
-"""Nobody is turned away for the queue: on a busy machine the bystander might be (tests/whole/test_overload.py)."""
+PATIENT = ("--handshake-timeout", "600", "--request-timeout", "600", "--connection-timeout", "600")
 HELLO = "160301"
 """The start of a TLS record."""
 NOT_TLS = "474554202f"

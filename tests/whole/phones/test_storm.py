@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
     Serve = Callable[..., Running]
 
-PATIENT = ("--handshake-timeout", "120", "--request-timeout", "120", "--connection-timeout", "300")
-"""Options of a service that waits for the phones of a busy machine."""
+PATIENT = (
+    *("--handshake-timeout", "120", "--request-timeout", "120", "--connection-timeout", "300"),
+    *("--max-half-open", "3000"),
+)
+"""Options of a service that waits for the phones of a busy machine: 2,000, all from one address, may begin at once."""
 MODELS = ("CP-8861", "CP-7975", "CP-8841", "CP-7841")
 
 
