@@ -35,6 +35,8 @@ SLOTS = 60_000
 """Phones of each client process at once: more than begin within the patience of a phone."""
 SETTLED = 30.0
 """Seconds until the last phones must have an answer or have given up."""
+LEAD = 0.5
+"""Seconds at the beginning in which answers do not count: the queue has to fill first."""
 LATE = 50.0
 """Milliseconds that the clients may be late with 99 of 100 phones; a run with later ones does not count."""
 
@@ -185,7 +187,10 @@ def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: floa
     clients, length = run.setup.clients, run.options.storm_seconds
     with begin_phones(run, server, ciphers, factor * capacity) as load:
         cores, cpu = machine.core_time(run.setup.servers.cores), server.cpu()
-        time.sleep(length)
+        lead = min(LEAD, length / 4)
+        time.sleep(lead)
+        first = load.mark()
+        time.sleep(length - lead)
         load.stop()
         cores, cpu = machine.core_time(run.setup.servers.cores) - cores, server.cpu() - cpu
         meanwhile = load.mark()
@@ -194,7 +199,8 @@ def _storm(run: Run, server: Server, ciphers: str, factor: float, capacity: floa
             time.sleep(0.2)
     if totals.active:
         raise BenchError(f"{totals.active} phones are still open {SETTLED:g} s after a storm")
-    goodput, busy = meanwhile.done / length / capacity, meanwhile.cpu / length / len(clients.cores)
+    goodput = (meanwhile.done - first.done) / (length - lead) / capacity
+    busy = meanwhile.cpu / length / len(clients.cores)
     share = cpu.total / cores.at
     storm = _counted(totals, factor=factor, offered=totals.begun / length, goodput=goodput, clients=busy, share=share)
     others = 1 - cores.idle / cores.at - storm.share
