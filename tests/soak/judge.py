@@ -117,16 +117,15 @@ def growth(samples: Sequence[Sample]) -> Iterator[str]:
     first, middle, last = samples[0], samples[len(samples) // 2 - 1], samples[-1]
     for sample, room in ((first, ROOM), (middle, LATE_ROOM)):
         connections = last.connections - sample.connections
-        grown = last.private_but("admin") - sample.private_but("admin")
+        grown = (last.private - last.admin) - (sample.private - sample.admin)
         if grown > room + LEAK * connections:
             yield (
                 f"memory of supervisor and workers: {grown / 1024:,.0f} KiB more after {connections} connections, "
                 f"{grown / connections:.1f} bytes each"
             )
             break
-    admin = last.private - last.private_but("admin") - (first.private - first.private_but("admin"))
-    if admin > ADMIN_ROOM:
-        yield f"memory of the admin process: {admin / 1024:,.0f} KiB more"
+    if (grown := last.admin - first.admin) > ADMIN_ROOM:
+        yield f"memory of the admin process: {grown / 1024:,.0f} KiB more"
     yield from _more(first, last)
 
 

@@ -54,11 +54,12 @@ class Sample:
     @property
     def private(self) -> int:
         """Bytes of private memory of all processes."""
-        return self.private_but()
+        return sum(process.private for process in self.processes.values())
 
-    def private_but(self, *names: str) -> int:
-        """Bytes of private memory of all processes but these."""
-        return sum(process.private for name, process in self.processes.items() if name not in names)
+    @property
+    def admin(self) -> int:
+        """Those of the admin process, 0 without one."""
+        return self.processes["admin"].private if "admin" in self.processes else 0
 
 
 def pids(site: Site) -> dict[str, int]:

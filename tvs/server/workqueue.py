@@ -68,7 +68,7 @@ class WorkQueue:
 
     def joined(self) -> None:
         """Notes a phone that was let in. With nobody before it, it waits for nothing."""
-        if self.begun or self.new:
+        if self.waiting:
             self.new += 1
 
     def found(self, begun: int, new: int) -> None:
@@ -88,7 +88,7 @@ class WorkQueue:
             new: those of them whose first turn it was.
             started, ended: monotonic seconds.
         """
-        if self.begun or self.new:  # the worker was busy since the last turn too: new connections, the log, timers
+        if self.waiting:  # the worker was busy since the last turn too: new connections, the log, timers
             started = self._ended
         self._seconds += min(ended - started, _LONGEST)
         self._served += sockets
