@@ -52,7 +52,7 @@ lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.tom
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)
 
 clean: ## remove .venv…, dist and what tools left behind; .state stays
-	rm -rf $(VENV) $(VENV)-scan $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .coverage coverage.xml
+	rm -rf $(VENV) $(VENV)-scan $(VENV)-web $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .coverage coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps say what was installed; a changed pyproject.toml or lock file makes them old. Every package comes with its
@@ -82,11 +82,17 @@ $(VENV)-scan/.ready: $(LOCKS)/scan.txt $(LOCKS)/scan-build.txt | $(VENV)-scan/bi
 	$(VENV)-scan/bin/python $(LOCKED) --no-build-isolation --requirement $<
 	@touch $@
 
+$(VENV)-web/.ready: $(LOCKS)/web.txt $(LOCKS)/web/package.json $(LOCKS)/web/package-lock.json | $(VENV)-web/bin/pip
+	$(VENV)-web/bin/python $(LOCKED) --requirement $<
+	cp $(LOCKS)/web/package.json $(LOCKS)/web/package-lock.json $(VENV)-web/
+	$(VENV)-web/bin/npm ci --prefix $(VENV)-web --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 $(VENV)-release/.ready $(VENV)-lock/.ready: $(VENV)-%/.ready: $(LOCKS)/%.txt | $(VENV)-%/bin/pip
 	$(VENV)-$*/bin/python $(LOCKED) --requirement $<
 	@touch $@
 
-$(VENV)/bin/pip $(VENV)-scan/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:
+$(VENV)/bin/pip $(VENV)-scan/bin/pip $(VENV)-web/bin/pip $(VENV)-release/bin/pip $(VENV)-lock/bin/pip:
 	@$(PYTHON) -c 'pass' 2>/dev/null || { echo "There is no '$(PYTHON)' here: install Python 3.11 or newer, or name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$$($(PYTHON) --version) is too old: Python 3.11 or newer is needed. Name one: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "This Python has no venv module: install it (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }

@@ -18,9 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "deploy" / "requirements"
-TOOLS = frozenset({"dev", "fuzz", "lock", "release", "scan"})
+TOOLS = frozenset({"dev", "fuzz", "lock", "release", "scan", "web"})
 """Extras that are for work on the project; all others are for users, and `full.txt` has them together."""
-FIRST = frozenset({"dev", "fuzz", "lock", "scan"})
+FIRST = frozenset({"dev", "fuzz", "lock", "scan", "web"})
 """Lock files that are resolved by themselves; the others hold nothing that `dev.txt` does not hold."""
 EDITABLE = "editables>=0.5"
 """Needed by hatchling for an editable installation; it asks for it only while it builds."""
@@ -64,6 +64,7 @@ def requirements(project: dict[str, object]) -> dict[str, list[str]]:
         "fuzz": resolved("fuzz"),
         "scan": resolved("scan"),
         "scan-build": [SCAN_BUILD],
+        "web": resolved("web"),
     }
 
 

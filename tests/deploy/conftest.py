@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,9 +23,9 @@ from tests.fixtures.service import made_state, published_query, serve, state, tv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.deploy.promtool import Fired, Site
+    from tests.fixtures.processes import Serve
     from tests.fixtures.programs import RequireProgram
     from tests.fixtures.running import Running
 
@@ -87,6 +90,19 @@ class Prometheus:
 
 
 @pytest.fixture
+def asked(serve: Serve) -> Running:
+    """A service with two workers that a phone has asked."""
+    service = serve("--workers", "2", "--log-level", "info")
+
+    async def ask() -> None:
+        async with service.client() as phone:
+            await phone.query(device="SEP000000000001", subject="CN=a", issuer="CN=a", serial=b"\1")
+
+    asyncio.run(ask())
+    return service
+
+
+@pytest.fixture
 def scraping(require_program: RequireProgram, tmp_path: Path) -> Iterator[Scraping]:
     """A function that starts a Prometheus with our example, which scrapes a service each second."""
     program = require_program("prometheus")
@@ -113,3 +129,12 @@ def scraping(require_program: RequireProgram, tmp_path: Path) -> Iterator[Scrapi
             return prometheus
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def web() -> Path:
+    """The environment with Node.js and the packages that are published with npm only."""
+    folder = Path(f"{sys.prefix}-web")
+    if not (folder / ".ready").exists():
+        pytest.skip(f"{folder.name} is not made: make {folder.name}/.ready")
+    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import re
 import subprocess
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
+from tests.deploy.promql import selectors
 from tests.deploy.promtool import RULES
 from tests.fixtures.running import PATIENCE, wait_until
 
@@ -25,23 +25,8 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
 
-SELECTOR = re.compile(r"\binstance:[\w:]+(?:\{[^}]*\})?|\b(?:tvs_\w+|up)\b(?:\{[^}]*\})?")
-"""A selector as our expressions have them: recorded series, those of the service, and `up`."""
-WORDS = {"and", "or", "unless", "on", "ignoring", "without", "group_right", "offset"} | {
-    *("sum", "increase", "absent", "count_over_time", "time"),
-}
-"""All other words of our expressions."""
 ONLY_SOMETIMES: dict[str, str] = {}
 """Selectors that match nothing on a healthy service, with the reason."""
-
-
-def selectors(expression: str) -> set[str]:
-    """The selectors of an expression; a part that was not understood is a failure."""
-    found = set(SELECTOR.findall(expression))
-    rest = re.sub(r"\((?:[a-z]+(?:, )?)+\)", " ", SELECTOR.sub(" ", expression))  # labels of without, ignoring, on
-    words = set(re.findall(r"[a-zA-Z_]\w*", re.sub(r"\[[\dsmhdw:]+\]|\b\d+[smhdw]\b", " ", rest)))
-    assert words <= WORDS, f"{words - WORDS} in {expression}"
-    return found
 
 
 def test_selectors_are_found() -> None:
@@ -64,19 +49,6 @@ def test_files_are_valid(require_program: RequireProgram, command: tuple[str, ..
         [require_program("promtool"), *command], cwd=RULES.parent, capture_output=True, text=True, check=False
     )
     assert (done.returncode, "SUCCESS" in done.stdout) == (0, True), done.stdout + done.stderr
-
-
-@pytest.fixture
-def asked(serve: Serve) -> Running:
-    """A service with two workers that a phone has asked."""
-    service = serve("--workers", "2", "--log-level", "info")
-
-    async def ask() -> None:
-        async with service.client() as phone:
-            await phone.query(device="SEP000000000001", subject="CN=a", issuer="CN=a", serial=b"\1")
-
-    asyncio.run(ask())
-    return service
 
 
 def test_every_expression_in_a_real_prometheus(asked: Running, scraping: Scraping) -> None:
