@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
 
-UNIT = Path(__file__).resolve().parents[2] / "deploy" / "tvs.service"
+UNIT = Path(__file__).resolve().parents[2] / "deploy/systemd/tvs.service"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_log_file_has_a_place(unit: Path) -> None:
     """The unit opens the directory that docs name for a log file, and no other beside state and run-time files."""
     text = unit.read_text()
     assert "LogsDirectory=tvs\n" in text
-    assert "/var/log/tvs/tvs.log" in (UNIT.parents[1] / "docs" / "operations.md").read_text("utf-8")
+    assert "/var/log/tvs/tvs.log" in (UNIT.parents[2] / "docs" / "operations.md").read_text("utf-8")
 
 
 def test_no_core_file(unit: Path) -> None:
