@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -19,9 +19,6 @@ from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.provision import NewCluster, initialise, this_host
 from tvs.units import NEEDED, KeyType
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_new_cluster(tmp_path: Path) -> None:
@@ -101,8 +98,37 @@ def test_what_exists_is_left_alone(tmp_path: Path) -> None:
     for name in ("full", "file"):
         with pytest.raises(StateError, match="exists and is not empty; nothing was changed"):
             initialise(tmp_path / name, NewCluster(name="pub"))
-    (tmp_path / "empty").mkdir()
-    assert initialise(tmp_path / "empty", NewCluster(name="pub")).database.exists()
+
+
+def test_an_empty_directory_is_filled(tmp_path: Path) -> None:
+    """An empty directory stays what it was, a mount point or another user's, and gets all that a new one has."""
+    empty = tmp_path / "empty"
+    empty.mkdir(mode=0o750)
+    before = empty.stat()
+    initialise(tmp_path / "new", NewCluster(name="pub"))
+    state = initialise(empty, NewCluster(name="pub"))
+    assert state.database.exists()
+    assert (empty.stat().st_ino, empty.stat().st_mode) == (before.st_ino, before.st_mode)
+    modes = [
+        {str(path.relative_to(top)): path.stat().st_mode for path in top.rglob("*") if path.suffix != ".key"}
+        for top in (tmp_path / "new", empty)
+    ]
+    assert modes[0] == modes[1]
+
+
+def test_a_failure_leaves_an_empty_directory_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the last file cannot be moved to its place, nothing of the others stays there."""
+    moved = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if self.name == "tvs.db":
+            raise OSError(5, "Input/output error")
+        return moved(self, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(StateError, match="cannot be made: Input/output error"):
+        initialise(tmp_path, NewCluster(name="pub"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:

@@ -234,6 +234,18 @@ sys.exit(main())
 """
 
 
+def test_an_empty_directory_stays_its_owner_s(folder: Path) -> None:
+    """`tvs init` of root in an empty directory of the service's user makes everything that user's."""
+    path = folder / "empty"
+    path.mkdir()
+    os.chown(path, USER, GROUP)
+    done = run_tvs("init", "--state", path, "--name", "pub")
+    assert done.returncode == 0, done.stderr
+    found = [path, *path.rglob("*")]
+    assert len(found) > 8
+    assert {(one.stat().st_uid, one.stat().st_gid) for one in found} == {(USER, GROUP)}
+
+
 def test_everything_stays_the_owner_s(state: StateDirectory, folder: Path) -> None:
     """After commands of root all files belong to the service's user, and files of the caller's were read as root."""
     private = folder / "private"

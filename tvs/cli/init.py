@@ -22,7 +22,8 @@ MAX_VALUE = 128
 """Characters of a value in a subject: ub-state-name, the longest of these upper bounds of RFC 5280."""
 _EPILOG = """\
 Makes the certificate database, own TVS, CallManager, CAPF and ITLRecovery certificates with their keys, and signed
-trust lists under DIR/tftp/, in mixed mode. A directory that exists is left alone.
+trust lists under DIR/tftp/, in mixed mode. A directory with anything in it is left alone; an empty one stays its
+owner's, also if root runs the command.
 
 examples:
   tvs init --state /var/lib/tvs --name cucm-pub.example.com --address 192.0.2.10

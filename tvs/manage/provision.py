@@ -90,7 +90,8 @@ def _check_host_name(name: str) -> None:
 def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
     """Makes the state directory `path`, all of it or nothing. Raises `StateError` if it exists.
 
-    Root makes it with the rights of the owner of the directory above, see `tvs.system.owner`: it belongs to that user.
+    Root makes it with the rights of a directory's owner, see `tvs.system.owner`, and it belongs to that user: the owner
+    of `path` if it exists, because systemd, a package or a container made it, else of the directory above.
 
     Args:
         path: must not exist, or be an empty directory.
@@ -102,28 +103,45 @@ def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] 
         raise StateError(f"{path} exists and is not empty; nothing was changed. Choose another --state")
     with contextlib.ExitStack() as rights:
         try:
-            rights.enter_context(as_owner_below(path.parent))
+            rights.enter_context(as_owner_below(path))
         except OSError as error:
             raise StateError(f"{path}: {error.strerror}; choose another place") from None
         return _made(path, cluster, progress)
 
 
 def _made(path: Path, cluster: NewCluster, progress: Callable[[str], None]) -> StateDirectory:
+    above = path if path.is_dir() else path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        above.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=above))
     except OSError as error:
-        raise StateError(f"{path.parent}: no directory can be made here: {error.strerror}") from None
+        raise StateError(f"{above}: no directory can be made here: {error.strerror}") from None
     try:
         _fill(StateDirectory(building), cluster, progress)
-        building.chmod(0o755)  # the TFTP server reads tftp/; keys/ and the database are closed to it
-        building.rename(path)
+        if above == path:
+            _move_up(building)
+        else:
+            building.chmod(0o755)  # the TFTP server reads tftp/; keys/ and the database are closed to it
+            building.rename(path)
     except OSError as error:
         raise StateError(f"{path}: cannot be made: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(building)
     return StateDirectory(path)
+
+
+def _move_up(building: Path) -> None:
+    """Moves everything into the directory above, which can be a mount point; the database comes last."""
+    made = sorted(building.iterdir(), key=lambda one: one == StateDirectory(building).database)
+    try:
+        for one in made:
+            one.rename(building.parent / one.name)
+    except OSError:
+        for one in made:
+            with contextlib.suppress(FileNotFoundError):  # it has not been moved
+                (building.parent / one.name).rename(one)
+        raise
 
 
 def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], None]) -> None:
