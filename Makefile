@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz scan soak release lock clean
+.PHONY: help run test check format bench fuzz scan soak release deb lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release, deb and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -47,6 +47,9 @@ soak: $(VENV)/.dev ## open 100,000 mixed connections and look whether the servic
 
 release: $(VENV)-release/.ready ## build the archives twice and compare them, with SBOM and checksums, in dist (SIGN=KEY signs; see docs/release.md)
 	$(VENV)-release/bin/python -m deploy.release $(if $(SIGN),--sign '$(SIGN)') $(ARGS)
+
+deb: $(VENV)/.run ## make the Debian package in build (needs Debian's Python and dpkg; see docs/debian.md)
+	@$(VENV)/bin/python -m deploy.debian $(ARGS)
 
 lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.toml (ARGS=--upgrade renews the versions)
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.deploy.promtool import RULES
+from tests.deploy.systems import make_package
 from tests.fixtures.captures import tshark
+from tests.fixtures.machines import boot, rootfs, shared_folder
 from tests.fixtures.ports import quiet_port
 from tests.fixtures.running import PATIENCE, wait_until
 from tests.fixtures.service import made_state, published_query, serve, state, tvs
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     Check = Callable[[Site, dict[int, list[Fired]]], None]
     Scraping = Callable[[Running], "Prometheus"]
 
-__all__ = ["made_state", "published_query", "serve", "state", "tshark", "tvs"]
+__all__ = ["boot", "made_state", "published_query", "rootfs", "serve", "state", "tshark", "tvs"]
 
 
 @pytest.fixture
@@ -138,3 +140,12 @@ def web() -> Path:
     if not (folder / ".ready").exists():
         pytest.skip(f"{folder.name} is not made: make {folder.name}/.ready")
     return folder
+
+
+@pytest.fixture(scope="session")
+def package(require_program: RequireProgram, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The Debian package of this source, made once a run."""
+    require_program("dpkg-deb")
+    with shared_folder(tmp_path_factory, "package", make_package) as folder:
+        (path,) = folder.glob("*.deb")
+        yield path
