@@ -18,6 +18,16 @@ PREFIX = "opt/tvs"
 """Its place in the file system, as in the unit and in README."""
 KEPT = re.compile(r"python[\d.]*|tvs")
 """Programs in `bin`; those of libraries are not ours to hand out."""
+COMMAND = f"""\
+#!/{PREFIX}/bin/python
+import sys
+
+from tvs.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+"""`bin/tvs`; pip's own has the path of the build, and another form if that is long or has spaces."""
 ABOUT_PIP = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """Notes for pip, with paths of the build; dpkg knows the files better."""
 
@@ -67,8 +77,7 @@ def _settle(folder: Path, python: Path) -> None:
     for path in (folder / "bin").iterdir():
         if not KEPT.fullmatch(path.name):
             path.unlink()
-    command = folder / "bin" / "tvs"
-    command.write_text(re.sub(r"\A#!.*", f"#!/{PREFIX}/bin/python", command.read_text()))
+    (folder / "bin" / "tvs").write_text(COMMAND)
     settings = folder / "pyvenv.cfg"
     settings.write_text(re.sub(r"^command = .*\n", "", settings.read_text(), flags=re.MULTILINE))
     for info in folder.glob("lib/python*/site-packages/*.dist-info"):

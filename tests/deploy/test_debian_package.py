@@ -82,7 +82,8 @@ def test_life(machine: Machine, package: Path) -> None:
     assert machine.property("ActiveState") == "active"
     assert machine.property("MainPID") != before
     assert answered(machine)
-    assert machine.run("dpkg", "--verify", "tvs") == ""
+    changed = machine.run("dpkg", "--verify", "tvs").splitlines()
+    assert [line for line in changed if " /usr/share/doc/tvs" not in line] == []  # the machine has no documentation
     machine.run("dpkg", "--remove", "tvs")
     assert machine.property("ActiveState") != "active"
     machine.run("test", "-e", "/opt/tvs", status=1)
@@ -90,7 +91,7 @@ def test_life(machine: Machine, package: Path) -> None:
     left = machine.run(
         "find", "/etc", "/var/lib/tvs", "/var/log", "/usr", "/run", "-name", "*tvs*", "-not", "-path", "/run/host/*"
     )
-    assert set(left.split()) == {STATE, f"{STATE}/tvs.db", "/run/systemd/units/"} - {"/run/systemd/units/"}
+    assert set(left.split()) == {STATE, f"{STATE}/tvs.db"}
     assert machine.run("sh", "-c", f"ls {STATE}/keys/*.key | wc -l").strip() == "4"
     install(machine, package)
     assert answered(machine)

@@ -43,6 +43,25 @@ def test_good_reload(site: Site) -> None:
     assert site.reloader.successful
 
 
+def refuse(site: Site) -> None:
+    """A reload that is refused; all workers open their logs again."""
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+
+
+def test_logs_are_opened_again_by_a_refused_reload(site: Site, tmp_path: Path) -> None:
+    """Supervisor and workers open the log in use, which was rotated, and the refusal is in the new file."""
+    site.options = {"time_to_live": "long"}
+    site.log_file.rename(tmp_path / "rotated")
+    in_use = site.current.config
+    refuse(site)
+    assert [order.config for number in (0, 1) for order in site.orders(number)] == [in_use, in_use]
+    assert site.lines()[0].startswith("error reload_refused problem=")
+    assert (tmp_path / "rotated").read_text() == ""
+    assert not site.reloader.successful
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -52,11 +71,10 @@ def test_good_reload(site: Site) -> None:
     ids=["setting", "log"],
 )
 def test_bad_reload_changes_nothing(site: Site, options: dict[str, object], problem: str) -> None:
-    """With one problem anywhere no worker gets an order, nothing in use changes, and the log names the problem."""
+    """With one problem anywhere nothing in use changes, and the log names the problem."""
     before = (site.current.config, site.current.credentials, site.current.seed)
     site.options = options
-    site.reloader.begin()
-    assert [site.orders(number) for number in (0, 1)] == [[], []]
+    refuse(site)
     assert (site.current.config, site.current.credentials, site.current.seed) == before
     assert problem in site.lines()[0]
     assert site.lines()[0].startswith("error reload_refused problem=")
@@ -74,7 +92,7 @@ def test_all_problems_at_once(site: Site) -> None:
     for key in site.state.keys.glob("TVS-*.key"):
         key.unlink()
     site.state.ctl_file.write_bytes(b"\x01")
-    site.reloader.begin()
+    refuse(site)
     assert len(site.lines()) == 4
     assert all(line.startswith("error reload_refused ") for line in site.lines())
 
@@ -190,7 +208,7 @@ def test_slot_that_was_given_up_is_opened_again(site: Site) -> None:
 def test_result_is_published_before_it_is_announced(site: Site) -> None:
     """At the notification READY the board has the reload's result, good or bad."""
     site.options = {"time_to_live": "long"}
-    site.reloader.begin()
+    refuse(site)
     site.options = {}
     site.reloader.begin()
     site.acknowledge(0)
@@ -217,7 +235,7 @@ def test_settings_that_cannot_be_read_raise_nothing(site: Site, monkeypatch: pyt
         raise ConfigError(["one", "two"])
 
     monkeypatch.setattr(site.reloader, "_load_config", load)
-    site.reloader.begin()
+    refuse(site)
     assert site.lines() == [f"error reload_refused problem={problem}" for problem in ("one", "two")]
 
 

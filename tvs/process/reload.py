@@ -1,4 +1,4 @@
-"""SIGHUP: checks everything, then hands new settings and credentials to all workers, or to none."""
+"""SIGHUP: checks everything, then hands new settings and credentials to all workers, or those in use if one is bad."""
 
 from __future__ import annotations
 
@@ -70,18 +70,21 @@ class Reloader:
         self.successful = True
 
     def begin(self) -> None:
-        """Checks everything, and swaps it in if it is good. During a reload: after that one, once."""
+        """Checks everything, and swaps it in if it is good; else opens the logs again. During a reload: after it."""
         if self._waiting:
             self._again = True
             return
         self._notifier.reloading()
+        self._problems = []
         try:
             config, credentials, self._problems = self._examined()
             if config is not None and credentials is not None:
                 with contextlib.closing(Order(ReloadOrder(config=config, credentials=credentials))) as order:
                     self._swap(config, credentials, order)
+            else:
+                self._reopen_log()
         except (OSError, MemoryError) as error:  # the machine is short of something; a later reload may work
-            self._problems = [f"the reload could not be made: {shortage(error) or error}"]
+            self._problems.append(f"the reload could not be made: {shortage(error) or error}")
         self._finish_if_done()
 
     def abandon(self) -> None:
@@ -122,6 +125,16 @@ class Reloader:
         except OSError as error:
             self._problems.append(str(error))
         self._send(order)
+
+    def _reopen_log(self) -> None:
+        """After a refusal opens the logs in use all the same: what was rotated is compressed or removed some day."""
+        in_use = self._current
+        with contextlib.closing(Order(ReloadOrder(config=in_use.config, credentials=in_use.credentials))) as order:
+            try:
+                self._log.reopen(in_use.config)
+            except OSError as error:
+                self._problems.append(str(error))
+            self._send(order)
 
     def _send(self, order: Order) -> None:
         for slot in self._slots:
