@@ -18,6 +18,7 @@ import pytest
 from tests.deploy.promtool import RULES
 from tests.deploy.systems import make_package
 from tests.fixtures.captures import tshark
+from tests.fixtures.cluster import free_port, tftp_server
 from tests.fixtures.machines import boot, rootfs, shared_folder
 from tests.fixtures.ports import quiet_port
 from tests.fixtures.running import PATIENCE, wait_until
@@ -34,7 +35,18 @@ if TYPE_CHECKING:
     Check = Callable[[Site, dict[int, list[Fired]]], None]
     Scraping = Callable[[Running], "Prometheus"]
 
-__all__ = ["boot", "made_state", "published_query", "rootfs", "serve", "state", "tshark", "tvs"]
+__all__ = [
+    "boot",
+    "free_port",
+    "made_state",
+    "published_query",
+    "rootfs",
+    "serve",
+    "state",
+    "tftp_server",
+    "tshark",
+    "tvs",
+]
 
 
 @pytest.fixture
