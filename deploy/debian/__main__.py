@@ -78,7 +78,7 @@ def build(root: Path, folder: Path, locks: Sequence[str], python: Path, scratch:
     fields = dict(line.split(": ", 1) for line in text.splitlines() if re.match(r"[A-Z]\S+: ", line))
     path = folder / f"{fields['Package']}_{fields['Version']}_{fields['Architecture']}.deb"
     folder.mkdir(parents=True, exist_ok=True)
-    run("dpkg-deb", "--root-owner-group", "-Zzstd", "-z12", "--threads-max=1", "--build", stage, path,
+    run("dpkg-deb", "--root-owner-group", "-Zzstd", "-z6", "--threads-max=1", "--build", stage, path,
         SOURCE_DATE_EPOCH=str(time))  # fmt: skip
     return path
 
