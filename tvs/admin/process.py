@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 def run_admin(
     listener: socket.socket,
+    *,
     board: Board,
+    observed: Board,  # noqa: ARG001
     metrics: Path,
     state: StateDirectory,
     supervisor: int,
@@ -48,6 +50,7 @@ def run_admin(
     Args:
         listener: a listening socket.
         board: the status that the supervisor publishes.
+        observed: what the observer publishes.
         metrics: directory of the files in which the workers count.
         state: the state directory, whose certificates expire.
         supervisor: its process id. If it died, this process is the last one, and removes `metrics`.

@@ -56,7 +56,7 @@ def add_commands(commands: Commands) -> None:
 def _setting_option(parser: argparse.ArgumentParser, name: str) -> None:
     setting = setting_help(name)
     default = setting["default"]
-    text = setting["help"] + (f" (default: {default})" if default is not None else "")
+    text = setting["help"] + (f" (default: {_shown(default)})" if default is not None else "")
     if choices := setting.get("choices"):
         text = f"{text.removesuffix(')')}; {', '.join(choices)})"
     parser.add_argument(
@@ -66,6 +66,15 @@ def _setting_option(parser: argparse.ArgumentParser, name: str) -> None:
         metavar=setting.get("metavar", "NAME"),
         help=text.replace("%", "%%"),
     )
+
+
+def _shown(value: object) -> str:
+    """A setting's value as it can be written."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ":".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -101,8 +110,7 @@ def _check(config: Config) -> int:
     say("The settings are good:")
     for name in SETTINGS:
         value = getattr(config, "worker_count" if name == "workers" else name)
-        shown = ":".join(map(str, value)) if isinstance(value, tuple) else value
-        say(f"  {name:<20} {'' if shown is None else shown}".rstrip())
+        say(f"  {name:<20} {_shown(value)}".rstrip())
     return OK
 
 

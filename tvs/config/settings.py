@@ -16,6 +16,7 @@ from tvs.config.values import (
     read_number,
     read_path,
     read_seconds,
+    read_switch,
 )
 from tvs.log.levels import LEVELS, LogFormat
 from tvs.tls.profiles import ClientCertificates, TLSProfile
@@ -101,6 +102,12 @@ class Config:
         read_choice(LogFormat), LogFormat.TRACE, "form of the log", choices=list(LogFormat)
     )
     log_file: Path | None = _setting(read_path, None, "log to this file, not to standard error", metavar="FILE")
+    observe: bool = _setting(
+        read_switch,
+        True,
+        "whether the last queries and the signers that phones asked about are kept in memory, for tvs show status",
+        metavar="true|false",
+    )
     max_connections: int = _setting(read_number(1, 1_000_000), 10_000, "open connections, at most", metavar="N")
     max_half_open: int = _setting(
         read_number(1, 1_000_000),

@@ -67,6 +67,16 @@ def read_choice(kind: type[_Kind]) -> Callable[[object], _Kind]:
     return read
 
 
+def read_switch(value: object) -> bool:
+    """On or off: ``true`` or ``false``, also as a text."""
+    words = {"true": True, "false": False}
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value not in words:
+        raise ValueError(f"{value!r} is not true or false")
+    return words[value]
+
+
 def read_level(value: object) -> str:
     """The name of a log level."""
     if value not in LEVELS:

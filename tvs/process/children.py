@@ -1,19 +1,20 @@
-"""The processes that the supervisor forks: workers, and the admin process."""
+"""The processes that the supervisor forks: workers, and two helpers, the admin process and the observer."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tvs.admin.process import run_admin
-from tvs.process.restarts import RestartPolicy
+from tvs.process.helper import Helper
+from tvs.process.observer import BOARD_SIZE, run_observer
 from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
 from tvs.state import StateDirectory
+from tvs.system.board import Board
 from tvs.system.fork import fork
-from tvs.system.heartbeat import Heartbeat
+from tvs.system.funnel import Funnel
 from tvs.system.limits import shortage
 
 if TYPE_CHECKING:
@@ -23,30 +24,30 @@ if TYPE_CHECKING:
 
     from tvs.process.current import Current
     from tvs.process.slot import Slot
+    from tvs.process.slots import ReportEvent
     from tvs.process.supervisorlog import SupervisorLog
-    from tvs.system.board import Board
     from tvs.system.channel import Channel
+    from tvs.system.heartbeat import Heartbeat
     from tvs.system.relay import Relay
 
 
-ADMIN_PATIENCE: Final = 10.0
-"""Seconds without a sign of life after which the admin process is replaced."""
-
-
 class Children:
-    """Forks workers and the admin process, and replaces the latter.
+    """Forks workers and helpers, and replaces the latter.
 
     Args:
         current: what workers start with.
         board: memory that the admin process reads.
         relay: hands connections from worker to worker.
+        slots: number of worker slots.
         metrics: directory of the files in which workers count.
         log: the log that is open, for workers that cannot open it themselves.
         admin_listener: listening socket of the admin port.
         leave: called in a child: closes what belongs to the supervisor alone, except for a slot's listening socket.
+        event: takes events for the log.
 
     Attributes:
-        admin: process id of the admin process; 0 without one.
+        admin: the admin process.
+        observer: the observer.
     """
 
     def __init__(
@@ -55,10 +56,12 @@ class Children:
         *,
         board: Board,
         relay: Relay,
+        slots: int,
         metrics: Path,
         log: SupervisorLog,
         admin_listener: socket.socket,
         leave: Callable[[Slot | None], None],
+        event: ReportEvent,
     ) -> None:
         self._current = current
         self._board = board
@@ -67,13 +70,16 @@ class Children:
         self._log = log
         self._admin_listener = admin_listener
         self._leave = leave
-        self._policy = RestartPolicy()
-        self._started = self._due = 0.0
-        self._heartbeat = Heartbeat()
-        self._beats = 0
-        self._admin_seen = 0.0
-        self._killed = False
-        self.admin = 0
+        self._event = event
+        self._funnel = Funnel(slots)
+        self._observed = Board(BOARD_SIZE)
+        self.admin = Helper("admin", self._fork_admin)
+        self.observer = Helper("observer", self._fork_observer)
+        self._helpers = (self.admin, self.observer)
+
+    def close(self) -> None:
+        """Closes what the children share: at the supervisor's end."""
+        self._funnel.close()
 
     def fork_worker(self, slot: Slot, channel: Channel) -> int:
         """Forks a worker for a slot; returns its process id. Raises `OSError`."""
@@ -91,6 +97,7 @@ class Children:
                     seed=self._current.seed,
                     listener=slot.listener,
                     relay=self._relay.end(slot.number),
+                    observer=self._funnel.sender(slot.number),
                     channel=channel,
                     metrics=self._metrics,
                     log=self._log,
@@ -110,57 +117,58 @@ class Children:
             self._log.logger.error("worker_cannot_start", worker=setup.slot, reason=reason)  # noqa: TRY400 - a sentence
             return 1
 
-    def start_admin_due(self, now: float) -> None:
-        """Forks the admin process if there is none and its back-off is over. `now`: monotonic seconds."""
-        if self.admin or now < self._due:
-            return
-        self._started = self._admin_seen = now
-        self._killed = False
-        try:
-            self.admin = self._fork_admin()
-        except OSError:  # no processes left for the moment
-            self._back_off(now)
+    def keep_helpers(self, now: float) -> None:
+        """Starts the helpers that are due, and ends those that hang or are not wanted. `now`: monotonic seconds."""
+        for helper in self._helpers:
+            if (process := helper.process) and (silence := helper.kill_hung(now)) is not None:
+                self._event("error", f"{helper.name}_hung", pid=process, silent_seconds=round(silence, 1))
+        self.admin.start_due(now)
+        if self._current.config.observe:
+            self.observer.start_due(now)
+        else:
+            self.observer.end()
+            if not self.observer.process:
+                self._observed.clear()
 
-    def _fork_admin(self) -> int:
+    def helper_ended(self, process: int, now: float) -> bool:
+        """A child process has ended; whether it was a helper. `now`: monotonic seconds."""
+        return any(helper.ended(process, now) for helper in self._helpers)
+
+    def end_helpers(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ends the helpers with a signal; a stopped process obeys SIGKILL only."""
+        for helper in self._helpers:
+            helper.end(number)
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids of the helpers by name, 0 without one; without the observer if the settings want none."""
+        return {helper.name: helper.process for helper in self._helpers if helper is self.admin or helper.process}
+
+    def _fork_admin(self, heartbeat: Heartbeat) -> int:
         supervisor = os.getpid()
 
         def work() -> int:
             listener = self._admin_listener.dup()
             self._leave(None)
+            self._funnel.close()
             self._log.close()  # this process writes none
             state = StateDirectory(self._current.config.state)
-            return run_admin(listener, self._board, self._metrics, state, supervisor, self._heartbeat)
+            return run_admin(
+                listener,
+                board=self._board,
+                observed=self._observed,
+                metrics=self._metrics,
+                state=state,
+                supervisor=supervisor,
+                heartbeat=heartbeat,
+            )
 
         return fork(work, on_parents_death=signal.SIGTERM)
 
-    def admin_ended(self, process: int, now: float) -> bool:
-        """A child process has ended; whether it was the admin process. `now`: monotonic seconds."""
-        if process != self.admin:
-            return False
-        self.admin = 0
-        self._back_off(now)
-        return True
+    def _fork_observer(self, heartbeat: Heartbeat) -> int:
+        def work() -> int:
+            self._leave(None)
+            self._log.close()
+            return run_observer(self._funnel.receivers(), self._observed, heartbeat)
 
-    def _back_off(self, now: float) -> None:
-        self._due = now + (self._policy.ended(answered=True, lived=now - self._started) or 0.0)
-
-    def kill_hung_admin(self, now: float) -> float | None:
-        """Kills an admin process that gave no sign of life for too long. `now`: monotonic seconds.
-
-        Returns the seconds of its silence, None for a process that lives.
-        """
-        beats = self._heartbeat.count
-        if beats != self._beats:
-            self._beats, self._admin_seen = beats, now
-        silence = now - self._admin_seen
-        if not self.admin or self._killed or silence <= ADMIN_PATIENCE:
-            return None
-        self._killed = True
-        self.end_admin(signal.SIGKILL)
-        return silence
-
-    def end_admin(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Ends the admin process with a signal; a stopped process obeys SIGKILL only."""
-        if self.admin:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.admin, number)
+        return fork(work)

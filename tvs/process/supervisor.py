@@ -1,4 +1,4 @@
-"""The supervisor: starts the workers and the admin process, watches them, and ends them.
+"""The supervisor: starts the workers and their helpers, watches them, and ends them.
 
 It has no event loop and no thread, so that it can fork at any time, and it talks to no phone, so that no phone can
 hurt it. Signals: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP reloads.
@@ -53,7 +53,7 @@ LOOK: Final = 1.0
 SHORT_PAUSE: Final = 0.5
 """Seconds until the next turn after one for which there was not enough memory."""
 END_PATIENCE: Final = 2.0
-"""Seconds that the admin process has to end, and then killed processes to be gone: a stuck disk can hold them."""
+"""Seconds that the helpers have to end, and then killed processes to be gone: a stuck disk can hold them."""
 
 
 class Supervisor:
@@ -113,11 +113,14 @@ class Supervisor:
             self._current,
             board=board,
             relay=self._relay,
+            slots=len(listeners),
             metrics=directory.path,
             log=self._log,
             admin_listener=self._admin_listener,
             leave=self._leave,
+            event=self._publisher.report,
         )
+        stack.callback(self._children.close)
         self._slots = Slots(
             listeners,
             start=self._children.fork_worker,
@@ -189,7 +192,7 @@ class Supervisor:
                 if not process:
                     return
                 self._publisher.changed()
-                if not self._children.admin_ended(process, now) and self._slots.reaped(process, wait_status, now):
+                if not self._children.helper_ended(process, now) and self._slots.reaped(process, wait_status, now):
                     self._reloader.worker_ended(process)
 
     def _keep_running(self, now: float) -> None:
@@ -200,10 +203,7 @@ class Supervisor:
         self._slots.kill_hung(now)
         self._counting.keep()
         self._slots.start_due(now)
-        if (silence := self._children.kill_hung_admin(now)) is not None:
-            pid = self._children.admin
-            self._publisher.report("error", "admin_hung", pid=pid, silent_seconds=round(silence, 1))
-        self._children.start_admin_due(now)
+        self._children.keep_helpers(now)
         if self._slots.count(SlotState.CLOSED) == len(self._slots):
             self._publisher.report("error", "no_worker_left", advice="the lines above say why; the service ends")
             self._exit_status = 1
@@ -247,7 +247,7 @@ class Supervisor:
             state=ServiceState.STOPPING if self._slots.stopping else running,
             reload_successful=self._reloader.successful,
             restarts=self._slots.restarts,
-            processes={**processes, "admin": self._children.admin, "supervisor": os.getpid()},
+            processes={**processes, **self._children.processes, "supervisor": os.getpid()},
             presented=self._current.credentials.presented,
             limits=self._current.config.limits,
             slots=tuple(slot.status() for slot in self._slots),
@@ -280,7 +280,7 @@ class Supervisor:
         """Ends all processes, and waits for them a bounded time."""
         self._slots.kill()
         for number in (signal.SIGTERM, signal.SIGKILL):
-            self._children.end_admin(number)
+            self._children.end_helpers(number)
             self._wait_for_ends(END_PATIENCE)
         self._publisher.report("info", "stopped")
         self._publisher.publish()
@@ -294,7 +294,7 @@ class Supervisor:
             while (left := until - time.monotonic()) > 0:
                 process, _ = os.waitpid(-1, os.WNOHANG)
                 if process:
-                    self._children.admin_ended(process, until)
+                    self._children.helper_ended(process, until)
                 else:
                     waiting.poll(left * 1000 + 1)  # SIGCHLD is a signal too
                     self._signals.pending()

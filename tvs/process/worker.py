@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.credentials import Credentials
     from tvs.system.channel import Channel
+    from tvs.system.funnel import FunnelSender
     from tvs.system.relay import RelayEnd
 
 COLLECT_AFTER = 20_000
@@ -46,6 +47,7 @@ class WorkerSetup:
         seed: certificates that were read before the fork.
         listener: the slot's listening socket.
         relay: the slot's end of the relay to the other workers.
+        observer: the slot's end of the funnel to the observer.
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
         log: the supervisor's log, for a worker that cannot open the log, or cannot start; closed when it serves phones.
@@ -57,6 +59,7 @@ class WorkerSetup:
     seed: Seed | None
     listener: socket.socket
     relay: RelayEnd
+    observer: FunnelSender
     channel: Channel
     metrics: Path
     log: SupervisorLog
@@ -70,7 +73,13 @@ def run_worker(setup: WorkerSetup) -> int:
     metrics = Metrics(CollectorRegistry())
     log = WorkerLog(config, inherited=setup.log, metrics=metrics)
     service = Service(
-        config, setup.credentials, pipeline=log.pipeline, metrics=metrics, slot=setup.slot, seed=setup.seed
+        config,
+        setup.credentials,
+        pipeline=log.pipeline,
+        metrics=metrics,
+        slot=setup.slot,
+        seed=setup.seed,
+        observer=setup.observer,
     )
     upkeep = Upkeep(service, files, log, slot=setup.slot)
     upkeep.report()

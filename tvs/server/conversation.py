@@ -13,6 +13,8 @@ from proto.codec import HEADER_SIZE, MAX_REQUEST_PAYLOAD, NEED_DATA, Decoder, fr
 from proto.errors import RemoteProtocolError
 from proto.messages import REQUESTS, QueryCertRequest
 from tvs.answers.verifier import TrustResult
+from tvs.fleet.batches import NO_TLS, TLS
+from tvs.server.observations import SILENT_FAILURES
 from tvs.server.refusals import signer_refused
 from tvs.server.states import SessionState
 
@@ -52,10 +54,11 @@ class Conversation:
 
     Attributes:
         answered: requests that were answered.
+        tls: the connection's TLS.
         full: whether so many bytes wait that no more should be received before the next turn.
     """
 
-    __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered", "full")
+    __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered", "full", "tls")
 
     def __init__(self, shared: Shared, address: str, trace: ConnectionTrace | None) -> None:
         self._shared = shared
@@ -64,6 +67,16 @@ class Conversation:
         self._decoder = Decoder(accept=REQUESTS, max_payload=MAX_REQUEST_PAYLOAD)
         self.answered = 0
         self.full = False
+        self.tls = NO_TLS
+
+    def began(self, version: str, cipher: str, certificate: str) -> None:
+        """The handshake is done, see `tvs.fleet.batches.TLS`."""
+        self.tls = TLS(version, cipher, certificate)
+
+    def closed(self, outcome: str) -> None:
+        """The connection has ended: the observer sees a failure that has no record yet."""
+        if not self.answered and outcome in SILENT_FAILURES:
+            self._shared.connection_failed(self._address, outcome, self.tls)
 
     @property
     def unfinished(self) -> bool:
@@ -95,7 +108,7 @@ class Conversation:
                     break
         except RemoteProtocolError as error:
             turn = MALFORMED
-            self._shared.counts.protocol_error(error.kind)
+            self._malformed(error)
             self._shared.stranger("malformed_request", self._address, kind=error.kind.value, detail=str(error))
         self.full = self.full and decoder.buffered >= MAX_BUFFERED
         return b"".join(answers), turn
@@ -116,8 +129,8 @@ class Conversation:
         shared.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
         if verdict.result is not TRUSTED and isinstance(request, QueryCertRequest):
             signer_refused(shared, self._address, request, verdict)
-        if shared.log_requests:
-            shared.request_line(self._address, request, verdict, seconds, self._decoder.elements.tags)
+        if shared.notes_requests:
+            shared.note_request(self._address, request, verdict, seconds, self._decoder.elements.tags, self.tls)
         return answer
 
     def end(self) -> None:
@@ -126,4 +139,8 @@ class Conversation:
             self._decoder.receive_end()
             self._decoder.next_message()
         except RemoteProtocolError as error:
-            self._shared.counts.protocol_error(error.kind)
+            self._malformed(error)
+
+    def _malformed(self, error: RemoteProtocolError) -> None:
+        self._shared.counts.protocol_error(error.kind)
+        self._shared.connection_failed(self._address, error.kind.value, self.tls)

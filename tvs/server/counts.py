@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from proto.errors import ErrorKind
 from proto.messages import REQUESTS
 from tvs.answers.verifier import Source, TrustResult
 from tvs.server.metrics import ISSUER_CLASSES
@@ -15,7 +16,6 @@ from tvs.tls.failures import TLSFailure
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-    from proto.errors import ErrorKind
     from proto.messages import MessageType
     from tvs.server.metrics import Metrics
     from tvs.server.states import SessionState
@@ -55,6 +55,8 @@ class Counts:
             for result in TrustResult
             for source in Source
         }
+        self._rated = self._rated_counters()
+        self._rates: defaultdict[str, int] = defaultdict(int)
         self._handshakes: dict[str, Counter] = {}  # filled as versions appear: OpenSSL's names, four
         self._ciphers: dict[tuple[str, str], Counter] = {}  # and suites, a few dozen
         self._certificates = {
@@ -70,6 +72,16 @@ class Counts:
                 strict=True,
             )
         )
+
+    def _rated_counters(self) -> dict[Counter, str]:
+        """The counters whose rates the observer knows, with the rate's name, one of `tvs.fleet.batches.COUNTS`."""
+        rated = {self._metrics.accepted: "connections"}
+        rated |= dict.fromkeys(self._rejected.values(), "turned_away")
+        rated |= dict.fromkeys(self._handshake_failures.values(), "failed")
+        rated |= dict.fromkeys((self._metrics.protocol_errors.labels(kind) for kind in ErrorKind), "malformed")
+        for (_, result, _), counter in self._requests.items():
+            rated[counter] = "trusted" if result is TrustResult.TRUSTED else "refused"
+        return rated
 
     def settle(self) -> int:
         """Counts the connections that the slot's last worker held when it died, and returns their number.
@@ -151,10 +163,17 @@ class Counts:
         """A request was malformed."""
         self._new[self._metrics.protocol_errors.labels(kind)] += 1
 
+    def take_rates(self) -> dict[str, int]:
+        """The numbers of what `publish` has counted since the last call, by names of `tvs.fleet.batches.COUNTS`."""
+        rates, self._rates = self._rates, defaultdict(int)
+        return rates
+
     def publish(self) -> None:
         """Adds the counts since the last call to the metrics, and sets the gauges of open sessions."""
         for counter, number in self._new.items():
             counter.inc(number)
+            if (rate := self._rated.get(counter)) is not None:
+                self._rates[rate] += number
         self._new.clear()
         for durations, seconds in self._durations:
             durations.observe_all(seconds)

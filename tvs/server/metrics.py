@@ -33,6 +33,8 @@ ISSUER_CLASSES = ("none", "manufacturing", "self_signed", "other", "unreadable")
 CTL_RESULTS = ("reloaded", "missing", "deleted", "absent", "damaged", "unverified", "unreadable")
 LOG_DROPS = ("not_written", "budget")
 """Why a log line was dropped."""
+OBSERVATION_DROPS = ("list_full", "not_read")
+"""Why a record for the observer was dropped."""
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -200,4 +202,10 @@ class Metrics:
             "Dropped log lines: not_written, the log was not read or its disk was full; budget, more lines of requests "
             "than a second has room for.",
             reason=LOG_DROPS,
+        )
+        self.observations_dropped = self._counter(
+            "observations_dropped",
+            "Records of phones that tvs show status does not see: list_full, more than a tenth of a second has room "
+            "for; not_read, the observer did not read them in time.",
+            reason=OBSERVATION_DROPS,
         )

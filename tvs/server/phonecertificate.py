@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tvs.tls.connection import TLSConnection
 
 
-def record_certificate(tls: TLSConnection, shared: Shared, address: str) -> None:
-    """Counts the phone's certificate by its issuer's class, and logs it at debug. Call after the handshake.
+def record_certificate(tls: TLSConnection, shared: Shared, address: str) -> str:
+    """Counts the phone's certificate by its issuer's class, which is returned, and logs it at debug.
+
+    Call after the handshake.
 
     Args:
         tls: the phone's TLS connection.
@@ -26,6 +28,7 @@ def record_certificate(tls: TLSConnection, shared: Shared, address: str) -> None
     shared.counts.client_certificate(issuer_class)
     if issuer_class != "none" and shared.log_client_certificates:
         shared.log.debug("client_certificate", address=address, subject=subject, issuer_class=issuer_class)
+    return issuer_class
 
 
 def _shown(tls: TLSConnection) -> tuple[str, str]:

@@ -35,10 +35,12 @@ def handshake_failed(shared: Shared, address: str, error: TLSError, flight: byte
     shared.counts.handshake_failed(error.failure)
     reason = error.failure.value
     if error.failure not in _NOTHING_IN_COMMON:
+        shared.connection_failed(address, reason)
         shared.stranger("handshake_failed", address, reason=reason, detail=error.detail)
         return
     version = offered_version(flight)
     shared.counts.handshake_refused(version)
+    shared.connection_failed(address, reason, version=version.value)
     hints = shared.hints
     more = None if hints is None else lambda: {"hint": hints.hint(flight)}
     shared.stranger("handshake_failed", address, more, reason=reason, detail=error.detail, offered=version.value)

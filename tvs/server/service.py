@@ -14,6 +14,7 @@ from tvs.server.counts import Counts
 from tvs.server.deadlines import TICK
 from tvs.server.events import CacheEvents
 from tvs.server.hints import HandshakeHints
+from tvs.server.observations import Observations
 from tvs.server.poller import Poller
 from tvs.server.shared import Shared
 from tvs.status.model import WorkerStatus
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tvs.log.pipeline import LogPipeline
     from tvs.server.credentials import Credentials
     from tvs.server.metrics import Metrics
+    from tvs.system.funnel import FunnelSender
     from tvs.system.relay import RelayEnd
 
 
@@ -45,6 +47,7 @@ class Service:
         metrics: the worker's metrics.
         slot: the worker's number.
         seed: certificates that were read before the worker was forked.
+        observer: to the process that sums up what is seen of phones; None: there is none.
 
     Life: `load` (blocking, before phones are let in), `start`, `reload` any number of times, `drain`, `close`.
 
@@ -64,6 +67,7 @@ class Service:
         metrics: Metrics,
         slot: int = 0,
         seed: Seed | None = None,
+        observer: FunnelSender | None = None,
     ) -> None:
         self.stopping = False
         self._credentials = credentials
@@ -72,7 +76,8 @@ class Service:
         self._slot = slot
         self._seed = seed
         self._counts = Counts(metrics)
-        self._shared = Shared(config, pipeline=pipeline, counts=self._counts)
+        observations = None if observer is None else Observations(observer, metrics)
+        self._shared = Shared(config, pipeline=pipeline, counts=self._counts, observations=observations)
         self._events = CacheEvents(self._shared, metrics, slot)
         self._keylog_missing = False  # it could not be opened at the start
         self._tasks: set[asyncio.Task[None]] = set()
@@ -162,6 +167,7 @@ class Service:
         self._shared.poller.close()
         await self._cancel_tasks()
         self._counts.publish()
+        self._observe()
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self.sources.close)
 
@@ -206,7 +212,14 @@ class Service:
         self._acceptor.look_at_system()
         self._metrics.queue_delay.set(self._acceptor.tell())
         self._publish()
+        self._observe()
         self._pipeline.flush()
+
+    def _observe(self) -> None:
+        """Hands what was seen since the last call to the observer."""
+        rates = self._counts.take_rates()
+        if self._shared.observations is not None:
+            self._shared.observations.send(rates)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

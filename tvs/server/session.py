@@ -200,6 +200,8 @@ class PhoneSession(Timed):
         answered, unfinished = 0 if unsent else conversation.answered, conversation.unfinished
         if self.state is HANDSHAKE:
             self._shared.counts.handshake_failed(TLSFailure.CLOSED)
+            if spoke:
+                self._shared.connection_failed(self.address, TLSFailure.CLOSED.value)
         elif unfinished and not reset:
             conversation.end()
         self._close(outcome_of_end(self.state, reset=reset, spoke=spoke, answered=answered, unfinished=unfinished))
@@ -225,6 +227,7 @@ class PhoneSession(Timed):
         self.clear_deadlines()
         self._socket.close()
         self._closed(self)
+        self._conversation.closed(outcome)
         shared.counts.closed(outcome, shared.clock() - self._accepted_at)
 
     def _handshake(self) -> bool:
@@ -249,8 +252,8 @@ class PhoneSession(Timed):
             self._socket.acknowledge_at_once()
         cipher = self._tls.cipher
         shared.counts.handshake_done(version, cipher, now - self._accepted_at)
-        if shared.asks_certificates:
-            record_certificate(self._tls, shared, self.address)
+        certificate = record_certificate(self._tls, shared, self.address) if shared.asks_certificates else ""
+        self._conversation.began(version, cipher, certificate)
         if self._trace is not None:
             self._trace.handshake_done(cipher)
         self._enter(AWAIT_REQUEST)

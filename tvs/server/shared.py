@@ -6,6 +6,7 @@ import gc
 import time
 from typing import TYPE_CHECKING
 
+from tvs.fleet.batches import NO_TLS
 from tvs.log.logger import RateLimit, logger_for
 from tvs.server.deadlines import Deadline, Deadlines
 from tvs.server.requestline import RequestLine
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from proto.messages import Request
     from tvs.answers.verifier import TrustVerifier, Verdict
     from tvs.config.settings import Config
+    from tvs.fleet.batches import TLS
     from tvs.log.pipeline import LogPipeline
     from tvs.server.counts import Counts
     from tvs.server.hints import HandshakeHints
+    from tvs.server.observations import Observations
     from tvs.server.poller import Poller
 
 
@@ -41,6 +44,7 @@ class Shared:
         pipeline: takes log lines; its level decides which lines are made at all.
         counts: counts connections and requests.
         clock: monotonic clock, seconds.
+        observations: takes what is seen of phones, if the settings want that; None: there is no observer.
 
     Attributes:
         config: the current settings.
@@ -52,6 +56,8 @@ class Shared:
         asks_certificates: whether phones are asked for their own certificate.
         log_client_certificates: whether phones' certificates are logged.
         log_requests: whether each answered request is logged.
+        notes_requests: whether each answered request is logged or observed.
+        observations: takes what is seen of phones; None if nothing does.
         verifier: answers requests. Set before the first session, replaced by a reload.
         context: TLS context of new sessions. Set before the first session, replaced by a reload.
         hints: finds settings that would serve a refused client; None before the first. Replaced by a reload.
@@ -61,6 +67,7 @@ class Shared:
 
     __slots__ = (
         "_limit",
+        "_observations",
         "_pipeline",
         "asks_certificates",
         "clock",
@@ -73,6 +80,8 @@ class Shared:
         "log_client_certificates",
         "log_requests",
         "loop",
+        "notes_requests",
+        "observations",
         "poller",
         "trace",
         "verifier",
@@ -83,6 +92,8 @@ class Shared:
     asks_certificates: bool
     log_client_certificates: bool
     log_requests: bool
+    notes_requests: bool
+    observations: Observations | None
     verifier: TrustVerifier
     context: SSL.Context
     hints: HandshakeHints | None
@@ -96,6 +107,7 @@ class Shared:
         pipeline: LogPipeline,
         counts: Counts,
         clock: Callable[[], float] = time.monotonic,
+        observations: Observations | None = None,
     ) -> None:
         self.counts = counts
         self.clock = clock
@@ -103,6 +115,7 @@ class Shared:
         self._pipeline = pipeline
         self._limit = RateLimit(fewer={"signer_refused": 3})
         self.hints = None
+        self._observations = observations
         self._configure(config)
 
     def reconfigure(self, config: Config) -> None:
@@ -117,6 +130,8 @@ class Shared:
         self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
         self.log_client_certificates = self._pipeline.enabled("debug")
         self.log_requests = self._pipeline.enabled("info")
+        self.observations = self._observations if config.observe else None
+        self.notes_requests = self.log_requests or self.observations is not None
 
     def collect_soon(self) -> None:
         """Lets what a change has replaced be freed soon; for any thread.
@@ -128,12 +143,29 @@ class Shared:
         if loop is not None:
             loop.call_soon_threadsafe(loop.call_later, _COLLECT_AFTER, gc.collect)
 
-    def request_line(
-        self, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...]
+    def note_request(
+        self, address: str, request: Request, verdict: Verdict, seconds: float, tags: tuple[int, ...], tls: TLS
     ) -> None:
-        """Logs the canonical line of an answered request, which took `seconds`; `tags` are those of its elements."""
-        line = RequestLine.of(address, request, verdict, seconds, tags)
-        self._pipeline.emit(("info", time.time(), "request", None, line))
+        """Logs the canonical line of an answered request, and hands it to the observer.
+
+        Args:
+            address: the phone's IP address.
+            request: the request.
+            verdict: its answer.
+            seconds: how long that took.
+            tags: those of the request's elements.
+            tls: the connection's TLS.
+        """
+        line, now = RequestLine.of(address, request, verdict, seconds, tags), time.time()
+        if self.log_requests:
+            self._pipeline.emit(("info", now, "request", None, line))
+        if self.observations is not None:
+            self.observations.answered(now, tls, line)
+
+    def connection_failed(self, address: str, reason: str, tls: TLS = NO_TLS, version: str = "") -> None:
+        """Hands a connection that failed to the observer, see `tvs.fleet.batches.Failed`."""
+        if self.observations is not None:
+            self.observations.failed(address, reason, tls=tls, version=version)
 
     def stranger(
         self,

@@ -23,18 +23,28 @@ class Board:
 
     A lock could be held by a dead process; instead, a checksum shows the reader that it read while the
     document was being written, and reads again.
+
+    Args:
+        size: bytes of the memory; a document has a few less.
     """
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, SIZE)
+    def __init__(self, size: int = SIZE) -> None:
+        self._size = size
+        self._memory = mmap.mmap(-1, size)
 
     def write(self, document: Mapping[str, object]) -> None:
         """Replaces the document. Raises `ValueError` for one that is too large."""
         data = json.dumps(document).encode()
-        if len(data) > SIZE - _HEADER.size:
+        if len(data) > self._size - _HEADER.size:
             raise ValueError(f"a document of {len(data)} bytes does not fit on the board")
         self._memory[_HEADER.size : _HEADER.size + len(data)] = data
         self._memory[: _HEADER.size] = _HEADER.pack(len(data), zlib.crc32(data))
+
+    def clear(self) -> None:
+        """Forgets the document."""
+        size, _ = _HEADER.unpack(self._memory[: _HEADER.size])
+        if size:
+            self._memory[: _HEADER.size + size] = bytes(_HEADER.size + size)
 
     def read(self) -> dict[str, Any]:
         """The document; empty before the first one is written."""
