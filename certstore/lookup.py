@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from certstore.index import CacheEntry, CertificateIndex
@@ -17,6 +18,7 @@ class CertificateCache:
     Attributes:
         index: the index in use, replaced by `swap`: readers see the old or the new one, never a mixture.
         generation: number of swaps; 0 before the first.
+        swapped: time of the last swap, seconds since 1970; None before the first.
     """
 
     trace_class: ClassVar[str]
@@ -27,6 +29,7 @@ class CertificateCache:
     def __init__(self) -> None:
         self.index = CertificateIndex()
         self.generation = 0
+        self.swapped: float | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -40,6 +43,7 @@ class CertificateCache:
         """Puts a new index in use."""
         self.index = index
         self.generation += 1
+        self.swapped = time.time()
 
     def lookup(self, serial_number: bytes, issuer_name: str, trace: Trace | None = None) -> CacheEntry | None:
         """The entry with this identity, or None. Both outcomes are traced."""

@@ -3,6 +3,7 @@
     /metrics   Prometheus text
     /healthz   200 while supervisor and workers give signs of life, else 503
     /readyz    200 while phones are answered from complete data, else 503; the body says why
+    /status.json  all that there is to know of the service and of the last queries, see docs/status.md
 
 The supervisor forks it. It reads the files in which the workers count, and the supervisor's board. Threads of the
 standard library's WSGI server serve the requests, so that a stalled reader delays no other.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
 from tvs.admin.server import AdminServer
+from tvs.admin.status import StatusReporter
 from tvs.admin.trusted import TrustCollector
 from tvs.status.health import health, readiness
 from tvs.status.model import ServiceStatus
@@ -39,7 +42,7 @@ def run_admin(
     listener: socket.socket,
     *,
     board: Board,
-    observed: Board,  # noqa: ARG001
+    observed: Board,
     metrics: Path,
     state: StateDirectory,
     supervisor: int,
@@ -61,15 +64,18 @@ def run_admin(
         return ServiceStatus.from_json(board.read())
 
     signal.signal(signal.SIGTERM, _end)
-    registry = CollectorRegistry()
-    registry.register(WorkersCollector(FilesCollector(metrics), state, status))
+    registry, workers = CollectorRegistry(), FilesCollector(metrics)
+    registry.register(WorkersCollector(workers, state, status))
     registry.register(ServiceCollector(status))
     registry.register(TrustCollector(state))
+    reporter = StatusReporter(state, status, observed, workers)
+    threading.Thread(target=reporter.watch, name="status", daemon=True).start()
     server = AdminServer(
         listener,
         registry=registry,
         health=lambda: health(status(), time.monotonic()),
         readiness=lambda: readiness(status(), time.time()),
+        report=lambda: reporter.report().to_json(),
         on_turn=heartbeat.beat,
     )
     try:

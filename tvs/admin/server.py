@@ -12,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from tvs.admin.connections import Connections
+from tvs.status.report import STATUS_PATH
 from tvs.system.limits import SHORTAGES
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class AdminServer:
         listener: a listening socket.
         registry: the metrics of /metrics.
         health, readiness: called for each request; return the verdict and the body.
+        report: called for each request; returns the body of /status.json.
         on_turn: called twice a second while connections are taken.
     """
 
@@ -101,10 +103,12 @@ class AdminServer:
         registry: CollectorRegistry,
         health: Probe,
         readiness: Probe,
+        report: Callable[[], Mapping[str, object]],
         on_turn: Callable[[], None],
     ) -> None:
         self._metrics = make_wsgi_app(registry)
         self._probes = {"/healthz": health, "/readyz": readiness}
+        self._report = report
         self._server = _Server(listener, on_turn)
         self._server.set_app(self._serve)
 
@@ -122,11 +126,15 @@ class AdminServer:
         if path in self._probes:
             good, details = self._probes[path]()
             return _answer(start_response, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, details)
-        return _answer(start_response, HTTPStatus.NOT_FOUND, {"error": "see /metrics, /healthz and /readyz"})
+        if path == STATUS_PATH:
+            return _answer(start_response, HTTPStatus.OK, self._report())
+        return _answer(
+            start_response, HTTPStatus.NOT_FOUND, {"error": f"see {STATUS_PATH}, /metrics, /healthz, /readyz"}
+        )
 
 
 def _answer(start_response: StartResponse, status: HTTPStatus, body: Mapping[str, object]) -> list[bytes]:
-    data = json.dumps(body, default=str).encode() + b"\n"
+    data = json.dumps(body, default=str, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
     start_response(f"{status.value} {status.phrase}", headers)
     return [data]

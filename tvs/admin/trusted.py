@@ -55,7 +55,7 @@ class TrustCollector(Collector):
         """The current metrics."""
         try:
             with closing(self._state.store()) as store:
-                signers, ends = self._signers(store), self._trusted_ends(store)
+                signers, ends = signers_trusted(self._state, store), self._trusted_ends(store)
         except (StateError, StoreError):
             return
         trusted = GaugeMetricFamily(
@@ -68,13 +68,6 @@ class TrustCollector(Collector):
         yield trusted
         yield from _expiry(ends, self._clock())
 
-    def _signers(self, store: CertificateStore) -> dict[str, bool]:
-        """Whether the signer of each list is trusted; lists that are missing or do not verify are left out."""
-        lists = {path.name: verified(path) for path in (self._state.ctl_file, self._state.itl_file)}
-        ctl = lists[self._state.ctl_file.name]
-        index = None if ctl is None or ctl.trust_list is None else index_of(ctl.trust_list, 0).index
-        return {name: _trusted(found, store, index) for name, found in lists.items() if found is not None}
-
     def _trusted_ends(self, store: CertificateStore) -> Sequence[int]:
         known, ends = self._ends
         current = (store.identity(), store.change_number())
@@ -82,6 +75,14 @@ class TrustCollector(Collector):
             ends = store.trusted_ends()
             self._ends = (current, ends)
         return ends
+
+
+def signers_trusted(state: StateDirectory, store: CertificateStore) -> dict[str, bool]:
+    """Whether the signer of each list is trusted; lists that are missing or do not verify are left out."""
+    lists = {path.name: verified(path) for path in (state.ctl_file, state.itl_file)}
+    ctl = lists[state.ctl_file.name]
+    index = None if ctl is None or ctl.trust_list is None else index_of(ctl.trust_list, 0).index
+    return {name: _trusted(found, store, index) for name, found in lists.items() if found is not None}
 
 
 def _trusted(verification: Verification, store: CertificateStore, ctl: CertificateIndex | None) -> bool:

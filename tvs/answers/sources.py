@@ -144,6 +144,7 @@ class Sources:
             certificates=len(self.db),
             generation=self.db.generation,
             change_number=self.db.change_number,
+            swapped=self.db.swapped,
             content=self.db.index.content,
             problem=shortened(self.db.problem),
         )

@@ -38,7 +38,7 @@ from tvs.system.scratch import metrics_directory
 from tvs.system.signals import Signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tvs.config.settings import Config
     from tvs.process.messages import Report
@@ -143,14 +143,10 @@ class Supervisor:
         """Reads what all workers share. Raises `StateError` and `StoreError`."""
         credentials = read_credentials(config)
         gc.disable()  # nothing of what follows is garbage
-        seed = read_seed(config, self._db_event)
+        seed = read_seed(config, self._log.db_event)
         gc.freeze()  # the collector would write to every page that the workers share
         gc.enable()
         return Current(config, credentials, seed)
-
-    def _db_event(self, event: str, fields: Mapping[str, object]) -> None:
-        level = "info" if event == "refreshed" else "warning"
-        getattr(self._log.logger, level)(f"db_{event}", **fields)
 
     def _leave(self, keep: Slot | None) -> None:
         """In a child: closes what belongs to the supervisor alone, except for a slot's listening socket."""
@@ -249,6 +245,8 @@ class Supervisor:
             restarts=self._slots.restarts,
             processes={**processes, **self._children.processes, "supervisor": os.getpid()},
             presented=self._current.credentials.presented,
+            fingerprint=self._current.credentials.fingerprint,
+            observe=self._current.config.observe,
             limits=self._current.config.limits,
             slots=tuple(slot.status() for slot in self._slots),
         )

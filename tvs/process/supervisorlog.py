@@ -9,6 +9,8 @@ from tvs.log.direct import DirectLog
 from tvs.log.logger import logger_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import structlog
 
     from tvs.config.settings import Config
@@ -40,6 +42,11 @@ class SupervisorLog:
     def close(self) -> None:
         """Closes the log; lines are dropped from then on."""
         self._direct.close()
+
+    def db_event(self, event: str, fields: Mapping[str, object]) -> None:
+        """Writes an event of `certstore.cache.CertificateDBCache`."""
+        level = "info" if event == "refreshed" else "warning"
+        getattr(self.logger, level)(f"db_{event}", **fields)
 
     def _open(self, config: Config) -> None:
         self._direct = DirectLog(config.log_file, log_format=config.log_format, level=config.log_level)

@@ -6,6 +6,7 @@ included, present the same certificate until the administrator reloads the servi
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,11 @@ class Credentials:
     def presented(self) -> dict[str, float]:
         """End of validity, seconds since 1970, of the certificate that phones are presented, by its name."""
         return {name: end for _, name, end in self.expiry if name == OWN_NAME}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that phones are presented, hex."""
+        return hashlib.sha256(self.certificate).hexdigest()
 
     def context(self, config: Config, keylog: Keylog | None = None) -> SSL.Context:
         """A TLS context for phones. Raises `ValueError` for a certificate that OpenSSL refuses, or another's key."""

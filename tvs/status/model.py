@@ -65,6 +65,7 @@ class DatabaseStatus:
         certificates: number of certificates in the index.
         generation: index swaps since the worker's start.
         change_number: the store's number of the last change that the index has.
+        swapped: when the index was put in use, seconds since 1970; None before the first one.
         content: text that workers with the same certificates share; empty if it is not known.
         problem: why the store cannot be read, cut if it is long; empty if it can.
     """
@@ -73,6 +74,7 @@ class DatabaseStatus:
     certificates: int
     generation: int
     change_number: int
+    swapped: float | None = None
     content: str = ""
     problem: str = ""
 
@@ -83,6 +85,7 @@ class DatabaseStatus:
             "certificates": self.certificates,
             "generation": self.generation,
             "change_number": self.change_number,
+            "swapped": self.swapped,
             "content": self.content,
             "problem": self.problem,
         }
@@ -95,6 +98,7 @@ class DatabaseStatus:
             certificates=member(document, "certificates", int),
             generation=member(document, "generation", int),
             change_number=member(document, "change_number", int),
+            swapped=member(document, "swapped", float, int, type(None)),
             content=text(member(document, "content", str)),
             problem=text(member(document, "problem", str)),
         )
@@ -236,6 +240,8 @@ class ServiceStatus:
         restarts: number of workers that ended, by cause.
         processes: process ids by slot number, ``admin`` and ``supervisor``.
         presented: ends of validity, seconds since 1970, of the certificates that phones are presented, by name.
+        fingerprint: SHA-256 of the certificate that phones are presented, hex; empty before the first publication.
+        observe: whether an observer sums up what is seen of phones.
         limits: most connections of the whole service, by the reason with which it rejects more.
         slots: the worker slots.
     """
@@ -246,6 +252,8 @@ class ServiceStatus:
     restarts: Mapping[RestartReason, int] = field(default_factory=dict)
     processes: Mapping[str, int] = field(default_factory=dict)
     presented: Mapping[str, float] = field(default_factory=dict)
+    fingerprint: str = ""
+    observe: bool = False
     limits: Mapping[str, int] = field(default_factory=dict)
     slots: tuple[SlotStatus, ...] = ()
 
@@ -258,6 +266,8 @@ class ServiceStatus:
             "restarts": dict(self.restarts),
             "processes": dict(self.processes),
             "presented": dict(self.presented),
+            "fingerprint": self.fingerprint,
+            "observe": self.observe,
             "limits": dict(self.limits),
             "slots": [slot.to_json() for slot in self.slots],
         }
@@ -278,6 +288,8 @@ class ServiceStatus:
             restarts={choice(RestartReason, reason): member(restarts, reason, int) for reason in restarts},
             processes={name: member(processes, name, int) for name in processes},
             presented={name: member(presented, name, float, int) for name in presented},
+            fingerprint=text(member(document, "fingerprint", str)),
+            observe=member(document, "observe", bool),
             limits={reason: member(limits, reason, int) for reason in limits},
             slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
 
 MODULES = {
+    "status": "status",
+    "queries": "queries",
+    "signers": "queries",
     "nodes": "nodes",
     "phones": "nodes",
     "ctl": "lists",
@@ -29,7 +32,7 @@ def add_commands(commands: Commands, what: str = "") -> None:
         commands: parsers of the first words.
         what: the word after `show`; empty: all of them.
     """
-    show = commands.add_parser("show", help="show trust lists, certificates and nodes").add_subparsers(
+    show = commands.add_parser("show", help="show status, trust lists, certificates and nodes").add_subparsers(
         title="what to show", metavar="WHAT", required=True
     )
     for module in dict.fromkeys([MODULES[what]] if what else MODULES.values()):
