@@ -60,7 +60,8 @@ class _Row:
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # a dataclass
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # a dataclass
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_json(cls, document: object) -> Self:
