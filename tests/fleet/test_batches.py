@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from tests.fixtures.observed import answered, failed
-from tvs.fleet.batches import COUNTS, MAX_BATCH, MAX_DEVICE, MAX_NAME, MAX_RECORDS, NO_TLS, TLS, decoded, encoded
+from tvs.fleet.batches import (
+    COUNTS,
+    MAX_ANSWERED,
+    MAX_BATCH,
+    MAX_DEVICE,
+    MAX_FAILED,
+    MAX_NAME,
+    NO_TLS,
+    TLS,
+    decoded,
+    encoded,
+)
 
 NOW = 1_700_000_000.5
 NUMBERS = [3, 2, 1, 0, 0, 7, 0]
@@ -17,7 +28,7 @@ NUMBERS = [3, 2, 1, 0, 0, 7, 0]
 
 def document(**parts: Any) -> bytes:
     """A batch as a worker could write it, with these parts in the place of empty ones."""
-    empty: dict[str, Any] = {"counts": NUMBERS, "tls": [], "questions": [], "answered": [], "failed": []}
+    empty: dict[str, Any] = {"counts": NUMBERS, "tls": [], "questions": [], "answered": [[]] * 6, "failed": []}
     return json.dumps(empty | parts).encode()
 
 
@@ -32,7 +43,7 @@ def test_what_goes_in_comes_out() -> None:
     ((data, number),) = encoded(NUMBERS, requests, failures)
     batch = decoded(data, NOW)
     assert (batch.answered, batch.failed, number) == (requests, failures, 3)
-    assert (batch.counts, batch.unreadable) == (dict(zip(COUNTS, NUMBERS, strict=True)), 0)
+    assert (batch.counts, batch.readable) == (dict(zip(COUNTS, NUMBERS, strict=True)), True)
 
 
 def test_one_question_of_many_phones_is_sent_once() -> None:
@@ -69,7 +80,7 @@ def test_texts_are_cut_and_lose_their_control_characters() -> None:
 @pytest.mark.parametrize("claimed", [0, 10**18])
 def test_times_are_near_the_present(claimed: int) -> None:
     """A worker's clock, or a worker that lies, moves no record out of the last minute."""
-    data = document(tls=[["", "", ""]], failed=[[claimed, 0, "192.0.2.1", "closed", ""]])
+    data = document(tls=[["", "", ""]], answered=[[]] * 6, failed=[[claimed, 0, "192.0.2.1", "closed", ""]])
     (record,) = decoded(data, NOW).failed
     assert NOW - 60 <= record.time <= NOW
 
@@ -91,48 +102,67 @@ def test_times_are_near_the_present(claimed: int) -> None:
         document(counts=[True] * 7),
         document(counts={}),
         document(answered=None),
+        document(answered=[[]] * 5),
+        document(answered={}),
+        document(tls=[["", "", ""]] * 1000),
+        document(tls=[["", ""]]),
+        document(questions=[["QUERY_CERT_REQ", "", "", "", "", "", [0] * 99]]),
+        document(failed=[[0, 0, "a", "closed", ""]]),
         document(tls=5),
         document().replace(b"[3,", b"[" + b"9" * 5000 + b","),
     ],
 )
 def test_bytes_that_are_no_batch(data: bytes) -> None:
-    """They count as one unreadable part, and as nothing else."""
+    """They are an empty batch that says so."""
     batch = decoded(data, NOW)
-    assert (batch.answered, batch.failed, batch.unreadable) == ([], [], 1)
+    assert (batch.answered, batch.failed, batch.readable) == ([], [], False)
     assert not any(batch.counts.values())
 
 
+GOOD = [[1, 2], [0, 0], [0, 0], ["192.0.2.7", "192.0.2.8"], ["SEP1", "SEP2"], [30, 31]]
+
+
 @pytest.mark.parametrize(
-    "record",
+    ("column", "values"),
     [
-        7,
-        [],
-        [0, 0, 0, "a", "d"],
-        [0, 0, 0, "a", "d", 1, 1],
-        [0, 1, 0, "a", "d", 1],
-        [0, 0, 1, "a", "d", 1],
-        [0, -1, 0, "a", "d", 1],
-        [0, 0, 0, None, "d", 1],
-        [0, 0, 0, "a", ["d"], 1],
-        [0, 0, 0, "a", "d", 1.5],
-        [0.5, 0, 0, "a", "d", 1],
-        [True, 0, 0, "a", "d", 1],
+        (0, [1]),
+        (0, [1, 2, 3]),
+        (0, [1, 0.5]),
+        (0, [1, True]),
+        (0, [1, -1]),
+        (0, None),
+        (1, [0, 1]),
+        (1, [0, 2**64]),
+        (2, [0, 1]),
+        (3, ["a", None]),
+        (4, ["d", ["d"]]),
+        (4, {"0": "d", "1": "d"}),
+        (5, [1, 1.5]),
+        (5, "12"),
     ],
 )
-def test_record_of_another_shape(record: Any) -> None:
-    """It is left out and counted; its neighbours are read."""
-    good = [1, 0, 0, "192.0.2.7", "SEP1", 30]
-    question = ["QUERY_CERT_REQ", "CN=s", "01", "CN=i", "trusted", "db", [0]]
-    batch = decoded(document(tls=[["", "", ""]], questions=[question], answered=[good, record, good]), NOW)
-    assert ([found.address for found in batch.answered], batch.unreadable) == (["192.0.2.7"] * 2, 1)
+def test_column_of_another_shape(column: int, values: Any) -> None:
+    """A batch with a column that does not fit the others is not read; one whose columns fit is."""
+    parts: dict[str, Any] = {
+        "tls": [["", "", ""]],
+        "questions": [["QUERY_CERT_REQ", "CN=s", "01", "CN=i", "trusted", "db", [0]]],
+    }
+    good = decoded(document(**parts, answered=GOOD), NOW)
+    assert [record.address for record in good.answered] == GOOD[3]
+    columns = [values if place == column else known for place, known in enumerate(GOOD)]
+    batch = decoded(document(**parts, answered=columns), NOW)
+    assert (batch.answered, batch.readable) == ([], False)
 
 
 def test_more_records_than_a_worker_keeps() -> None:
-    """A batch with more records than a worker may send is cut; numbers are bounded too."""
-    failures = [[0, 0, "a", "closed", ""]] * (MAX_RECORDS + 9)
-    batch = decoded(document(counts=[10**15] * 7, tls=[["", "", ""]], failed=failures), NOW)
-    assert len(batch.failed) == MAX_RECORDS
-    assert set(batch.counts.values()) == {1_000_000}
+    """A batch with more records than a worker may send is not read; numbers are bounded."""
+    failures = [[0, 0, "a", "closed", ""]] * MAX_FAILED
+    parts = {"counts": [10**15] * 7, "tls": [["", "", ""]]}
+    batch = decoded(document(**parts, answered=[[]] * 6, failed=failures), NOW)
+    assert (len(batch.failed), set(batch.counts.values())) == (MAX_FAILED, {1_000_000})
+    assert not decoded(document(**parts, answered=[[]] * 6, failed=failures + failures[:1]), NOW).readable
+    many = [[0] * (MAX_ANSWERED + 1)] * 3 + [["a"] * (MAX_ANSWERED + 1)] * 2 + [[0] * (MAX_ANSWERED + 1)]
+    assert not decoded(document(**parts, answered=many), NOW).readable
 
 
 def test_altered_batches() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Final
 
 from tvs.status.observed import (
@@ -57,33 +58,36 @@ class Tally:
 
     def take(self, batch: Batch, worker: int, now: float) -> None:
         """Adds a batch of the worker in a slot up."""
-        for record in batch.answered:
-            self._take_answered(record, worker)
+        self._take_answered(batch.answered, worker)
         for failure in batch.failed:
             self._take_failed(failure)
         self._dropped += batch.counts["dropped"]
-        self._unreadable += batch.unreadable
+        self._unreadable += not batch.readable
         numbers = self._intervals.setdefault(_interval(now), dict.fromkeys(_RATES, 0))
         for name in _RATES:
             numbers[name] += batch.counts[name]
         if len(self._intervals) > 2 * MAX_INTERVALS:
             self._intervals = {time: self._intervals[time] for time in _last_intervals(now) if time in self._intervals}
 
-    def _take_answered(self, record: Answered, worker: int) -> None:
-        self._number += 1
-        numbered = (self._number, worker, record)
-        self._queries.append(numbered)
-        if record.question.result != TRUSTED:
-            self._refused.append(numbered)
-        self._seconds.append(record.seconds)
-        if record.question.serial:
-            self._take_signer(record)
+    def _take_answered(self, records: list[Answered], worker: int) -> None:
+        numbered = list(zip(count(self._number + 1), repeat(worker), records))
+        self._number += len(records)
+        self._queries.extend(numbered)
+        self._refused.extend(query for query in numbered if query[2].question.result != TRUSTED)
+        self._seconds.extend(record.seconds for record in records)
+        asked: dict[int, list[Answered]] = {}  # by question: those that are the same are one object
+        for record in records:
+            asked.setdefault(id(record.question), []).append(record)
+        for same in asked.values():
+            if same[0].question.serial:
+                self._take_signer(same)
 
-    def _take_signer(self, record: Answered) -> None:
-        key = (record.question.issuer, record.question.serial)
-        signer = self._signers.pop(key, None) or _Signer(first=record.time)
+    def _take_signer(self, records: list[Answered]) -> None:
+        question = records[0].question
+        key = (question.issuer, question.serial)
+        signer = self._signers.pop(key, None) or _Signer(first=records[0].time)
         self._signers[key] = signer
-        signer.add(record)
+        signer.add(records)
         if len(self._signers) > MAX_SIGNERS:
             del self._signers[next(iter(self._signers))]
             self._forgotten += 1
@@ -134,12 +138,14 @@ class _Signer:
     subject: str = ""
     record: Answered | None = None
 
-    def add(self, record: Answered) -> None:
-        """Counts a request."""
-        self.count += 1
-        self.refused += record.question.result != TRUSTED
-        self.subject = record.question.subject or self.subject
-        self.record = record
+    def add(self, records: list[Answered]) -> None:
+        """Counts requests about the same question."""
+        question = records[0].question
+        self.count += len(records)
+        self.refused += len(records) if question.result != TRUSTED else 0
+        self.subject = question.subject or self.subject
+        if self.record is None or records[-1].time >= self.record.time:
+            self.record = records[-1]
 
     def seen(self) -> SeenSigner:
         """The signer as it is published."""

@@ -27,6 +27,8 @@ BOARD_SIZE: Final = 4 * 1024 * 1024
 """Bytes of the observer's board: some 150 KB are usual; 3.9 MB if strangers send names of 200 rare characters only."""
 PUBLISH: Final = 0.5
 """Seconds between two publications while batches come."""
+SHARE: Final = 300
+"""Seconds between two publications, at least, as a multiple of the time that one takes: full lists take 4 ms."""
 PUBLISH_IDLE: Final = 5.0
 """The same while none come: the rates go on."""
 NICE: Final = 10
@@ -67,6 +69,7 @@ class Observer:
         self._board = board
         self._published = -PUBLISH_IDLE
         self._changed = False
+        self._pause = PUBLISH
         self._poll = select.poll()
         self._receivers = {receiver.fileno(): receiver for receiver in receivers}
         for descriptor in self._receivers:
@@ -81,8 +84,10 @@ class Observer:
         """
         for descriptor, _ in self._poll.poll(PUBLISH * 1000):
             self._take(descriptor, now)
-        if monotonic - self._published >= (PUBLISH if self._changed else PUBLISH_IDLE):
+        if monotonic - self._published >= (self._pause if self._changed else PUBLISH_IDLE):
+            began = time.thread_time()
             self._board.write(self._tally.observed(now).to_json())
+            self._pause = min(PUBLISH_IDLE, max(PUBLISH, SHARE * (time.thread_time() - began)))
             self._published, self._changed = monotonic, False
 
     def _take(self, descriptor: int, now: float) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from tvs.fleet.batches import COUNTS, MAX_RECORDS, NO_TLS, TLS, Answered, Failed, Question, encoded
+from tvs.fleet.batches import COUNTS, MAX_ANSWERED, MAX_FAILED, NO_TLS, TLS, Answered, Failed, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,37 +39,41 @@ _new = tuple.__new__
 
 
 class Observations:
-    """The records since the last tick, at most `MAX_RECORDS`.
+    """The records since the last tick, at most `MAX_ANSWERED` and `MAX_FAILED`.
 
     Args:
         sender: to the observer.
         metrics: has the counters of dropped records.
     """
 
-    __slots__ = ("_answered", "_dropped", "_failed", "_list_full", "_not_sent", "_room", "_sender", "_unsent")
+    __slots__ = ("_answered", "_dropped", "_failed", "_list_full", "_not_read", "_sender", "_unsent")
 
     def __init__(self, sender: FunnelSender, metrics: Metrics) -> None:
         self._sender = sender
         self._list_full = metrics.observations_dropped.labels("list_full")
-        self._not_sent = metrics.observations_dropped.labels("not_read")
+        self._not_read = metrics.observations_dropped.labels("not_read")
         self._answered: list[tuple[float, TLS, RequestLine]] = []
         self._failed: list[Failed] = []
-        self._room = MAX_RECORDS
         self._dropped = 0
         self._unsent = dict.fromkeys(COUNTS, 0)
 
+    def drops(self) -> bool:
+        """Whether an answered request is dropped, and counted as such: nobody need make its record then."""
+        if len(self._answered) < MAX_ANSWERED:
+            return False
+        self._dropped += 1
+        return True
+
     def answered(self, now: float, tls: TLS, line: RequestLine) -> None:
         """Takes an answered request. `now`: seconds since 1970."""
-        if self._room:
-            self._room -= 1
+        if len(self._answered) < MAX_ANSWERED:
             self._answered.append((now, tls, line))
         else:
             self._dropped += 1
 
     def failed(self, address: str, reason: str, *, tls: TLS = NO_TLS, version: str = "") -> None:
         """Takes a connection that failed, see `tvs.fleet.batches.Failed`."""
-        if self._room:
-            self._room -= 1
+        if len(self._failed) < MAX_FAILED:
             self._failed.append(Failed(time.time(), tls, address, reason, version))
         else:
             self._dropped += 1
@@ -80,7 +84,7 @@ class Observations:
         Args:
             counts: numbers by names of `tvs.fleet.batches.COUNTS`, those that are not 0.
         """
-        if not counts and self._room == MAX_RECORDS:
+        if not (counts or self._answered or self._failed):
             return
         for name, number in counts.items():
             self._unsent[name] += number
@@ -88,7 +92,7 @@ class Observations:
             self._list_full.inc(self._dropped)
             self._unsent["dropped"] += self._dropped
         answered, failed = [_answered(*record) for record in self._answered], self._failed
-        self._answered, self._failed, self._room, self._dropped = [], [], MAX_RECORDS, 0
+        self._answered, self._failed, self._dropped = [], [], 0
         self._send(answered, failed)
 
     def _send(self, answered: list[Answered], failed: list[Failed]) -> None:
@@ -100,11 +104,9 @@ class Observations:
                 self._unsent = dict.fromkeys(COUNTS, 0)
             first = False
         if lost:
-            self._not_sent.inc(lost)
+            self._not_read.inc(lost)
             self._unsent["dropped"] += lost
 
 
 def _answered(now: float, tls: TLS, line: RequestLine) -> Answered:
-    address, request, device, subject, serial, issuer, result, source, roles, seconds, _ = line
-    question = _new(Question, (request, subject, serial, issuer, result, source, roles))
-    return _new(Answered, (now, tls, question, address, device, seconds))
+    return _new(Answered, (now, tls, line[2:9], line[0], line[1], line[9]))

@@ -49,8 +49,8 @@ class RequestLine(NamedTuple):
 
     Attributes:
         address: the phone's IP address.
-        request: the request's type, by name.
         device: the phone's name, cut.
+        request: the request's type, by name. This and the next six are a `tvs.fleet.batches.Question`.
         subject: the subject name asked about, cut; empty if the request has none.
         serial: serial number in hex; empty if the certificate is unreadable.
         issuer: issuer name, cut; likewise.
@@ -63,8 +63,8 @@ class RequestLine(NamedTuple):
     """
 
     address: str
-    request: str
     device: str
+    request: str
     subject: str
     serial: str
     issuer: str
@@ -81,7 +81,7 @@ class RequestLine(NamedTuple):
         name, device = _NAMES[request.message_type], request.device_name[:MAX_DEVICE_NAME]
         subject = getattr(request, "subject_name", "")[:_CUT]
         shown = tags[: MAX_TAGS + 1]
-        return _new(cls, (address, name, device, subject, serial, issuer[:_CUT], result, source, roles, seconds, shown))
+        return _new(cls, (address, device, name, subject, serial, issuer[:_CUT], result, source, roles, seconds, shown))
 
     def text(self) -> str:
         """The event and its fields as key=value."""

@@ -156,11 +156,14 @@ class Shared:
             tags: those of the request's elements.
             tls: the connection's TLS.
         """
+        observations = self.observations
+        if not self.log_requests and (observations is None or observations.drops()):
+            return
         line, now = RequestLine.of(address, request, verdict, seconds, tags), time.time()
         if self.log_requests:
             self._pipeline.emit(("info", now, "request", None, line))
-        if self.observations is not None:
-            self.observations.answered(now, tls, line)
+        if observations is not None:
+            observations.answered(now, tls, line)
 
     def connection_failed(self, address: str, reason: str, tls: TLS = NO_TLS, version: str = "") -> None:
         """Hands a connection that failed to the observer, see `tvs.fleet.batches.Failed`."""

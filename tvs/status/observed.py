@@ -203,7 +203,7 @@ class Observed:
         intervals: numbers of the last 30 minutes at most, the present interval last, none left out.
         latency: seconds of the last 1,000 answers by quantile: ``p50``, ``p95``, ``p99``, ``max``; empty without any.
         dropped: records that workers had to drop.
-        unreadable: records and batches without the right shape.
+        unreadable: batches without the right shape.
         forgotten: signers that made room for others.
     """
 
