@@ -46,6 +46,7 @@ class Port:
             registry=registry,
             health=lambda: (self.healthy, {"status": "ok"}),
             readiness=lambda: (False, {"reasons": ["starting"]}),
+            report=lambda: {"version": 1, "sentence": "Müller \udcff"},
             on_turn=self._count,
         )
         self._thread = threading.Thread(target=self._server.serve)
@@ -86,6 +87,13 @@ def test_probes(port: Port) -> None:
     assert port.ask("GET", "/healthz")[0] == 503
 
 
+def test_status_report(port: Port) -> None:
+    """/status.json is the report in UTF-8, whatever its texts hold."""
+    status, kind, body = port.ask("GET", "/status.json")
+    assert (status, kind) == (200, "application/json")
+    assert body.decode() == '{"version": 1, "sentence": "Müller \\udcff"}\n'
+
+
 def test_metrics(port: Port) -> None:
     """/metrics is Prometheus text of the registry."""
     status, kind, body = port.ask("GET", "/metrics")
@@ -96,7 +104,7 @@ def test_metrics(port: Port) -> None:
 def test_other_paths_and_methods(port: Port) -> None:
     """Another path is not found, with the paths that exist; other methods are not allowed."""
     status, _, body = port.ask("GET", "/")
-    assert (status, b"/metrics, /healthz and /readyz" in body) == (404, True)
+    assert (status, b"/status.json, /metrics, /healthz, /readyz" in body) == (404, True)
     assert [port.ask(method, "/healthz")[0] for method in ("POST", "PUT", "DELETE")] == [405] * 3
     assert port.ask("HEAD", "/healthz")[0] == 200
 

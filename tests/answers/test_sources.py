@@ -292,6 +292,7 @@ def test_status_of_both_caches(config: Config, store: CertificateStore, make: Ca
         certificates=1,
         generation=1,
         change_number=store.change_number(),
+        swapped=sources.db.swapped,
         content=sources.db.index.content,
     )
     status = sources.ctl_status()

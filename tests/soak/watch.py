@@ -8,7 +8,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fixtures.processes import children
 from tests.soak.site import files_below
 
 if TYPE_CHECKING:
@@ -67,8 +66,8 @@ def pids(site: Site) -> dict[str, int]:
     supervisor = site.service.process.pid
     slots = json.loads(site.get("/readyz"))["workers"]
     found = {f"worker {slot}": worker["pid"] for slot, worker in enumerate(slots) if worker["state"] == "running"}
-    admin = next(pid for pid in children(supervisor) if pid not in found.values())
-    return {"supervisor": supervisor, "admin": admin, **found}
+    helpers = json.loads(site.get("/status.json"))["service"]["processes"]
+    return {"supervisor": supervisor, "admin": helpers["admin"], "observer": helpers["observer"], **found}
 
 
 def sample(site: Site, connections: int) -> Sample:

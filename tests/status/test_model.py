@@ -144,7 +144,15 @@ def test_largest_status_fits_on_the_board() -> None:
     longest, largest = '"' * MAX_TEXT, 2**63 - 1
     report = WorkerStatus(
         reasons=(longest,) * MAX_REASONS,
-        db=DatabaseStatus(up=False, certificates=largest, generation=largest, change_number=largest),
+        db=DatabaseStatus(
+            up=False,
+            certificates=largest,
+            generation=largest,
+            change_number=largest,
+            swapped=1 / 3,
+            content=longest,
+            problem=longest,
+        ),
         ctl=CTLStatus(
             state=longest,
             certificates=largest,

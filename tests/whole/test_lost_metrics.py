@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.processes import alive, children, under_load, until
+from tests.fixtures.processes import alive, helper_process, under_load, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ async def test_directory_that_cannot_be_made_again(
     await until(lambda: count(service, "metrics_directory_lost") == 1, "the loss is reported")
     await kill_one(service, workers)
     uncounted = await ask(service)
-    (admin,) = set(children(service.process.pid)) - set(workers(service))
+    admin = helper_process(service, "admin")
     os.kill(admin, signal.SIGKILL)
     await until(lambda: not alive(admin), "the admin process's end")
     metrics = scrape(service)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.processes import alive, children, halt, until
+from tests.fixtures.processes import alive, children, halt, helper_process, until
 from tests.fixtures.running import wait_until
 
 if TYPE_CHECKING:
@@ -21,31 +21,30 @@ if TYPE_CHECKING:
 QUIET = ("--workers", "2", "--log-level", "info")
 
 
-def admin_of(service: Running, workers: Workers) -> int:
-    """The process id of the admin process."""
-    (admin,) = set(children(service.process.pid)) - set(workers(service))
-    return admin
-
-
 async def test_stopped_admin_process_is_replaced(serve: Serve, workers: Workers, probe: Probe) -> None:
     """It is killed after a time without a sign of life, and the next one answers on the same port."""
     service = serve(*QUIET)
     before = workers(service)
-    admin = admin_of(service, workers)
+    admin = helper_process(service, "admin")
     halt(admin)
     await until(lambda: not alive(admin), "the stopped process's end")
     assert (probe(service, "/healthz")[0], workers(service)) == (200, before)
     assert any("admin_hung" in line and f"pid={admin}" in line for line in service.lines())
-    assert admin_of(service, workers) != admin
+    assert helper_process(service, "admin") != admin
 
 
-@pytest.mark.parametrize("stopped", ["admin", "worker", "all"])
+@pytest.mark.parametrize("stopped", ["admin", "observer", "worker", "all"])
 def test_service_ends_while_processes_are_stopped(serve: Serve, workers: Workers, stopped: str) -> None:
     """SIGTERM ends the service, with status 0 and all its processes, at the end of the drain time."""
     service = serve(*QUIET, "--drain-timeout", "1")
     every = children(service.process.pid)
-    admin = admin_of(service, workers)
-    victims = {"admin": [admin], "worker": [process for process in every if process != admin][:1], "all": every}
+    admin = helper_process(service, "admin")
+    victims = {
+        "admin": [admin],
+        "observer": [helper_process(service, "observer")],
+        "worker": workers(service)[:1],
+        "all": every,
+    }
     for victim in victims[stopped]:
         halt(victim)
     service.process.send_signal(signal.SIGTERM)

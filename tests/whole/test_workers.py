@@ -14,7 +14,7 @@ from certstore.purposes import Purpose
 from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.ports import quiet_port
-from tests.fixtures.processes import alive, children, halt, rotate, under_load, until
+from tests.fixtures.processes import alive, children, halt, helper_process, rotate, under_load, until
 from tests.fixtures.running import wait_until
 from tvs.system.files import write_atomically
 
@@ -194,7 +194,7 @@ async def test_admin_process_is_replaced(serve: Serve, workers: Workers) -> None
     """The admin process is replaced as well, at the same port, and no phone notices."""
     service = serve("--workers", "1", *QUIET)
     async with under_load(service) as load:
-        (admin,) = set(children(service.process.pid)) - set(workers(service))
+        admin = helper_process(service, "admin")
         os.kill(admin, signal.SIGKILL)
         await until(lambda: not alive(admin) and workers(service), "metrics again")
     assert load.failures == []
@@ -206,7 +206,7 @@ def test_no_process_outlives_the_supervisor(serve: Serve, tmp_path: Path) -> Non
     options = ("--workers", "2", *ports, *QUIET)
     service = serve(*options, environment={"RUNTIME_DIRECTORY": str(tmp_path)})
     processes = children(service.process.pid)
-    assert len(processes) == 3
+    assert len(processes) == 4  # two workers, the admin process and the observer
     files = list(tmp_path.glob("tvs-metrics-*"))
     assert len(files) == 1
     service.process.kill()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Samples = list[tuple[Labels, float]]
 
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_BUCKET: Final = "tvs_request_duration_seconds_bucket"
 _PHASES: Final = ("handshake", "connection")
 """Phases whose quantiles are estimated: answers take less than the first bucket, so the observer has them exactly."""
 
@@ -25,7 +26,7 @@ def counted(families: Iterable[Metric]) -> Counted:
     samples: dict[str, Samples] = {}
     for family in families:
         for sample in family.samples:
-            if sample.value:
+            if sample.value or sample.name == _BUCKET:
                 samples.setdefault(sample.name, []).append((sample.labels, sample.value))
 
     def numbers(name: str, label: str, wanted: Callable[[Labels], bool] = bool) -> dict[str, int]:
@@ -50,7 +51,7 @@ def counted(families: Iterable[Metric]) -> Counted:
 
 def _buckets(samples: Mapping[str, Samples], phase: str) -> list[tuple[float, float]]:
     """Upper bounds of a phase's buckets with the number of observations up to each, ascending."""
-    found = samples.get("tvs_request_duration_seconds_bucket", [])
+    found = samples.get(_BUCKET, [])
     return sorted((float(labels["le"]), value) for labels, value in found if labels["phase"] == phase)
 
 
@@ -58,11 +59,11 @@ def quantiles(buckets: list[tuple[float, float]]) -> dict[str, float]:
     """Quantiles of a histogram, as Prometheus estimates them; empty without observations.
 
     Args:
-        buckets: upper bounds, infinity last, and the number of observations up to each; empty ones may be missing.
+        buckets: upper bounds, infinity last, and the number of observations up to each.
     """
-    if not buckets:
+    total = buckets[-1][1] if buckets else 0
+    if not total:
         return {}
-    total = buckets[-1][1]
     return {name: round(_quantile(buckets, part * total), 6) for name, part in _QUANTILES.items()}
 
 

@@ -134,6 +134,7 @@ def _service_json(service: ServiceStatus, readiness_body: Mapping[str, Any]) -> 
         "connections": readiness_body["connections"],
         "limits": dict(service.limits),
         "workers_out_of_sync": out_of_sync(service),
+        "processes": dict(service.processes),
     }
 
 

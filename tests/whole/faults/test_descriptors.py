@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.fixtures.descriptors import starve
-from tests.fixtures.processes import asking, children, until
+from tests.fixtures.processes import asking, children, helper_process, until
 from tests.fixtures.running import PATIENCE
 from tests.fixtures.watching import WINDOW, sleep_share
 from tests.whole.faults.scenario import KNOWN, LATER, Asking, Fault, add, answers, count, kill, reload
@@ -163,7 +163,7 @@ async def test_admin_process_without_descriptors(serve: Serve, workers: Workers,
     """It waits for descriptors without spinning, and is not replaced; then it answers who waited."""
     add(state, KNOWN)
     service = serve("--workers", "2", "--log-level", "info")
-    (admin,) = {*children(service.process.pid)} - {*workers(service)}
+    admin = helper_process(service, "admin")
     await until(lambda: descriptors(admin) < 16, "earlier requests have ended")
     before = starve(admin)
     with socket.create_connection((service.admin.host, service.admin.port), PATIENCE) as waiting:

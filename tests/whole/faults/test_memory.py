@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.processes import asking, children, until
+from tests.fixtures.processes import asking, helper_process, until
 from tests.fixtures.running import PATIENCE
 from tests.fixtures.watching import settled
 from tests.whole.faults.scenario import KNOWN, LATER, UNKNOWN, Asking, add, answers, count, kill, reload
@@ -112,7 +112,7 @@ async def test_admin_process_without_memory(
     """Phones do not notice; it does not spin, and if it stands still, it is replaced: then it answers again."""
     add(state, KNOWN)
     service = serve("--workers", "2", "--log-level", "info")
-    (admin,) = {*children(service.process.pid)} - {*workers(service)}
+    admin = helper_process(service, "admin")
     with out_of_memory(admin), contextlib.ExitStack() as stack:
         for _ in range(20):
             client = stack.enter_context(socket.create_connection((service.admin.host, service.admin.port), PATIENCE))
