@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 FRESH: Final = 2.0
 """Seconds for which the state directory is not read again: a page that is asked for again and again costs little."""
-LOOK: Final = 10.0
-"""Seconds between two looks that nobody asked for: a verdict knows since when it is so."""
+LOOK: Final = 60.0
+"""Seconds between two looks that nobody asked for: a verdict knows since when it is so. One takes 20 ms."""
 GLANCE: Final = 1.0
 """Seconds between two glances at the service's state; a change is looked at at once."""
 OBSERVER_SILENT: Final = 15.0

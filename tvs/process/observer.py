@@ -27,7 +27,7 @@ BOARD_SIZE: Final = 4 * 1024 * 1024
 """Bytes of the observer's board: some 150 KB are usual; 3.9 MB if strangers send names of 200 rare characters only."""
 PUBLISH: Final = 0.5
 """Seconds between two publications while batches come."""
-SHARE: Final = 300
+SHARE: Final = 500
 """Seconds between two publications, at least, as a multiple of the time that one takes: full lists take 4 ms."""
 PUBLISH_IDLE: Final = 5.0
 """The same while none come: the rates go on."""

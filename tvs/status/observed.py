@@ -7,6 +7,7 @@ strangers: they hold no control characters, and their lengths are bounded, so th
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tvs.status.members import StatusError, member
@@ -60,14 +61,19 @@ class _Row:
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # a dataclass
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        values = [(name, getattr(self, name)) for name, _ in _fields(type(self))]  # type: ignore[arg-type] # a class has a hash
+        return {name: list(value) if type(value) is tuple else value for name, value in values}
 
     @classmethod
     def from_json(cls, document: object) -> Self:
         """Reads the JSON form. Raises `StatusError`."""
-        read = {field.name: _READERS[str(field.type)](document, field.name) for field in fields(cls)}  # type: ignore[arg-type] # likewise
-        return cls(**read)
+        return cls(**{name: read(document, name) for name, read in _fields(cls)})  # type: ignore[arg-type] # a class has a hash
+
+
+@cache
+def _fields(kind: type[_Row]) -> tuple[tuple[str, Callable[[object, str], Any]], ...]:
+    """Names of the fields of a kind of row, with the readers of their values."""
+    return tuple((field.name, _READERS[str(field.type)]) for field in fields(kind))  # type: ignore[arg-type] # a dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tvs.status.observed import INTERVAL, Interval
@@ -245,10 +246,18 @@ def rates(seen: Observed) -> dict[str, object]:
     }
 
 
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    """Names of the fields of a dataclass."""
+    return tuple(field.name for field in fields(kind))
+
+
 def plain(value: Any) -> Any:
     """The value as JSON has it: objects for dataclasses and mappings, arrays for tuples."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: plain(getattr(value, name)) for name in _names(type(value))}  # type: ignore[arg-type] # a class has a hash
     if isinstance(value, Mapping):
         return {key: plain(part) for key, part in value.items()}
     if isinstance(value, (tuple, list)):
