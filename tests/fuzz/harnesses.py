@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.fuzz.targets.admin import ADMIN
+from tests.fuzz.targets.batch import BATCH
 from tests.fuzz.targets.certificates import CERTFILE, CERTIFICATE, NAMES
 from tests.fuzz.targets.config import CONFIG
 from tests.fuzz.targets.hello import HELLO
@@ -30,5 +31,6 @@ _ALL = (
     RECORDING,
     RESULT,
     ADMIN,
+    BATCH,
 )
 HARNESSES: dict[str, Harness] = {harness.name: harness for harness in _ALL}

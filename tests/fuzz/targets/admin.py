@@ -22,7 +22,14 @@ def server() -> AdminServer:
     """A server whose connections are handed to it: it never accepts one."""
     listener = socket.create_server(("127.0.0.1", 0))
     probe = lambda: (True, {"state": "ready"})  # noqa: E731 - two words
-    return AdminServer(listener, registry=CollectorRegistry(), health=probe, readiness=probe, on_turn=lambda: None)
+    return AdminServer(
+        listener,
+        registry=CollectorRegistry(),
+        health=probe,
+        readiness=probe,
+        report=lambda: {"version": 1},
+        on_turn=lambda: None,
+    )
 
 
 def one(data: bytes) -> None:
@@ -62,6 +69,7 @@ ADMIN = Harness(
         b"/metrics",
         b"/healthz",
         b"/readyz",
+        b"/status.json",
         b" HTTP/1.1\r\n",
         b"Content-Length: ",
         b"Expect: 100-continue",
