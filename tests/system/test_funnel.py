@@ -22,7 +22,9 @@ def reading(funnel: Funnel) -> Iterator[list[FunnelReceiver]]:
     kept = [sending.dup() for _, sending in funnel._pairs]
     receivers = funnel.receivers()
     yield receivers
-    for end in (*kept, *receivers):
+    for receiver in receivers:
+        receiver.close()
+    for end in kept:
         end.close()
 
 
