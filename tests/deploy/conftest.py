@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import json
 import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,9 +21,11 @@ from tests.fixtures.machines import boot, rootfs, shared_folder
 from tests.fixtures.ports import quiet_port
 from tests.fixtures.running import PATIENCE, wait_until
 from tests.fixtures.service import made_state, published_query, serve, state, tvs
+from tests.fixtures.web import web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.deploy.promtool import Fired, Site
     from tests.fixtures.processes import Serve
@@ -46,6 +46,7 @@ __all__ = [
     "tftp_server",
     "tshark",
     "tvs",
+    "web",
 ]
 
 
@@ -143,15 +144,6 @@ def scraping(require_program: RequireProgram, tmp_path: Path) -> Iterator[Scrapi
             return prometheus
 
         yield start
-
-
-@pytest.fixture(scope="session")
-def web() -> Path:
-    """The environment with Node.js and the packages that are published with npm only."""
-    folder = Path(f"{sys.prefix}-web")
-    if not (folder / ".ready").exists():
-        pytest.skip(f"{folder.name} is not made: make {folder.name}/.ready")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from tvs.admin.connections import Connections
+from tvs.status.page.document import page
+from tvs.status.page.look import POLICY
 from tvs.status.report import STATUS_PATH
 from tvs.system.limits import SHORTAGES
 
@@ -92,7 +94,7 @@ class AdminServer:
         listener: a listening socket.
         registry: the metrics of /metrics.
         health, readiness: called for each request; return the verdict and the body.
-        report: called for each request; returns the body of /status.json.
+        report: called for each request; returns the body of /status.json, of which the page at / is made.
         on_turn: called twice a second while connections are taken.
     """
 
@@ -128,8 +130,10 @@ class AdminServer:
             return _answer(start_response, HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE, details)
         if path == STATUS_PATH:
             return _answer(start_response, HTTPStatus.OK, self._report())
+        if path == "/":
+            return _page(start_response, page(self._report()))
         return _answer(
-            start_response, HTTPStatus.NOT_FOUND, {"error": f"see {STATUS_PATH}, /metrics, /healthz, /readyz"}
+            start_response, HTTPStatus.NOT_FOUND, {"error": f"see /, {STATUS_PATH}, /metrics, /healthz, /readyz"}
         )
 
 
@@ -137,4 +141,18 @@ def _answer(start_response: StartResponse, status: HTTPStatus, body: Mapping[str
     data = json.dumps(body, default=str, ensure_ascii=False).encode(errors="backslashreplace") + b"\n"
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
     start_response(f"{status.value} {status.phrase}", headers)
+    return [data]
+
+
+def _page(start_response: StartResponse, text: str) -> list[bytes]:
+    data = text.encode(errors="backslashreplace")
+    headers = [
+        ("Content-Type", "text/html; charset=utf-8"),
+        ("Content-Length", str(len(data))),
+        ("Content-Security-Policy", POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", "no-store"),
+    ]
+    start_response("200 OK", headers)
     return [data]

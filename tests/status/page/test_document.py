@@ -1,0 +1,225 @@
+"""The status page from reports: what it says, and that everything in a report is text."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tvs.status.page.document import page
+from tvs.status.page.markup import Markup, tag
+from tvs.status.page.plots import HEIGHT, WIDTH, plot
+from tvs.status.page.sections import SHOWN_QUERIES
+
+NOON = 1_795_000_000.0
+MARKUP = """<img src=x onerror="alert(1)">'&"""
+QUERY = {
+    "number": 1,
+    "time": NOON,
+    "device": "SEP1",
+    "address": "192.0.2.1",
+    "tls": "TLSv1.2",
+    "cipher": "AES256-SHA",
+    "certificate": "none",
+    "request": "QUERY_CERT_REQ",
+    "subject": "CN=s",
+    "issuer": "CN=i",
+    "serial": "0A",
+    "result": "not_found",
+    "source": "none",
+    "roles": [0, 2],
+    "microseconds": 70,
+    "worker": 0,
+}
+SIGNER = {
+    "issuer": "CN=i",
+    "serial": "0A",
+    "subject": "CN=s",
+    "trusted": False,
+    "result": "not_found",
+    "count": 7,
+    "refused": 5,
+    "first": NOON,
+    "last": NOON + 9,
+    "device": "SEP1",
+    "address": "192.0.2.1",
+}
+LIST = {
+    "name": "CTLFile.tlv",
+    "found": True,
+    "verified": True,
+    "reason": "good",
+    "signer": "CN=signer",
+    "issuer": "CN=i",
+    "serial": "0B",
+    "digest": "SHA512",
+    "records": 4,
+    "sha1": "ab",
+    "modified": NOON,
+    "signer_not_after": NOON,
+    "signer_trusted": True,
+}
+OWN = {
+    "unit": "TVS",
+    "name": "TVS.pem",
+    "node": "pub",
+    "subject": "CN=pub",
+    "sha256": "ab",
+    "not_after": NOON,
+    "days_left": 400,
+    "presented": True,
+}
+REPORT: dict[str, Any] = {
+    "version": 1,
+    "time": NOON,
+    "release": "0.1.0",
+    "verdict": {"state": "answered", "sentence": "All phones are answered", "since": NOON, "findings": []},
+    "service": {"state": "running", "connections": 3, "limits": {"connections": 10_000}},
+    "caches": {
+        "db": {"certificates": 12_345, "generation": 2, "age": 7_300.0},
+        "ctl": {"certificates": 4, "generation": 1, "age": None},
+    },
+    "lists": [LIST],
+    "presented": {"sha256": "ab" * 32, "not_after": NOON, "in_database": True, "in_itl": True},
+    "certificates": [OWN],
+    "workers": [{"slot": 0, "state": "running", "pid": 40_123, "silent_seconds": 0.1, "connections": 3, "reasons": []}],
+    "handshakes": [{"version": "TLSv1.2", "cipher": "AES256-SHA", "count": 5}],
+    "failures": {"not_tls": 2},
+    "refused_versions": {},
+    "requests": [],
+    "malformed": {},
+    "closed": {},
+    "rejected": {},
+    "latency": {"answer": {"p50": 0.00007, "p99": 0.0021}, "handshake": {"p99": 0.0244}},
+    "queries": [QUERY],
+    "refused": [QUERY],
+    "signers": [SIGNER],
+    "failed_connections": [],
+    "rates": {
+        "begin": 0,
+        "interval": 10,
+        "connections": [0, 5, 9],
+        "trusted": [0, 1, 2],
+        "refused": [1, 2, 3],
+        "failed": [0] * 3,
+        "malformed": [0] * 3,
+        "turned_away": [0] * 3,
+    },
+}
+
+
+class Reader(HTMLParser):
+    """Elements with their attributes, and the text outside style and script."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes the element."""
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - as the base class calls it
+        """Notes its end."""
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        """Notes the text."""
+        if self._inside not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text, parts with a blank between them."""
+        return " ".join(self.words)
+
+
+def planted(value: Any) -> Any:
+    """The report with markup in each text that is not a name of ours."""
+    if isinstance(value, dict):
+        return {key: planted(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [planted(part) for part in value]
+    return MARKUP if isinstance(value, str) else value
+
+
+def test_everything_in_a_report_is_text() -> None:
+    """Whatever text of a report is markup, the page has the same elements, and shows the markup as it is."""
+    plain, full = Reader(page(REPORT)), Reader(page(planted(REPORT)))
+    assert [name for name, _ in full.elements] == [name for name, _ in plain.elements]
+    assert "img" not in {name for name, _ in full.elements}
+    assert [sorted(attributes) for _, attributes in full.elements] == [sorted(known) for _, known in plain.elements]
+    assert full.text.count(MARKUP) > 20
+
+
+def test_what_it_says() -> None:
+    """Numbers and words of a report, with units and thousands; process ids are no quantities."""
+    text = Reader(page(REPORT)).text
+    for words in ("All phones are answered", "3 of 10000", "0.07 ms", "24.4 ms", "12,345", "2 h", "40123", "SHA512"):
+        assert words in text
+    assert "14 in the last minute, at most 9 in 10 s" in text
+    assert "Nothing so far." not in text.partition("Failed and turned away")[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"presented": {"sha256": "cd" * 32, "in_database": False, "in_itl": False}}, "ITLFile.tlv does not have it"),
+        ({"refused_versions": {"TLSv1": 12}}, "12 offered TLSv1 at most"),
+        ({"lists": [{**LIST, "verified": False, "reason": "bad_signature"}]}, "bad signature"),
+        ({"lists": [{**LIST, "found": False, "verified": False, "reason": "missing", "modified": None}]}, "missing"),
+        ({"certificates": [{**OWN, "presented": False}]}, "no, another one"),
+        ({"queries": [QUERY] * (SHOWN_QUERIES + 3)}, "3 more in status.json"),
+        ({"latency": {"answer": {}}}, "\N{EN DASH}"),
+        ({"workers": [{**REPORT["workers"][0], "state": "waiting"}]}, "0 of 1"),
+    ],
+)
+def test_what_is_wrong_is_said(changes: dict[str, Any], words: str) -> None:
+    """What is not as it should be stands in words."""
+    assert words in Reader(page({**REPORT, **changes})).text
+
+
+def test_findings() -> None:
+    """Each finding of the verdict has its advice, and since when it is so."""
+    finding = {"code": "x", "state": "limited", "sentence": "it rains", "advice": "take an umbrella", "since": NOON}
+    verdict = {"state": "limited", "sentence": "Answered, but it rains", "since": NOON, "findings": [finding]}
+    read = Reader(page({**REPORT, "verdict": verdict}))
+    said = " ".join(read.text.split())
+    assert "it rains since 2026-11-18 11:06:40 . To do: take an umbrella." in said
+    assert ("div", {"class": "verdict limited", "role": "status"}) in read.elements
+
+
+def test_signers_that_were_never_refused_are_left_out() -> None:
+    """The table of refused signers has those alone."""
+    trusted = {**SIGNER, "refused": 0, "subject": "CN=good"}
+    assert "CN=good" not in Reader(page({**REPORT, "signers": [trusted]})).text
+
+
+def test_elements() -> None:
+    """Text is escaped in content and attributes, markup is not; None is left out."""
+    assert tag("p", "<", Markup("<b>"), None, 3, class_='a"b', aria_label="x", role=None) == (
+        '<p class="a&quot;b" aria-label="x">&lt;<b>3</p>'
+    )
+    assert tag("meta", charset="utf-8") == '<meta charset="utf-8">'
+
+
+@pytest.mark.parametrize("values", [[], [0], [5], [0, 0, 7, 3], list(range(180))])
+def test_plot(values: list[int]) -> None:
+    """A drawing stays within its box, ends at the right edge, and its highest point is its largest number."""
+    drawing = re.sub(r"<(path|polyline)([^>]*)>", r"<\1\2/>", plot(values, 180, "a & b"))
+    root = ET.fromstring(drawing)  # noqa: S314 - our own
+    assert root.get("aria-label") == "a & b"
+    line = " ".join(found.get("points", "") for found in root.findall("polyline"))
+    points = [(float(x), float(y)) for x, y in (pair.split(",") for pair in line.split())]
+    assert len(points) == 2 * len(values)
+    if values:
+        assert points[-1][0] == WIDTH
+        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in points)
+        assert min(points, key=lambda point: point[1]) == points[2 * values.index(max(values))]

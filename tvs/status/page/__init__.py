@@ -1,0 +1,1 @@
+"""The status page: one HTML document that the admin port serves at `/`."""

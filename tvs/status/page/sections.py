@@ -1,0 +1,172 @@
+"""Parts of the status page that are tables, and the sentences beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tvs.status.page.markup import Markup, tag
+from tvs.status.page.tables import DASH, Cell, number, stranger, table, time_cell, word
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Report = Mapping[str, Any]
+
+SHOWN_QUERIES: Final = 40
+"""Last queries that the page shows; `/status.json` has 200."""
+SHOWN_SIGNERS: Final = 40
+"""Refused signers that the page shows; `/status.json` has all 256."""
+SOON: Final = 30
+"""Days left of a certificate from which on they are marked, as in `tvs.status.verdict`."""
+
+
+def lists(lists: Sequence[Report]) -> Markup:
+    """The trust lists of the state directory."""
+    rows = [
+        (
+            found["name"],
+            word(found["verified"], "yes", found["reason"].replace("_", " ")),
+            word(found["signer_trusted"], "yes", "no") if found["found"] else "",
+            found["digest"],
+            number(found["records"]) if found["found"] else "",
+            time_cell(found["modified"]),
+            stranger(found["signer"]),
+        )
+        for found in lists
+    ]
+    return table(
+        "Trust lists", ("List", "Verified", "Signer trusted", "Digest", "Records", "Written", "Signed by"), rows
+    )
+
+
+def presented(presented: Report) -> Markup | None:
+    """What is wrong with the certificate that phones are presented; None if nothing is."""
+    if presented["in_database"] is not False and presented["in_itl"] is not False:
+        return None
+    words = {"in_database": "the database has another one", "in_itl": "ITLFile.tlv does not have it"}
+    said = " and ".join(text for key, text in words.items() if presented[key] is False)
+    return tag("p", f"Phones are presented the certificate {presented['sha256'][:16]}…: {said}.", class_="no")
+
+
+def certificates(certificates: Sequence[Report]) -> Markup:
+    """Own certificates, those that end next first."""
+    rows = [
+        (
+            f"{own['unit']}/{own['name']}",
+            own["node"],
+            _days(own["days_left"]),
+            word(own["presented"], "yes", "no, another one") if own["presented"] is not None else "",
+            stranger(own["subject"]),
+        )
+        for own in sorted(certificates, key=lambda own: own["days_left"])
+    ]
+    return table("Own certificates", ("Certificate", "Node", "Days left", "Presented to phones", "Subject"), rows)
+
+
+def _days(days: int) -> Cell:
+    return Cell(f"{days:,}", "number " + ("no" if days < 0 else "soon" if days < SOON else ""))
+
+
+def handshakes(report: Report) -> Markup:
+    """Completed handshakes by version and suite."""
+    rows = [(row["version"], row["cipher"], number(row["count"])) for row in report["handshakes"]]
+    return table("Completed handshakes", ("Version", "Suite", "Number"), rows)
+
+
+def profile(refused: Mapping[str, int]) -> Markup | None:
+    """What to say of clients whose versions or suites the profile refuses."""
+    if not refused:
+        return None
+    said = ", ".join(f"{count:,} offered {version} at most" for version, count in sorted(refused.items()))
+    advice = "if they are phones, docs/which-phones.md says which tls_profile serves them"
+    return tag("p", f"Clients that the TLS profile refuses: {said}; {advice}.", class_="soon")
+
+
+def failures(report: Report) -> Markup:
+    """Failed handshakes, malformed requests and connections closed before TLS."""
+    kinds = {"handshake": "failures", "request": "malformed", "before TLS": "rejected"}
+    rows = [
+        (where, reason.replace("_", " "), number(count))
+        for where, key in kinds.items()
+        for reason, count in sorted(report[key].items())
+    ]
+    return table("Failures since the start", ("Where", "Reason", "Number"), rows)
+
+
+def signers(signers: Sequence[Report]) -> Markup:
+    """Certificates that phones asked about and were refused."""
+    rows = [
+        (
+            stranger(one["subject"] or DASH),
+            stranger(one["issuer"]),
+            stranger(one["serial"]),
+            number(one["refused"]),
+            time_cell(one["first"]),
+            time_cell(one["last"]),
+            stranger(one["device"] or one["address"]),
+        )
+        for one in signers[:SHOWN_SIGNERS]
+    ]
+    return table(
+        "Refused signers", ("Subject", "Issuer", "Serial number", "Refused", "First", "Last", "Last phone"), rows
+    )
+
+
+def queries(queries: Sequence[Report]) -> Markup:
+    """The last queries."""
+    rows = [
+        (
+            time_cell(query["time"]),
+            stranger(query["device"]),
+            query["address"],
+            query["tls"],
+            word(query["result"] == "trusted", "trusted", query["result"].replace("_", " ")),
+            query["source"],
+            ",".join(map(str, query["roles"])),
+            stranger(query["subject"]),
+            stranger(query["serial"]),
+        )
+        for query in queries[:SHOWN_QUERIES]
+    ]
+    heads = ("Time", "Phone", "Address", "TLS", "Answer", "From", "Roles", "Asked about", "Serial number")
+    return table("Last queries", heads, rows)
+
+
+def hidden(rows: Sequence[Report]) -> Markup | None:
+    """How many queries are not shown; None if all are."""
+    more = len(rows) - SHOWN_QUERIES
+    return tag("p", f"{more} more in status.json.", class_="quiet") if more > 0 else None
+
+
+def caches(caches: Report) -> Markup:
+    """The two caches."""
+    names = {"db": "Database", "ctl": "CTLFile.tlv"}
+    rows = [
+        (name, number(caches[key]["certificates"]), number(caches[key]["generation"]), _age(caches[key]["age"]))
+        for key, name in names.items()
+        if key in caches
+    ]
+    return table("Caches", ("Cache", "Certificates", "Generation", "In use for"), rows)
+
+
+def _age(seconds: float | None) -> Cell:
+    if seconds is None:
+        return Cell(DASH, "number")
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    unit, size = next((pair for pair in units if seconds >= 2 * pair[1]), ("s", 1))
+    return Cell(f"{int(seconds / size)} {unit}", "number")
+
+
+def workers(workers: Sequence[Report]) -> Markup:
+    """The worker slots."""
+    rows = [
+        (
+            number(worker["slot"]),
+            word(worker["state"] == "running", "running", worker["state"]),
+            Cell(str(worker["pid"]), "number"),
+            number(worker["connections"]),
+            ", ".join(worker["reasons"]),
+        )
+        for worker in workers
+    ]
+    return table("Workers", ("Worker", "State", "Process", "Connections", "Not complete"), rows)
