@@ -103,7 +103,7 @@ def test_metrics(port: Port) -> None:
 
 def test_other_paths_and_methods(port: Port) -> None:
     """Another path is not found, with the paths that exist; other methods are not allowed."""
-    status, _, body = port.ask("GET", "/")
+    status, _, body = port.ask("GET", "/other")
     assert (status, b"/status.json, /metrics, /healthz, /readyz" in body) == (404, True)
     assert [port.ask(method, "/healthz")[0] for method in ("POST", "PUT", "DELETE")] == [405] * 3
     assert port.ask("HEAD", "/healthz")[0] == 200
