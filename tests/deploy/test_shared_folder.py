@@ -21,6 +21,7 @@ USERS = 4
 
 def test_users_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Users that come at once, want two folders in any order and leave late all get both; nobody waits for an end."""
+    tmp_path_factory.getbasetemp()  # made here: threads would make several
     names = [f"shared-{os.getpid()}-{number}" for number in range(2)]
     filled: list[Path] = []
     all_there = threading.Barrier(USERS, timeout=PATIENCE)
