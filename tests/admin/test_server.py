@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from tests.fixtures.running import wait_until
+from tvs.admin.access import Access
 from tvs.admin.connections import MAX_CONNECTIONS
 from tvs.admin.server import AdminServer
 from tvs.system.listening import listen
@@ -47,6 +48,7 @@ class Port:
             health=lambda: (self.healthy, {"status": "ok"}),
             readiness=lambda: (False, {"reasons": ["starting"]}),
             report=lambda: {"version": 1, "sentence": "Müller \udcff"},
+            access=Access(None),
             on_turn=self._count,
         )
         self._thread = threading.Thread(target=self._server.serve)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
 
     Check = Callable[[Site, dict[int, list[Fired]]], None]
-    Scraping = Callable[[Running], "Prometheus"]
+    Scraping = Callable[..., "Prometheus"]
 
 __all__ = [
     "boot",
@@ -119,16 +119,20 @@ def asked(serve: Serve) -> Running:
 
 @pytest.fixture
 def scraping(require_program: RequireProgram, tmp_path: Path) -> Iterator[Scraping]:
-    """A function that starts a Prometheus with our example, which scrapes a service each second."""
+    """A function that starts a Prometheus with our example, which scrapes a service each second; a token is shown."""
     program = require_program("prometheus")
     with contextlib.ExitStack() as running:
 
-        def start(service: Running) -> Prometheus:
+        def start(service: Running, token_file: Path | None = None) -> Prometheus:
             port = quiet_port()
             folder = tmp_path / f"prometheus-{port}"
             folder.mkdir()
             example = (RULES.parent / "prometheus.yml").read_text()
             ours = example.replace("127.0.0.1:9445", str(service.admin)).replace(": 15s", ": 1s")
+            if token_file is not None:
+                ours = ours.replace("# authorization", "authorization").replace("#   credentials", "  credentials")
+                assert ours.count("/etc/prometheus/tvs.token") == 1
+                ours = ours.replace("/etc/prometheus/tvs.token", str(token_file))
             assert ours.count(": 1s") == 2
             assert str(service.admin) in ours
             (folder / "prometheus.yml").write_text(ours)

@@ -70,6 +70,19 @@ def test_every_expression_in_a_real_prometheus(asked: Running, scraping: Scrapin
     assert prometheus.states() == {}
 
 
+def test_scrape_with_the_admin_token(serve: Serve, scraping: Scraping, tmp_path: Path) -> None:
+    """With the two lines of the example taken in, a Prometheus shows the token of its file, and is answered."""
+    file = tmp_path / "tvs.token"
+    file.touch(0o600)
+    file.write_text("dG9rZW4tb2YtdGhlLXRlc3Rz\n")
+    service = serve("--admin-token-file", str(file))
+    let_in, refused = scraping(service, file), scraping(service)
+    wait_until(lambda: let_in.series("up == 1"), "a scrape with the token")
+    wait_until(lambda: refused.series("up == 0"), "a scrape without it")
+    assert let_in.series("tvs_build_info")
+    assert not refused.series("tvs_build_info")
+
+
 def test_metrics_are_as_prometheus_wants_them(asked: Running, require_program: RequireProgram) -> None:
     """promtool finds nothing to complain about in a scrape."""
     with urllib.request.urlopen(f"http://{asked.admin}/metrics", timeout=PATIENCE) as answer:

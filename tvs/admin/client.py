@@ -18,6 +18,10 @@ TIMEOUT: Final = 10.0
 """Seconds without a byte after which there is no answer."""
 _ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - a listener's addresses
 _OK: Final = 200
+_UNAUTHORIZED: Final = 401
+_WANTED: Final = "the admin port wants a token; name the file that has it with --admin-token-file"
+_NOT_TAKEN: Final = "the admin port does not take this token; it belongs to another service, or was replaced"
+_MAX_REASON: Final = 300
 _NOT_FOUND: Final = 404
 
 
@@ -25,13 +29,20 @@ class NoReport(Exception):  # noqa: N818 - what happened
     """No report came: a sentence that says why, and what to do."""
 
 
-def fetch_report(admin: Endpoint) -> dict[str, Any]:
-    """The report of the service whose admin port this is. Raises `NoReport`."""
-    status, data = _get(admin)
+def fetch_report(admin: Endpoint, token: str | None = None) -> dict[str, Any]:
+    """The report of the service whose admin port this is. Raises `NoReport`.
+
+    Args:
+        admin: the port.
+        token: its admin token; None: without one.
+    """
+    status, data = _get(admin, token)
+    if status == _UNAUTHORIZED:
+        raise NoReport(f"{admin}: {_WANTED if token is None else _NOT_TAKEN}")
     if status == _NOT_FOUND:
         raise NoReport(f"{admin}: the service has no {STATUS_PATH}; it is of an earlier release: restart it")
     if status != _OK:
-        raise NoReport(f"{admin}: the admin port answered {STATUS_PATH} with HTTP status {status}")
+        raise NoReport(f"{admin}: the admin port answered {STATUS_PATH} with HTTP status {status}{_reason(data)}")
     try:
         document = json.loads(data)
         version = document["version"]
@@ -43,10 +54,18 @@ def fetch_report(admin: Endpoint) -> dict[str, Any]:
     return report
 
 
-def _get(admin: Endpoint) -> tuple[int, bytes]:
+def _reason(data: bytes) -> str:
+    """What a refusal says, behind a colon; empty if it says nothing."""
+    try:
+        return ": " + printable(str(json.loads(data)["error"]))[:_MAX_REASON]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
+
+
+def _get(admin: Endpoint, token: str | None) -> tuple[int, bytes]:
     connection = HTTPConnection(_ANYWHERE.get(admin.host, admin.host), admin.port, timeout=TIMEOUT)
     try:
-        connection.request("GET", STATUS_PATH)
+        connection.request("GET", STATUS_PATH, headers={} if token is None else {"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
         data = answer.read(MAX_REPORT + 1)
     except ConnectionRefusedError:

@@ -4,6 +4,7 @@
     /healthz   200 while supervisor and workers give signs of life, else 503
     /readyz    200 while phones are answered from complete data, else 503; the body says why
     /status.json  all that there is to know of the service and of the last queries, see docs/status.md
+    /          the same as a page
 
 The supervisor forks it. It reads the files in which the workers count, and the supervisor's board. Threads of the
 standard library's WSGI server serve the requests, so that a stalled reader delays no other.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
+from tvs.admin.access import Access
 from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
@@ -45,6 +47,7 @@ def run_admin(
     observed: Board,
     metrics: Path,
     state: StateDirectory,
+    token_file: Path | None,
     supervisor: int,
     heartbeat: Heartbeat,
 ) -> int:
@@ -56,6 +59,7 @@ def run_admin(
         observed: what the observer publishes.
         metrics: directory of the files in which the workers count.
         state: the state directory, whose certificates expire.
+        token_file: file of the admin token; None: there is none.
         supervisor: its process id. If it died, this process is the last one, and removes `metrics`.
         heartbeat: the supervisor replaces a process that gives no sign of life.
     """
@@ -76,6 +80,7 @@ def run_admin(
         health=lambda: health(status(), time.monotonic()),
         readiness=lambda: readiness(status(), time.time()),
         report=lambda: reporter.report().to_json(),
+        access=Access(token_file),
         on_turn=heartbeat.beat,
     )
     try:

@@ -51,6 +51,12 @@ class Config:
         "address and port of /metrics, /healthz and /readyz",
         metavar="HOST:PORT",
     )
+    admin_token_file: Path | None = _setting(
+        read_path,
+        None,
+        "file with the token that readers of the admin port show; other machines need one",
+        metavar="FILE",
+    )
     workers: int | None = _setting(
         read_number(1, MAX_WORKERS), None, "worker processes (default: one for each processor)", metavar="N"
     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import TYPE_CHECKING
 
 from certstore.store import StoreError
 from ctlcache.inspection import ACCEPTABLE, inspect_file
 from ctlcache.keyfile import key_exposure
+from tvs.admin.access import is_loopback
+from tvs.admin.token import TokenError, read_token
 from tvs.errors import StateError
 from tvs.log.target import open_log_file
 from tvs.server.credentials import Credentials, read_credentials
@@ -16,6 +19,7 @@ from tvs.system.exposure import exposures
 from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
+    from tvs.config.endpoint import Endpoint
     from tvs.config.settings import Config
 
 
@@ -54,6 +58,33 @@ def warnings(config: Config) -> list[str]:
     except OSError:  # reported by `examine`, if it matters
         return found
     return [*found, *exposures(state.keys, owner)]
+
+
+def admin_closed(config: Config) -> str | None:
+    """Why readers of the admin port are refused more than /healthz, and what to do; None if they are not.
+
+    It stops neither a start nor a reload: phones do not need that port.
+    """
+    if config.admin_token_file is None:
+        if _on_loopback(config.admin):
+            return None
+        return (
+            f"admin = {config.admin} is reached from other machines, which may read /healthz only: "
+            "admin_token_file names no file with a token that they could show"
+        )
+    try:
+        read_token(config.admin_token_file)
+    except TokenError as error:
+        return f"the admin port answers /healthz only: {error}"
+    return None
+
+
+def _on_loopback(admin: Endpoint) -> bool:
+    try:
+        found = socket.getaddrinfo(admin.host, admin.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:  # what listens there was found at the start
+        return True
+    return all(is_loopback(str(address[0])) for *_, address in found)
 
 
 def _files_to_write(config: Config) -> list[str]:

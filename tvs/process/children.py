@@ -73,6 +73,7 @@ class Children:
         self._event = event
         self._funnel = Funnel(slots)
         self._observed = Board(BOARD_SIZE)
+        self._admin_token_file: Path | None = None
         self.admin = Helper("admin", self._fork_admin)
         self.observer = Helper("observer", self._fork_observer)
         self._helpers = (self.admin, self.observer)
@@ -122,6 +123,8 @@ class Children:
         for helper in self._helpers:
             if (process := helper.process) and (silence := helper.kill_hung(now)) is not None:
                 self._event("error", f"{helper.name}_hung", pid=process, silent_seconds=round(silence, 1))
+        if self.admin.process and self._admin_token_file != self._current.config.admin_token_file:
+            self.admin.end()  # the next one asks for the token of the new settings
         self.admin.start_due(now)
         if self._current.config.observe:
             self.observer.start_due(now)
@@ -146,6 +149,7 @@ class Children:
 
     def _fork_admin(self, heartbeat: Heartbeat) -> int:
         supervisor = os.getpid()
+        token_file = self._admin_token_file = self._current.config.admin_token_file
 
         def work() -> int:
             listener = self._admin_listener.dup()
@@ -159,6 +163,7 @@ class Children:
                 observed=self._observed,
                 metrics=self._metrics,
                 state=state,
+                token_file=token_file,
                 supervisor=supervisor,
                 heartbeat=heartbeat,
             )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tvs.config.loading import ConfigError
-from tvs.process.checks import examine, warnings
+from tvs.process.checks import admin_closed, examine, warnings
 from tvs.process.messages import ReloadOrder
 from tvs.system.channel import ChannelClosed, Order
 from tvs.system.limits import shortage
@@ -108,6 +108,8 @@ class Reloader:
         problems += more
         for sentence in warnings(config):
             self._publisher.report("warning", "key_exposed", problem=sentence)
+        if (closed := admin_closed(config)) is not None:
+            self._publisher.report("warning", "admin_closed", problem=closed)
         if problems:
             return None, None, problems
         if changed:

@@ -2,24 +2,48 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import shutil
 import socket
 import time
 from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 
 from prometheus_client import CollectorRegistry
 
 from tests.fuzz.harness import Harness
+from tvs.admin.access import Access
 from tvs.admin.server import AdminServer
 
 MAX_INPUT = 64 * 1024
 MAX_ANSWER = 16 * 1024
 """Bytes of an answer: an empty registry and two small probes, or an error page that repeats at most a line."""
+TOKEN = "0123456789abcdef"  # noqa: S105 - of the harness
 _PEER = ("127.0.0.1", 1)
 
 
+class _Accepted(socket.socket):
+    """One end of a socket pair, which gives itself out as a connection of this machine."""
+
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 2
+
+
 @cache
-def server() -> AdminServer:
-    """A server whose connections are handed to it: it never accepts one."""
+def token_file() -> Path:
+    """A file with the token of the second server."""
+    path = Path(mkdtemp(prefix="tvs-fuzz-")) / "token"
+    atexit.register(shutil.rmtree, path.parent)
+    path.touch(0o600)
+    path.write_text(TOKEN)
+    return path
+
+
+@cache
+def server(*, guarded: bool) -> AdminServer:
+    """A server whose connections are handed to it: it never accepts one. One of the two wants a token."""
     listener = socket.create_server(("127.0.0.1", 0))
     probe = lambda: (True, {"state": "ready"})  # noqa: E731 - two words
     return AdminServer(
@@ -28,21 +52,24 @@ def server() -> AdminServer:
         health=probe,
         readiness=probe,
         report=lambda: {"version": 1},
+        access=Access(token_file() if guarded else None),
         on_turn=lambda: None,
     )
 
 
 def one(data: bytes) -> None:
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(ours)
         ours.sendall(data[:MAX_INPUT])
         ours.shutdown(socket.SHUT_WR)
-        inner = server()._server
-        assert inner.connections.take(theirs, _PEER[0], time.monotonic())
+        accepted = stack.enter_context(_Accepted(fileno=theirs.detach()))
+        inner = server(guarded=b"uthorization" in data)._server
+        assert inner.connections.take(accepted, _PEER[0], time.monotonic())
         try:
-            inner.finish_request(theirs, _PEER)
+            inner.finish_request(accepted, _PEER)
         finally:
-            inner.shutdown_request(theirs)
+            inner.shutdown_request(accepted)
         answer = _received(ours)
     assert len(answer) <= MAX_ANSWER
     assert not answer or answer.startswith((b"HTTP/1.", b"<!DOCTYPE", b"{", b"#")), answer[:100]
@@ -62,7 +89,7 @@ ADMIN = Harness(
     name="admin",
     invariant="Any request gets at most one small HTTP answer, and its handler does not fail.",
     one=one,
-    parsers={"tvs.admin.server": 70},
+    parsers={"tvs.admin.server": 70, "tvs.admin.access": 60},
     tokens=(
         b"GET ",
         b"HEAD ",
@@ -74,5 +101,8 @@ ADMIN = Harness(
         b"Content-Length: ",
         b"Expect: 100-continue",
         b"?name[]=",
+        b"Authorization: Bearer ",
+        b"Authorization: Basic ",
+        TOKEN.encode(),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tvs.cli import values
@@ -19,12 +20,19 @@ _ADMIN_PORT = 9445
 
 
 def service_command(parser: argparse.ArgumentParser, handler: Callable[[argparse.Namespace], int]) -> None:
-    """Adds `--admin`, `--state` and `--json`, and sets the function that runs the command."""
+    """Adds `--admin`, `--admin-token-file`, `--state` and `--json`, and sets the function that runs the command."""
     parser.add_argument(
         "--admin",
         type=values.server(_ADMIN_PORT),
         metavar="HOST[:PORT]",
         help="the service's admin port (default: that of the settings, see tvs serve)",
+    )
+
+    parser.add_argument(
+        "--admin-token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the token of the admin port (default: that of the settings, unless --admin names a port)",
     )
 
     def run(arguments: argparse.Namespace) -> int:
@@ -41,23 +49,37 @@ def report_of(arguments: argparse.Namespace) -> dict[str, Any]:
     from tvs.admin.client import NoReport, fetch_report
 
     try:
-        return fetch_report(_admin_port(arguments))
+        return fetch_report(*_admin_port(arguments))
     except NoReport as error:
         raise CommandError(str(error), NO_ANSWER) from None
 
 
-def _admin_port(arguments: argparse.Namespace) -> Endpoint:
+def _admin_port(arguments: argparse.Namespace) -> tuple[Endpoint, str | None]:
+    """The admin port and its token: those of the settings, unless arguments name others."""
     if arguments.admin is not None:
         port: Endpoint = arguments.admin
-        return port
+        return port, _token(arguments.admin_token_file)
     from tvs.config.loading import load_config
 
     state = state_of(arguments)
     with state.rights() if state.path.exists() else nullcontext():
-        admin = load_config({"state": str(state.path)}).admin
+        config = load_config({"state": str(state.path)})
+        token = _token(arguments.admin_token_file or config.admin_token_file)
+    admin = config.admin
     if not admin.port:
         raise CommandError(f"admin = {admin} in the settings is any free port; say which one with --admin HOST:PORT")
-    return admin
+    return admin, token
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    from tvs.admin.token import TokenError, read_token
+
+    try:
+        return read_token(path)
+    except TokenError as error:
+        raise CommandError(str(error)) from None
 
 
 def time_text(seconds: float | None) -> str:
