@@ -18,6 +18,7 @@ from tests.fixtures.running import PATIENCE
 from tvs.server.acceptor import ACCEPTS_PER_TURN, RESERVE, Acceptor
 from tvs.server.session import PhoneSession
 from tvs.server.states import SessionState
+from tvs.server.workqueue import FEW
 from tvs.system.listening import listen_together
 from tvs.system.relay import Relay
 from tvs.tls.connection import TLSConnection
@@ -201,6 +202,33 @@ def test_full_worker_hands_over(
     assert idle.counted()["tvs_connections_rejected_total{half_open}"] == 1
     assert refused(first.connect()), "both have said that they are full"
     assert busy.counted()["tvs_connections_rejected_total{half_open}"] == 1
+
+
+@pytest.mark.parametrize(("waiting", "handed"), [(FEW, 1), (FEW + 1, 0)])
+def test_few_who_wait_elsewhere(
+    make_worker: Callable[..., Worker],
+    enter: Callable[..., Entrance],
+    relay: Relay,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: int,
+    handed: int,
+) -> None:
+    """A worker with a few phones takes what a full one hands over, however slow the machine; one with more does not."""
+    full, other = make_worker(max_half_open=2, workers=2), make_worker(workers=2)
+    first, second = enter(full, relay.end(0)), enter(other, relay.end(1))
+    queue = other.shared.poller.queue
+    queue.served(256, 256, 0.0, 100.0)
+    for _ in range(1000):
+        queue.served(10, 10, 0.0, 100.0)  # 10 ms each
+    monkeypatch.setattr(type(other.shared.poller), "look", lambda _: None)
+    queue.found(0, waiting)
+    assert queue.delay > 0.1
+    first.connect()
+    second.acceptor.tell()
+    phone = first.knock()
+    full.until(lambda: full.shared.counts.attempted == 2 or full.counted().get(HANDED_OVER))
+    assert refused(phone) is not bool(handed)
+    assert full.counted().get(HANDED_OVER, 0) == handed
 
 
 def test_limit_of_an_address_is_not_handed_over(

@@ -112,12 +112,12 @@ class Acceptor:
         self._admission.configure(self._shared.config)
 
     def tell(self) -> float:
-        """Tells the other workers how long a phone would wait here. Returns the seconds of the queue."""
+        """Tells the other workers how long a phone would wait here, if long. Returns the seconds of the queue."""
         queue = self._shared.poller.queue
         if queue.waiting:
             self._shared.poller.look()
         if self._relay is not None:
-            self._relay.say(math.inf if self._admission.full else queue.delay, self._shared.clock())
+            self._relay.say(math.inf if self._admission.full else queue.long_delay, self._shared.clock())
         return queue.delay
 
     def look_at_system(self) -> None:
