@@ -27,6 +27,7 @@ __all__ = ["browse", "web"]
 
 MARKUP = "<img src=x onerror=alert(1)>"
 SCRIPTED = "CN=<script>alert(2)</script>"
+PLOTS = 6
 NARROW, WIDE = 360, 1280
 
 
@@ -66,6 +67,7 @@ def test_page(lively: Running, browse: Browse, width: int, scheme: str, backgrou
     assert (seen.wide, seen.background) == (width, background)
     assert seen.violations == []
     assert seen.incomplete == [] or width == NARROW, "what is out of sight has no contrast that could be measured"
+    assert seen.lines == PLOTS
     assert seen.rules > 30
 
 

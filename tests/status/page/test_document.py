@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from typing import Any
@@ -208,13 +207,13 @@ def test_elements() -> None:
         '<p class="a&quot;b" aria-label="x">&lt;<b>3</p>'
     )
     assert tag("meta", charset="utf-8") == '<meta charset="utf-8">'
+    assert tag("path", d="M0,0") == '<path d="M0,0"></path>', "a path without its end would swallow what follows"
 
 
 @pytest.mark.parametrize("values", [[], [0], [5], [0, 0, 7, 3], list(range(180))])
 def test_plot(values: list[int]) -> None:
     """A drawing stays within its box, ends at the right edge, and its highest point is its largest number."""
-    drawing = re.sub(r"<(path|polyline)([^>]*)>", r"<\1\2/>", plot(values, 180, "a & b"))
-    root = ET.fromstring(drawing)  # noqa: S314 - our own
+    root = ET.fromstring(plot(values, 180, "a & b"))  # noqa: S314 - our own
     assert root.get("aria-label") == "a & b"
     line = " ".join(found.get("points", "") for found in root.findall("polyline"))
     points = [(float(x), float(y)) for x, y in (pair.split(",") for pair in line.split())]

@@ -41,7 +41,7 @@ section{padding:12px 16px 14px;margin:0 0 14px;min-width:0}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th,td{padding:4px 14px 4px 0;text-align:left;vertical-align:top;border-top:1px solid var(--edge);white-space:nowrap}
 thead th{border-top:0;color:var(--quiet);font-weight:500}tbody th{font-weight:500}
-.number{text-align:right}.text{white-space:normal;min-width:200px;overflow-wrap:anywhere}
+.number{text-align:right}.text{white-space:normal;min-width:130px;overflow-wrap:anywhere}
 .yes{color:var(--good)}.no{color:var(--bad);font-weight:600}.soon{color:var(--warn);font-weight:600}
 footer{padding-bottom:28px;color:var(--quiet);display:flex;flex-wrap:wrap;gap:4px 16px}
 .stale{display:none;color:var(--bad)}body.lost .stale{display:block}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_VOID = frozenset({"br", "col", "line", "link", "meta", "path", "polyline"})
-"""Elements without content."""
+_VOID = frozenset({"meta"})
+"""Elements of HTML that have no end. Those of SVG have one, also without content."""
 
 
 class Markup(str):

@@ -13,8 +13,8 @@ WIDTH: Final = 360
 """Width of a drawing, in its own units."""
 HEIGHT: Final = 56
 """Its height."""
-_EDGE: Final = 2
-"""Room for the width of the line."""
+_EDGE: Final = 1
+"""Room for half the width of the line."""
 
 
 def plot(values: Sequence[int], slots: int, label: str) -> Markup:
@@ -31,7 +31,8 @@ def plot(values: Sequence[int], slots: int, label: str) -> Markup:
     for number, value in enumerate(values):
         height = HEIGHT - _EDGE - (HEIGHT - 2 * _EDGE) * value / top
         points += [f"{left + step * number:.1f},{height:.1f}", f"{left + step * (number + 1):.1f},{height:.1f}"]
-    area = f"M{left:.1f},{HEIGHT} L{' L'.join(points)} L{WIDTH},{HEIGHT} Z" if points else ""
+    bottom = HEIGHT - _EDGE
+    area = f"M{left:.1f},{bottom} L{' L'.join(points)} L{WIDTH},{bottom} Z" if points else ""
     return tag(
         "svg",
         tag("path", d=area, class_="area") if area else None,
