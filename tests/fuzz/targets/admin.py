@@ -13,13 +13,14 @@ from tempfile import mkdtemp
 
 from prometheus_client import CollectorRegistry
 
+from tests.fixtures.reports import REPORT
 from tests.fuzz.harness import Harness
 from tvs.admin.access import Access
 from tvs.admin.server import AdminServer
 
 MAX_INPUT = 64 * 1024
-MAX_ANSWER = 16 * 1024
-"""Bytes of an answer: an empty registry and two small probes, or an error page that repeats at most a line."""
+MAX_ANSWER = 32 * 1024
+"""Bytes of an answer: the page of a small report; an empty registry, two small probes, an error with at most a line."""
 TOKEN = "0123456789abcdef"  # noqa: S105 - of the harness
 _PEER = ("127.0.0.1", 1)
 
@@ -51,7 +52,7 @@ def server(*, guarded: bool) -> AdminServer:
         registry=CollectorRegistry(),
         health=probe,
         readiness=probe,
-        report=lambda: {"version": 1},
+        report=lambda: REPORT,
         access=Access(token_file() if guarded else None),
         on_turn=lambda: None,
     )

@@ -8,106 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.fixtures.reports import LIST, NOON, OWN, QUERY, REPORT, SIGNER
 from tvs.status.page.document import page
 from tvs.status.page.markup import Markup, tag
 from tvs.status.page.plots import HEIGHT, WIDTH, plot
 from tvs.status.page.sections import SHOWN_QUERIES
 
-NOON = 1_795_000_000.0
 MARKUP = """<img src=x onerror="alert(1)">'&"""
-QUERY = {
-    "number": 1,
-    "time": NOON,
-    "device": "SEP1",
-    "address": "192.0.2.1",
-    "tls": "TLSv1.2",
-    "cipher": "AES256-SHA",
-    "certificate": "none",
-    "request": "QUERY_CERT_REQ",
-    "subject": "CN=s",
-    "issuer": "CN=i",
-    "serial": "0A",
-    "result": "not_found",
-    "source": "none",
-    "roles": [0, 2],
-    "microseconds": 70,
-    "worker": 0,
-}
-SIGNER = {
-    "issuer": "CN=i",
-    "serial": "0A",
-    "subject": "CN=s",
-    "trusted": False,
-    "result": "not_found",
-    "count": 7,
-    "refused": 5,
-    "first": NOON,
-    "last": NOON + 9,
-    "device": "SEP1",
-    "address": "192.0.2.1",
-}
-LIST = {
-    "name": "CTLFile.tlv",
-    "found": True,
-    "verified": True,
-    "reason": "good",
-    "signer": "CN=signer",
-    "issuer": "CN=i",
-    "serial": "0B",
-    "digest": "SHA512",
-    "records": 4,
-    "sha1": "ab",
-    "modified": NOON,
-    "signer_not_after": NOON,
-    "signer_trusted": True,
-}
-OWN = {
-    "unit": "TVS",
-    "name": "TVS.pem",
-    "node": "pub",
-    "subject": "CN=pub",
-    "sha256": "ab",
-    "not_after": NOON,
-    "days_left": 400,
-    "presented": True,
-}
-REPORT: dict[str, Any] = {
-    "version": 1,
-    "time": NOON,
-    "release": "0.1.0",
-    "verdict": {"state": "answered", "sentence": "All phones are answered", "since": NOON, "findings": []},
-    "service": {"state": "running", "connections": 3, "limits": {"connections": 10_000}},
-    "caches": {
-        "db": {"certificates": 12_345, "generation": 2, "age": 7_300.0},
-        "ctl": {"certificates": 4, "generation": 1, "age": None},
-    },
-    "lists": [LIST],
-    "presented": {"sha256": "ab" * 32, "not_after": NOON, "in_database": True, "in_itl": True},
-    "certificates": [OWN],
-    "workers": [{"slot": 0, "state": "running", "pid": 40_123, "silent_seconds": 0.1, "connections": 3, "reasons": []}],
-    "handshakes": [{"version": "TLSv1.2", "cipher": "AES256-SHA", "count": 5}],
-    "failures": {"not_tls": 2},
-    "refused_versions": {},
-    "requests": [],
-    "malformed": {},
-    "closed": {},
-    "rejected": {},
-    "latency": {"answer": {"p50": 0.00007, "p99": 0.0021}, "handshake": {"p99": 0.0244}},
-    "queries": [QUERY],
-    "refused": [QUERY],
-    "signers": [SIGNER],
-    "failed_connections": [],
-    "rates": {
-        "begin": 0,
-        "interval": 10,
-        "connections": [0, 5, 9],
-        "trusted": [0, 1, 2],
-        "refused": [1, 2, 3],
-        "failed": [0] * 3,
-        "malformed": [0] * 3,
-        "turned_away": [0] * 3,
-    },
-}
 
 
 class Reader(HTMLParser):
