@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz scan soak release deb lock clean
+.PHONY: help run test check format bench fuzz scan soak release deb image lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release, deb and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release, deb, image and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -50,6 +50,9 @@ release: $(VENV)-release/.ready ## build the archives twice and compare them, wi
 
 deb: $(VENV)/.run ## make the Debian package in build (needs Debian's Python and dpkg; see docs/debian.md)
 	@$(VENV)/bin/python -m deploy.debian $(ARGS)
+
+image: ## build the container image tvs (needs buildah; see docs/containers.md)
+	buildah build --format docker --timestamp $${SOURCE_DATE_EPOCH:-0} --file deploy/container/Containerfile --tag tvs $(ARGS) .
 
 lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.toml (ARGS=--upgrade renews the versions)
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)

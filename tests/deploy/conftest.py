@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.deploy.images import Images, fill
 from tests.deploy.promtool import RULES
 from tests.deploy.systems import make_package
 from tests.fixtures.captures import tshark
@@ -157,3 +158,12 @@ def package(require_program: RequireProgram, tmp_path_factory: pytest.TempPathFa
     with shared_folder(tmp_path_factory, "package", make_package) as folder:
         (path,) = folder.glob("*.deb")
         yield path
+
+
+@pytest.fixture(scope="session")
+def images(rootfs: Path, require_program: RequireProgram, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    """The container image of this source, built once a run, in a place in which containers can be run."""
+    for program in ("buildah", "podman", "runc", "make", "nsenter"):
+        require_program(program)
+    with shared_folder(tmp_path_factory, "images", lambda folder: fill(folder, rootfs)) as folder:
+        yield Images(folder)
