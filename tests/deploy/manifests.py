@@ -52,11 +52,8 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 
 def objects() -> dict[str, dict[str, Any]]:
-    """The objects of the manifest by kind."""
-    found = documents(MANIFEST)
-    by_kind = {one["kind"]: one for one in found}
-    assert len(by_kind) == len(found)
-    return by_kind
+    """The objects of the manifest by kind and name, as Kubernetes writes them."""
+    return {f"{one['kind'].lower()}/{one['metadata']['name']}": one for one in documents(MANIFEST)}
 
 
 def variables(environment: Mapping[str, object]) -> dict[str, str]:

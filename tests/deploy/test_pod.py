@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def pod() -> dict[str, Any]:
     """The specification of the service's pods."""
-    found: dict[str, Any] = objects()["Deployment"]["spec"]["template"]["spec"]
+    found: dict[str, Any] = objects()["deployment/tvs"]["spec"]["template"]["spec"]
     return found
 
 
