@@ -52,6 +52,8 @@ deb: $(VENV)/.run ## make the Debian package in build (needs Debian's Python and
 	@$(VENV)/bin/python -m deploy.debian $(ARGS)
 
 image: ## build the container image tvs (needs buildah; see docs/containers.md)
+	@command -v buildah >/dev/null || { \
+	    echo "buildah is not installed (on Debian: apt install buildah). With podman or docker: see docs/containers.md" >&2; exit 1; }
 	buildah build --format docker --timestamp $${SOURCE_DATE_EPOCH:-0} --file deploy/container/Containerfile --tag tvs $(ARGS) .
 
 lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.toml (ARGS=--upgrade renews the versions)

@@ -91,6 +91,21 @@ def test_a_volume_of_podman(images: Images) -> None:
         assert container.exec("tvs", "check").startswith("TVS OK")
 
 
+def test_a_file_system_of_its_own(images: Images, volume: Path) -> None:
+    """A volume as Kubernetes has it, of root and the service's group, with what `mkfs` made: the state goes into a
+    directory of it; straight into it is refused, and nothing of it is changed."""
+    os.chown(volume, 0, USER)
+    volume.chmod(0o2775)
+    (volume / "lost+found").mkdir(0o700)
+    with images.container(options=[*NAMED, f"--volume={volume}:/var/lib/tvs"]) as container:
+        assert container.wait() == 1
+        assert "exists and is not empty" in container.log()
+    assert [path.name for path in volume.iterdir()] == ["lost+found"]
+    with running(images, volume, "--env=TVS_STATE=/var/lib/tvs/state") as container:
+        assert container.answered(volume / "state" / "tftp")
+        assert "key_exposed" not in container.log()
+
+
 def test_health_can_fail(images: Images, volume: Path) -> None:
     """A service that hangs is unhealthy, and healthy again when it goes on."""
     with running(images, volume) as container:
