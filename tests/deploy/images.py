@@ -112,6 +112,19 @@ class Images:
         (found,) = json.loads(self.run("podman", "image", "inspect", name))
         return dict(found)
 
+    def oci_number(self, name: str, scratch: Path) -> str:
+        """The number that an image has in OCI's format, which tells nothing of the container in which it was built.
+
+        Args:
+            name: of the image.
+            scratch: a folder to save it to.
+        """
+        folder = scratch / f"oci-{name.replace('/', '-')}"
+        self.run("podman", "save", "--quiet", "--format=oci-dir", f"--output={folder}", name, timeout=MINUTES)
+        (entry,) = json.loads((folder / "index.json").read_text())["manifests"]
+        manifest = json.loads((folder / "blobs" / entry["digest"].replace(":", "/")).read_text())
+        return str(manifest["config"]["digest"])
+
     @contextlib.contextmanager
     def container(self, *arguments: object, options: Sequence[str] = ()) -> Iterator[Container]:
         """A container that runs, without a network, a capability or a root that it could write to.
