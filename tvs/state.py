@@ -6,6 +6,7 @@ keys/UNIT-ID-….pem  own certificates that were replaced, kept with their keys,
 tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
 UNIT.csr            the last certificate signing request of a unit
 tvs.toml            settings, optional
+trace.json          the last order to log at another level for a time
 lock                held while a command changes certificates, keys or trust lists
 
 A key's ID is made from its public key. A certificate so names its own key, and one commit in the database switches
@@ -85,6 +86,11 @@ class StateDirectory:
     def request_file(self, unit: Purpose) -> Path:
         """The unit's last certificate signing request, PEM."""
         return self.path / f"{unit}.csr"
+
+    @property
+    def trace_file(self) -> Path:
+        """The last order to log at another level for a time, see `tvs.log.tracing`."""
+        return self.path / "trace.json"
 
     def require(self) -> None:
         """Raises `StateError` for a path that is not a state directory."""

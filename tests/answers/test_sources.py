@@ -21,7 +21,7 @@ from tvs.answers.seed import Seed, read_seed
 from tvs.answers.sources import Sources
 from tvs.answers.verifier import TrustResult
 from tvs.config.settings import Config
-from tvs.status.model import CTLStatus, DatabaseStatus
+from tvs.status.sources import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

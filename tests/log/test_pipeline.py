@@ -178,6 +178,44 @@ def test_lines_of_requests_have_a_budget(tmp_path: Path, level: str) -> None:
         assert dropped.value > 0
 
 
+def test_ordered_level_replaces_the_settings(tmp_path: Path) -> None:
+    """An ordered level is in force until it is taken back, also over other settings, which are in force then."""
+    descriptor = open_log_file(tmp_path / "log")
+    pipeline = LogPipeline(descriptor)
+    pipeline.override("debug")
+    assert (pipeline.level, pipeline.enabled("debug")) == ("debug", True)
+    replacement = open_log_file(tmp_path / "log")
+    pipeline.reconfigure(replacement, log_format=LogFormat.JSON, level="warning", colors=False)
+    assert (pipeline.level, pipeline.enabled("debug")) == ("debug", True)
+    pipeline.override(None)
+    assert (pipeline.level, pipeline.enabled("info")) == ("warning", False)
+    pipeline.close()
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("fields", [{"a": 1}, Long()], ids=["trace", "request"])
+def test_ordered_debug_lines_have_the_budget(tmp_path: Path, fields: dict[str, object] | Long) -> None:
+    """Debug that was ordered writes no more than the budget, whatever a traced stranger sends; the rest is counted."""
+    path = tmp_path / "log"
+    descriptor = open_log_file(path)
+    dropped, lost = Counter(), Counter()
+    pipeline = LogPipeline(descriptor, dropped=lost, beyond_budget=dropped)
+    pipeline.override("debug")
+    for _ in range(10):
+        for _ in range(300):
+            pipeline.emit(("debug", 0.0, "hex_dump", "x" * 4000, fields))
+        pipeline.emit(record("other"))
+        pipeline.flush()
+        until(lambda: not pipeline._records and not pipeline._writing)
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    lines = path.read_text().splitlines()
+    assert sum("other" in line for line in lines) == 10
+    assert len(lines) - 10 + dropped.value == 3000
+    assert dropped.value > 0
+    assert lost.value == 0
+
+
 @pytest.fixture
 def full_disk() -> Iterator[Callable[[int], None]]:
     """Limits files of this process to some bytes, as a full disk does; 0 for the limit before."""

@@ -84,8 +84,9 @@ def test_no_command_writes_to_a_store_by_another_way() -> None:
 
 
 def test_no_command_writes_keys_and_lists_by_another_way() -> None:
-    """Only `cluster/` and the maker of state directories write keys, requests and trust lists; others copy lists."""
-    writers = {"cluster", "manage/provision.py", "manage/publishing.py", "system/files.py"}
+    """Only `cluster/` and the maker of state directories write keys, requests and lists; others copy lists, or order
+    a trace."""
+    writers = {"cluster", "manage/provision.py", "manage/publishing.py", "manage/tracing.py", "system/files.py"}
     found = [call for call in outside(FILES, writers) if call[0].startswith(("cli", "manage", "plan"))]
     found = [call for call in found if not call[0].startswith("cli/replay")]  # results of load tests
     assert found == []

@@ -18,7 +18,7 @@ from tvs.answers.seed import last_good_list, read_seed
 from tvs.config.loading import load_config
 from tvs.process.current import Current
 from tvs.server.credentials import read_credentials
-from tvs.status.model import DatabaseStatus
+from tvs.status.sources import DatabaseStatus
 from tvs.system.files import write_atomically
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from tests.fixtures.running import PATIENCE
 from tvs.answers.seed import read_seed
 from tvs.config.loading import load_config
 from tvs.log.pipeline import LogPipeline
-from tvs.process.messages import MAX_PROBLEM, ReloadOrder, Report
+from tvs.log.tracing import ActiveTrace, TraceOrder
+from tvs.process.messages import MAX_PROBLEM, ReloadOrder, Report, TraceChange
 from tvs.process.supervisorlink import HEARTBEAT, SupervisorLink
 from tvs.server.credentials import read_credentials
 from tvs.server.metrics import Metrics
@@ -137,6 +139,19 @@ async def test_order_that_cannot_be_carried_out(worker: Worker, tmp_path: Path) 
     assert worker.service.config == before
     worker.order(replace(before, time_to_live=60))
     assert (await worker.next_report(reloaded=True)).problem == ""
+
+
+async def test_trace_order(worker: Worker) -> None:
+    """The worker logs at the level of the order and reports its number; at the end of its time it ends it by itself."""
+    order = TraceOrder(level="debug", seconds=1, made=0)
+    for number, seconds, reported in (("1", 3600, "1"), ("2", -1, ""), ("3", 3600, "3"), ("4", 1, "")):
+        active = ActiveTrace(order=order, number=number, until=time.monotonic() + seconds)
+        with contextlib.closing(Order(TraceChange(active=active))) as sent:
+            assert worker.supervisor.send_order(sent)
+        async with asyncio.timeout(PATIENCE):
+            while (status := (await worker.next_report()).status).trace != reported:
+                pass
+        assert status.level == ("debug" if reported else "info")
 
 
 async def test_other_orders_are_ignored(worker: Worker) -> None:

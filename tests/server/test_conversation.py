@@ -23,7 +23,6 @@ from tvs.server.conversation import (
     Conversation,
     Turn,
 )
-from tvs.server.traces import ConnectionTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 def conversation_of(worker: Worker) -> Conversation:
     """A new conversation, traced if the log's level is debug."""
-    trace = worker.shared.trace
-    return Conversation(worker.shared, ADDRESS, None if trace is None else ConnectionTrace(trace, 1, ADDRESS))
+    tracing = worker.shared.tracing
+    return Conversation(worker.shared, ADDRESS, None if tracing is None else tracing.connection(1, ADDRESS))
 
 
 @pytest.fixture

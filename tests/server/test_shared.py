@@ -20,27 +20,25 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("level", "trace", "certificates", "requests"),
-    [("debug", True, True, True), ("info", False, False, True), ("warning", False, False, False)],
+    ("level", "trace", "requests"), [("debug", True, True), ("info", False, True), ("warning", False, False)]
 )
 def test_level_decides_which_lines_are_made(
-    make_worker: Callable[..., Worker], level: str, *, trace: bool, certificates: bool, requests: bool
+    make_worker: Callable[..., Worker], level: str, *, trace: bool, requests: bool
 ) -> None:
-    """Traces and phones' certificates are for debug, requests for info."""
+    """Traces are for debug, requests for info."""
     shared = make_worker(level).shared
-    made = (shared.trace is not None, shared.log_client_certificates, shared.log_requests)
-    assert made == (trace, certificates, requests)
+    assert (shared.tracing is not None, shared.log_requests) == (trace, requests)
 
 
 def test_reconfiguration(worker: Worker) -> None:
     """Other settings and the log's new level are in use at once."""
     shared = worker.shared
-    assert (shared.asks_certificates, shared.trace) == (True, None)
+    assert (shared.asks_certificates, shared.tracing) == (True, None)
     descriptor = os.open(worker.log_file, os.O_WRONLY | os.O_APPEND)
     worker.pipeline.reconfigure(descriptor, log_format=LogFormat.JSON, level="debug", colors=False)
     shared.reconfigure(replace(shared.config, client_certificates=ClientCertificates.OFF))
     assert not shared.asks_certificates
-    assert shared.trace is not None
+    assert shared.tracing is not None
     shared.log.debug("written")
     assert [line["event"] for line in worker.logged()] == ["written"]
 

@@ -12,7 +12,7 @@ from proto.tlv import Writer
 from tests.fixtures.phones import ADDRESS
 from tvs.log.forms import MAX_LINE
 from tvs.server.states import SessionState
-from tvs.server.traces import ConnectionTrace, trace_to
+from tvs.server.traces import ConnectionTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,16 +141,15 @@ def test_answer_with_a_certificate(trace: ConnectionTrace, lines: Lines) -> None
 
 
 def test_no_trace_above_debug(worker: Worker) -> None:
-    """Unless the level is debug, `Shared.trace` is None, so that no line is made."""
-    assert trace_to(worker.pipeline) is None
-    assert worker.shared.trace is None
+    """Unless the level is debug, `Shared.tracing` is None, so that no line is made."""
+    assert worker.shared.tracing is None
 
 
 def test_names_cannot_forge_lines(make_worker: Callable[..., Worker]) -> None:
     """A stranger's line breaks are escaped and its long names are cut; the original's own line breaks stay."""
     worker = make_worker("debug")
-    trace = worker.shared.trace
-    assert trace is not None
+    assert worker.shared.tracing is not None
+    trace = worker.shared.tracing.write
     trace("subject_name", "CN=a\ndebug forged\x1b")
     trace("subject_name", "x" * (MAX_LINE + 100))
     trace("sending_message", "Sending TLS Msg ..\nHEX_DUMP: Len = 14:")

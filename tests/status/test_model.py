@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,11 +12,9 @@ from hypothesis import strategies as st
 
 from tests.fixtures.statuses import service, slot, worker
 from tvs.config.settings import MAX_WORKERS
-from tvs.status.members import MAX_TEXT, StatusError
+from tvs.status.members import MAX_TEXT, MAX_WORD, StatusError
 from tvs.status.model import (
     MAX_REASONS,
-    CTLStatus,
-    DatabaseStatus,
     RestartReason,
     ServiceState,
     ServiceStatus,
@@ -23,6 +22,8 @@ from tvs.status.model import (
     SlotStatus,
     WorkerStatus,
 )
+from tvs.status.sources import CTLStatus, DatabaseStatus
+from tvs.status.tracing import MAX_NAMES, TraceStatus
 from tvs.system.board import Board
 
 numbers = st.integers(0, 2**63 - 1)
@@ -39,7 +40,12 @@ lists = st.builds(
     signer_not_after=st.none() | times,
 )
 reasons = st.lists(texts, max_size=MAX_REASONS).map(tuple)
-workers = st.builds(WorkerStatus, reasons=reasons, db=databases, ctl=lists, connections=numbers)
+words = texts.map(lambda text: text[:MAX_WORD])
+workers = st.builds(
+    WorkerStatus, reasons=reasons, db=databases, ctl=lists, connections=numbers, level=words, trace=words
+)
+names = st.lists(texts, max_size=MAX_NAMES).map(tuple)
+traces = st.builds(TraceStatus, number=words, level=words, until=times, devices=names, addresses=names)
 slots = st.builds(
     SlotStatus,
     slot=numbers,
@@ -57,6 +63,8 @@ services = st.builds(
     processes=st.dictionaries(texts, numbers, max_size=4),
     presented=st.dictionaries(texts, times, max_size=4),
     limits=st.dictionaries(texts, numbers, max_size=4),
+    level=words,
+    trace=st.none() | traces,
     slots=st.lists(slots, max_size=4).map(tuple),
 )
 json_values = st.recursive(
@@ -81,7 +89,7 @@ def test_nothing_published_is_a_service_that_starts() -> None:
 @given(json_values)
 def test_other_documents_are_refused(document: object) -> None:
     """Any JSON value that is not a status raises `StatusError` and nothing else."""
-    for kind in (WorkerStatus, DatabaseStatus, CTLStatus, SlotStatus):
+    for kind in (WorkerStatus, DatabaseStatus, CTLStatus, SlotStatus, TraceStatus):
         with pytest.raises(StatusError):
             kind.from_json(document)
 
@@ -116,6 +124,8 @@ def altered(document: dict[str, Any], path: str, value: object) -> dict[str, Any
         ("ctl.certificates", 1.5),
         ("ctl.content", 7),
         ("ctl.state", "x" * (MAX_TEXT + 1)),
+        ("level", "x" * (MAX_WORD + 1)),
+        ("trace", None),
         ("reasons", ["é"]),
         ("reasons", ["two\nlines"]),
         ("reasons", [None]),
@@ -131,10 +141,15 @@ def test_altered_reports_are_refused(path: str, value: object) -> None:
         WorkerStatus.from_json(altered(document, path, value))
 
 
-@pytest.mark.parametrize(("path", "value"), [("state", "resting"), ("restarts", {"tired": 1}), ("slots", MISSING)])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("state", "resting"), ("restarts", {"tired": 1}), ("slots", MISSING), ("trace.devices", ["x"] * (MAX_NAMES + 1))],
+)
 def test_altered_publications_are_refused(path: str, value: object) -> None:
     """A service's status with a state or a cause that does not exist is refused."""
-    document = service(slot(), restarts={RestartReason.HUNG: 1}).to_json()
+    trace = TraceStatus(number="1", level="debug", until=1.0)
+    document = replace(service(slot(), restarts={RestartReason.HUNG: 1}), trace=trace).to_json()
+    assert ServiceStatus.from_json(json.loads(json.dumps(document))).trace == trace
     with pytest.raises(StatusError):
         ServiceStatus.from_json(altered(document, path, value))
 
@@ -162,9 +177,13 @@ def test_largest_status_fits_on_the_board() -> None:
             signer_not_after=1 / 3,
         ),
         connections=largest,
+        level=longest[:MAX_WORD],
+        trace=longest[:MAX_WORD],
     )
     assert WorkerStatus.from_json(report.to_json()) == report
     board = Board()
-    status = service(*(slot(number, status=report) for number in range(MAX_WORKERS)))
+    names = (longest,) * MAX_NAMES
+    trace = TraceStatus(number=longest[:MAX_WORD], level="debug", until=1 / 3, devices=names, addresses=names)
+    status = replace(service(*(slot(number, status=report) for number in range(MAX_WORKERS))), trace=trace)
     board.write(status.to_json())
     assert ServiceStatus.from_json(board.read()) == status

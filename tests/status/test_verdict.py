@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fixtures.statuses import service, slot, worker
-from tvs.status.model import DatabaseStatus, ServiceState, ServiceStatus, SlotState
+from tvs.status.model import ServiceState, ServiceStatus, SlotState
 from tvs.status.observed import Interval, Observed, SeenFailure, SeenSigner
 from tvs.status.report import ListReport, Presented, VerdictState
+from tvs.status.sources import DatabaseStatus
 from tvs.status.verdict import Facts, findings, verdict
 
 if TYPE_CHECKING:

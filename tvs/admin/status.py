@@ -100,6 +100,7 @@ class StatusReporter:
             presented=state.presented,
             certificates=state.certificates,
             workers=tuple(_worker_json(slot, monotonic) for slot in service.slots),
+            trace=_trace_json(service, now, monotonic),
             counted=counted(self._workers.collect()),
             observed=seen,
             observing=service.observe and now - seen.time < OBSERVER_SILENT,
@@ -165,5 +166,20 @@ def _worker_json(slot: SlotStatus, monotonic: float) -> dict[str, object]:
         "pid": slot.pid,
         "silent_seconds": round(max(0.0, monotonic - slot.last_seen), 1),
         "connections": 0 if worker is None else worker.connections,
+        "level": "" if worker is None else worker.level,
+        "trace": "" if worker is None else worker.trace,
         "reasons": [] if worker is None else list(worker.reasons),
+    }
+
+
+def _trace_json(service: ServiceStatus, now: float, monotonic: float) -> dict[str, object]:
+    """The trace order in force; its end is a time of the day, as the clock stands now."""
+    order = service.trace
+    return {
+        "settings_level": service.level,
+        "number": "" if order is None else order.number,
+        "level": None if order is None else order.level,
+        "until": None if order is None else round(now + order.until - monotonic, 1),
+        "devices": [] if order is None else list(order.devices),
+        "addresses": [] if order is None else list(order.addresses),
     }

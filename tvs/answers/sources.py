@@ -13,7 +13,7 @@ from ctlcache.inspection import ACCEPTABLE, FileState
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
 from tvs.status.members import shortened
-from tvs.status.model import CTLStatus, DatabaseStatus
+from tvs.status.sources import CTLStatus, DatabaseStatus
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping

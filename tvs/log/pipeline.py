@@ -1,8 +1,8 @@
 """A log that never delays an answer: a bounded buffer of records and a writer thread.
 
 Records are small tuples, formatted in batches and written by the thread. If the reader of the log's pipe stops, the
-buffer fills, and further lines are dropped and counted. So are lines of requests beyond the budget of bytes, except at
-debug, where an administrator has asked for every line.
+buffer fills, and further lines are dropped and counted. So are lines of requests and debug lines beyond the budget of
+bytes, unless the settings' level is debug: an administrator has asked for every line then.
 """
 
 from __future__ import annotations
@@ -50,10 +50,14 @@ class LogPipeline:
     Args:
         descriptor: file descriptor of the log; it is not closed.
         log_format: the form of a line.
-        level: name of the lowest level that is written.
+        level: name of the lowest level that is written, as the settings have it.
         colors: whether the console form has colours.
         dropped: counter of lines that found the buffer full, or that could not be written.
-        beyond_budget: counter of requests' lines that were not written because the budget was spent.
+        beyond_budget: counter of requests' and debug lines that were not written because the budget was spent.
+
+    Attributes:
+        level: name of the lowest level that is written: that of the settings, or one that was ordered in its place.
+        threshold: its number.
     """
 
     def __init__(
@@ -69,7 +73,8 @@ class LogPipeline:
         self._descriptor = descriptor
         self._form = form_of(log_format, colors=colors)
         self._whole_lines = _needs_whole_lines(descriptor)
-        self.threshold = LEVEL_NUMBERS[level]
+        self._override: str | None = None
+        self._take_level(level)
         self._dropped = dropped
         self._beyond_budget = beyond_budget
         self._budget = Budget()
@@ -83,16 +88,27 @@ class LogPipeline:
         self._thread.start()
 
     def reconfigure(self, descriptor: int, *, log_format: LogFormat, level: str, colors: bool) -> None:
-        """Changes file, form and level. `descriptor` replaces the file of the one in use and is closed.
+        """Changes file, form and the settings' level. `descriptor` replaces the file in use and is closed.
 
-        Waiting lines are written to the new file. Existing loggers keep their level.
+        Waiting lines are written to the new file. Existing loggers keep their level, and an ordered level stays.
         """
         os.dup2(descriptor, self._descriptor, inheritable=False)
         os.close(descriptor)
         self._torn = False
         self._form = form_of(log_format, colors=colors)
         self._whole_lines = _needs_whole_lines(self._descriptor)
-        self.threshold = LEVEL_NUMBERS[level]
+        self._take_level(level)
+
+    def override(self, level: str | None) -> None:
+        """Writes from this level on in place of the settings'; None: from the settings' level on again."""
+        self._override = level
+        self._take_level(self._settings_level)
+
+    def _take_level(self, level: str) -> None:
+        self._settings_level = level
+        self._unlimited = level == "debug"
+        self.level = self._override or level
+        self.threshold = LEVEL_NUMBERS[self.level]
 
     def enabled(self, level: str) -> bool:
         """Whether lines of this level are written."""
@@ -134,25 +150,25 @@ class LogPipeline:
         with self._formatting:
             records = [self._records.popleft() for _ in range(len(self._records))]
             room = self._budget.room(time.monotonic())
-            lines = list(map(self._form, records)) if self.enabled("debug") else self._within(room, records)
+            lines = list(map(self._form, records)) if self._unlimited else self._within(room, records)
             data = "".join(lines).encode("utf-8", "backslashreplace")
             self._budget.spend(len(data))
             return data
 
     def _within(self, room: float, records: list[Record]) -> list[str]:
-        """The lines of the records, without those of requests for which there is no room."""
+        """The lines of the records, without those of requests, and debug lines, for which there is no room."""
         if room <= 0:  # they are not even formatted
-            kept = [record for record in records if isinstance(record[4], dict)]
+            kept = [record for record in records if isinstance(record[4], dict) and record[0] != "debug"]
             _count(self._beyond_budget, len(records) - len(kept))
             records = kept
         lines = list(map(self._form, records))
         return self._cut_to(room, records, lines) if sum(map(len, lines)) > room > 0 else lines
 
     def _cut_to(self, room: float, records: list[Record], lines: list[str]) -> list[str]:
-        """The lines without those of requests that come when `room` characters are used up."""
+        """The lines without those that have a budget and come when `room` characters are used up."""
         kept = []
         for record, line in zip(records, lines, strict=True):
-            if room > 0 or isinstance(record[4], dict):
+            if room > 0 or (isinstance(record[4], dict) and record[0] != "debug"):
                 kept.append(line)
                 room -= len(line)
         _count(self._beyond_budget, len(lines) - len(kept))

@@ -102,6 +102,7 @@ class Children:
                     channel=channel,
                     metrics=self._metrics,
                     log=self._log,
+                    trace=self._current.trace,
                 )
             )
 

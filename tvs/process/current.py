@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from certstore.store import StoreError
-from tvs.answers.seed import last_good_list, next_seed
+from tvs.answers.seed import last_good_list, next_seed, read_seed
 from tvs.errors import StateError
+from tvs.server.credentials import read_credentials
 
 if TYPE_CHECKING:
-    from tvs.answers.seed import Seed
+    from tvs.answers.seed import OnEvent, Seed
     from tvs.config.settings import Config
+    from tvs.log.tracing import ActiveTrace
     from tvs.server.credentials import Credentials
-    from tvs.status.model import DatabaseStatus
+    from tvs.status.sources import DatabaseStatus
 
 SHARE: Final = 10
 """Pause after a read of the database's changes, as a multiple of the time that it took."""
@@ -32,15 +35,32 @@ class Current:
         config: settings in use.
         credentials: TLS credentials in use.
         seed: certificates that workers share, with the last good CTL file.
+        trace: the trace order in force; None without one.
     """
 
     config: Config
     credentials: Credentials
     seed: Seed
+    trace: ActiveTrace | None = field(default=None, init=False)
     _reported: dict[int, str] = field(default_factory=dict, init=False)  # by slot
     _verified: str | None = field(default=None, init=False)
     _refuted: tuple[int, str] | None = field(default=None, init=False)  # a worker's report that a read did not confirm
     _next_read: float = field(default=0.0, init=False)
+
+    @classmethod
+    def read(cls, config: Config, on_db_event: OnEvent) -> Self:
+        """Reads what all workers share. Raises `StateError` and `StoreError`.
+
+        Args:
+            config: settings in use.
+            on_db_event: called with events of the certificate database.
+        """
+        credentials = read_credentials(config)
+        gc.disable()  # nothing of what follows is garbage
+        seed = read_seed(config, on_db_event)
+        gc.freeze()  # the collector would write to every page that the workers share
+        gc.enable()
+        return cls(config, credentials, seed)
 
     def swap(self, config: Config, credentials: Credentials) -> None:
         """Puts other settings and credentials in use. A CTL file at another path is read."""

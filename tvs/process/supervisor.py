@@ -7,7 +7,6 @@ hurt it. Signals: SIGTERM and SIGINT drain, a second one ends at once, SIGHUP re
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -16,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ctlcache.inspection import FileState
-from tvs.answers.seed import read_seed
 from tvs.config.endpoint import Endpoint
 from tvs.process.checks import admin_closed, warnings
 from tvs.process.children import Children
@@ -27,7 +25,7 @@ from tvs.process.publisher import Publisher
 from tvs.process.reload import Reloader
 from tvs.process.slots import Slots
 from tvs.process.supervisorlog import SupervisorLog
-from tvs.server.credentials import read_credentials
+from tvs.process.traceorders import TraceOrders
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
 from tvs.system.board import Board
 from tvs.system.limits import raise_descriptor_limit
@@ -96,7 +94,7 @@ class Supervisor:
         """Everything that can fail, before there is a second process."""
         config = self._config
         self._log = SupervisorLog(config)
-        self._current = self._read(config)
+        self._current = Current.read(config, self._log.db_event)
         for sentence in warnings(config):
             self._log.logger.warning("key_exposed", problem=sentence)
         if (closed := admin_closed(config)) is not None:
@@ -111,6 +109,8 @@ class Supervisor:
         stack.callback(self._relay.close)
         self._publisher = Publisher(board, self._log, self._status)
         self._counting = Counting(directory, self._publisher.report)
+        self._traces = TraceOrders(self._current, self._publisher.report)
+        self._traces.begin()
         self._children = Children(
             self._current,
             board=board,
@@ -140,15 +140,6 @@ class Supervisor:
             load_config=self._load_config,
             listen=partial(listen, self._phones.host, self._phones.port, shared=True),
         )
-
-    def _read(self, config: Config) -> Current:
-        """Reads what all workers share. Raises `StateError` and `StoreError`."""
-        credentials = read_credentials(config)
-        gc.disable()  # nothing of what follows is garbage
-        seed = read_seed(config, self._log.db_event)
-        gc.freeze()  # the collector would write to every page that the workers share
-        gc.enable()
-        return Current(config, credentials, seed)
 
     def _leave(self, keep: Slot | None) -> None:
         """In a child: closes what belongs to the supervisor alone, except for a slot's listening socket."""
@@ -200,6 +191,7 @@ class Supervisor:
             return
         self._slots.kill_hung(now)
         self._counting.keep()
+        self._traces.keep(now)
         self._slots.start_due(now)
         self._children.keep_helpers(now)
         if self._slots.count(SlotState.CLOSED) == len(self._slots):
@@ -231,6 +223,7 @@ class Supervisor:
 
     def _reported(self, slot: Slot, report: Report) -> None:
         self._publisher.changed()
+        self._traces.reported(slot, report, time.monotonic())
         ctl = report.status.ctl
         self._current.list_reported(slot.number, ctl.content, good=ctl.state == FileState.OK)
         self._current.database_reported(report.status.db, time.monotonic())
@@ -250,6 +243,8 @@ class Supervisor:
             fingerprint=self._current.credentials.fingerprint,
             observe=self._current.config.observe,
             limits=self._current.config.limits,
+            level=self._current.config.log_level,
+            trace=self._traces.status(),
             slots=tuple(slot.status() for slot in self._slots),
         )
 

@@ -1,4 +1,4 @@
-"""A worker's link to the supervisor: it reports the worker's status, and carries out reload orders."""
+"""A worker's link to the supervisor: it reports the worker's status, and carries out orders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tvs.process.messages import ReloadOrder, Report
+from tvs.process.messages import ReloadOrder, Report, TraceChange
 from tvs.server.deadlines import TICK
 from tvs.system.channel import Channel, ChannelClosed, OrderLost
 
@@ -30,6 +30,7 @@ class SupervisorLink:
         slot: number of the worker's slot, for the log.
         on_closed: called when the supervisor is gone.
         before_heartbeat: called before each report that is due without news.
+        trace_file: gives the number of the trace order in the state directory, see `tvs.process.messages.Report`.
     """
 
     def __init__(
@@ -40,16 +41,18 @@ class SupervisorLink:
         slot: int,
         on_closed: Callable[[], None],
         before_heartbeat: Callable[[], None] = lambda: None,
+        trace_file: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._service = service
         self._channel = channel
         self._slot = slot
         self._on_closed = on_closed
         self._before_heartbeat = before_heartbeat
+        self._trace_file = trace_file
         self._loop = asyncio.get_running_loop()
         self._reload: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._reported: WorkerStatus | None = None
+        self._reported: tuple[WorkerStatus, str | None] | None = None
         self._reported_at = 0.0
 
     def start(self) -> None:
@@ -67,12 +70,12 @@ class SupervisorLink:
         """Reports if something but the number of connections changed, or if the last report is old."""
         now = time.monotonic()
         status = self._service.status()
-        news = replace(status, connections=0)
+        news = (replace(status, connections=0), self._trace_file())
         interval = min(HEARTBEAT, self._service.config.worker_timeout / 4)
         due = now - self._reported_at >= interval
         if due:
             self._before_heartbeat()
-        if (due or news != self._reported) and self._send(Report(status=status)):
+        if (due or news != self._reported) and self._send(Report(status=status, trace_file=news[1])):
             self._reported, self._reported_at = news, now
         self._timer = self._loop.call_later(TICK, self._report)
 
@@ -84,6 +87,8 @@ class SupervisorLink:
             for order in self._channel.orders():
                 if isinstance(order, ReloadOrder):
                     self._reload = self._loop.create_task(self._carry_out(order), name="reload")
+                elif isinstance(order, TraceChange):
+                    self._service.trace(order.active)
         except OrderLost:
             self._acknowledge("no file descriptor was left to take the new settings; the old ones stay, try again")
         except ChannelClosed:  # nothing would replace this worker any more
@@ -100,4 +105,4 @@ class SupervisorLink:
         self._acknowledge(problem)
 
     def _acknowledge(self, problem: str) -> None:
-        self._send(Report(status=self._service.status(), reloaded=True, problem=problem))
+        self._send(Report(status=self._service.status(), reloaded=True, problem=problem, trace_file=self._trace_file()))

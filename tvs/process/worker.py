@@ -14,10 +14,12 @@ from prometheus_client import CollectorRegistry
 from certstore.store import StoreError
 from tvs.errors import StateError
 from tvs.process.supervisorlink import SupervisorLink
+from tvs.process.tracefile import TraceFileWatch
 from tvs.process.upkeep import Upkeep, WorkerLog
 from tvs.server.countingfiles import CountingFiles
 from tvs.server.metrics import Metrics
 from tvs.server.service import Service
+from tvs.state import StateDirectory
 from tvs.system.limits import raise_descriptor_limit
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from tvs.answers.seed import Seed
     from tvs.config.settings import Config
+    from tvs.log.tracing import ActiveTrace
     from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.credentials import Credentials
     from tvs.system.channel import Channel
@@ -51,6 +54,7 @@ class WorkerSetup:
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
         log: the supervisor's log, for a worker that cannot open the log, or cannot start; closed when it serves phones.
+        trace: the trace order in force.
     """
 
     slot: int
@@ -63,6 +67,7 @@ class WorkerSetup:
     channel: Channel
     metrics: Path
     log: SupervisorLog
+    trace: ActiveTrace | None
 
 
 def run_worker(setup: WorkerSetup) -> int:
@@ -85,6 +90,7 @@ def run_worker(setup: WorkerSetup) -> int:
     upkeep.report()
     try:
         service.load()
+        service.trace(setup.trace)
         gc.freeze()  # what is loaded stays: the collector need not look at it again
         gc.set_threshold(COLLECT_AFTER)
         setup.log.close()
@@ -100,10 +106,20 @@ async def _serve(service: Service, setup: WorkerSetup, upkeep: Upkeep) -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     service.start([setup.listener], setup.relay)
-    link = SupervisorLink(service, setup.channel, slot=setup.slot, on_closed=stop.set, before_heartbeat=upkeep)
+    watch = TraceFileWatch(StateDirectory(setup.config.state).trace_file)
+    link = SupervisorLink(
+        service,
+        setup.channel,
+        slot=setup.slot,
+        on_closed=stop.set,
+        before_heartbeat=upkeep,
+        trace_file=lambda: watch.number,
+    )
+    watching = asyncio.create_task(watch.run(), name="trace-file-watch")
     with contextlib.closing(link):
         link.start()
         await stop.wait()
+        watching.cancel()
         await service.drain()
         await service.close()
     return 0

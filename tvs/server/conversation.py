@@ -20,8 +20,10 @@ from tvs.server.states import SessionState
 
 if TYPE_CHECKING:
     from proto.messages import Request
+    from tvs.answers.verifier import Verdict
     from tvs.server.shared import Shared
     from tvs.server.traces import ConnectionTrace
+    from tvs.server.tracing import HeldTrace
 
 MAX_ANSWERS_PER_TURN = 32
 """Requests of one connection that are answered before other phones get their turn."""
@@ -50,7 +52,7 @@ class Conversation:
     Args:
         shared: verifier, counts and log of the worker.
         address: the phone's IP address, for the log.
-        trace: the connection's trace; None unless the level is debug.
+        trace: the connection's trace; None if it is not traced.
 
     Attributes:
         answered: requests that were answered.
@@ -60,7 +62,7 @@ class Conversation:
 
     __slots__ = ("_address", "_decoder", "_shared", "_trace", "answered", "full", "tls")
 
-    def __init__(self, shared: Shared, address: str, trace: ConnectionTrace | None) -> None:
+    def __init__(self, shared: Shared, address: str, trace: ConnectionTrace | HeldTrace | None) -> None:
         self._shared = shared
         self._address = address
         self._trace = trace
@@ -118,12 +120,11 @@ class Conversation:
         started = time.perf_counter()
         shared = self._shared
         trace = self._trace
-        if trace is not None:
-            trace.incoming(self._decoder.frame, request.message_type, request.session_id, SessionState.AWAIT_REQUEST)
-        verdict = shared.verifier.answer(request, shared.trace)
-        answer = frame(verdict.answer_type, request.session_id, verdict.payload)
-        if trace is not None:
-            trace.sending(answer, request.message_type)
+        if trace is None or (traced := trace.of(request.device_name)) is None:
+            verdict = shared.verifier.answer(request)
+            answer = frame(verdict.answer_type, request.session_id, verdict.payload)
+        else:
+            verdict, answer = self._traced(request, traced)
         self.answered += 1
         seconds = time.perf_counter() - started
         shared.counts.answered(request.message_type, verdict.result, verdict.source, seconds)
@@ -132,6 +133,14 @@ class Conversation:
         if shared.notes_requests:
             shared.note_request(self._address, request, verdict, seconds, self._decoder.elements.tags, self.tls)
         return answer
+
+    def _traced(self, request: Request, trace: ConnectionTrace) -> tuple[Verdict, bytes]:
+        """The verdict on a request and the answer's bytes, with the lines of both."""
+        trace.incoming(self._decoder.frame, request.message_type, request.session_id, SessionState.AWAIT_REQUEST)
+        verdict = self._shared.verifier.answer(request, trace.trace)
+        answer = frame(verdict.answer_type, request.session_id, verdict.payload)
+        trace.sending(answer, request.message_type)
+        return verdict, answer
 
     def end(self) -> None:
         """The phone sends no more: a request that it left unfinished is counted as a protocol error."""

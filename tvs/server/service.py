@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tvs.answers.seed import Seed
     from tvs.config.settings import Config
     from tvs.log.pipeline import LogPipeline
+    from tvs.log.tracing import ActiveTrace
     from tvs.server.credentials import Credentials
     from tvs.server.metrics import Metrics
     from tvs.system.funnel import FunnelSender
@@ -155,6 +156,12 @@ class Service:
             await asyncio.to_thread(before.close)
         self._publish()
 
+    def trace(self, ordered: ActiveTrace | None) -> None:
+        """Writes the log as was ordered, until the order's end; None, or an order that is over: as the settings say."""
+        over = ordered is None or ordered.until <= self._shared.clock()
+        self._shared.trace_as(None if over else ordered)
+        self.sources.ctl.trace = self._monitor_trace()
+
     async def drain(self) -> None:
         """Stops accepting and waits for the sessions to end, for `drain_timeout` seconds."""
         self.stopping = True
@@ -209,6 +216,8 @@ class Service:
         self._metrics.loop_lag.set(max(0.0, now - self._last_tick - TICK))
         self._last_tick = now
         self._shared.deadlines.expire(now)
+        if (ordered := self._shared.ordered) is not None and ordered.until <= now:
+            self.trace(None)
         self._acceptor.look_at_system()
         self._metrics.queue_delay.set(self._acceptor.tell())
         self._publish()
@@ -234,7 +243,8 @@ class Service:
 
     def _monitor_trace(self) -> Trace | None:
         """Trace of the CTL file's monitor, in one worker only: the others would repeat its lines."""
-        return self._shared.trace if self._slot == 0 else None
+        tracing = self._shared.tracing
+        return tracing.everything if tracing is not None and self._slot == 0 else None
 
     def _first_context(self) -> SSL.Context:
         """The context at the start: without a key log that cannot be opened, which is no reason to answer no phone."""
@@ -275,6 +285,8 @@ class Service:
             db=self.sources.db_status(),
             ctl=self.sources.ctl_status(),
             connections=sum(self._counts.open.values()),
+            level=self._pipeline.level,
+            trace="" if self._shared.ordered is None else self._shared.ordered.number,
         )
 
     def _publish(self) -> None:

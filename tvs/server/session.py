@@ -14,7 +14,6 @@ from tvs.server.phonecertificate import record_certificate
 from tvs.server.phonesocket import PhoneSocket
 from tvs.server.refusals import handshake_failed
 from tvs.server.states import AWAIT_REQUEST, CLOSED, HANDSHAKE, LINGER, SENDING, outcome_of_deadline, outcome_of_end
-from tvs.server.traces import ConnectionTrace
 from tvs.tls.connection import READ_SIZE, TLSConnection
 from tvs.tls.failures import TLSClosed, TLSError, TLSFailure
 
@@ -65,7 +64,7 @@ class PhoneSession(Timed):
         self.address = address
         self._closed = closed
         self._tls = TLSConnection(shared.context, server_side=True)
-        self._trace = None if shared.trace is None else ConnectionTrace(shared.trace, shared.counts.accepted, address)
+        self._trace = None if shared.tracing is None else shared.tracing.connection(shared.counts.accepted, address)
         self._conversation = Conversation(shared, address, self._trace)
         self.state: SessionState = HANDSHAKE
         self._accepted_at = shared.clock()
@@ -252,7 +251,8 @@ class PhoneSession(Timed):
             self._socket.acknowledge_at_once()
         cipher = self._tls.cipher
         shared.counts.handshake_done(version, cipher, now - self._accepted_at)
-        certificate = record_certificate(self._tls, shared, self.address) if shared.asks_certificates else ""
+        ask = shared.asks_certificates
+        certificate = record_certificate(self._tls, shared, self.address, self._trace) if ask else ""
         self._conversation.began(version, cipher, certificate)
         if self._trace is not None:
             self._trace.handshake_done(cipher)

@@ -10,7 +10,7 @@ from tvs.fleet.batches import NO_TLS
 from tvs.log.logger import RateLimit, logger_for
 from tvs.server.deadlines import Deadline, Deadlines
 from tvs.server.requestline import RequestLine
-from tvs.server.traces import trace_to
+from tvs.server.tracing import Tracing
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from OpenSSL import SSL
     from structlog.typing import FilteringBoundLogger
 
-    from certstore.trace import Trace
     from proto.messages import Request
     from tvs.answers.verifier import TrustVerifier, Verdict
     from tvs.config.settings import Config
     from tvs.fleet.batches import TLS
+    from tvs.log.forms import Record
     from tvs.log.pipeline import LogPipeline
+    from tvs.log.tracing import ActiveTrace
     from tvs.server.counts import Counts
     from tvs.server.hints import HandshakeHints
     from tvs.server.observations import Observations
@@ -52,9 +53,9 @@ class Shared:
         clock: monotonic clock, seconds.
         deadlines: the deadlines of all sessions.
         log: the log.
-        trace: takes trace lines; None unless the level is debug.
+        ordered: what was ordered to be traced; None: the settings decide alone. Changed by `trace_as`.
+        tracing: decides which connections are traced; None if none are.
         asks_certificates: whether phones are asked for their own certificate.
-        log_client_certificates: whether phones' certificates are logged.
         log_requests: whether each answered request is logged.
         notes_requests: whether each answered request is logged or observed.
         observations: takes what is seen of phones; None if nothing does.
@@ -77,20 +78,19 @@ class Shared:
         "deadlines",
         "hints",
         "log",
-        "log_client_certificates",
         "log_requests",
         "loop",
         "notes_requests",
         "observations",
+        "ordered",
         "poller",
-        "trace",
+        "tracing",
         "verifier",
     )
     config: Config
     log: FilteringBoundLogger
-    trace: Trace | None
+    tracing: Tracing | None
     asks_certificates: bool
-    log_client_certificates: bool
     log_requests: bool
     notes_requests: bool
     observations: Observations | None
@@ -116,6 +116,8 @@ class Shared:
         self._limit = RateLimit(fewer={"signer_refused": 3})
         self.hints = None
         self._observations = observations
+        self.ordered: ActiveTrace | None = None
+        self.tracing = None
         self._configure(config)
 
     def reconfigure(self, config: Config) -> None:
@@ -125,13 +127,31 @@ class Shared:
 
     def _configure(self, config: Config) -> None:
         self.config = config
-        self.log = logger_for(self._pipeline)
-        self.trace = trace_to(self._pipeline)
         self.asks_certificates = config.client_certificates is not ClientCertificates.OFF
-        self.log_client_certificates = self._pipeline.enabled("debug")
-        self.log_requests = self._pipeline.enabled("info")
         self.observations = self._observations if config.observe else None
+        self._choose_lines()
+
+    def trace_as(self, ordered: ActiveTrace | None) -> None:
+        """Writes the lines that were ordered; None: those of the settings' level."""
+        self.ordered = ordered
+        self._pipeline.override(None if ordered is None or ordered.order.some else ordered.order.level)
+        self._choose_lines()
+
+    def _choose_lines(self) -> None:
+        """Decides by the pipeline's level and the order which lines are made."""
+        before = self.tracing
+        tracing = Tracing.wanted(self._pipeline, None if self.ordered is None else self.ordered.order)
+        if before is None or tracing is None or before.scope != tracing.scope:  # else connections go on with theirs
+            self.tracing = tracing
+            if before is not None:
+                before.close()
+        self.log = logger_for(self._pipeline)
+        self.log_requests = self._pipeline.enabled("info")
         self.notes_requests = self.log_requests or self.observations is not None
+
+    def emit(self, record: Record) -> None:
+        """Puts a record into the log, whatever its level is."""
+        self._pipeline.emit(record)
 
     def collect_soon(self) -> None:
         """Lets what a change has replaced be freed soon; for any thread.

@@ -16,6 +16,8 @@ from proto.tlv import Reader
 from tvs.log.forms import MAX_LINE, line_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from certstore.trace import Trace
     from tvs.log.pipeline import LogPipeline
 
@@ -29,18 +31,35 @@ _SENDING = {
 }
 
 
-def trace_to(pipeline: LogPipeline) -> Trace | None:
-    """A `Trace` that writes to the pipeline, or None if debug lines are not written."""
-    if not pipeline.enabled("debug"):
-        return None
-    emit = pipeline.emit
+class TraceWriter:
+    """A `certstore.trace.Trace` that writes to the log until it is closed.
 
-    def trace(event: str, text: str, /, **fields: object) -> None:
+    Args:
+        pipeline: takes the lines, whatever its level is.
+        clock: time of the lines, seconds since 1970.
+
+    Attributes:
+        closed: whether it writes no more.
+    """
+
+    __slots__ = ("_clock", "_emit", "closed")
+
+    def __init__(self, pipeline: LogPipeline, clock: Callable[[], float] = time.time) -> None:
+        self._emit = pipeline.emit
+        self._clock = clock
+        self.closed = False
+
+    def __call__(self, event: str, text: str, /, **fields: object) -> None:
+        """Writes a line."""
+        if self.closed:
+            return
         if len(text) > MAX_LINE or not text.isprintable():
             text = "\n".join(map(line_text, text.split("\n"))) if event in _TWO_LINES else line_text(text)
-        emit(("debug", time.time(), event, text, fields))
+        self._emit(("debug", self._clock(), event, text, fields))
 
-    return trace
+    def close(self) -> None:
+        """Writes no more."""
+        self.closed = True
 
 
 _TWO_LINES = {"incoming_message", "decoded_message", "decoded_certificate", "sending_message"}
@@ -62,6 +81,10 @@ class ConnectionTrace:
         self.trace = trace
         self._number = number
         self._address = address
+
+    def of(self, device: str) -> ConnectionTrace:  # noqa: ARG002 - as `tvs.server.tracing.HeldTrace` has it
+        """This trace, whatever name the device has."""
+        return self
 
     def accepted(self, listener: int, descriptor: int, attempted: int, accepted: int) -> None:
         """A TCP connection came in; `attempted` and `accepted` count them since the start."""

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 
 MAX_TEXT: Final = 200
 """Characters of a text, printable ASCII: 256 workers with their longest reports fit on the board."""
+MAX_WORD: Final = 16
+"""Characters of a word: the name of a level, the number of an order."""
 _LARGEST: Final = 2**63 - 1
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -30,6 +32,13 @@ def text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT or not (value.isascii() and value.isprintable()):
         raise StatusError(f"a text is not at most {MAX_TEXT} printable characters")
     return value
+
+
+def word(value: object) -> str:
+    """A text of at most `MAX_WORD` characters. Raises `StatusError`."""
+    if len(found := text(value)) > MAX_WORD:
+        raise StatusError(f"a word has more than {MAX_WORD} characters")
+    return found
 
 
 def shortened(value: str) -> str:

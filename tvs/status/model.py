@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
-from tvs.status.members import StatusError, choice, member, text
+from tvs.status.members import StatusError, choice, member, text, word
+from tvs.status.sources import CTLStatus, DatabaseStatus
+from tvs.status.tracing import TraceStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,99 +59,6 @@ class ServiceState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseStatus:
-    """A worker's index of the certificate database.
-
-    Attributes:
-        up: whether the database answered last time.
-        certificates: number of certificates in the index.
-        generation: index swaps since the worker's start.
-        change_number: the store's number of the last change that the index has.
-        swapped: when the index was put in use, seconds since 1970; None before the first one.
-        content: text that workers with the same certificates share; empty if it is not known.
-        problem: why the store cannot be read, cut if it is long; empty if it can.
-    """
-
-    up: bool
-    certificates: int
-    generation: int
-    change_number: int
-    swapped: float | None = None
-    content: str = ""
-    problem: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """The JSON form."""
-        return {
-            "up": self.up,
-            "certificates": self.certificates,
-            "generation": self.generation,
-            "change_number": self.change_number,
-            "swapped": self.swapped,
-            "content": self.content,
-            "problem": self.problem,
-        }
-
-    @classmethod
-    def from_json(cls, document: object) -> Self:
-        """Reads the JSON form. Raises `StatusError`."""
-        return cls(
-            up=member(document, "up", bool),
-            certificates=member(document, "certificates", int),
-            generation=member(document, "generation", int),
-            change_number=member(document, "change_number", int),
-            swapped=member(document, "swapped", float, int, type(None)),
-            content=text(member(document, "content", str)),
-            problem=text(member(document, "problem", str)),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CTLStatus:
-    """A worker's index of the CTL file.
-
-    Attributes:
-        state: state of the file, a value of `ctlcache.inspection.FileState`.
-        certificates: number of certificates in the index.
-        generation: index swaps since the worker's start.
-        content: digest of the file's content, hex; None before the first look.
-        last_success: when a list was last put in use, seconds since 1970; None before the first one.
-        signer_not_after: expiry of the certificate that signed the list in use, seconds since 1970; None without one.
-    """
-
-    state: str
-    certificates: int
-    generation: int
-    content: str | None
-    last_success: float | None
-    signer_not_after: float | None = None
-
-    def to_json(self) -> dict[str, object]:
-        """The JSON form."""
-        return {
-            "state": self.state,
-            "certificates": self.certificates,
-            "generation": self.generation,
-            "content": self.content,
-            "last_success": self.last_success,
-            "signer_not_after": self.signer_not_after,
-        }
-
-    @classmethod
-    def from_json(cls, document: object) -> Self:
-        """Reads the JSON form. Raises `StatusError`."""
-        content = member(document, "content", str, type(None))
-        return cls(
-            state=text(member(document, "state", str)),
-            certificates=member(document, "certificates", int),
-            generation=member(document, "generation", int),
-            content=None if content is None else text(content),
-            last_success=member(document, "last_success", float, int, type(None)),
-            signer_not_after=member(document, "signer_not_after", float, int, type(None)),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerStatus:
     """Status of one worker, as the worker reports it.
 
@@ -158,12 +67,16 @@ class WorkerStatus:
         db: its index of the certificate database.
         ctl: its index of the CTL file.
         connections: open connections with phones.
+        level: the lowest level that it writes to the log, of all phones.
+        trace: number of the trace order that it carries out; empty without one.
     """
 
     reasons: tuple[str, ...]
     db: DatabaseStatus
     ctl: CTLStatus
     connections: int
+    level: str = "info"
+    trace: str = ""
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
@@ -172,6 +85,8 @@ class WorkerStatus:
             "db": self.db.to_json(),
             "ctl": self.ctl.to_json(),
             "connections": self.connections,
+            "level": self.level,
+            "trace": self.trace,
         }
 
     @classmethod
@@ -185,6 +100,8 @@ class WorkerStatus:
             db=DatabaseStatus.from_json(member(document, "db", dict)),
             ctl=CTLStatus.from_json(member(document, "ctl", dict)),
             connections=member(document, "connections", int),
+            level=word(member(document, "level", str)),
+            trace=word(member(document, "trace", str)),
         )
 
 
@@ -243,6 +160,8 @@ class ServiceStatus:
         fingerprint: SHA-256 of the certificate that phones are presented, hex; empty before the first publication.
         observe: whether an observer sums up what is seen of phones.
         limits: most connections of the whole service, by the reason with which it rejects more.
+        level: the lowest level that is written to the log, as the settings have it.
+        trace: the trace order in force; None without one.
         slots: the worker slots.
     """
 
@@ -255,6 +174,8 @@ class ServiceStatus:
     fingerprint: str = ""
     observe: bool = False
     limits: Mapping[str, int] = field(default_factory=dict)
+    level: str = "info"
+    trace: TraceStatus | None = None
     slots: tuple[SlotStatus, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -269,6 +190,8 @@ class ServiceStatus:
             "fingerprint": self.fingerprint,
             "observe": self.observe,
             "limits": dict(self.limits),
+            "level": self.level,
+            "trace": None if self.trace is None else self.trace.to_json(),
             "slots": [slot.to_json() for slot in self.slots],
         }
 
@@ -281,6 +204,7 @@ class ServiceStatus:
         processes = member(document, "processes", dict)
         presented = member(document, "presented", dict)
         limits = member(document, "limits", dict)
+        trace = member(document, "trace", dict, type(None))
         return cls(
             time=member(document, "time", float, int),
             state=choice(ServiceState, member(document, "state", str)),
@@ -291,5 +215,7 @@ class ServiceStatus:
             fingerprint=text(member(document, "fingerprint", str)),
             observe=member(document, "observe", bool),
             limits={reason: member(limits, reason, int) for reason in limits},
+            level=word(member(document, "level", str)),
+            trace=None if trace is None else TraceStatus.from_json(trace),
             slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )

@@ -187,6 +187,7 @@ class StatusReport:
         presented: the certificate that phones are presented.
         certificates: own certificates of the cluster.
         workers: the worker slots.
+        trace: what is logged at another level than the settings', of whom, and until when.
         counted: what the workers have counted.
         observed: what the observer has seen.
         observing: whether there is an observer that publishes.
@@ -201,6 +202,7 @@ class StatusReport:
     presented: Presented
     certificates: tuple[OwnCertificate, ...]
     workers: tuple[Mapping[str, object], ...]
+    trace: Mapping[str, object]
     counted: Counted
     observed: Observed
     observing: bool
@@ -219,6 +221,7 @@ class StatusReport:
             "presented": plain(self.presented),
             "certificates": plain(self.certificates),
             "workers": plain(self.workers),
+            "trace": plain(self.trace),
             **plain(self.counted),
             "latency": {**self.counted.latency, "answer": dict(seen.latency or {})},
             "observer": {

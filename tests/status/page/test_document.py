@@ -70,6 +70,7 @@ def test_what_it_says() -> None:
     text = Reader(page(REPORT)).text
     for words in ("All phones are answered", "3 of 10000", "0.07 ms", "24.4 ms", "12,345", "2 h", "40123", "SHA512"):
         assert words in text
+    assert "The log is at debug of SEP1, 192.0.2.9 only until 2026-11-18 11:06:40 (tvs set trace)." in text
     assert "14 in the last minute, at most 9 in 10 s" in text
     assert "Nothing so far." not in text.partition("Failed and turned away")[0]
 
@@ -90,6 +91,11 @@ def test_what_it_says() -> None:
 def test_what_is_wrong_is_said(changes: dict[str, Any], words: str) -> None:
     """What is not as it should be stands in words."""
     assert words in Reader(page({**REPORT, **changes})).text
+
+
+def test_no_word_of_a_trace_that_nobody_ordered() -> None:
+    """Without an order the page says nothing of the log."""
+    assert "tvs set trace" not in Reader(page({**REPORT, "trace": {**REPORT["trace"], "number": ""}})).text
 
 
 def test_findings() -> None:

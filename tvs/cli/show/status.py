@@ -67,6 +67,7 @@ def status_lines(report: Mapping[str, Any]) -> Iterator[str]:
             "Failed": _numbers(report["failures"]),
             "Refused": _refused(report["refused_versions"]),
             "Answers": _latency(report["latency"].get("answer", {})),
+            "Trace": _trace(report),
         }
     )
     yield ""
@@ -162,6 +163,18 @@ def _numbers(numbers: Mapping[str, int]) -> str:
 
 def _latency(quantiles: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {seconds * 1000:.2g} ms" for name, seconds in quantiles.items())
+
+
+def _trace(report: Mapping[str, Any]) -> str:
+    """What is logged at another level than the settings', of whom, and until when; empty if nothing is."""
+    trace = report.get("trace", {})
+    if not trace.get("number"):
+        return ""
+    names = ", ".join([*trace["devices"], *trace["addresses"]])
+    workers = report["workers"]
+    number = sum(worker["trace"] == trace["number"] for worker in workers)
+    whom = f" of {names} only" if names else ""
+    return f"{trace['level']}{whom} until {time_text(trace['until'])}, on {number} of {len(workers)} workers"
 
 
 def _list_row(found: Mapping[str, Any]) -> tuple[object, ...]:

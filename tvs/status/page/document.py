@@ -65,6 +65,8 @@ _LINKS: Final = {"/status.json": "status.json", "/metrics": "metrics", "/readyz"
 
 def _sections(report: Report) -> Iterator[Markup]:
     yield _verdict(report["verdict"])
+    if (trace := sections.trace(report["trace"])) is not None:
+        yield trace
     yield _tiles(report)
     yield _section("The last 30 minutes", _plots(report["rates"]))
     yield _section("Trust lists", sections.lists(report["lists"]), sections.presented(report["presented"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tvs.status.page.markup import Markup, tag
@@ -18,6 +19,16 @@ SHOWN_SIGNERS: Final = 40
 """Refused signers that the page shows; `/status.json` has all 256."""
 SOON: Final = 30
 """Days left of a certificate from which on they are marked, as in `tvs.status.verdict`."""
+
+
+def trace(trace: Report) -> Markup | None:
+    """What is logged at another level than the settings', of whom, and until when; None if nothing is."""
+    if not trace["number"]:
+        return None
+    names = ", ".join([*trace["devices"], *trace["addresses"]])
+    end = f"{datetime.fromtimestamp(trace['until'], UTC):%Y-%m-%d %H:%M:%S}"
+    whom = f" of {names} only" if names else ""
+    return tag("p", f"The log is at {trace['level']}{whom} until {end} (tvs set trace).", class_="soon")
 
 
 def lists(lists: Sequence[Report]) -> Markup:
