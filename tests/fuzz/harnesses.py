@@ -11,6 +11,7 @@ from tests.fuzz.targets.config import CONFIG
 from tests.fuzz.targets.hello import HELLO
 from tests.fuzz.targets.phone import PHONE
 from tests.fuzz.targets.replay import RECORDING, RESULT, SOURCE
+from tests.fuzz.targets.trace import TRACE
 from tests.fuzz.targets.trustlist import TRUSTLIST
 from tests.fuzz.targets.wire import ANSWER, WIRE
 
@@ -32,5 +33,6 @@ _ALL = (
     RESULT,
     ADMIN,
     BATCH,
+    TRACE,
 )
 HARNESSES: dict[str, Harness] = {harness.name: harness for harness in _ALL}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from certstore.purposes import Purpose
-from tests.fixtures.running import PATIENCE, wait_until
+from tests.fixtures.running import PATIENCE, run_tvs, wait_until
 from tests.fixtures.stores import old_database
 from tests.fixtures.users import GROUP, USER, as_user, give, open_folder, service_of_user
 from tvs.state import StateDirectory
@@ -118,8 +118,10 @@ def test_permissions(made_state: Path, open_folder: Path, umask: int) -> None:
     (folder / "run").mkdir(mode=0o700)
     give(folder)
     environment = {"RUNTIME_DIRECTORY": str(folder / "run")}
-    with service_of_user(state, open_folder, *options, umask=umask, environment=environment):
+    with service_of_user(state, open_folder, *options, umask=umask, environment=environment) as service:
         wait_until(lambda: list((folder / "run").glob("*/counter_0.db")), "the worker counts")
+        ordered = run_tvs("set", "trace", "debug", "--state", state.path, "--admin", service.admin)  # by root
+        assert ordered.returncode == 0, ordered.stderr
         for path, mode in _seen(folder):
             if path in ("state", "run"):
                 continue
