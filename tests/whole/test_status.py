@@ -57,10 +57,14 @@ async def test_what_phones_did(serve: Serve, report: Report, scrape: Scrape) -> 
     service = serve(*QUIET, "--tls-profile", "modern")
     assert report(service)["verdict"]["sentence"] == "All phones are answered"
     await ask(service, MARKUP, subject=f"CN={MARKUP}\x1b]0;x\x07")
+    await until(lambda: report(service)["queries"], "the first query: another worker may be asked the second one")
     await ask(service, "SEP2")
     send(service, CLIENT_HELLO_1_0)
     await until(lambda: report(service)["failed_connections"], "the refused client")
     await until(lambda: len(report(service)["queries"]) == 2, "both queries")
+    await until(lambda: sum(row["count"] for row in report(service)["requests"]) == 2, "both are counted")
+    await until(lambda: report(service)["refused_versions"], "the refused client is counted")
+    await until(lambda: sum(report(service)["rates"]["connections"]) == 3, "all connections are counted")
     found = report(service)
     assert [query["device"] for query in found["refused"]] == ["SEP2", MARKUP]
     assert found["queries"][1]["subject"] == f"CN={MARKUP}\\x1b]0;x\\x07"
