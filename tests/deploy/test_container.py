@@ -52,7 +52,7 @@ def test_life(images: Images, volume: Path) -> None:
         main = container.main
         (volume / "tvs.toml").write_text('log_level = "debug"\n')
         container.signal("HUP")
-        container.wait_for_line("reloaded")
+        container.wait_for_line("info reloaded")
         assert container.answered(volume / "tftp")
         container.wait_for_line("tvsHandleQueryCertReq")
         assert (container.main, container.healthy()) == (main, True)

@@ -78,9 +78,9 @@ def test_reload(running: Machine) -> None:
     """A reload takes new settings without another process, and phones are answered after it."""
     before = supervisor(running)
     settle(running, 'log_level = "debug"\n')
-    reloads = running.journal().count("reloaded")
+    reloads = running.journal().count("info reloaded")
     running.run("systemctl", "reload", "tvs")
-    wait_for_journal(running, "reloaded", reloads + 1)
+    wait_for_journal(running, "info reloaded", reloads + 1)
     assert answered(running)
     wait_for_journal(running, "tvsHandleQueryCertReq")
     assert supervisor(running) == before
