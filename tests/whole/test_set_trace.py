@@ -122,7 +122,7 @@ async def test_some_phones(service: Running, order: Tvs) -> None:
 
 async def test_end_of_the_time(service: Running, order: Tvs, probe: Probe) -> None:
     """It ends by itself, and a reload in between does not end it."""
-    assert order("debug", "--for", "6s").returncode == 0
+    assert order("debug", "--for", "20s").returncode == 0
     service.reload()
     service.wait_for_line("info reloaded")
     await ask(service, "SEP1")

@@ -85,7 +85,8 @@ async def test_what_phones_did(serve: Serve, report: Report, scrape: Scrape) -> 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 async def test_observer_that_dies_or_hangs(serve: Serve, report: Report, how: signal.Signals) -> None:
     """Phones are answered all the time, and the next observer sees them again."""
-    service = serve(*QUIET)
+    patient = ("--handshake-timeout", "60", "--request-timeout", "60", "--connection-timeout", "120")
+    service = serve(*QUIET, *patient)
     observer = helper_process(service, "observer")
     async with under_load(service) as load:
         before = load.answered
