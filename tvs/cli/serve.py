@@ -98,13 +98,12 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _check(config: Config) -> int:
     from tvs.config.loading import ConfigError
-    from tvs.process.checks import admin_closed, examine, warnings
+    from tvs.process.checks import examine, warnings
     from tvs.state import StateDirectory
 
     with StateDirectory(config.state).rights():  # as the service: a log that root makes would be closed to it
         _, problems = examine(config)
-        closed = admin_closed(config)
-        for sentence in (*warnings(config), *([] if closed is None else [closed])):
+        for _, sentence in warnings(config):
             sys.stderr.write(f"tvs: warning: {harmless(sentence)}\n")
     if problems:
         raise ConfigError(problems)

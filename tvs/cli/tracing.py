@@ -175,5 +175,7 @@ def moment(seconds: float) -> str:
 
 def phones(trace: Mapping[str, Any]) -> str:
     """The phones of an order, behind a comma; empty for all."""
-    names = [*trace["devices"], *trace["addresses"]]
-    return f", for {', '.join(names)} only" if names else ""
+    from tvs.status.words import traced_phones
+
+    names = traced_phones(trace)
+    return f", for {names} only" if names else ""

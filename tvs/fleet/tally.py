@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count, repeat
 from typing import TYPE_CHECKING, Final
 
+from tvs.fleet.batches import COUNTS
 from tvs.status.observed import (
     INTERVAL,
     MAX_FAILURES,
@@ -33,7 +34,7 @@ TRUSTED: Final = "trusted"
 _LATENCIES: Final = 1000
 """Last answers whose times are kept."""
 _QUANTILES: Final = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-_RATES: Final = ("connections", "trusted", "refused", "failed", "malformed", "turned_away")
+_RATES: Final = tuple(name for name in COUNTS if name != "dropped")
 _OTHER: Final = ("other", "")
 """Reason and version of failures beyond `MAX_FAILURES` kinds."""
 

@@ -42,10 +42,20 @@ def examine(config: Config) -> tuple[Credentials | None, list[str]]:
     return credentials, problems
 
 
-def warnings(config: Config) -> list[str]:
+def warnings(config: Config) -> list[tuple[str, str]]:
+    """What an administrator should mend: events for the log, each with a sentence.
+
+    They stop neither a start nor a reload.
+    """
+    exposed = [("key_exposed", sentence) for sentence in _exposed_keys(config)]
+    closed = _admin_closed(config)
+    return exposed if closed is None else [*exposed, ("admin_closed", closed)]
+
+
+def _exposed_keys(config: Config) -> list[str]:
     """A sentence, with the command that mends it, for each private key that other users can read or replace.
 
-    They stop neither a start nor a reload: phones without TVS are worse off than phones whose TVS may be imitated.
+    Phones without TVS are worse off than phones whose TVS may be imitated.
     """
     state = StateDirectory(config.state)
     found = []
@@ -60,10 +70,10 @@ def warnings(config: Config) -> list[str]:
     return [*found, *exposures(state.keys, owner)]
 
 
-def admin_closed(config: Config) -> str | None:
+def _admin_closed(config: Config) -> str | None:
     """Why readers of the admin port are refused more than /healthz, and what to do; None if they are not.
 
-    It stops neither a start nor a reload: phones do not need that port.
+    Phones do not need that port.
     """
     if config.admin_token_file is None:
         if _on_loopback(config.admin):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tvs.config.loading import ConfigError
-from tvs.process.checks import admin_closed, examine, warnings
+from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
 from tvs.system.channel import ChannelClosed, Order
 from tvs.system.limits import shortage
@@ -106,10 +106,8 @@ class Reloader:
         config = replace(config, **kept)
         credentials, more = examine(config)
         problems += more
-        for sentence in warnings(config):
-            self._publisher.report("warning", "key_exposed", problem=sentence)
-        if (closed := admin_closed(config)) is not None:
-            self._publisher.report("warning", "admin_closed", problem=closed)
+        for event, sentence in warnings(config):
+            self._publisher.report("warning", event, problem=sentence)
         if problems:
             return None, None, problems
         if changed:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from ctlcache.inspection import FileState
 from tvs.config.endpoint import Endpoint
-from tvs.process.checks import admin_closed, warnings
+from tvs.process.checks import warnings
 from tvs.process.children import Children
 from tvs.process.counting import Counting
 from tvs.process.current import Current
@@ -95,10 +95,8 @@ class Supervisor:
         config = self._config
         self._log = SupervisorLog(config)
         self._current = Current.read(config, self._log.db_event)
-        for sentence in warnings(config):
-            self._log.logger.warning("key_exposed", problem=sentence)
-        if (closed := admin_closed(config)) is not None:
-            self._log.logger.warning("admin_closed", problem=closed)
+        for event, sentence in warnings(config):
+            self._log.logger.warning(event, problem=sentence)
         listeners = open_listeners(config)
         self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(config)))
         directory = stack.enter_context(metrics_directory())

@@ -27,8 +27,6 @@ examples:
 """
 _LABEL = 14
 """Characters of a label with the blanks behind it."""
-_MINUTE = 6
-"""Intervals of rates in a minute."""
 
 
 def add_show_commands(show: Commands) -> None:
@@ -101,21 +99,17 @@ def _caches(caches: Mapping[str, Any]) -> str:
     names = {"db": "in the database", "ctl": "in the CTL file"}
     found = [
         f"{caches[name]['certificates']} {where} (generation {caches[name]['generation']}, "
-        f"{_duration(caches[name]['age'])} old)"
+        f"{_age(caches[name]['age'])} old)"
         for name, where in names.items()
         if name in caches
     ]
     return ", ".join(found)
 
 
-def _duration(seconds: float | None) -> str:
-    """A duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``8 d``."""
-    if seconds is None:
-        return "not yet"
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{int(seconds / size)} {unit}"
-    return f"{int(seconds)} s"
+def _age(seconds: float | None) -> str:
+    from tvs.status.words import duration
+
+    return "not yet" if seconds is None else duration(seconds)
 
 
 def _presented(presented: Mapping[str, Any]) -> str:
@@ -134,6 +128,8 @@ def _connections(report: Mapping[str, Any]) -> str:
 
 
 def _last_minute(rates: Mapping[str, Any]) -> str:
+    from tvs.status.words import last_minute
+
     names = {
         "connections": "connections",
         "trusted": "trusted",
@@ -142,7 +138,7 @@ def _last_minute(rates: Mapping[str, Any]) -> str:
         "malformed": "malformed",
         "turned_away": "turned away",
     }
-    sums = {text: sum(rates[name][-_MINUTE:]) for name, text in names.items()}
+    sums = {text: last_minute(rates[name]) for name, text in names.items()}
     return ", ".join(f"{number} {text}" for text, number in sums.items() if number) or "nothing"
 
 
@@ -167,10 +163,12 @@ def _latency(quantiles: Mapping[str, float]) -> str:
 
 def _trace(report: Mapping[str, Any]) -> str:
     """What is logged at another level than the settings', of whom, and until when; empty if nothing is."""
+    from tvs.status.words import traced_phones
+
     trace = report.get("trace", {})
     if not trace.get("number"):
         return ""
-    names = ", ".join([*trace["devices"], *trace["addresses"]])
+    names = traced_phones(trace)
     workers = report["workers"]
     number = sum(worker["trace"] == trace["number"] for worker in workers)
     whom = f" of {names} only" if names else ""

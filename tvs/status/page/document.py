@@ -5,7 +5,6 @@ Everything in a report that strangers can write is text here: `tvs.status.page.m
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tvs.status.observed import MAX_INTERVALS
@@ -13,7 +12,8 @@ from tvs.status.page import sections
 from tvs.status.page.look import SCRIPT, STYLE
 from tvs.status.page.markup import Markup, joined, tag
 from tvs.status.page.plots import plot
-from tvs.status.page.tables import DASH
+from tvs.status.page.tables import DASH, time_tag
+from tvs.status.words import last_minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,8 +29,6 @@ _RATES: Final = {
     "turned_away": ("Turned away at a limit", "alarm"),
 }
 """Plots, by the names of the rates."""
-_MINUTE: Final = 6
-"""Intervals of a minute."""
 
 
 def page(report: Report) -> str:
@@ -112,9 +110,7 @@ def _verdict(verdict: Report) -> Markup:
 def _since(time: float | None) -> Markup | None:
     if time is None:
         return None
-    moment = datetime.fromtimestamp(time, UTC)
-    text = f"since {moment:%Y-%m-%d %H:%M:%S}"
-    return tag("span", tag("time", text, datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}"), class_="quiet")
+    return tag("span", time_tag(time, "since %Y-%m-%d %H:%M:%S"), class_="quiet")
 
 
 def _tiles(report: Report) -> Markup:
@@ -122,7 +118,7 @@ def _tiles(report: Report) -> Markup:
     answer, running = report["latency"]["answer"], sum(worker["state"] == "running" for worker in report["workers"])
     tiles = {
         "Open connections": f"{service['connections']} of {service['limits'].get('connections', '?')}",
-        "Answers in a minute": str(sum(sum(rates[name][-_MINUTE:]) for name in ("trusted", "refused"))),
+        "Answers in a minute": str(sum(last_minute(rates[name]) for name in ("trusted", "refused"))),
         "Answer, median": _milliseconds(answer.get("p50")),
         "Answer, 99 of 100": _milliseconds(answer.get("p99")),
         "Handshake, 99 of 100": _milliseconds(report["latency"].get("handshake", {}).get("p99")),
@@ -146,7 +142,7 @@ def _plots(rates: Report) -> Markup:
 
 
 def _figure(title: str, kind: str, values: Sequence[int], rates: Report) -> Markup:
-    minute, most = sum(values[-_MINUTE:]), max(values, default=0)
+    minute, most = last_minute(values), max(values, default=0)
     said = f"{minute} in the last minute, at most {most} in {rates['interval']} s"
     drawing = plot(values, MAX_INTERVALS, f"{title}: {said}")
     return tag(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tvs.status.page.markup import Markup, tag
 from tvs.status.page.tables import DASH, Cell, number, stranger, table, time_cell, word
+from tvs.status.verdict import EXPIRES_SOON
+from tvs.status.words import duration, traced_phones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,15 +19,13 @@ SHOWN_QUERIES: Final = 40
 """Last queries that the page shows; `/status.json` has 200."""
 SHOWN_SIGNERS: Final = 40
 """Refused signers that the page shows; `/status.json` has all 256."""
-SOON: Final = 30
-"""Days left of a certificate from which on they are marked, as in `tvs.status.verdict`."""
 
 
 def trace(trace: Report) -> Markup | None:
     """What is logged at another level than the settings', of whom, and until when; None if nothing is."""
     if not trace["number"]:
         return None
-    names = ", ".join([*trace["devices"], *trace["addresses"]])
+    names = traced_phones(trace)
     end = f"{datetime.fromtimestamp(trace['until'], UTC):%Y-%m-%d %H:%M:%S}"
     whom = f" of {names} only" if names else ""
     return tag("p", f"The log is at {trace['level']}{whom} until {end} (tvs set trace).", class_="soon")
@@ -75,7 +75,7 @@ def certificates(certificates: Sequence[Report]) -> Markup:
 
 
 def _days(days: int) -> Cell:
-    return Cell(f"{days:,}", "number " + ("no" if days < 0 else "soon" if days < SOON else ""))
+    return Cell(f"{days:,}", "number " + ("no" if days < 0 else "soon" if days < EXPIRES_SOON else ""))
 
 
 def handshakes(report: Report) -> Markup:
@@ -161,11 +161,7 @@ def caches(caches: Report) -> Markup:
 
 
 def _age(seconds: float | None) -> Cell:
-    if seconds is None:
-        return Cell(DASH, "number")
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    unit, size = next((pair for pair in units if seconds >= 2 * pair[1]), ("s", 1))
-    return Cell(f"{int(seconds / size)} {unit}", "number")
+    return Cell(DASH if seconds is None else duration(seconds), "number")
 
 
 def workers(workers: Sequence[Report]) -> Markup:

@@ -48,8 +48,13 @@ def time_cell(seconds: float | None) -> Cell:
     """A moment, seconds since 1970, in UTC."""
     if seconds is None:
         return Cell(DASH)
+    return Cell(time_tag(seconds, "%m-%d %H:%M:%S"))
+
+
+def time_tag(seconds: float, form: str) -> Markup:
+    """A moment, seconds since 1970, in UTC. `form`: how it is shown, as of `datetime.strftime`."""
     moment = datetime.fromtimestamp(seconds, UTC)
-    return Cell(tag("time", f"{moment:%m-%d %H:%M:%S}", datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}"))
+    return tag("time", moment.strftime(form), datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Markup:

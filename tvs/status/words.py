@@ -1,0 +1,32 @@
+"""Words and numbers that the status has wherever people read it: in the terminal and on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tvs.status.observed import INTERVAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_MINUTE: Final = 60 // INTERVAL
+"""Intervals of a minute."""
+_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def duration(seconds: float) -> str:
+    """A duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``8 d``."""
+    for unit, size in _UNITS:
+        if seconds >= 2 * size:
+            return f"{int(seconds / size)} {unit}"
+    return f"{int(seconds)} s"
+
+
+def last_minute(rate: Sequence[int]) -> int:
+    """The sum of the last minute of a rate. `rate`: numbers of intervals, the present one last."""
+    return sum(rate[-_MINUTE:])
+
+
+def traced_phones(trace: Mapping[str, Any]) -> str:
+    """The phones of a trace order, as `/status.json` has it, with commas; empty for all."""
+    return ", ".join([*trace["devices"], *trace["addresses"]])
