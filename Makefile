@@ -8,15 +8,21 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz scan soak release deb image lock clean
+.PHONY: help run cluster cluster-down test check format bench fuzz scan soak history cluster-trial release deb image lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), test (to pytest), bench, fuzz, scan, soak, release, deb, image and lock (see --help); PYTHON=… chooses the interpreter."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo "ARGS='…' is handed on by run (to tvs serve), cluster, cluster-down, test (to pytest), bench, fuzz, scan, soak, history, cluster-trial, release, deb, image and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
 	@exec $(VENV)/bin/tvs serve --state $(STATE) $(ARGS)
+
+cluster: $(VENV)/.cluster ## start three nodes, PostgreSQL and phones on this machine, to try a cluster (see docs/cluster.md)
+	@$(VENV)/bin/python -m deploy.cluster up $(ARGS)
+
+cluster-down: ## stop them (ARGS=--remove deletes their folder .cluster too)
+	@$(PYTHON) -m deploy.cluster down $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
 	$(VENV)/bin/python -m pytest $(ARGS)
@@ -45,6 +51,12 @@ fuzz: $(VENV)/.fuzz ## feed made-up bytes to the parsers, ten minutes for each (
 soak: $(VENV)/.dev ## open 100,000 mixed connections and look whether the service grows or miscounts (needs gcc, libssl-dev)
 	$(VENV)/bin/python -m tests.soak $(ARGS)
 
+history: $(VENV)/.dev ## two administrators change a cluster 1,000 times at random while it is cut; check what was seen (needs PostgreSQL)
+	$(VENV)/bin/python -m tests.history $(ARGS)
+
+cluster-trial: $(VENV)/.dev ## a cluster with 500 phones in network namespaces, whose database fails (needs root, PostgreSQL)
+	$(VENV)/bin/python -m tests.trial $(ARGS)
+
 release: $(VENV)-release/.ready ## build the archives twice and compare them, with SBOM and checksums, in dist (SIGN=KEY signs; see docs/release.md)
 	$(VENV)-release/bin/python -m deploy.release $(if $(SIGN),--sign '$(SIGN)') $(ARGS)
 
@@ -59,7 +71,8 @@ image: ## build the container image tvs (needs buildah; see docs/containers.md)
 lock: $(VENV)-lock/.ready ## make the lock files after a change of pyproject.toml (ARGS=--upgrade renews the versions)
 	$(VENV)-lock/bin/python -m deploy.lock $(ARGS)
 
-clean: ## remove .venv…, dist and what tools left behind; .state stays
+clean: ## stop and remove the cluster, remove .venv…, dist and what tools left behind; .state stays
+	@test ! -e .cluster || $(PYTHON) -m deploy.cluster down --remove
 	rm -rf $(VENV) $(VENV)-scan $(VENV)-web $(VENV)-release $(VENV)-lock dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz .coverage coverage.xml
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,7 +90,11 @@ $(VENV)/.run: pyproject.toml $(LOCKS)/runtime.txt $(LOCKS)/build.txt | $(VENV)/b
 $(VENV)/.dev: pyproject.toml $(LOCKS)/dev.txt | $(VENV)/bin/pip
 	$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/dev.txt
 	$(VENV)/bin/python $(ITSELF)
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.cluster
+
+$(VENV)/.cluster: $(LOCKS)/postgresql.txt $(VENV)/.run
+	$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/postgresql.txt
+	@touch $@
 
 $(VENV)/.fuzz: $(LOCKS)/fuzz.txt $(VENV)/.dev
 	@$(VENV)/bin/python $(LOCKED) --requirement $(LOCKS)/fuzz.txt || { \

@@ -8,42 +8,22 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certstore.backoff import Backoff
+from certstore.errors import StoreError
 from certstore.index import CacheEntry, CertificateIndex, combined, content_text, entry_digest
 from certstore.lookup import CertificateCache
-from certstore.pacing import paced, slow_batches
-from certstore.store import StoreError
+from certstore.pacing import Pause, paced, slow_batches
 from proto.defaults import DEFAULT_TIME_TO_LIVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certstore.certificate import TrustedCertificate
-    from certstore.store import BadRow, CertificateStore, Changes
+    from certstore.changes import BadRow, Changes, LastChange
+    from certstore.store import CertificateStore
 
-FIRST_RETRY = 0.25
-LAST_RETRY = 30.0
-"""Seconds between attempts while the database cannot be reached: doubled from the first value to the last."""
 MAX_BAD_ROWS_REPORTED = 20
 """Most bad rows of one refresh that are reported one by one; the event ``refreshed`` has the number of all."""
-
-
-class Backoff:
-    """Exponential back-off: the wait before the next attempt, doubled each time up to a limit, in seconds."""
-
-    def __init__(self, first: float = FIRST_RETRY, last: float = LAST_RETRY) -> None:
-        self._first = first
-        self._last = last
-        self._next = first
-
-    def next(self) -> float:
-        """The wait after one more failure, in seconds."""
-        wait = self._next
-        self._next = min(2 * wait, self._last)
-        return wait
-
-    def reset(self) -> None:
-        """Starts anew after a success."""
-        self._next = self._first
 
 
 class CertificateDBCache(CertificateCache):
@@ -82,14 +62,14 @@ class CertificateDBCache(CertificateCache):
         self._default_time_to_live = default_time_to_live
         self._on_event = on_event
         self._refreshing = threading.Lock()
-        self._number = 0
+        self._number = self._reconnects = self._bad_rows = 0
+        self._token = ""  # of that change; empty if it is not known
         self._compare_all = True
         self._unverified = False  # whether the content can differ although the change number is the same
-        self._db_up = False
+        self._db_up = self._was_down = False
         self._problem = ""
-        self._was_down = False
-        self._reconnects = 0
-        self._bad_rows = 0
+        self._known_at = 0.0
+        self._pause = Pause()
 
     @property
     def db_up(self) -> bool:
@@ -111,6 +91,11 @@ class CertificateDBCache(CertificateCache):
         """The store's number of the last change that the index in use contains."""
         return self._number
 
+    @property
+    def known_at(self) -> float:
+        """Monotonic seconds of the last moment at which the index in use was known to have every commit; 0 before."""
+        return self._known_at
+
     # -- refreshing
 
     def adopt(self, index: CertificateIndex, change_number: int, *, same_database: bool = True) -> None:
@@ -125,6 +110,7 @@ class CertificateDBCache(CertificateCache):
         """
         with self._refreshing:
             self._number, self._compare_all, self._unverified = change_number, not same_database, same_database
+            self._token = ""
             self.swap(index)
 
     def load(self) -> None:
@@ -148,25 +134,34 @@ class CertificateDBCache(CertificateCache):
     def _refresh(self, *, pace: bool) -> bool:
         started, self._bad_rows = monotonic(), 0
         try:
-            number = self._store.change_number()
-            if not self._compare_all and number == self._number:
+            last = self._store.last_change()
+            if not self._compare_all and self._is_current(last):
+                self._known_at = started
                 self._came_back()
                 return False
-            changes = None if self._compare_all else self._store.changes_since(self._number, self._bad_row)
+            changes = None if self._compare_all else self._since()
             if changes is None:
                 index = self._read_all(pace=pace)
             else:
-                index, number = self._with_changes(changes), changes.number
+                index = self.index.updated(remove=changes.removed, add=map(self._entry, changes.changed))
+                last = changes.last
         except BaseException as error:
             self._went_down(error)
             raise
-        self._number, self._compare_all = number, False
+        self.swap(index)  # before its number, which says to others that it is in use
+        self._number, self._token, self._compare_all, self._known_at = last.number, last.token, False, started
         if changes is None:
             self._unverified = False
-        self.swap(index)
         self._came_back()
         self._report_refreshed(changes, monotonic() - started)
         return True
+
+    def _is_current(self, last: LastChange) -> bool:
+        """Whether the index has this change as its last; of two histories with one number, tokens tell which it is."""
+        return last.number == self._number and (not self._token or last.token == self._token)
+
+    def _since(self) -> Changes | None:
+        return self._store.changes_since(self._number, self._bad_row, token=self._token)
 
     def verify(self) -> bool:
         """Compares the index with the whole store, and reads it if they differ. Blocks; readers go on.
@@ -182,13 +177,15 @@ class CertificateDBCache(CertificateCache):
         """
         with self._refreshing:
             try:
-                digest = self._digest_of_store()
+                last = self._store.last_change()
+                digest = self._digest_of_store() if last.number == self._number else None
+                unchanged = self._store.last_change() == last
             except BaseException as error:
                 self._went_down(error)
                 raise
-            if digest is None:
+            if digest is None or not unchanged:
                 return False  # the monitor refreshes, and compares then
-            self._unverified = False
+            self._unverified, self._token = False, last.token
             if content_text(digest) == self.index.content:
                 return False
             self._compare_all = True
@@ -201,15 +198,12 @@ class CertificateDBCache(CertificateCache):
             if self._store.change_number() != self._number:
                 return None
             digest += combined(self._entry_digest(trusted) for trusted in certificates)
-        return None if self._store.change_number() != self._number else combined([digest])
+        return combined([digest])
 
     def _read_all(self, *, pace: bool) -> CertificateIndex:
         """An index of the whole store. Later commits have higher numbers than the one that was read before."""
         trusted = self._store.trusted(self._bad_row)
         return CertificateIndex(map(self._entry, paced(trusted) if pace else trusted))
-
-    def _with_changes(self, changes: Changes) -> CertificateIndex:
-        return self.index.updated(remove=changes.removed, add=map(self._entry, changes.changed))
 
     def _entry(self, trusted: TrustedCertificate) -> CacheEntry:
         return CacheEntry(**self._values(trusted))
@@ -235,7 +229,7 @@ class CertificateDBCache(CertificateCache):
         Args:
             interval: seconds between polls of the store. A poll costs microseconds.
 
-        Every error is reported, and tried again with a back-off of `FIRST_RETRY` to `LAST_RETRY` seconds.
+        Every error is reported, and tried again with a back-off, see `certstore.backoff`.
         """
         backoff = Backoff()
         poll: Callable[[], object] = self.refresh  # first without `changed`, which misses earlier commits
@@ -248,11 +242,16 @@ class CertificateDBCache(CertificateCache):
             else:
                 backoff.reset()
                 poll, wait = self._poll, interval
-            await asyncio.sleep(wait)
+            await self._pause.wait(wait)
+
+    def look_soon(self) -> None:
+        """Has the monitor look now, because another program knows of a change; call it on the monitor's loop."""
+        self._pause.end()
 
     def _poll(self) -> None:
-        if (self._store.changed() or self._compare_all) and not self.refresh():
+        if (self._store.changed() or self._compare_all) and not self.refresh() and not self._token:
             self._unverified = True  # a commit that counts no change, or a restored database with the same number
+        self._known_at = max(self._known_at, self._store.known_at())
         if self._unverified:
             self.verify()
 

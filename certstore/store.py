@@ -1,38 +1,25 @@
-"""The certificate store: its interface, the values that it holds, its errors."""
+"""The certificate store: its interface, and the values that it holds."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from certstore.changes import NewCertificate
+from certstore.generations import GenerationStore
 from certstore.purposes import entry_roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from certstore.certificate import Certificate, TrustedCertificate
+    from certstore.changes import BadRow, Changes, LastChange
     from certstore.purposes import Purpose
 
 MAX_TIME_TO_LIVE = 0xFFFF_FFFF
 """Seconds; the answer's field has 4 bytes."""
-
-
-class StoreError(Exception):
-    """The store refuses or fails: a sentence with what, where and what to do."""
-
-
-class StoreUnavailable(StoreError):  # noqa: N818 - a state, as operators and metrics name it
-    """The database cannot be reached, is locked for too long, is damaged, or is of an unknown kind."""
-
-
-class NotFound(StoreError):  # noqa: N818 - likewise
-    """There is no such certificate or node; the sentence names the closest that there are."""
-
-
-class Conflict(StoreError):  # noqa: N818 - likewise
-    """The change contradicts what the store holds; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,37 +67,8 @@ class Node:
     publisher: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadRow:
-    """A certificate in the database that cannot be used.
-
-    Attributes:
-        identity: serial number and issuer as the row has them.
-        reason: why it cannot be used, for people.
-    """
-
-    identity: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """The difference between the store at an earlier change number and now.
-
-    Attributes:
-        number: the store's current change number.
-        removed: serial number (without leading zeros) and issuer's exact text of each certificate that is no
-            longer there, or that `changed` has in its new form. Remove these first.
-        changed: the certificates that are new or different, with their current roles.
-    """
-
-    number: int
-    removed: tuple[tuple[bytes, str], ...]
-    changed: tuple[TrustedCertificate, ...]
-
-
-class CertificateStore(ABC):
-    """The certificates that the cluster trusts, their purposes, the cluster's nodes and parameters.
+class CertificateStore(GenerationStore):
+    """The certificates that the cluster trusts, their purposes, the cluster's nodes, parameters and generations.
 
     Every method raises `StoreUnavailable` if the database cannot be reached. Several threads may use one store;
     a child process of the one that opened it may not.
@@ -125,8 +83,21 @@ class CertificateStore(ABC):
         """
 
     @abstractmethod
-    def changes_since(self, number: int, on_bad_row: Callable[[BadRow], None] | None = None) -> Changes | None:
-        """The changes after the change number `number`; None if they are not known: read everything then."""
+    def changes_since(
+        self, number: int, on_bad_row: Callable[[BadRow], None] | None = None, *, token: str = ""
+    ) -> Changes | None:
+        """The changes after the change number `number`; None if they are not known: read everything then.
+
+        Args:
+            number: of the last change that the reader has.
+            on_bad_row: called with each row that cannot be decoded.
+            token: of that change. With it, changes are not known if they are those of another database; without it,
+                they are taken for those of the database that the reader knows.
+        """
+
+    @abstractmethod
+    def last_change(self) -> LastChange:
+        """The last change, made by any program."""
 
     @abstractmethod
     def change_number(self) -> int:
@@ -135,6 +106,13 @@ class CertificateStore(ABC):
     @abstractmethod
     def changed(self) -> bool:
         """Whether any program, this store included, committed since the last call. Costs microseconds."""
+
+    @abstractmethod
+    def known_at(self) -> float:
+        """Monotonic seconds of the moment up to which `changed` has seen every commit; 0 before its first success.
+
+        It waits for nothing. While the database gives no answer it stays as it is.
+        """
 
     @abstractmethod
     def identity(self) -> str | None:
@@ -166,7 +144,6 @@ class CertificateStore(ABC):
     def roles(self, certificate: Certificate) -> tuple[int, ...]:
         """The role codes that answers about a certificate carry, ascending; empty for an unknown one too."""
 
-    @abstractmethod
     def import_certificate(
         self,
         der: bytes,
@@ -178,20 +155,28 @@ class CertificateStore(ABC):
         roles: Collection[int] = (),
         replace: bool = False,
     ) -> StoreEntry:
-        """Puts a certificate into a unit, in one transaction. The same one again changes nothing.
+        """Puts one certificate into a unit, see `NewCertificate` and `import_certificates`."""
+        new = NewCertificate(
+            der=der,
+            unit=unit,
+            node=node,
+            description=description,
+            time_to_live=time_to_live,
+            roles=roles,
+            replace=replace,
+        )
+        return self.import_certificates([new])[0]
+
+    @abstractmethod
+    def import_certificates(self, certificates: Sequence[NewCertificate]) -> list[StoreEntry]:
+        """Puts certificates into units, in their order and in one transaction. The same one again changes nothing.
 
         An own certificate is named after its unit (``TVS.pem``; ``TVS_NODE.pem`` for a subscriber), a trusted one
-        after its CN, with the serial number behind it if that name is taken.
+        after its CN, with the serial number behind it if that name is taken. New ones for trust units take few
+        statements together; the result is that of one import after the other.
 
-        Args:
-            der: the certificate, X.509 DER.
-            unit: the unit.
-            node: name of the node whose own certificate it is; None for the publisher, and for trust units.
-            description: a line for people; empty keeps the one that is there.
-            time_to_live: seconds that phones keep an answer, 0 to `MAX_TIME_TO_LIVE`; None for the server's default.
-            roles: role codes that it has through this unit in place of the unit's, for trust units; empty keeps those
-                that were chosen before, if any.
-            replace: replace the own certificate that this node has in the unit.
+        Returns:
+            Their entries, in the same order.
 
         Raises:
             CertificateError: the bytes are not a certificate, or its issuer is empty.
@@ -200,6 +185,8 @@ class CertificateStore(ABC):
                 one or are not `proto.roles.TrustRole` codes.
             Conflict: another certificate with this serial number and issuer is in the store, or the node has
                 another own certificate in the unit and `replace` is not set.
+
+        Nothing is imported then, of many certificates either.
         """
 
     @abstractmethod
@@ -234,6 +221,18 @@ class CertificateStore(ABC):
         """
 
     @abstractmethod
+    def set_publisher(self, name: str, moved: Collection[Purpose]) -> None:
+        """Makes a subscriber the publisher, and the publisher a subscriber; names of own certificates follow.
+
+        Args:
+            name: the subscriber's name.
+            moved: units of own certificates that are the cluster's, not one server's: the old publisher's go to the
+                new one, in place of the one that it has there.
+
+        Raises `NotFound`, and `Conflict` for the publisher itself.
+        """
+
+    @abstractmethod
     def delete_node(self, name: str) -> None:
         """Removes a node and its own certificates. Raises `NotFound`, and `Conflict` for the publisher."""
 
@@ -246,6 +245,24 @@ class CertificateStore(ABC):
         """Sets a parameter of the cluster."""
 
     @abstractmethod
+    def fill_from(self, source: CertificateStore) -> dict[str, int]:
+        """Copies everything of another store into this empty one, in one transaction, and compares both.
+
+        Certificates with their units, names, roles and times to live, nodes, parameters, generations and trust lists;
+        neither change numbers nor nodes' reports.
+
+        Args:
+            source: the other store, of any kind; what is changed meanwhile is not copied.
+
+        Returns:
+            The number of rows of each table.
+
+        Raises:
+            Conflict: this store is not empty; nothing was changed.
+            StoreError: a row cannot be copied, or the copy differs; nothing was changed.
+        """
+
+    @abstractmethod
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Column names and rows of one SELECT, which cannot change the store, see `certstore.rules.queries`.
 
@@ -256,7 +273,8 @@ class CertificateStore(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """Commits all changes inside the with-block at its end, or none after an exception.
 
-        Readers see them when they are committed. A transaction inside another one can fail alone.
+        Readers see them when they are committed. A transaction inside another one can fail alone. Raises
+        `OutcomeUnknown` too.
         """
 
     @abstractmethod

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from certstore.index import CertificateIndex
 from certstore.lookup import CertificateCache
+from certstore.pacing import Pause
 from ctlcache.inspection import FileState, Inspection, inspect_file
 from proto.defaults import DEFAULT_TIME_TO_LIVE
 
@@ -111,6 +112,7 @@ class CertificateCTLCache(CertificateCache):
         self._suspect: bytes | None = None
         self._checks = 0
         self._last_error = ""
+        self._pause = Pause()
 
     @property
     def content(self) -> bytes | None:
@@ -151,7 +153,11 @@ class CertificateCTLCache(CertificateCache):
                 self._last_error = ""
             except Exception as error:  # noqa: BLE001 - a monitor that ends unnoticed is worse than any error
                 self._report_failure(error)
-            await asyncio.sleep(interval)
+            await self._pause.wait(interval)
+
+    def look_soon(self) -> None:
+        """Has the monitor check now, because another program knows of a change; call it on the monitor's loop."""
+        self._pause.end()
 
     async def _check_in_thread(self) -> None:
         checks = self._checks

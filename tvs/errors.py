@@ -9,3 +9,27 @@ class StartError(Exception):
 
 class StateError(Exception):
     """The state directory, or a file in it, is missing or not usable; the sentence says what to do."""
+
+
+class NoDatabase(StateError):  # noqa: N818 - a state, as operators name it
+    """The state directory has no certificate database."""
+
+
+class NotInCluster(StateError):  # noqa: N818 - likewise
+    """The state directory is not that of a node of the cluster in its database."""
+
+
+class NotPublisher(StateError):  # noqa: N818 - likewise
+    """A change needs the key that signs trust lists, and this node does not have it: the publisher has.
+
+    Attributes:
+        publisher: name of the publisher.
+    """
+
+    def __init__(self, sentence: str, publisher: str) -> None:
+        super().__init__(sentence)
+        self.publisher = publisher
+
+
+class StateBusy(StateError):  # noqa: N818 - a state, as operators name it
+    """Another command is changing the state directory."""

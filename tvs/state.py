@@ -1,12 +1,14 @@
 """The state directory: paths of database, keys and trust lists, and the lock of changes.
 
-tvs.db              the certificate database (SQLite)
+tvs.db              the certificate database (SQLite), unless the setting `store` names another one
 keys/UNIT-ID.key    private keys of the own certificates, PEM, 0600 in a directory of 0700
 keys/UNIT-ID-….pem  own certificates that were replaced, kept with their keys, see `tvs.cluster.kept`
 tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
 UNIT.csr            the last certificate signing request of a unit
 tvs.toml            settings, optional
+cluster.json        which generation's lists are in tftp/, see `tvs.cluster.applied`
 trace.json          the last order to log at another level for a time
+last-good           signed copy of what the service needs of the database, for a start without it
 lock                held while a command changes certificates, keys or trust lists
 
 A key's ID is made from its public key. A certificate so names its own key, and one commit in the database switches
@@ -19,22 +21,26 @@ import errno
 import fcntl
 import os
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from certstore.opening import open_store
-from tvs.errors import StateError
+from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
+from tvs.config.store import may_be_named
+from tvs.errors import NoDatabase, StateBusy, StateError
 from tvs.system.owner import as_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Self
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from ctlcache.keyfile import PrivateKey
+    from tvs.config.settings import Config
 
 LOCK_PATIENCE = 5.0
 """Seconds that a command waits for another one; a command takes less than one, with an RSA-4096 key a few."""
@@ -47,15 +53,42 @@ class StateDirectory:
 
     Args:
         path: the directory; it need not exist yet.
+        store: the certificate database, as `open_store` takes it; None for the one that the settings name.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, store: str | None = None) -> None:
         self.path = path
+        self._store = store
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """The state directory of a service: its database stays the one of these settings, whatever the file says."""
+        return cls(config.state, config.database)
 
     @property
     def database(self) -> Path:
-        """The certificate database."""
-        return self.path / "tvs.db"
+        """The SQLite file that is the certificate database unless the setting `store` names another one."""
+        return self.path / DATABASE_FILE
+
+    @property
+    def store_name(self) -> str:
+        """URL or path of the certificate database, for people too: it has no password. Raises as `require` does."""
+        if self._store is None:
+            self._store = self._named_store() or str(self.database)
+        return self._store
+
+    @property
+    def has_own_database(self) -> bool:
+        """Whether the certificate database is the SQLite file in this directory. Raises as `require` does."""
+        return self.store_name == str(self.database)
+
+    def _named_store(self) -> str | None:
+        if not may_be_named(self.path):
+            return None
+        from tvs.config.loading import load_store  # noqa: PLC0415 - most state directories have no settings
+
+        with self.rights() if self.path.exists() else nullcontext():  # a directory to be made has no owner
+            return load_store(self.path)
 
     @property
     def keys(self) -> Path:
@@ -92,29 +125,44 @@ class StateDirectory:
         """The last order to log at another level for a time, see `tvs.log.tracing`."""
         return self.path / "trace.json"
 
+    @property
+    def last_good(self) -> Path:
+        """The copy with which the service starts while the database cannot be read, see `tvs.answers.lastgood`."""
+        return self.path / "last-good"
+
+    @property
+    def cluster_file(self) -> Path:
+        """Which generation's lists were put in place, see `tvs.cluster.applied`."""
+        return self.path / "cluster.json"
+
     def require(self) -> None:
-        """Raises `StateError` for a path that is not a state directory."""
-        if not self.database.exists():
-            reason = "does not exist" if not self.path.exists() else "holds no tvs.db"
-            raise StateError(
-                f"{self.path} {reason}; make a state directory with: tvs init --state {self.path}, "
-                "or name another one with --state DIR or TVS_STATE"
-            )
+        """Raises `NoDatabase` for a path that is not a state directory, `ConfigError` for settings without sense.
+
+        A state directory has its database in it, or keys if the database is elsewhere.
+        """
+        found = self.database if self.has_own_database else self.keys
+        if found.exists():
+            return
+        reason = "does not exist" if not self.path.exists() else f"holds no {found.name}"
+        advice = f"make a state directory with: tvs init --state {self.path}"
+        if self.keys.exists():  # a cluster's keys: a new cluster would be the end of it
+            advice = f"restore it from the backup, or say with store in {SETTINGS_FILE} where the database is"
+        raise NoDatabase(f"{self.path} {reason}; {advice}, or name another one with --state DIR or TVS_STATE")
 
     def store(self) -> CertificateStore:
-        """The certificate database, opened. Raises `StateError` and `StoreError`."""
+        """The certificate database, opened. Raises `StoreError`, and as `require` does."""
         self.require()
-        return open_store(str(self.database))
+        return open_store(self.store_name)
 
     def lazy_store(self) -> CertificateStore:
         """The certificate database, opened by the first access, which can fail without harm to a later one."""
-        return open_store(str(self.database), lazy=True)
+        return open_store(self.store_name, lazy=True)
 
     @contextmanager
     def opened(self) -> Iterator[CertificateStore]:
         """The certificate database for a with-block, in which root has the rights of the directory's owner only.
 
-        Raises `StateError` and `StoreError`.
+        Raises `StoreError`, and as `require` does.
         """
         self.require()
         with self.rights(), closing(self.store()) as store:
@@ -133,13 +181,12 @@ class StateDirectory:
                 raise StateError(f"{self.path}: {error.strerror}; run this as the directory's owner") from None
             yield
 
-    def private_key(self, unit: Purpose, certificate: bytes | None = None, *, exposed: bool = False) -> PrivateKey:
-        """The private key of one of this node's own certificates. Raises `StateError` and `StoreError`.
+    def private_key(self, unit: Purpose, certificate: bytes, *, exposed: bool = False) -> PrivateKey:
+        """The private key of one of this node's own certificates. Raises `StateError`.
 
         Args:
             unit: the certificate's unit.
-            certificate: X.509 DER; None for the one in the database. A caller that uses both passes it, so that they
-                belong together while another process changes them.
+            certificate: X.509 DER.
             exposed: take a key that other users can read, see `ctlcache.keyfile.read_private_key`.
         """
         from cryptography import x509  # noqa: PLC0415 - likewise
@@ -147,8 +194,7 @@ class StateDirectory:
         from certstore.certificate import public_key  # noqa: PLC0415 - likewise
         from tvs.identity import load_private_key  # noqa: PLC0415 - likewise
 
-        der = self._own_certificate(unit) if certificate is None else certificate
-        path = self.key_file(unit, public_key(x509.load_der_x509_certificate(der)))
+        path = self.key_file(unit, public_key(x509.load_der_x509_certificate(certificate)))
         if not path.exists():
             raise StateError(
                 f"{path}: the private key of the {unit} certificate is not there; "
@@ -156,13 +202,11 @@ class StateDirectory:
             )
         return load_private_key(path, exposed=exposed)
 
-    def _own_certificate(self, unit: Purpose) -> bytes:
-        with closing(self.store()) as store:
-            return store.entry(unit, unit.value).certificate.der
-
     @contextmanager
     def lock(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:
-        """The lock that a command holds while it changes certificates, keys or trust lists. Raises `StateError`.
+        """The lock that a command holds while it changes certificates, keys or trust lists.
+
+        Raises `StateBusy` if another one holds it, and `StateError`.
 
         Inside, root has the rights of the directory's owner only.
 
@@ -182,7 +226,7 @@ class StateDirectory:
         until = time.monotonic() + patience
         while not _locked(descriptor):
             if time.monotonic() >= until:
-                raise StateError(f"another command is changing {self.path}; try again when it has ended")
+                raise StateBusy(f"another command is changing {self.path}; try again when it has ended")
             time.sleep(LOCK_POLL)
 
     def _open_lock(self) -> int:

@@ -16,6 +16,8 @@ NEEDED = (Purpose.CallManager, Purpose.TVS, Purpose.CAPF, Purpose.ITLRecovery)
 """Units of own certificates that a cluster cannot be without."""
 MADE_HERE = (*NEEDED, Purpose.CallManager_ECDSA)
 """Units whose certificates are made here, with keys in the state directory."""
+OF_NODES = (Purpose.CallManager, Purpose.TVS, Purpose.CallManager_ECDSA)
+"""Units in which each node has a certificate of its own; the others are the publisher's."""
 LIST_SIGNERS = frozenset({Purpose.CallManager, Purpose.ITLRecovery})
 """Units whose keys sign trust lists: RSA keys only."""
 

@@ -2,7 +2,7 @@
 
 A name has the DER's order reversed, parts joined by commas: ``L=Krakow,ST=Malopolska,CN=CUCM9X,OU=TAC,O=Cisco
 Systems,C=PL``. A comma, semicolon or backslash inside a value has a backslash before it, so that every name can be read
-back. Serial numbers are lower-case hex.
+back; the character NUL, which PostgreSQL cannot store, is ``\\00``. Serial numbers are lower-case hex.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 _SPECIAL = re.compile(r"[\\,;]")
-_ESCAPED = re.compile(r"\\([\\,;])")
+_ESCAPED = re.compile(r"\\([\\,;]|00)")
+_NUL = r"\00"
 _PART = re.compile(r"(?:[^\\,]|\\.|\\$)+", re.DOTALL)
 _RANKS = {kind: place for place, kind in enumerate(CTL_TYPES)}
 _LAST = len(_RANKS)
@@ -28,8 +29,22 @@ def name_column(name: x509.Name) -> str:
     return ",".join(f"{kind}={_escaped(value)}" for kind, value in reversed(attribute_texts(name)))
 
 
+def text_column(text: str) -> str:
+    """A text without the character NUL, from which `text_from_column` makes the text again. Most are as they were."""
+    return _escaped(text) if "\0" in text or _NUL in text else text
+
+
+def text_from_column(text: str) -> str:
+    """The text in a column."""
+    return _plain(text) if _NUL in text else text
+
+
 def _escaped(value: str) -> str:
-    return _SPECIAL.sub(r"\\\g<0>", value)
+    return _SPECIAL.sub(r"\\\g<0>", value).replace("\0", _NUL)
+
+
+def _plain(value: str) -> str:
+    return _ESCAPED.sub(lambda match: "\0" if match[1] == "00" else match[1], value)
 
 
 def name_from_column(text: str) -> str:
@@ -48,7 +63,7 @@ def name_from_column(text: str) -> str:
 def _unescaped(text: str) -> str:
     if ";" in _ESCAPED.sub("", text):
         return text
-    return ";".join(_ESCAPED.sub(r"\1", part) for part in _ordered(_PART.findall(text)))
+    return ";".join(_plain(part) for part in _ordered(_PART.findall(text)))
 
 
 def _ordered(pieces: list[str]) -> list[str]:

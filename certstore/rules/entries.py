@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from certstore.errors import Conflict, StoreError
 from certstore.names import same_name
 from certstore.purposes import entry_roles
 from certstore.rules.values import is_pem_of
 from certstore.serials import serial_text
-from certstore.store import MAX_TIME_TO_LIVE, Conflict, StoreError
+from certstore.store import MAX_TIME_TO_LIVE
 from proto.roles import TrustRole
 from proto.text import printable
 

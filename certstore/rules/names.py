@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from certstore.errors import NotFound
 from certstore.serials import serial_text
-from certstore.store import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,8 +63,8 @@ def _safe(text: str) -> str:
 
 
 def storable(text: str) -> str:
-    """The text without what databases refuse: bytes of a command line that are not UTF-8."""
-    return text.encode("utf-8", "replace").decode()
+    """The text without what databases refuse: bytes of a command line that are not UTF-8, and the character NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def spellings(name: str) -> tuple[str, str]:

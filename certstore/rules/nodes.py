@@ -6,8 +6,8 @@ import re
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
+from certstore.errors import Conflict, NotFound, StoreError
 from certstore.rules.names import storable
-from certstore.store import Conflict, NotFound, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,12 @@ def check_deletion(node: Node) -> None:
     """Raises `Conflict` for the publisher."""
     if node.publisher:
         raise Conflict(f"{node.name} is the publisher: it holds the cluster's configuration and cannot be deleted")
+
+
+def check_promotion(node: Node) -> None:
+    """Raises `Conflict` for the publisher."""
+    if node.publisher:
+        raise Conflict(f"{node.name} is the publisher already")
 
 
 def no_such_node(name: str, nodes: Iterable[Node]) -> NotFound:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from certstore.store import StoreError
+from certstore.errors import StoreError
 
 MAX_ROWS = 100_000
 """Rows of one result: people do not read more, and a mistake in a join makes billions."""

@@ -1,17 +1,17 @@
-"""The connection to an SQLite database: its file, its sharing among threads, its transactions, its changes."""
+"""The connection to an SQLite database: its file, its errors, its changes."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
+import time
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from certstore.errors import StoreUnavailable
+from certstore.relational.database import Database
 from certstore.sqlite.file import checked_file, create_file, is_read_only
 from certstore.sqlite.schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
-from certstore.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,28 +40,25 @@ _NO_ROOM = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 """Error codes of a full file system, on which SQLite cannot make the memory that programs share (``-shm``)."""
 
 
-class Database:
-    """One database file. A connection that fails is closed; the next access opens a new one.
-
-    Threads share one connection under a lock. Long reads (`reader`) have connections of their own, so that no thread
-    waits for them.
+class SqliteDatabase(Database[sqlite3.Connection]):
+    """One database file, see `Database`.
 
     On a full file system SQLite cannot make the memory that several programs share. A store that is not `lazy`, which
     is open for a short time, then has the database alone, and other programs wait; so a service can start.
     """
 
+    BEGIN = ("BEGIN IMMEDIATE",)
+    BEGIN_SNAPSHOT = "BEGIN"
+
     def __init__(self, path: Path, *, create: bool, lazy: bool = False) -> None:
         """Opens the file, or leaves that to the first access if `lazy`. Raises `StoreUnavailable`."""
+        super().__init__(str(path))
         self.path = path
         self._lazy = lazy
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._depth = 0
-        self._closed = False
         self._alone = False
-        self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
         self._seen: tuple[int, int] | None = None
+        self._known_at = 0.0
         if create:
             create_file(path)
         if lazy:
@@ -75,7 +72,7 @@ class Database:
             raise
 
     @property
-    def _patience(self) -> float:
+    def patience(self) -> float:
         """Seconds to wait for a lock that another program holds."""
         return LAZY_PATIENCE if self._lazy else BUSY_TIMEOUT
 
@@ -95,7 +92,7 @@ class Database:
     def _prepared(self, *, create: bool, alone: bool) -> sqlite3.Connection:
         """A connection whose tables are checked; `alone`: nothing is shared with other programs, which wait."""
         connect = partial(_connect, alone=True) if alone else _connect
-        connection = connect(self.path, "rw", self._patience)
+        connection = connect(self.path, "rw", self.patience)
         try:
             prepare_schema(connection, self.path, create=create)
         except BaseException:
@@ -110,26 +107,13 @@ class Database:
                 self._connection.close()
         self._connection = None
 
-    def close(self) -> None:
-        """Closes the connection; later access raises `StoreUnavailable`."""
-        with self._lock:
-            self._closed = True
-            if os.getpid() == self._pid:  # closing it in a child would release the parent's locks
-                self._give_up()
-
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise StoreUnavailable(f"{self.path}: the store was closed")
-        if os.getpid() != self._pid:
-            raise StoreUnavailable(f"{self.path}: opened before a fork; open the store again in the child")
-
     def _advice(self, error: sqlite3.Error, code: int) -> str:
         """What to do about an error of this primary code; empty if there is nothing to say."""
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_SHMSIZE:
             code = sqlite3.SQLITE_FULL
         if code in _NOT_WRITABLE and is_read_only(self.path):
             return _READ_ONLY
-        return _ADVICE.get(code, "").format(patience=self._patience)
+        return _ADVICE.get(code, "").format(patience=self.patience)
 
     # -- access
 
@@ -145,57 +129,9 @@ class Database:
             advice = self._advice(error, code)
             raise StoreUnavailable(f"{self.path}: {advice} ({error})" if advice else f"{self.path}: {error}") from error
 
-    @contextmanager
-    def access(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection, held for one thread."""
-        with self._lock:
-            self._check_usable()
-            with self._errors():
-                yield self._connection or self._open()
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection in a transaction: committed at the end, rolled back after an exception.
-
-        A transaction inside another one is a savepoint: it can fail alone.
-        """
-        with self.access() as connection:
-            begin, commit, rollback = (
-                ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
-                if self._depth
-                else ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
-            )
-            connection.execute(begin)
-            self._depth += 1
-            try:
-                yield connection
-                connection.execute(commit)
-            except BaseException:
-                self._undo(connection, rollback)
-                raise
-            finally:
-                self._depth -= 1
-
     @staticmethod
-    def _undo(connection: sqlite3.Connection, statements: str) -> None:
-        """Rolls back, unless SQLite has done so itself, as after some errors (a full disk)."""
-        for statement in statements.split("; "):
-            if connection.in_transaction:
-                connection.execute(statement)
-
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The shared connection for several reads of one moment."""
-        with self.access() as connection:
-            if self._depth:
-                yield connection
-                return
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+    def _in_transaction(connection: sqlite3.Connection) -> bool:
+        return connection.in_transaction
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
@@ -204,7 +140,7 @@ class Database:
             if self._alone:
                 yield shared
                 return
-            connection = _connect(self.path, "ro", self._patience)
+            connection = _connect(self.path, "ro", self.patience)
         with closing(connection), self._errors():
             yield connection
 
@@ -222,10 +158,16 @@ class Database:
         with self.access() as connection:
             if self._depth:
                 return False
+            now = time.monotonic()
             self._check_same_file()
             version = _version(connection)
+            self._known_at = now
             changed, self._seen = version != self._seen, version
             return changed
+
+    def known_at(self) -> float:
+        """When `changed` last read the file's version."""
+        return self._known_at
 
     def identity(self) -> str | None:
         """Device and inode of the open file as text; None if the path names another file by now, or none."""

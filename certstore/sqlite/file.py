@@ -6,13 +6,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from certstore.store import StoreUnavailable
+from certstore.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-_BESIDE = ("-journal", "-wal", "-shm")
+SIDES = ("-journal", "-wal", "-shm")
 """Endings of the names of SQLite's files beside the database."""
 
 
@@ -46,7 +46,7 @@ def checked_file(path: Path) -> tuple[int, int]:
         raise StoreUnavailable(f"{path}: not a regular file, so not a database")
     if status.st_mode & stat.S_IWOTH:
         raise StoreUnavailable(f"{path}: every user may write to the database; run: chmod o-rwx {path}")
-    for beside in _BESIDE:
+    for beside in SIDES:
         _check_beside(path.with_name(path.name + beside))
     return status.st_dev, status.st_ino
 

@@ -1,4 +1,7 @@
-"""Migration of SQLite databases of schema 1, in one transaction.
+"""Migration of SQLite databases of schemas 1 and 2, in one transaction.
+
+Schema 2 had no generations and no trust lists: the next change makes generation 1 and puts the lists in. A service of
+that version that has the database open goes on with it, because its tables stay as they are.
 
 Schema 1 had names in CTL text form, serial numbers in upper case and unit numbers of its own. Its change log had
 another name, so that a service of that version, still running beside the migrated database, opens it again and reports
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 from certstore.names import name_text
 from certstore.rules.columns import name_column
 from certstore.rules.values import der_from_pem
-from certstore.sqlite.tables import create_tables, create_triggers
+from certstore.sqlite.tables import SCHEMA_VERSION, add_generations, create_tables, create_triggers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 OLDEST = 1
 """The oldest schema that can be migrated."""
+_WITHOUT_GENERATIONS = 2
 _TABLES = (
     "certificate",
     "certificatehashmap",
@@ -74,7 +78,7 @@ _PAUSE = 0.0001
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Brings a database of schema 1 to the current one, in one transaction, unless another process has done so.
+    """Brings a database of an earlier schema to the current one, in one transaction, unless another process did so.
 
     Readers of the old tables are not kept waiting. Raises `sqlite3.Error`; the database is then as it was.
     """
@@ -83,8 +87,12 @@ def migrate(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            if connection.execute("PRAGMA user_version").fetchone()[0] == OLDEST:
-                _migrate(connection)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == OLDEST:
+                _replace_tables(connection)
+            elif version == _WITHOUT_GENERATIONS:
+                add_generations(connection)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -95,7 +103,8 @@ def migrate(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _replace_tables(connection: sqlite3.Connection) -> None:
+    """Makes the current tables, and moves the rows of schema 1 into them."""
     sequences = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
     for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f'DROP TRIGGER "{trigger}"')

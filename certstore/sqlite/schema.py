@@ -6,9 +6,10 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from certstore.errors import StoreUnavailable
+from certstore.relational.codes import add_new_units
 from certstore.sqlite.migration import OLDEST, migrate
-from certstore.sqlite.tables import APPLICATION_ID, SCHEMA_VERSION, add_new_units, create_tables, create_triggers
-from certstore.store import StoreUnavailable
+from certstore.sqlite.tables import APPLICATION_ID, SCHEMA_VERSION, create_tables, create_triggers
 
 if TYPE_CHECKING:
     from pathlib import Path

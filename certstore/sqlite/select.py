@@ -7,8 +7,8 @@ import sys
 import time
 from typing import Any
 
+from certstore.errors import StoreError
 from certstore.rules import queries
-from certstore.store import StoreError
 
 MAX_VALUE = 1_000_000
 """Most bytes of one value and of the statement; certificates are smaller."""

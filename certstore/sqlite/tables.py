@@ -7,44 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from certstore.purposes import Purpose
-from proto.roles import TrustRole, role_name
+from certstore.relational.codes import CHANGES_KEPT, insert_fixed_rows
 
 if TYPE_CHECKING:
     import sqlite3
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """``PRAGMA user_version``. Raised with each change of the tables, with a migration in `certstore.sqlite.migration`."""
 APPLICATION_ID = 0x54565331
 """``PRAGMA application_id``, 'TVS1': marks databases of this service among SQLite files."""
-CHANGES_KEPT = 10_000
-"""Rows of the change log that are kept. A cache that is further behind reads everything, which takes seconds."""
-UNIT_CODES = {
-    Purpose.Phone_trust: 1,
-    Purpose.Phone_VPN_trust: 2,
-    Purpose.CallManager: 3,
-    Purpose.CallManager_trust: 4,
-    Purpose.tomcat: 5,
-    Purpose.tomcat_trust: 6,
-    Purpose.ipsec: 7,
-    Purpose.ipsec_trust: 8,
-    Purpose.CAPF: 9,
-    Purpose.CAPF_trust: 10,
-    Purpose.TVS: 11,
-    Purpose.TVS_trust: 12,
-    Purpose.directory_trust: 13,
-    Purpose.Phone_SAST_trust: 14,
-    Purpose.Phone_CTL_trust: 15,
-    Purpose.userlicensing_trust: 16,
-    Purpose.ITLRecovery: 101,
-    Purpose.CallManager_ECDSA: 102,
-    Purpose.tomcat_ECDSA: 103,
-}
-"""``typecertificateservice.enum`` of each unit: 1 to 16 as published (Cisco document 210541), those of later releases
-are not published and are our own. Databases contain them: a number is never used for another unit."""
-NODE_DISTRIBUTION, CLUSTER_DISTRIBUTION = 0, 1
-"""``typecertificatedistribution.enum``, our own numbers: a node's own certificate, one for the whole cluster."""
-_DISTRIBUTIONS = ((NODE_DISTRIBUTION, "Node", "NODE"), (CLUSTER_DISTRIBUTION, "Cluster", "CLUSTER"))
 _TABLES = """
 CREATE TABLE certificate (
     pkid INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: a left-over role must not apply to a new row
@@ -110,6 +81,30 @@ CREATE TABLE certificatechangelog (
     issuername TEXT NOT NULL
 )
 """
+_GENERATION_TABLES = """
+CREATE TABLE clustergeneration (
+    number INTEGER PRIMARY KEY,
+    changed INTEGER NOT NULL,                -- seconds since 1970, UTC
+    changedby TEXT NOT NULL,                 -- node or host
+    description TEXT NOT NULL,
+    lists TEXT NOT NULL,                     -- SHA-256 of the trust lists, hex
+    head BLOB                                -- a signed head of the record of changes
+);
+CREATE TABLE trustlist (
+    name TEXT PRIMARY KEY,                   -- CTLFile.tlv, ITLFile.tlv
+    generation INTEGER NOT NULL,             -- that put it here, or deleted it
+    content BLOB                             -- NULL for a deleted one
+) WITHOUT ROWID
+"""
+_TOKENS = (
+    "ALTER TABLE certificatechangelog ADD COLUMN token TEXT",
+    """
+CREATE TRIGGER changetoken AFTER INSERT ON certificatechangelog BEGIN
+    UPDATE certificatechangelog SET token = lower(hex(randomblob(16))) WHERE number = NEW.number;
+END
+""",
+)
+"""A random text of each change: a restored backup cannot have those of changes that were made after it."""
 
 # The log has the identity of a changed certificate, not its row: caches look certificates up by identity, and it still
 # tells what to remove when the row is gone. Triggers fill it, so that changes by any program are in it. A trigger also
@@ -185,26 +180,17 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.executemany(
-        "INSERT INTO typetrustrole VALUES (?, ?)", [(int(role), role_name(role)) for role in TrustRole]
-    )
-    _insert_units(connection)
-    connection.executemany("INSERT INTO typecertificatedistribution VALUES (?, ?, ?)", _DISTRIBUTIONS)
-    connection.execute("INSERT INTO processconfig VALUES ('ClusterSecurityMode', '0')")
+    insert_fixed_rows(connection)
+    add_generations(connection)
 
 
-def add_new_units(connection: sqlite3.Connection) -> None:
-    """Adds the units that the program that made the tables did not know."""
-    ((units,),) = connection.execute("SELECT count(*) FROM typecertificateservice").fetchall()
-    if units < len(UNIT_CODES):
-        _insert_units(connection)
+def add_generations(connection: sqlite3.Connection) -> None:
+    """Adds what schema 3 has and schema 2 has not; call it in a transaction.
 
-
-def _insert_units(connection: sqlite3.Connection) -> None:
-    connection.executemany(
-        "INSERT OR IGNORE INTO typecertificateservice VALUES (?, ?)",
-        [(code, unit.value) for unit, code in UNIT_CODES.items()],
-    )
+    The tables of generations are empty: generation 0, without lists. Changes of before have no token.
+    """
+    for statement in (*_GENERATION_TABLES.split(";"), *_TOKENS):
+        connection.execute(statement)
 
 
 def create_triggers(connection: sqlite3.Connection) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 SCRIPTS = ("postinst", "prerm", "postrm")
-LOCKS = ("completion", "phone", "pkcs11")
+LOCKS = ("completion", "phone", "pkcs11", "postgresql")
 """Extras of the package, by their lock files; each holds what the service itself needs."""
 PYTHON = Path("/usr/bin/python3")
 """The interpreter of the system that the package is for."""

@@ -20,6 +20,7 @@ from tvs.config.loading import load_config
 from tvs.fleet.tally import Tally
 from tvs.process.observer import BOARD_SIZE
 from tvs.server.credentials import read_credentials
+from tvs.status.cluster import ClusterStatus
 from tvs.status.model import ServiceStatus
 from tvs.system.board import Board
 
@@ -62,7 +63,10 @@ class World:
         )
         self.board = Board(BOARD_SIZE)
         self.clock = Clock()
-        self._reporter = StatusReporter(state, lambda: self.status, self.board, CollectorRegistry())
+        self.cluster = ClusterStatus()
+        self._reporter = StatusReporter(
+            state, lambda: self.status, lambda: self.cluster, self.board, CollectorRegistry()
+        )
 
     def observe(self) -> None:
         """The observer publishes one trusted and one refused query."""
@@ -147,7 +151,7 @@ def test_certificate_that_waits_for_a_reload(world: World, state: StateDirectory
         (old,) = store.entries(own=True, unit=Purpose.TVS)
         store.delete(Purpose.TVS, old.name)
     report = world.report()
-    assert report["presented"]["in_database"] is None
+    assert report["presented"]["in_database"] is False
     world.status = replace(world.status, fingerprint="00" * 32)
     report = world.report()
     assert (report["presented"]["in_itl"], report["verdict"]["state"]) == (False, "turned_away")

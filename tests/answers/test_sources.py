@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from certstore.purposes import Purpose
-from certstore.store import StoreUnavailable
 from ctlcache.deletion import deletion_marker
 from proto.messages import QueryCertRequest
 from tests.fixtures.certificates import certificate
@@ -294,7 +295,9 @@ def test_status_of_both_caches(config: Config, store: CertificateStore, make: Ca
         change_number=store.change_number(),
         swapped=sources.db.swapped,
         content=sources.db.index.content,
+        known_at=sources.db.known_at,
     )
+    assert 0 < sources.db.known_at <= time.monotonic()
     status = sources.ctl_status()
     assert status == CTLStatus(state="missing", certificates=0, generation=0, content=status.content, last_success=None)
 

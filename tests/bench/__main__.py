@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from tests.bench import (
+    databases,
     faults,
     flood,
     halfopen,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "idle": idle,
     "halfopen": halfopen,
     "store": store,
+    "databases": databases,
     "workers": workers,
     "faults": faults,
     "overload": overload,

@@ -8,10 +8,12 @@ from __future__ import annotations
 import datetime
 import hashlib
 from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certstore.changes import NewCertificate
 from certstore.opening import open_store
 from certstore.purposes import find_purpose
 from tvs.identity import make_key, self_signed
@@ -20,6 +22,8 @@ from tvs.units import KeyType
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from certstore.store import CertificateStore
 
 UNIT = find_purpose("Phone-SAST-trust")
 _DIGITS = 10
@@ -51,11 +55,15 @@ def certificates() -> Iterator[bytes]:
 
 def fill(state: Path, source: Iterator[bytes], count: int) -> list[bytes]:
     """Imports so many certificates into a state directory's store; gives them."""
-    added: list[bytes] = []
     with closing(open_store(str(state / "tvs.db"))) as store:
-        while len(added) < count:
-            with store.transaction():
-                for _ in range(min(_BATCH, count - len(added))):
-                    added.append(next(source))
-                    store.import_certificate(added[-1], UNIT)
+        return fill_store(store, source, count)
+
+
+def fill_store(store: CertificateStore, source: Iterator[bytes], count: int) -> list[bytes]:
+    """Imports so many certificates into a store; gives them."""
+    added: list[bytes] = []
+    while len(added) < count:
+        batch = list(islice(source, min(_BATCH, count - len(added))))
+        store.import_certificates([NewCertificate(der=der, unit=UNIT) for der in batch])
+        added += batch
     return added

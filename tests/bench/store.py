@@ -165,7 +165,7 @@ def _imports(run: Run, server: Server, database: Path, source: Iterator[bytes], 
     target = Target(port=server.port, ciphers=CIPHERS, exchanges=server.exchanges, slots=QUIET_SLOTS)
     windows: list[Totals] = []
     with closing(open_store(str(database))) as store:
-        visible = [_seen_after(server.port, store, next(source)) for _ in range(run.setup.rounds)]
+        visible = [seen_after(server.port, store, next(source)) for _ in range(run.setup.rounds)]
         with Load(run.setup.program, target, clients) as load:
             time.sleep(WARM_UP)
             for number in range(2 * run.options.imports):
@@ -192,7 +192,7 @@ def _p99(windows: list[Totals]) -> float:
     return replace(windows[0], latency=together).percentile(0.99)
 
 
-def _seen_after(port: int, store: CertificateStore, der: bytes) -> float:
+def seen_after(port: int, store: CertificateStore, der: bytes) -> float:
     """Imports a certificate; seconds from then until every worker vouches for it."""
     store.import_certificate(der, UNIT)
     committed = time.monotonic()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certstore.cache import Backoff, CertificateDBCache
+from certstore.cache import CertificateDBCache
+from certstore.errors import StoreError
 from certstore.purposes import Purpose
-from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate
 from tests.fixtures.monitored import Events, monitored, until
 
@@ -241,6 +241,39 @@ async def test_a_change_by_another_process_is_noticed(database: Database, store:
         await until(lambda: len(cache) == 0)
 
 
+async def test_a_parameter_that_another_process_changes(
+    database: Database, store: CertificateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit without a change of certificates is seen, and the certificates are not read for it."""
+    store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
+    cache = CertificateDBCache(store)
+    cache.load()
+    store.changed()
+    reads: list[str] = []
+    looks: list[str] = []
+    trusted, last_change = type(store).trusted, type(store).last_change
+
+    def reading(self: Any, on_bad_row: Any = None) -> Any:
+        reads.append("all")
+        return trusted(self, on_bad_row)
+
+    def looking(self: Any) -> Any:
+        looks.append("last")
+        return last_change(self)
+
+    monkeypatch.setattr(type(store), "trusted", reading)
+    monkeypatch.setattr(type(store), "last_change", looking)
+    async with monitored(cache):
+        await until(lambda: len(looks) == 1)
+        database.execute("insert into processconfig values ('a', '0')")
+        await until(lambda: len(looks) >= 2)
+        database.execute("update processconfig set paramvalue = '1' where paramname = 'a'")
+        await until(lambda: len(looks) >= 3)
+        database.execute("update certificate set timetolive = 7")
+        await until(lambda: [entry.time_to_live for entry in cache.index] == [7])
+    assert reads == []
+
+
 async def test_the_monitor_loads_what_was_not_loaded(store: CertificateStore) -> None:
     """A cache that was never loaded is loaded by its monitor."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
@@ -278,11 +311,3 @@ async def test_the_monitor_survives_an_error_of_any_kind(
             patched.undo()
             await until(lambda: cache.reconnects == 1)
     assert "ZeroDivisionError" in next(fields["reason"] for name, fields in events if name == "refresh_failed")
-
-
-def test_back_off() -> None:
-    """Waits double from 0.25 s to 30 s, and start anew after a success."""
-    backoff = Backoff()
-    assert [backoff.next() for _ in range(9)] == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
-    backoff.reset()
-    assert backoff.next() == 0.25

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
-from certstore.store import StoreUnavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_urls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://host/tvs", "starts with postgresql://, which is not known: use sqlite:///"),
+        ("mysql://host/tvs", "starts with mysql://, which is not known: use sqlite:///"),
         ("sqlite://host/file", "does not name a file: write sqlite:///absolute/path"),
         ("sqlite:///", "does not name a file"),
         ("sqlite:///nix/nix.db", "/nix/nix.db: there is no database; make it with: tvs init"),

@@ -184,6 +184,11 @@ INIT = ("init", "--name", "pub")
         ((*INIT, "--subject", "CN=x"), "'CN=x' has a CN"),
         ((*INIT, "--subject", "OU=;O=x"), "has a value that is empty"),
         ((*INIT, "--subject", "C=Poland"), "does not fit C in a name"),
+        (
+            (*INIT, "--store", "mysql://db/tvs"),
+            "argument --store: it is not the URL of a kind of database that is known",
+        ),
+        ((*INIT, "--store", "postgresql://tvs:x@db/tvs"), "argument --store: the URL has a password in it"),
         ((*INIT, "--tvs-key", "rsa1024"), "'rsa1024' is not one of rsa2048, rsa4096, p256"),
         (("set", "cert", "regen", "CAPF", "--key", "dsa"), "rsa2048, rsa4096, p256"),
         (("set", "cert", "regen", "CallMangler"), "Did you mean CallManager?"),

@@ -136,8 +136,8 @@ def test_a_prompt_without_a_state_directory(tmp_path: Path, admin: Administrator
         ("u c upd ?", ["  CTLFile", "  -y, --yes", "  --state DIR"]),
         ("show cert own ?", ["  NAME"]),
         ("show cert list o ?", ["  --json"]),
-        ("?", ["  show     show status, trust lists, certificates and nodes", "  quit     end the prompt"]),
-        ("help", ["  show     show status, trust lists, certificates and nodes"]),
+        ("?", ["  show      show status, trust lists, certificates and nodes", "  quit      end the prompt"]),
+        ("help", ["  show      show status, trust lists, certificates and nodes"]),
     ],
 )
 def test_question_mark(admin: Administrator, line: str, expected: list[str]) -> None:

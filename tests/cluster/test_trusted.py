@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.certificate import CertificateError
+from certstore.errors import Conflict, NotFound
 from certstore.purposes import Purpose
-from certstore.store import Conflict, NotFound
 from tvs.cluster.commit import commit
 from tvs.cluster.trusted import check_time_to_live, propose_delete_trusted, propose_import_trusted, trust_store
 from tvs.errors import StateError

@@ -107,6 +107,16 @@ GAUGES = [
         id="database down",
     ),
     pytest.param(
+        *("tvs_db_copy_in_use", {}, 1),
+        Fired(
+            "TVSDbCopyInUse",
+            WARNING,
+            "tvs1:9445 was started without its certificate database",
+            "Phones are answered from the last good copy of it. Changes that were made after the copy are not known.",
+        ),
+        id="copy in use",
+    ),
+    pytest.param(
         *("tvs_ctl_signature_valid", {}, 0),
         Fired(
             "TVSCtlReloadFailed",
@@ -159,6 +169,46 @@ def test_state_that_lasts(check: Check, name: str, labels: dict[str, str], value
     site.level(name, value, 10, 14, **labels)
     site.level(name, value, 30, 50, **labels)
     check(site, {9: [], 13: [], 33: [], 49: [fired], 51: []})
+
+
+def test_copy_that_is_not_kept(check: Check) -> None:
+    """A copy older than 15 minutes for 15 minutes is reported while the database can be read, and not otherwise."""
+    old = Fired(
+        "TVSDbCopyOld",
+        WARNING,
+        "tvs1:9445 cannot keep the copy of its certificate database",
+        "The copy for a start without the database is 31m 0s old. The log has database_copy_failed.",
+    )
+    site = Site(PHONES, 60)
+    site.level("tvs_db_copy_as_of_timestamp_seconds", 0)
+    check(site, {14: [], 29: [], 31: [old]})
+    site = Site(PHONES, 60)
+    site.level("tvs_db_copy_as_of_timestamp_seconds", 0)
+    site.level("tvs_db_up", 0)
+    down = Fired(
+        "TVSDbDown",
+        WARNING,
+        "tvs1:9445 cannot read its certificate database",
+        "Phones are answered from the certificates in memory; changes are not seen, and a reload is refused.",
+    )
+    check(site, {50: [down]})
+
+
+def test_node_that_is_behind(check: Check) -> None:
+    """A node beyond the bound for a minute is reported, one below it is not."""
+    site = Site(PHONES, 60)
+    site.level("tvs_node_staleness_seconds", 9.9)
+    check(site, {30: []})
+    site = Site(PHONES, 60)
+    site.level("tvs_node_staleness_seconds", 75, 20, 30)
+    behind = Fired(
+        "TVSNodeBehind",
+        WARNING,
+        "tvs1:9445 may not serve what the cluster has",
+        "For 1m 15s it has not known that it serves the current generation. Phones that ask it may get other answers "
+        "and lists than from the other nodes.",
+    )
+    check(site, {19: [], 22: [behind], 29: [behind], 31: []})
 
 
 def expiring(when: str, severity: str) -> Fired:

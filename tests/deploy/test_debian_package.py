@@ -91,7 +91,8 @@ def test_life(machine: Machine, package: Path) -> None:
     left = machine.run(
         "find", "/etc", "/var/lib/tvs", "/var/log", "/usr", "/run", "-name", "*tvs*", "-not", "-path", "/run/host/*"
     )
-    assert set(left.split()) == {STATE, f"{STATE}/tvs.db"}
+    kept = ("tvs.db", "tvs-nodes.db", "tvs-nodes.db-journal")
+    assert set(left.split()) == {STATE, *(f"{STATE}/{name}" for name in kept)}
     assert machine.run("sh", "-c", f"ls {STATE}/keys/*.key | wc -l").strip() == "4"
     install(machine, package)
     assert answered(machine)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fixtures.administrator import admin, made, made_today, other, serve, today
+from tests.fixtures.joined import made_nodes, nodes
 from tests.manage.oldphone import OldPhone
 from tests.manage.plans import settings
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
     from tests.fixtures.administrator import Administrator
 
-__all__ = ["admin", "made", "made_today", "other", "serve", "today"]
+__all__ = ["admin", "made", "made_nodes", "made_today", "nodes", "other", "serve", "today"]
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@
 
 STATE is copied to WORK each time. A step is an event of Python's audit hooks (open for writing, rename, link, remove
 and others) on a path in WORK. After each kill the directory is examined, and the same command is run again, which must
-succeed. Prints how many steps there were; ends with an exception, and a status other than 0, if anything is not as
-it should be.
+succeed; after every other kill another command comes first, which must complete what the killed one left in the
+database. After each of them the lists in the database are the files. Prints how many steps there were; ends with an
+exception, and a status other than 0, if anything is not as it should be.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 from cryptography import x509
 
 from ctlcache.verification import verify
+from tests.fixtures.generations import check_settled
 from tvs.cli.main import main
 from tvs.cluster.situation import read_situation
 from tvs.plan.engine import plan_change
@@ -28,6 +30,8 @@ from tvs.plan.phones import HeldLists
 from tvs.state import StateDirectory
 from tvs.units import NEEDED
 
+OTHER = ["set", "phones", "with-tvs"]
+"""A command that makes no list."""
 EVENTS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.chmod", "os.chown", "sqlite3.connect"})
 
 
@@ -93,8 +97,10 @@ def kill_each(source: Path, work: Path, words: list[str]) -> int:
         examine(work, held)
         if not killed:
             return step - 1
-        assert not run_killed(work, words, 0)
-        examine(work, held)
+        for command in (OTHER, words) if step % 2 else (words,):
+            assert not run_killed(work, command, 0)
+            examine(work, held)
+            check_settled(StateDirectory(work))
         left = list(work.rglob(".*.new"))
         assert not left, left
 

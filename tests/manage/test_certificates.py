@@ -46,7 +46,7 @@ def test_regeneration(admin: Administrator, unit: Purpose) -> None:
     assert new.serial_number != old.serial_number
     assert new.public_key() != old.public_key()
     assert (new.subject == old.subject) is (unit is not Purpose.CAPF)
-    assert admin.state.private_key(unit).public_key() == new.public_key()
+    assert admin.key(unit).public_key() == new.public_key()
     itl = parse_trust_list(admin.state.itl_file.read_bytes())
     assert verify(itl).ok
     assert admin.situation().own(unit) in {record.certificate for record in itl.records}
@@ -204,7 +204,7 @@ def test_a_chain_that_is_not_there(
     for name in ("root.pem", "mid.pem"):
         admin.does("set", "cert", "import", "trust", "TVS-trust", tmp_path / name)
     admin.does("set", "cert", "import", "own", "TVS", tmp_path / "tvs.pem")
-    assert admin.state.private_key(Purpose.TVS).public_key() == loaded(admin, Purpose.TVS).public_key()
+    assert admin.key(Purpose.TVS).public_key() == loaded(admin, Purpose.TVS).public_key()
 
 
 def test_a_certificate_with_its_key(admin: Administrator, openssl: Openssl, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_first_ec_certificate(admin: Administrator, require_program: RequireProg
     made = x509.load_der_x509_certificate(der)
     assert isinstance(made.public_key(), ec.EllipticCurvePublicKey)
     assert made.subject.rfc4514_string() == "CN=cucm-1051-a-pub-EC,OU=TAC,O=Cisco"
-    assert admin.state.private_key(Purpose.CallManager_ECDSA).public_key() == made.public_key()
+    assert admin.key(Purpose.CallManager_ECDSA).public_key() == made.public_key()
     pem = certificate_file(admin, EC, tmp_path / "ec.pem")
     openssl = [require_program("openssl"), "x509", "-in", str(pem), "-noout", "-pubkey"]
     public = subprocess.run(openssl, check=True, capture_output=True).stdout

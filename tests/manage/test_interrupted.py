@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("words", "steps"),
     [
-        ("utils ctl update CTLFile -y", 6),
+        ("utils ctl update CTLFile -y", 8),
         ("utils ctl set-cluster non-secure-mode -y", 6),
         ("set cert regen CallManager -y", 6),
         ("set cert regen TVS --key p256 -y", 6),
         ("set csr gen TVS --key p256", 6),
-        ("set cert import trust Phone-trust FILE", 2),
-        ("set phones tls1.0", 2),
+        ("set cert import trust Phone-trust FILE", 4),
+        ("set phones tls1.0", 4),
         ("set signer ITLRecovery", 6),
         ("set digest sha256", 6),
     ],
@@ -76,7 +76,7 @@ def test_a_full_disk(admin: Administrator, command: str, limit: int) -> None:
     assert "Traceback" not in done.stderr
     assert admin.situation() == before
     assert not list(admin.state.path.rglob(".*.new"))
-    assert admin.state.private_key(Purpose.TVS).key_size
+    assert admin.key(Purpose.TVS).key_size
     for name in ("ctl", "itl"):
         admin.does("show", name)
     admin.does(*words, "-y")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import NotFound
 from certstore.purposes import Purpose
-from certstore.store import NotFound
 from tvs.errors import StateError
 from tvs.manage.lookup import find_entry, last_request, read_one_certificate
 

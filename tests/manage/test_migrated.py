@@ -74,7 +74,7 @@ async def test_the_service_on_an_old_database(old: Administrator, serve: Serve) 
     path = old.state.path / "tvs.db"
     service = serve(old.state)
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     signer = Certificate.from_der(old.situation().require(Purpose.CallManager))
     file = old.state.path / "signer.cer"
     file.write_bytes(signer.der)

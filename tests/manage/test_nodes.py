@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+from certstore.generations import NodeReport
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
 from tests.fixtures.certificates import twin
+from tests.fixtures.running import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.fixtures.administrator import Administrator
 
@@ -91,6 +97,45 @@ def test_a_node_s_new_certificate(admin: Administrator, other: Administrator, tm
     servers = [record.certificate for record in itl.records if record.function == TrustRole.TVS]
     assert servers == [admin.situation().own(Purpose.TVS), other.situation().own(Purpose.TVS)]
     assert sorted(path.name for path in admin.state.keys.iterdir()) == keys
+
+
+def test_show_nodes_that_report(
+    admin: Administrator, other: Administrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Generation, state and staleness are shown if any node has reported; one without a report does not run."""
+    add_node(admin, other, tmp_path)
+    assert "Generation" not in admin.does("show", "nodes").out
+    with closing(admin.state.store()) as store:
+        number = store.generation().number
+        pub, sub = (node.name for node in store.nodes())
+        stop = threading.Event()
+
+        def report() -> None:
+            counter = 0
+            while not stop.wait(0.05):
+                counter += 1
+                store.report(NodeReport(node=pub, generation=number - 1, staleness=12.34, counter=counter, problem="x"))
+
+        reporting = threading.Thread(target=report)
+        reporting.start()
+        try:
+            wait_until(store.reports, "the first report")
+            monkeypatch.setattr("tvs.cli.show.nodes.PATIENCE", PATIENCE)
+            lines = admin.does("show", "nodes").lines
+            nodes = json.loads(admin.does("show", "nodes", "--json").out)
+        finally:
+            stop.set()
+            reporting.join()
+        assert lines[0].split()[-3:] == ["Generation", "State", "Staleness"]
+        assert lines[2].split()[-4:] == [str(number - 1), "behind", "12.3", "s"]
+        assert lines[3].rstrip().endswith("not running")
+        assert lines[-1] == f"{pub}: x"
+        assert [(node["state"], node["generation"]) for node in nodes] == [("behind", number - 1), ("absent", None)]
+        monkeypatch.undo()
+        store.report(NodeReport(node=sub, generation=number, staleness=0.5, counter=7))
+        nodes = json.loads(admin.does("show", "nodes", "--json").out)
+        assert [node["state"] for node in nodes] == ["unknown", "unknown"], "neither counter moves"
+        assert "no report for 2.5 s" in admin.does("show", "nodes").out
 
 
 def test_what_cannot_be_done_with_nodes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_restored_certificate(admin: Administrator, unit: str) -> None:
     done = admin.does("set", "cert", "restore", unit, "-y")
     assert f"Successfully restored certificate for {unit}." in done.lines
     assert own(admin, unit) == old
-    assert admin.state.private_key(Purpose(unit)).public_key() == x509.load_der_x509_certificate(old).public_key()
+    assert admin.key(Purpose(unit)).public_key() == x509.load_der_x509_certificate(old).public_key()
     restored = parse_trust_list(admin.state.itl_file.read_bytes())
     assert [record.elements for record in restored.records] == [record.elements for record in itl.records]
     assert (
@@ -128,7 +128,7 @@ def test_shown_certificate(admin: Administrator) -> None:
     assert serial(first) in admin.does(*name, "--serial", serial(first)).out.replace(":", "").upper()
     subscriber = admin("show", "cert", "own", "TVS/TVS_sub1.pem", "--previous")
     assert subscriber.status == 1
-    assert "is not the publisher's" in subscriber.err
+    assert "name the unit alone: TVS" in subscriber.err
     assert [admin(*name, "--serial", text).status for text in ("none", "", "-1", "0" * 65)] == [2, 2, 2, 2]
 
 
@@ -153,13 +153,13 @@ def test_forgotten_certificate_whose_key_is_in_use(admin: Administrator) -> None
     """A key that the current certificate has as well stays: it was renewed with the same key."""
     unit = Purpose.TVS
     old = x509.load_der_x509_certificate(own(admin, "TVS"))
-    key = admin.state.private_key(unit)
+    key = admin.key(unit)
     renewed = self_signed(key, old.subject, host="cucm-1051-a-pub", address=None)
     (admin.state.path / "renewed.der").write_bytes(renewed.public_bytes(Encoding.DER))
     admin.does("set", "cert", "import", "own", "TVS", admin.state.path / "renewed.der")
     assert len(previous(admin, "TVS")) == 1
     admin.does("set", "cert", "forget", "TVS", "-y")
-    assert admin.state.private_key(unit).public_key() == key.public_key()
+    assert admin.key(unit).public_key() == key.public_key()
 
 
 def test_deleted_ec_certificate_comes_back(admin: Administrator) -> None:

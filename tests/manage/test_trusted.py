@@ -89,7 +89,7 @@ async def test_delete_of_a_signer_that_phones_need(
     assert worst(planned(admin, "delete", SAST_TRUST, "stranger"), Code.SIGNER_UNKNOWN) == "error"
     admin.does("utils", "itl", "update", "ITLFile", "-y")
     done = admin.does("set", "cert", "delete", SAST_TRUST, "stranger")
-    assert done.out == "Successfully deleted Phone-SAST-trust/stranger.pem.\n"
+    assert done.lines[0] == "Successfully deleted Phone-SAST-trust/stranger.pem."
     outcomes = await agree(admin, service, held)
     assert {outcomes[kind][1].decision for kind in (WITH_TVS, TLS10)} == {Decision.OWN_LIST}
 
@@ -148,7 +148,7 @@ async def test_delete_of_a_server_of_secure_urls(
 
     assert await vouched() == (7,)
     done = admin.does("set", "cert", "delete", "Phone-trust", "stranger")
-    assert done.out == "Successfully deleted Phone-trust/stranger.pem.\n"
+    assert done.lines[0] == "Successfully deleted Phone-trust/stranger.pem."
     assert "as APP-SERVER: phones that hold no list with it refuse secure URLs of its server" in done.err
     assert "tvs show cert trust Phone-trust/stranger.pem --pem > FILE" in done.err
     service.wait_for_line("generation=2")

@@ -76,6 +76,9 @@ async def test_a_flash_belongs_to_one_phone(cluster: Cluster, tmp_path: Path) ->
         FlashDirectory(tmp_path / "phone", "CP-7975-SEP001122334455")
     with pytest.raises(FlashError, match="is a service's state directory"):
         FlashDirectory(cluster.state.path, DEVICE)
+    cluster.state.database.unlink()  # as if its database were elsewhere
+    with pytest.raises(FlashError, match="is a service's state directory"):
+        FlashDirectory(cluster.state.path, DEVICE)
     with pytest.raises(FlashError, match="is not a phone's directory yet: the first tvs phone boot needs --mac and"):
         FlashDirectory(tmp_path / "empty")
 

@@ -108,6 +108,17 @@ def test_setting_that_needs_a_restart(site: Site) -> None:
     assert (site.current.config.workers, site.current.config.time_to_live) == (before, 60)
 
 
+def test_another_database_needs_a_restart(site: Site) -> None:
+    """The database stays the one of the start, also for workers and helpers that start later."""
+    before = site.current.config.database
+    (site.state.path / "tvs.toml").write_text(f'store = "sqlite://{site.state.path}/other.db"\n')
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.lines() == ["warning restart_needed settings=store", "info reloaded"]
+    assert site.current.config.database == before
+
+
 def test_worker_that_could_not_reload(site: Site) -> None:
     """A worker that reports a problem makes the reload a failed one, with the worker's number; both are waited for."""
     site.reloader.begin()

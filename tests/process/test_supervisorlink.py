@@ -98,7 +98,10 @@ async def worker(state: StateDirectory, tmp_path: Path) -> AsyncIterator[Worker]
 async def test_first_report_comes_at_once(worker: Worker) -> None:
     """The first report is there when the link has started, with the status; it answers no order."""
     (report,) = worker.reports()
-    assert report == Report(status=worker.service.status())
+    known_at = report.status.db.known_at
+    now = worker.service.status()
+    assert report == Report(status=replace(now, db=replace(now.db, known_at=known_at)))
+    assert 0 < known_at <= now.db.known_at
     assert (report.status.reasons, report.status.db.certificates, report.status.ctl.state) == ((), 4, "ok")
 
 

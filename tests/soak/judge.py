@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tests.soak.kinds import KINDS
+from tvs.process.worker import FILE_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ LEAK = 4.0
 """Bytes a connection by which it may grow besides."""
 
 
+WORKER_THREADS = 2 + FILE_THREADS
+"""Threads that a worker may have: its loop, the log's writer, and those for files, which come as jobs meet."""
 SUPERVISOR_ROOM = 1024 * 1024
 """Bytes by which the supervisor's memory may grow while workers die."""
 
@@ -141,7 +144,8 @@ def _more(first: Sample, last: Sample) -> Iterator[str]:
     for name, before in first.processes.items():
         after = last.processes[name]
         yield from _grown(f"descriptors of {name}", before.descriptors, after.descriptors)
-        yield from _grown(f"threads of {name}", before.threads, after.threads)
+        if not (name.startswith("worker") and after.threads <= WORKER_THREADS):
+            yield from _grown(f"threads of {name}", before.threads, after.threads)
     for name, number in first.files.items():
         yield from _grown(f"files in {name}", number, last.files[name])
 

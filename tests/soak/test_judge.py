@@ -71,6 +71,15 @@ def test_one_more_is_a_leak(changed: dict[str, int], word: str) -> None:
     assert word in problem
 
 
+@pytest.mark.parametrize(("threads", "problems"), [(10, 0), (11, 1)])
+def test_threads_of_a_worker_have_a_bound(threads: int, problems: int) -> None:
+    """A worker's last thread for files may come late, when jobs meet; one more than it can have is a leak."""
+    first, last = sample(10_000), sample(100_000)
+    for step, number in ((first, 4), (last, threads)):
+        step.processes["worker 0"] = replace(step.processes["supervisor"], threads=number)
+    assert len([*growth([first, last])]) == problems
+
+
 def test_supervisor_that_grows_with_deaths() -> None:
     """Memory that a worker's death leaves behind in the supervisor is found."""
     assert list(growth_of_survivors(sample(1), sample(2))) == []

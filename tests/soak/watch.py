@@ -62,7 +62,7 @@ class Sample:
 
 
 def pids(site: Site) -> dict[str, int]:
-    """The service's processes by name, without workers that do not run."""
+    """The service's processes by name, without workers that do not run and the follower: each reload replaces it."""
     supervisor = site.service.process.pid
     slots = json.loads(site.get("/readyz"))["workers"]
     found = {f"worker {slot}": worker["pid"] for slot, worker in enumerate(slots) if worker["state"] == "running"}

@@ -80,3 +80,10 @@ def test_expired_certificates_are_shown() -> None:
     ready, body = readiness(status, 1001.0)
     assert (ready, body["expired"]) == (True, ["TVS TVS.pem", "signer CTLFile.tlv"])
     assert readiness(ServiceStatus(), NOW)[1]["expired"] == []
+
+
+def test_age_of_the_copy_in_use() -> None:
+    """A service that was started from a copy is ready, and says how old that is; one with the database does not."""
+    ready, body = readiness(replace(service(slot(), slot(1)), copy_as_of=NOW - 90), NOW)
+    assert (ready, body["db"]["copy_age"]) == (True, 90)
+    assert "copy_age" not in readiness(service(slot()), NOW)[1]["db"]

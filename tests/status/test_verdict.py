@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fixtures.statuses import service, slot, worker
+from tvs.status.cluster import ClusterStatus, NodeState, NodeStatus
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
 from tvs.status.observed import Interval, Observed, SeenFailure, SeenSigner
 from tvs.status.report import ListReport, Presented, VerdictState
@@ -33,6 +34,7 @@ def facts(
     ctl: dict[str, Any] | None = None,
     itl: dict[str, Any] | None = None,
     presented: dict[str, Any] | None = None,
+    cluster: ClusterStatus | None = None,
     **seen: Any,
 ) -> Facts:
     """Facts of a service that is in order, but for these."""
@@ -44,6 +46,7 @@ def facts(
         lists=(replace(first, **(ctl or {})), replace(second, **(itl or {}))),
         presented=replace(PRESENTED, **(presented or {})),
         observed=Observed(since=NOW - 5000, time=NOW, **seen),
+        cluster=cluster or ClusterStatus(),
     )
 
 
@@ -87,9 +90,29 @@ def workers(status: WorkerStatus) -> ServiceStatus:
 DOWN = replace(
     worker(), db=DatabaseStatus(up=False, certificates=4, generation=1, change_number=7, problem="disk I/O error")
 )
+
+
+def copied(age: float) -> ServiceStatus:
+    """A service that was started from a copy of this age, in seconds."""
+    return replace(workers(DOWN), copy_as_of=NOW - age)
+
+
 LOST = replace(worker(), ctl=replace(worker().ctl, state="missing"))
 PRESENTS = replace(GOOD, presented={"TVS.pem": NOW + 12.5 * DAY})
 EXPIRED = replace(GOOD, presented={"TVS.pem": NOW - DAY})
+
+
+def cluster(staleness: float, *others: tuple[NodeState, float | None], problem: str = "") -> ClusterStatus:
+    """What a follower has published: its own staleness, and state and staleness of the others."""
+    nodes = [NodeStatus(name="pub", publisher=True, state=NodeState.CURRENT, generation=3, staleness=staleness)]
+    for number, (state, seconds) in enumerate(others, 1):
+        nodes.append(NodeStatus(name=f"sub{number}", publisher=False, state=state, generation=2, staleness=seconds))
+    known_at = 101.0 - staleness
+    return ClusterStatus(
+        time=100.0, node="pub", generation=3, current=3, known_at=known_at, problem=problem, nodes=tuple(nodes)
+    )
+
+
 CASES: list[tuple[Facts, str, str, str]] = [
     # facts, state, code of the worst finding, part of the sentence
     (facts(), "answered", "", "All phones are answered"),
@@ -111,6 +134,9 @@ CASES: list[tuple[Facts, str, str, str]] = [
     (facts(presented={"in_database": False}), "limited", "certificate_behind", "another TVS certificate"),
     (facts(workers(worker(reasons=("CTL file damaged",)))), "limited", "incomplete", "not from complete data: CTL"),
     (facts(workers(DOWN)), "limited", "database", "cannot be read: disk I/O error"),
+    (facts(copied(40)), "limited", "database_copy", "database that is less than a minute old, because it cannot be"),
+    (facts(copied(7200)), "limited", "database_copy", "is 2 hours old, because it cannot be read: disk I/O error"),
+    (facts(copied(1.5 * DAY)), "limited", "database_copy", "is 1 day old"),
     (facts(ctl={"verified": False, "reason": "bad_signature"}), "limited", "list_not_verified_ctl", "bad signature"),
     (facts(itl={"signer_trusted": False}), "limited", "signer_not_trusted_itl", "the signer of ITLFile.tlv is not"),
     (facts(itl={"signer_trusted": None}), "answered", "", "All phones"),
@@ -120,6 +146,19 @@ CASES: list[tuple[Facts, str, str, str]] = [
     (facts(EXPIRED), "limited", "expired_tvs", "TVS.pem has expired"),
     (facts(PRESENTS), "limited", "expires_soon", "TVS.pem expires in 12 days"),
     (facts(replace(GOOD, presented={"TVS.pem": NOW + 31 * DAY})), "answered", "", "All phones"),
+    (facts(cluster=cluster(9.9)), "answered", "", "All phones"),
+    (facts(cluster=cluster(10.6)), "limited", "node_behind", "has not known for 11 s that it serves what the cluster"),
+    (facts(cluster=cluster(31.0, problem="no room")), "limited", "node_behind", "what the cluster has: no room"),
+    (facts(cluster=cluster(1.0, (NodeState.BEHIND, 2.0))), "answered", "", "All phones"),
+    (facts(cluster=cluster(1.0, (NodeState.ABSENT, None))), "answered", "", "All phones"),
+    (facts(cluster=cluster(1.0, (NodeState.UNKNOWN, 99.0))), "answered", "", "All phones"),
+    (facts(cluster=cluster(1.0, (NodeState.SILENT, 2.0))), "limited", "node_behind", "now: sub1 (silent)"),
+    (
+        facts(cluster=cluster(1.0, *[(NodeState.BEHIND, 20.0)] * 5)),
+        "limited",
+        "node_behind",
+        "sub1 (behind for 20 s), sub2 (behind for 20 s), sub3 (behind for 20 s) and 2 more",
+    ),
     (facts(replace(GOOD, reload_successful=False)), "limited", "reload_failed", "the last reload, which failed"),
     (facts(failures=(failure(),)), "limited", "version_refused", "clients that offer TLSv1 at most are refused"),
     (facts(failures=(failure(version="none"),)), "limited", "version_refused", "clients are refused by the TLS"),

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
+import subprocess
+import sys
+from typing import Final
+
+import pytest
 
 from tvs.system.signals import WATCHED, Signals
 
@@ -26,3 +32,44 @@ def test_signals_wait_in_their_order() -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+SUPERVISOR: Final = """
+import time
+from tvs.system.signals import Signals
+with Signals() as signals:
+    print("ready", flush=True)
+    while not signals.pending():
+        time.sleep(0.001)
+for _ in range(20):
+    time.sleep(0.001)
+"""
+HELPER: Final = """
+import os, time
+from tvs.system.signals import end_on_sigterm
+end_on_sigterm()
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except SystemExit:
+    for _ in range(20):
+        time.sleep(0.001)
+    os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("program", [SUPERVISOR, HELPER], ids=["supervisor", "helper"])
+def test_storm_of_sigterm(program: str) -> None:
+    """A process that is told again and again to end does so in order, and says nothing."""
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.readline() == b"ready\n"
+            while process.poll() is None:
+                for _ in range(1000):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGTERM)
+            assert (process.returncode, process.stderr.read()) == (0, b"")

@@ -38,7 +38,7 @@ import itertools, random
 state, secret, treasure, stop = sys.argv[4:8]
 chance = random.Random(7)
 files = ["lock", "CAPF.csr", "tvs.db-shm", "tvs.toml", "tftp/CTLFile.tlv", "tftp/CTLFile.tlv.1", "tftp/ITLFile.tlv",
-         "tftp/.CTLFile.tlv.deleted", "tftp", "keys"]
+         "tftp/.CTLFile.tlv.deleted", "cluster.json", "tftp", "keys"]
 good = {name: open(os.path.join(state, name), "rb").read() for name in ["tftp/CTLFile.tlv", "tftp/ITLFile.tlv"]
         + [os.path.join("keys", key) for key in os.listdir(os.path.join(state, "keys"))]}
 def remove(path):

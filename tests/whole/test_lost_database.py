@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.purposes import Purpose
-from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import alive, until
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 QUIET = ("--workers", "1", "--log-level", "info")
 IMPORTED, REMOVED = certificate("CN=imported", 0x51), certificate("CN=removed", 0x52)
 LATER = certificate("CN=later", 0x53)
-DEVICE = "CP-8861-SEP000000000001"
 
 
 def delete(database: Path) -> None:
@@ -75,13 +73,6 @@ def change(state: StateDirectory, *, add: bytes, remove: str | None = None) -> N
             store.delete(Purpose.Phone_SAST_trust, remove)
 
 
-async def trusted(service: Running, der: bytes) -> bool:
-    """A phone's question about a certificate."""
-    async with service.client() as phone:
-        answer = await phone.verify(device=DEVICE, certificate=der)
-    return answer.status is TrustStatus.TRUSTED
-
-
 async def replaced(service: Running, workers: Workers) -> None:
     """Kills the only worker, and waits for the one that replaces it."""
     (victim,) = workers(service)
@@ -105,7 +96,7 @@ async def test_worker_dies_while_the_database_cannot_be_used(
     with closing(state.store()) as store:
         name = store.import_certificate(REMOVED, Purpose.Phone_SAST_trust).name
     service = serve(*QUIET)
-    assert await trusted(service, REMOVED)
+    assert await service.trusts(REMOVED) == [True]
     change(state, add=IMPORTED, remove=name)
     await until(lambda: probe(service, "/readyz")[1]["db"]["generation"] == 2, "both changes")
     saved = tmp_path / "saved"
@@ -114,19 +105,19 @@ async def test_worker_dies_while_the_database_cannot_be_used(
         shutil.copy2(path, saved)
     fault(state.database)
     await replaced(service, workers)
-    assert (await trusted(service, IMPORTED), await trusted(service, REMOVED)) == (True, False)
+    assert await service.trusts(IMPORTED, REMOVED) == [True, False]
     await until(lambda: not probe(service, "/readyz")[1]["db"]["up"], "the database is reported")
     status, document = probe(service, "/readyz")
     assert (status, document["reasons"], document["db"]["certificates"]) == (200, [], 5)
     assert FAULTS[fault] in document["db"]["problem"]
     await refused_reload(service, workers)
     await replaced(service, workers)
-    assert await trusted(service, IMPORTED)
+    assert await service.trusts(IMPORTED) == [True]
     put_back(state, saved)
     change(state, add=LATER)
     await until(lambda: probe(service, "/readyz")[1]["db"]["certificates"] == 6, "the database that came back")
     assert probe(service, "/readyz")[1]["db"]["up"]
-    assert await trusted(service, LATER)
+    assert await service.trusts(LATER) == [True]
     assert service.process.poll() is None
 
 

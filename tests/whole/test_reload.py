@@ -148,7 +148,7 @@ def test_settings_that_need_a_restart(state: StateDirectory, tmp_path: Path) -> 
             process.send_signal(signal.SIGHUP)
             service.wait_for_line("restart_needed settings=workers")
             service.wait_for_line('"event": "reloaded"')
-            assert len(children(process.pid)) == 3  # one worker, the admin process and the observer
+            wait_until(lambda: len(children(process.pid)) == 4, "one worker, the admin process, observer and follower")
         finally:
             process.terminate()
 

@@ -98,7 +98,7 @@ def test_list_that_leads_elsewhere(state: StateDirectory, secret: Path, name: st
     assert _untouched(secret, state)
 
 
-@pytest.mark.parametrize("name", ["tvs.db-wal", "tvs.db-shm", "CallManager.csr", "tftp/CTLFile.tlv.1"])
+@pytest.mark.parametrize("name", ["tvs.db-wal", "tvs.db-shm", "cluster.json", "CallManager.csr", "tftp/CTLFile.tlv.1"])
 def test_other_links_lead_nowhere(
     state: StateDirectory, secret: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,7 +117,44 @@ def test_other_links_lead_nowhere(
     assert _untouched(secret, state)
 
 
-@pytest.mark.parametrize("name", ["tvs.db-journal", "lock", "CallManager.csr", "tftp/CTLFile.tlv", "keys/KEPT"])
+def test_settings_that_lead_elsewhere(state: StateDirectory, secret: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Settings that are a link to a file of root's are not read when a command looks for the database's name."""
+    (state.path / "tvs.toml").symlink_to(secret)
+    assert main(["show", "nodes", "--state", str(state.path)]) == 2
+    assert capsys.readouterr().err == f"tvs: {state.path / 'tvs.toml'}: cannot be read: Permission denied\n"
+    assert _untouched(secret, state)
+
+
+def test_a_database_elsewhere_is_opened_as_the_owner(state: StateDirectory, folder: Path, secret: Path) -> None:
+    """Settings of the service's user cannot lead root to a database of root's, nor have one made among root's files."""
+    for path, reason in ((secret, "it cannot be opened"), (folder / "new.db", "the database cannot be made")):
+        (state.path / "tvs.toml").write_text(f'store = "sqlite://{path}"\n')
+        done = run_tvs("show", "nodes", "--state", state.path)
+        assert done.returncode == 1
+        made = run_tvs("init", "--state", state.path / "below", "--name", "pub", "--store", f"sqlite://{path}")
+        assert made.returncode == 1
+        assert f"{path}: {reason}" in made.stderr
+    assert not (folder / "new.db").exists()
+    assert not (state.path / "below").exists()
+    assert _untouched(secret, state)
+
+
+def test_init_on_a_database_elsewhere_as_root(folder: Path) -> None:
+    """What root makes for the service's user belongs to that user: the directory, its settings, and the database."""
+    for name in ("state", "elsewhere"):
+        (folder / name).mkdir()
+        os.chown(folder / name, USER, GROUP)
+    url = f"sqlite://{folder}/elsewhere/my.db"
+    done = run_tvs("init", "--state", folder / "state", "--name", "pub", "--store", url)
+    assert done.returncode == 0, done.stderr
+    made = [folder / "elsewhere/my.db", *(folder / "state").rglob("*")]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(USER, GROUP)}
+    assert (folder / "elsewhere/my.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    "name", ["tvs.db-journal", "lock", "cluster.json", "CallManager.csr", "tftp/CTLFile.tlv", "keys/KEPT"]
+)
 def test_fifos_hang_nothing(state: StateDirectory, name: str) -> None:
     """A FIFO in place of any file, on which an open can wait for ever, lets commands go on or end with its name."""
     (key,) = state.keys.glob("CAPF-*.key")

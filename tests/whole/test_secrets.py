@@ -202,8 +202,8 @@ def test_no_process_leaves_a_core_file(serve: Callable[..., Running]) -> None:
     """
     running = serve("--workers", "2")
     processes = [running.process.pid, *children(running.process.pid)]
-    assert len(processes) == 5  # supervisor, two workers, the admin process and the observer
-    assert [_core_limit(process) for process in processes] == [1] * 5
+    assert len(processes) == 6  # supervisor, two workers, the admin process, the observer and the follower
+    assert [_core_limit(process) for process in processes] == [1] * 6
     command = subprocess.Popen(
         [sys.executable, "-m", "tvs", "admin", "--state", str(running.state.path)],
         stdin=subprocess.PIPE,

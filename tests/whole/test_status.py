@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     Tvs = Callable[..., subprocess.CompletedProcess[str]]
     Report = Callable[[Running], dict[str, Any]]
+    Workers = Callable[[Running], list[int]]
 
 QUIET = ("--workers", "2", "--log-level", "info")
 MARKUP = "<script>alert(1)</script>"
@@ -163,3 +167,31 @@ def test_reload_that_is_due(serve: Serve, report: Report, state: StateDirectory,
     )
     service.reload()
     wait_until(lambda: report(service)["verdict"]["state"] == "answered", "the verdict after the reload")
+
+
+async def test_helpers_that_are_told_again_and_again_to_end(serve: Serve, workers: Workers) -> None:
+    """Observer, admin process and follower end once, however many SIGTERMs come meanwhile, and no worker notices."""
+    service = serve(*QUIET)
+    before = workers(service)
+    for name in ("observer", "admin", "follower") * 3:
+        helper = helper_process(service, name)
+        await until(partial(_told_to_end, helper), "its end")
+        await until(partial(_another, service, name, helper), "the next one")
+    assert workers(service) == before
+    assert not [line for line in service.lines() if "worker_died" in line or "Traceback" in line]
+
+
+def _told_to_end(process: int) -> bool:
+    """Tells a process a thousand times to end; whether it has."""
+    for _ in range(1000):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
+    return not alive(process)
+
+
+def _another(service: Running, name: str, before: int) -> bool:
+    """Whether there is another helper; the admin process answers itself."""
+    try:
+        return helper_process(service, name) not in (0, before)
+    except (OSError, http.client.HTTPException):
+        return False

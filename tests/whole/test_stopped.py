@@ -33,7 +33,7 @@ async def test_stopped_admin_process_is_replaced(serve: Serve, workers: Workers,
     assert helper_process(service, "admin") != admin
 
 
-@pytest.mark.parametrize("stopped", ["admin", "observer", "worker", "all"])
+@pytest.mark.parametrize("stopped", ["admin", "observer", "follower", "worker", "all"])
 def test_service_ends_while_processes_are_stopped(serve: Serve, workers: Workers, stopped: str) -> None:
     """SIGTERM ends the service, with status 0 and all its processes, at the end of the drain time."""
     service = serve(*QUIET, "--drain-timeout", "1")
@@ -42,6 +42,7 @@ def test_service_ends_while_processes_are_stopped(serve: Serve, workers: Workers
     victims = {
         "admin": [admin],
         "observer": [helper_process(service, "observer")],
+        "follower": [helper_process(service, "follower")],
         "worker": workers(service)[:1],
         "all": every,
     }

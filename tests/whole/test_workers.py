@@ -14,7 +14,7 @@ from certstore.purposes import Purpose
 from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.ports import quiet_port
-from tests.fixtures.processes import alive, children, halt, helper_process, rotate, under_load, until
+from tests.fixtures.processes import alive, children, connections_of, halt, helper_process, rotate, under_load, until
 from tests.fixtures.running import wait_until
 from tvs.system.files import write_atomically
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     Workers = Callable[[Running], list[int]]
 
-_LISTEN = "0A"
-"""The state of a listening socket in net/tcp."""
 QUIET = ("--log-level", "info")
 
 
@@ -54,16 +52,6 @@ async def test_killed_workers_lose_only_what_they_held(serve: Serve, scrape: Scr
     assert metrics['tvs_worker_restarts_total{reason="killed"}'] == 10
     assert metrics["tvs_connections_accepted_total"] <= load.answered + held
     assert total(metrics, "tvs_requests_total") <= load.answered + held
-
-
-def connections_of(process: int, service: Running) -> int:
-    """The connections with phones that a process holds, from the system's own tables (proc(5), net/tcp)."""
-    held = {str(descriptor.readlink()) for descriptor in Path(f"/proc/{process}/fd").iterdir()}
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return sum(
-        row[1].endswith(f":{service.endpoint.port:04X}") and row[3] != _LISTEN and f"socket:[{row[9]}]" in held
-        for row in rows
-    )
 
 
 def _all_ended(scrape: Scrape, service: Running) -> bool:
@@ -206,7 +194,7 @@ def test_no_process_outlives_the_supervisor(serve: Serve, tmp_path: Path) -> Non
     options = ("--workers", "2", *ports, *QUIET)
     service = serve(*options, environment={"RUNTIME_DIRECTORY": str(tmp_path)})
     processes = children(service.process.pid)
-    assert len(processes) == 4  # two workers, the admin process and the observer
+    assert len(processes) == 5  # two workers, the admin process, the observer and the follower
     files = list(tmp_path.glob("tvs-metrics-*"))
     assert len(files) == 1
     service.process.kill()

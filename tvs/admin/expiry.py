@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.store import StoreError
+from certstore.errors import StoreError
 from tvs.admin.lists import verified
 from tvs.errors import StateError
 from tvs.status.health import SIGNER, ctl_signer_not_after

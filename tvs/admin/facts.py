@@ -6,8 +6,8 @@ import hashlib
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from certstore.errors import StoreError
 from certstore.purposes import Purpose
-from certstore.store import StoreError
 from ctlcache.files import read_snapshot
 from ctlcache.reportjson import report_json
 from proto.text import printable
@@ -52,7 +52,7 @@ def read_state(state: StateDirectory, service: ServiceStatus, now: float) -> Sta
     presented = Presented(
         sha256=service.fingerprint,
         not_after=next(iter(service.presented.values()), None),
-        in_database=any(ours) if ours else None,
+        in_database=any(ours) if certificates else None,
         in_itl=_in_itl(state.itl_file, service.fingerprint),
     )
     return StateFacts(lists, certificates, presented)
@@ -98,7 +98,8 @@ def _list_report(path: Path, trusted: bool | None) -> ListReport:
 def _own(entry: StoreEntry, service: ServiceStatus, now: float) -> OwnCertificate:
     certificate, end = entry.certificate, entry.certificate.not_after.timestamp()
     sha256 = hashlib.sha256(certificate.der).hexdigest()
-    ours = entry.unit == Purpose.TVS and entry.name in service.presented
+    same = sha256 == service.fingerprint  # the service may know the entry by an earlier name
+    ours = entry.unit == Purpose.TVS and (same or entry.name in service.presented)
     return OwnCertificate(
         unit=entry.unit.value,
         name=printable(entry.name)[:MAX_TEXT],
@@ -107,7 +108,7 @@ def _own(entry: StoreEntry, service: ServiceStatus, now: float) -> OwnCertificat
         sha256=sha256,
         not_after=end,
         days_left=int((end - now) // _DAY),
-        presented=sha256 == service.fingerprint if ours else None,
+        presented=same if ours else None,
     )
 
 

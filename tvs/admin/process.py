@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -22,20 +21,24 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry
 
 from tvs.admin.access import Access
+from tvs.admin.cluster import ClusterCollector, cluster_status
 from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
+from tvs.admin.lastgood import CopyCollector
 from tvs.admin.server import AdminServer
 from tvs.admin.status import StatusReporter
 from tvs.admin.trusted import TrustCollector
 from tvs.status.health import health, readiness
 from tvs.status.model import ServiceStatus
+from tvs.system.signals import end_on_sigterm
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
     from tvs.state import StateDirectory
+    from tvs.status.cluster import ClusterStatus
     from tvs.system.board import Board
     from tvs.system.heartbeat import Heartbeat
 
@@ -45,6 +48,7 @@ def run_admin(
     *,
     board: Board,
     observed: Board,
+    cluster: Board,
     metrics: Path,
     state: StateDirectory,
     token_file: Path | None,
@@ -57,6 +61,7 @@ def run_admin(
         listener: a listening socket.
         board: the status that the supervisor publishes.
         observed: what the observer publishes.
+        cluster: what the follower publishes.
         metrics: directory of the files in which the workers count.
         state: the state directory, whose certificates expire.
         token_file: file of the admin token; None: there is none.
@@ -67,18 +72,23 @@ def run_admin(
     def status() -> ServiceStatus:
         return ServiceStatus.from_json(board.read())
 
-    signal.signal(signal.SIGTERM, _end)
+    def nodes() -> ClusterStatus:
+        return cluster_status(cluster)
+
+    end_on_sigterm()
     registry, workers = CollectorRegistry(), FilesCollector(metrics)
     registry.register(WorkersCollector(workers, state, status))
     registry.register(ServiceCollector(status))
     registry.register(TrustCollector(state))
-    reporter = StatusReporter(state, status, observed, workers)
+    registry.register(CopyCollector(state, status))
+    registry.register(ClusterCollector(nodes))
+    reporter = StatusReporter(state, status, nodes, observed, workers)
     threading.Thread(target=reporter.watch, name="status", daemon=True).start()
     server = AdminServer(
         listener,
         registry=registry,
         health=lambda: health(status(), time.monotonic()),
-        readiness=lambda: readiness(status(), time.time()),
+        readiness=lambda: readiness(status(), time.time(), nodes(), time.monotonic()),
         report=lambda: reporter.report().to_json(),
         access=Access(token_file),
         on_turn=heartbeat.beat,
@@ -89,7 +99,3 @@ def run_admin(
         if os.getppid() != supervisor:
             shutil.rmtree(metrics, ignore_errors=True)
     return 0
-
-
-def _end(_number: int, _frame: object) -> None:
-    raise SystemExit(0)

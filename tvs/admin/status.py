@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tvs import __version__
 from tvs.admin.counted import counted
 from tvs.admin.facts import read_state
+from tvs.status.cluster import STALENESS_BOUND
 from tvs.status.health import out_of_sync, readiness
 from tvs.status.members import StatusError
 from tvs.status.observed import Observed
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from tvs.admin.facts import StateFacts
     from tvs.state import StateDirectory
+    from tvs.status.cluster import ClusterStatus
     from tvs.status.model import ServiceStatus, SlotStatus
     from tvs.status.report import Finding
     from tvs.system.board import Board
@@ -43,15 +45,22 @@ class StatusReporter:
     Args:
         state: the state directory.
         service: gives the status that the supervisor published last.
+        cluster: gives the status that the follower published last.
         observed: what the observer publishes.
         workers: the metrics that the workers have counted.
     """
 
     def __init__(
-        self, state: StateDirectory, service: Callable[[], ServiceStatus], observed: Board, workers: Collector
+        self,
+        state: StateDirectory,
+        service: Callable[[], ServiceStatus],
+        cluster: Callable[[], ClusterStatus],
+        observed: Board,
+        workers: Collector,
     ) -> None:
         self._state = state
         self._service = service
+        self._cluster = cluster
         self._observed = observed
         self._workers = workers
         self._lock = threading.Lock()
@@ -76,20 +85,21 @@ class StatusReporter:
             return self._report(time.time(), time.monotonic())
 
     def _report(self, now: float, monotonic: float) -> StatusReport:
-        service, seen = self._service(), self._seen()
+        service, cluster, seen = self._service(), self._cluster(), self._seen()
         state = self._state_facts(service, now, monotonic)
         found = findings(
             Facts(
                 now=now,
                 monotonic=monotonic,
                 service=service,
+                cluster=cluster,
                 lists=state.lists,
                 presented=state.presented,
                 observed=seen,
             )
         )
         self._remember(found, now)
-        _, body = readiness(service, now)
+        _, body = readiness(service, now, cluster, monotonic)
         return StatusReport(
             time=now,
             release=__version__,
@@ -99,6 +109,7 @@ class StatusReporter:
             lists=state.lists,
             presented=state.presented,
             certificates=state.certificates,
+            cluster=_cluster_json(cluster, monotonic),
             workers=tuple(_worker_json(slot, monotonic) for slot in service.slots),
             trace=_trace_json(service, now, monotonic),
             counted=counted(self._workers.collect()),
@@ -169,6 +180,19 @@ def _worker_json(slot: SlotStatus, monotonic: float) -> dict[str, object]:
         "level": "" if worker is None else worker.level,
         "trace": "" if worker is None else worker.trace,
         "reasons": [] if worker is None else list(worker.reasons),
+    }
+
+
+def _cluster_json(cluster: ClusterStatus, monotonic: float) -> dict[str, object]:
+    staleness = cluster.staleness(monotonic)
+    return {
+        "node": cluster.node,
+        "generation": cluster.generation,
+        "cluster_generation": cluster.current,
+        "staleness": None if staleness is None else round(staleness, 1),
+        "staleness_bound": STALENESS_BOUND,
+        "problem": cluster.problem,
+        "nodes": [node.to_json() for node in cluster.nodes],
     }
 
 

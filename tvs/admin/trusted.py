@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.store import Conflict, StoreError
+from certstore.errors import Conflict, StoreError
 from ctlcache.listindex import index_of
 from proto.roles import TrustRole
 from tvs.admin.lists import verified

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
     from certstore.index import CertificateIndex
     from ctlcache.inspection import Inspection
+    from tvs.answers.lastgood import LastGood
     from tvs.config.settings import Config
 
     OnEvent = Callable[[str, Mapping[str, object]], None]
     """Receives the name and the fields of a cache's event."""
 
 
+SECURITY_MODE: Final = "ClusterSecurityMode"
+"""The cluster's parameter: 0 non-secure, 1 mixed mode."""
 MAX_READ_AGAIN: Final = 20_000
 """Certificates of a database that the supervisor reads as a whole while the service runs: about half a second."""
 MAX_CHANGES: Final = 5_000
@@ -37,6 +40,7 @@ class Seed:
         time_to_live: seconds that answers carry by default.
         database: `CertificateStore.identity` of the database that it was read from.
         behind: whether the database had later changes that could not be read.
+        security_mode: the cluster's parameter of that name; None if it is not set.
         ctl: the last good CTL file, unless it was deleted; a worker that starts while the file is damaged uses it.
     """
 
@@ -45,20 +49,34 @@ class Seed:
     time_to_live: int
     database: str | None
     behind: bool = False
+    security_mode: str | None = None
     ctl: Inspection | None = None
 
 
 def read_seed(config: Config, on_event: OnEvent) -> Seed:
     """Reads the whole store and the CTL file. Raises `StateError` and `StoreError`."""
-    with closing(StateDirectory(config.state).store()) as store:
+    with closing(StateDirectory.of(config).store()) as store:
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live, on_event=on_event)
         cache.load()
-        database = store.identity()
+        database, security_mode = store.identity(), store.parameter(SECURITY_MODE)
     return Seed(
         index=cache.index,
         change_number=cache.change_number,
         time_to_live=config.time_to_live,
         database=database,
+        security_mode=security_mode,
+        ctl=last_good_list(config, None),
+    )
+
+
+def seed_from_copy(config: Config, copy: LastGood) -> Seed:
+    """The seed of a start without the database: certificates of the last good copy, and the CTL file of today."""
+    return Seed(
+        index=copy.index,
+        change_number=copy.change_number,
+        time_to_live=copy.time_to_live,
+        database=copy.database,
+        security_mode=copy.security_mode,
         ctl=last_good_list(config, None),
     )
 
@@ -75,7 +93,7 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
         certificates: number of certificates in the database, as a worker counted them.
         content: `CertificateIndex.content` of a worker whose change number is the seed's; empty if there is none.
     """
-    with closing(StateDirectory(config.state).lazy_store()) as store:  # the supervisor must not stand still
+    with closing(StateDirectory.of(config).lazy_store()) as store:  # the supervisor must not stand still
         database, number = store.identity(), store.change_number()
         known = database == seed.database and config.time_to_live == seed.time_to_live
         other = number == seed.change_number and content not in ("", seed.index.content)
@@ -98,7 +116,7 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
 
 def last_good_list(config: Config, known: Inspection | None) -> Inspection | None:
     """The inspection of the CTL file if it is good, None if an administrator deleted it, otherwise `known`."""
-    copy_of = StateDirectory(config.state).ctl_file
+    copy_of = StateDirectory.of(config).ctl_file
     inspection = inspect_file(config.ctl_path, config.time_to_live, copy_of=copy_of)
     if inspection is not None and inspection.state is FileState.DELETED:
         return None

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from certstore.cache import CertificateDBCache
 from certstore.certificate import Certificate
-from certstore.store import StoreError
+from certstore.errors import StoreError
 from ctlcache.cache import CertificateCTLCache
 from ctlcache.inspection import ACCEPTABLE, FileState
+from tvs.answers.seed import SECURITY_MODE
 from tvs.answers.verifier import TrustVerifier
 from tvs.state import StateDirectory
 from tvs.status.members import shortened
-from tvs.status.sources import CTLStatus, DatabaseStatus
+from tvs.status.sources import CTLStatus, DatabaseStatus, content_text
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from certstore.trace import Trace
     from tvs.answers.seed import OnEvent, Seed
     from tvs.config.settings import Config
-
-
-_SECURITY_MODE: Final = "ClusterSecurityMode"
-"""The cluster's parameter: 0 non-secure, 1 mixed mode."""
 
 
 class Sources:
@@ -51,7 +47,7 @@ class Sources:
         self._on_ctl_event = on_ctl_event
         self._expects_list = True
         self._signer: tuple[int, float | None] = (0, None)  # generation of the CTL cache, expiry of its signer
-        state = StateDirectory(config.state)
+        state = StateDirectory.of(config)
         self._store = state.lazy_store()
         self._behind = False
         self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
@@ -76,12 +72,18 @@ class Sources:
         self._seed = None
         self._load_db(seed, paced=paced)
         known = seed is not None and seed.ctl is not None
-        with contextlib.suppress(StoreError):
-            self._expects_list = known or self._store.parameter(_SECURITY_MODE) != "0"
+        self._expects_list = known or self._security_mode(seed) != "0"
         self.ctl.load()
         deleted = self.ctl.state is FileState.DELETED
         if seed is not None and seed.ctl is not None and not (self.ctl.loaded or deleted):
             self.ctl.adopt(seed.ctl)
+
+    def _security_mode(self, seed: Seed | None) -> str | None:
+        """The cluster's security mode, as the seed has it while the database cannot be read."""
+        try:
+            return self._store.parameter(SECURITY_MODE)
+        except StoreError:
+            return None if seed is None else seed.security_mode
 
     def _load_db(self, seed: Seed | None, *, paced: bool) -> None:
         if seed is not None and self._is_ours(seed):
@@ -118,6 +120,11 @@ class Sources:
         """Monitors that keep the caches in step with their sources, by name; run them as tasks."""
         return {"db-cache-monitor": self.db.monitor(), "ctl-cache-monitor": self.ctl.monitor()}
 
+    def look_soon(self) -> None:
+        """Has both monitors look now, because another program knows of a change; call it on their loop."""
+        self.db.look_soon()
+        self.ctl.look_soon()
+
     def close(self) -> None:
         """Closes the store."""
         self._store.close()
@@ -147,6 +154,7 @@ class Sources:
             swapped=self.db.swapped,
             content=self.db.index.content,
             problem=shortened(self.db.problem),
+            known_at=self.db.known_at,
         )
 
     def ctl_status(self) -> CTLStatus:
@@ -156,7 +164,7 @@ class Sources:
             state=str(self.ctl.state),
             certificates=len(self.ctl),
             generation=self.ctl.generation,
-            content=None if content is None else content.hex()[:32],
+            content=None if content is None else content_text(content),
             last_success=self.ctl.last_success,
             signer_not_after=self._signer_not_after(),
         )

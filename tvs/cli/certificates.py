@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from tvs.cli import own_certificates, previous
 from tvs.cli.changes import STATUSES, change_options, make_change, say_change
 from tvs.cli.common import (
-    OK,
     USAGE,
     CommandError,
     handled_by,
@@ -96,13 +95,10 @@ def _import(arguments: argparse.Namespace) -> int:
         roles=arguments.role,
     )
     made = make_change(arguments, propose)
-    say_change(
-        arguments,
-        made,
-        f"Successfully imported certificate for {unit}.",
-        imported=_imported(arguments, unit, certificates),
-    )
-    return OK
+    done = f"Successfully imported certificate for {unit}."
+    if not arguments.json:
+        return say_change(arguments, made, done)
+    return say_change(arguments, made, done, imported=_imported(arguments, unit, certificates))
 
 
 def _imported(arguments: argparse.Namespace, unit: Purpose, certificates: Sequence[bytes]) -> list[dict[str, object]]:
@@ -115,10 +111,15 @@ def _imported(arguments: argparse.Namespace, unit: Purpose, certificates: Sequen
 
 
 def _delete(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.certificates import next_steps as own_steps
     from tvs.cluster.trusted import propose_delete_trusted
 
     unit = unit_of(arguments.unit)
     made = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
     ((unit, name),) = made.change.removed
-    say_change(arguments, made, f"Successfully deleted {unit}/{name}.", unit=unit, name=name, deleted=True)
-    return OK
+    steps = own_steps(made.change, unit) if unit.own else []
+    lines = [f"Next, {step}" for step in steps]
+    facts: dict[str, object] = {"next_steps": steps} if steps else {}
+    return say_change(
+        arguments, made, f"Successfully deleted {unit}/{name}.", *lines, unit=unit, name=name, deleted=True, **facts
+    )

@@ -13,6 +13,7 @@ from ctlcache.digests import Digest
 from proto.text import printable
 from tvs.cli import values
 from tvs.cli.common import USAGE, CommandError, confirm, json_option, say, say_json, state_of, state_option, store_of
+from tvs.cli.confirming import confirmation_json, end, no_wait_option, say_confirmation, wait
 from tvs.plan.phones import PhoneKind, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tvs.cluster.change import Change
+    from tvs.cluster.publishing import Published
+    from tvs.cluster.replication import Pending, Taken
+    from tvs.manage.confirmation import Reading
     from tvs.manage.procedure import PlanOptions, Propose
-    from tvs.manage.publishing import Published
     from tvs.plan.model import Plan
 
 SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
 DIGESTS = {digest.name.lower(): digest for digest in Digest}
 STATUSES = """\
 Before anything is written, the change is planned (see: tvs ctl plan). If phones would be lost, nothing is changed,
-unless --force is given.
+unless --force is given. Afterwards the command waits until every node with a running service uses the change, at most
+15 s, unless --no-wait is given.
 
 exit statuses:
   0 done    1 not done: answered no, phones would be lost, or it failed    2 wrong usage
+  4 done, but a node with a service did not confirm that it uses the change
 """
 
 
@@ -51,6 +56,7 @@ def change_options(parser: argparse.ArgumentParser, *, question: bool = True) ->
     state_option(parser)
     yes_option(parser, question=question)
     parser.add_argument("--force", action="store_true", help="do it even if phones would be lost")
+    no_wait_option(parser)
     plan_options(parser)
     json_option(parser)
 
@@ -127,11 +133,13 @@ class MadeChange:
     Attributes:
         change: the change.
         plan: of the change, which warned or allowed it.
+        before: the nodes' reports from before its commit.
         published: files of the directories that the setting ``publish`` names.
     """
 
     change: Change
     plan: Plan
+    before: Reading
     published: tuple[Published, ...] = ()
 
 
@@ -141,6 +149,7 @@ def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
 
     plans: list[Plan] = []
     published: list[Published] = []
+    readings: list[Reading] = []
 
     def on_plan(plan: Plan) -> None:
         plans.append(plan)
@@ -154,12 +163,16 @@ def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
         force=arguments.force,
         on_plan=on_plan,
         on_published=published.extend,
+        on_taken=say_taken,
+        on_reports=readings.append,
     )
-    return MadeChange(change=change, plan=plans[-1], published=tuple(published))
+    return MadeChange(change=change, plan=plans[-1], before=readings[-1], published=tuple(published))
 
 
-def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **facts: object) -> None:
-    """Prints the result of a change: lines for people, or with `--json` the one shape of all changes.
+def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **facts: object) -> int:
+    """Prints the result of a change, waits for the nodes and prints which of them serve it; with `--json` all as one.
+
+    Returns the exit status. Raises `KeyboardInterrupt` after the output, if Ctrl-C ended the wait.
 
     Args:
         arguments: with `json`.
@@ -167,23 +180,31 @@ def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **f
         lines: for people.
         facts: further keys of the JSON, in place of those of `changed_facts` with the same name.
     """
+    if arguments.json:
+        return _say_change_json(arguments, made, facts)
+    for line in lines:
+        say(line)
+    for directory in dict.fromkeys(file.path.parent for file in made.published):
+        say(f"Published in {directory}")
+    confirmation = wait(arguments, made.change, made.before)
+    say_confirmation(confirmation)
+    return end(confirmation)
+
+
+def _say_change_json(arguments: argparse.Namespace, made: MadeChange, facts: dict[str, object]) -> int:
     from tvs.cluster.situation import read_situation
     from tvs.manage.changed import changed_facts
     from tvs.plan.text import findings_json
 
-    if not arguments.json:
-        for line in lines:
-            say(line)
-        for directory in dict.fromkeys(file.path.parent for file in made.published):
-            say(f"Published in {directory}")
-        return
     with store_of(arguments) as store:
         after = read_situation(state_of(arguments), store)
     changed = changed_facts(state_of(arguments), made.change.before, after)
     published = {"published": files_json(made.published)} if made.published else {}
-    say_done(
-        made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **{**changed, **published, **facts}
-    )
+    confirmation = wait(arguments, made.change, made.before)
+    confirmed = {"confirmation": confirmation_json(confirmation)}
+    more = {**changed, **published, **confirmed, **facts}
+    say_done(made.plan.title, safe=made.plan.safe, findings=findings_json(made.plan), **more)
+    return end(confirmation)
 
 
 def files_json(published: Iterable[Published]) -> list[dict[str, object]]:
@@ -197,6 +218,28 @@ _NOTHING: dict[str, object] = {"safe": True, "findings": [], "certificates": [],
 def say_done(title: str, **facts: object) -> None:
     """Prints the JSON of something done, in the shape of all changes; facts are keys of it and further ones."""
     say_json({"done": True, "change": title, **_NOTHING, **facts})
+
+
+def say_taken(taken: Taken) -> None:
+    """Writes to standard error what came from the database before the change."""
+    for name in taken.written:
+        sys.stderr.write(f"tvs: {name} was not in place yet: took that of generation {taken.generation}\n")
+    for name in taken.deleted:
+        sys.stderr.write(f"tvs: {name} was not deleted yet: did so for generation {taken.generation}\n")
+    _say_refused(taken.refused)
+
+
+def say_pending(pending: Pending) -> None:
+    """Writes to standard error which lists of the database a plan begins with, because they are not in place yet."""
+    for name, data in pending.lists.items():
+        done, planned = ("deleted", "without it") if data is None else ("in place", "with the database's")
+        sys.stderr.write(f"tvs: {name} is not {done} yet as of generation {pending.generation}: planned {planned}\n")
+    _say_refused(pending.refused)
+
+
+def _say_refused(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        sys.stderr.write(f"tvs: warning: {printable(sentence)}\n")
 
 
 def _warn(plan: Plan) -> None:

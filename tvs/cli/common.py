@@ -29,6 +29,8 @@ USAGE = 2
 NO_ANSWER = 3
 CHECK_FAILED = 3
 """`tvs check` could not check, wrong usage included: to monitoring systems 2 is CRITICAL, and 3 UNKNOWN."""
+NOT_CONFIRMED = 4
+"""The change is made, and a node with a service did not confirm in time that it serves it."""
 INTERRUPTED = 130
 _CONTROLS = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 """C0 and C1, separators of lines, changes of the writing direction (Unicode UAX #9)."""

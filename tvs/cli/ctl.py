@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tvs.cli import values
-from tvs.cli.changes import no_digest_option, plan_options, plan_options_of
+from tvs.cli.changes import no_digest_option, plan_options, plan_options_of, say_pending
 from tvs.cli.common import (
     FAILED,
     OK,
@@ -18,6 +18,7 @@ from tvs.cli.common import (
     state_of,
     state_option,
 )
+from tvs.cli.nodes import promote_options
 from tvs.cli.plan_words import spelled_change
 from tvs.cli.roles import role_option
 from tvs.cli.signers import announce_option
@@ -32,6 +33,7 @@ _EPILOG = """\
 CHANGE is one of
   (nothing)                    the files as they are
   update [CTLFile]             tvs utils ctl update CTLFile, with --token: signed by a hardware token (without its PIN)
+  update itl                   tvs utils itl update
   set-cluster MODE             mixed-mode or non-secure-mode
   regen UNIT                   tvs set cert regen UNIT, and the update of the CTL file that it makes necessary
   restore UNIT                 tvs set cert restore UNIT, likewise
@@ -41,6 +43,7 @@ CHANGE is one of
   delete UNIT NAME             tvs set cert delete UNIT NAME
   set signer UNIT              tvs set signer UNIT
   set digest DIGEST            tvs set digest DIGEST
+  promote                      tvs set node promote, with --keys DIR too
   reset ctl | itl              tvs utils ctl reset localkey, tvs utils itl reset localkey
 
 examples:
@@ -74,6 +77,7 @@ def add_commands(commands: Commands) -> None:
     no_digest_option(plan)
     announce_option(plan)
     role_option(plan)
+    promote_options(plan)
     token_options(plan, pin=False)
     json_option(plan)
     handled_by(plan, _plan)
@@ -87,10 +91,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     change = spelled_change(arguments.change)
     with token_source(arguments) as make_source:
         try:
-            propose = propose_planned(change, arguments.role, make_source, announce=arguments.announce)
+            propose = propose_planned(
+                change, arguments.role, make_source, announce=arguments.announce, keys=arguments.keys
+            )
         except ValueError as error:
             raise CommandError(f"{error}\nTry: tvs ctl plan --help", USAGE) from None
-        plan = plan_only(state_of(arguments), propose, plan_options_of(arguments))
+        plan = plan_only(state_of(arguments), propose, plan_options_of(arguments), say_pending)
     if arguments.json:
         say_json(plan_json(plan))
     else:

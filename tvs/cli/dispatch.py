@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shlex
 import sys
 import warnings
 from importlib import import_module
@@ -14,7 +15,7 @@ from proto.text import printable
 from tvs import __version__
 from tvs.cli.common import CHECK_FAILED, FAILED, INTERRUPTED, OK, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.cli.words import Speller, beginning_with
-from tvs.errors import StartError, StateError
+from tvs.errors import NotPublisher, StartError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ first steps:
 exit statuses:
   0 done, trusted or verified    1 not trusted, not verified or failed
   2 wrong usage or settings      3 no answer from the server
+  4 changed, and a node did not confirm it
 
 The documentation is in docs/ of the project.
 """
@@ -39,7 +41,7 @@ _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
     *("serve", "init", "query", "check", "phone", "replay"),
-    *("show", "set", "utils", "ctl", "file", "publish", "run", "admin"),
+    *("show", "set", "utils", "ctl", "file", "publish", "database", "run", "admin"),
     *("completion", "man"),
 )
 """The first words of all commands; the module of that name adds the rest of the command."""
@@ -116,7 +118,7 @@ def _run(arguments: Sequence[str]) -> int:
     except _config_error() as error:
         sentences, status, findings = "\n".join(error.problems), USAGE, ()
     except _failures() as error:
-        sentences, status, findings = str(error), FAILED, getattr(error, "findings", ())
+        sentences, status, findings = _sentences(error, arguments), FAILED, getattr(error, "findings", ())
     except OSError as error:
         if error.filename is None:
             raise
@@ -140,10 +142,20 @@ def _config_error() -> type[ConfigError]:
 def _failures() -> tuple[type[Exception], ...]:
     """The other errors that are sentences for people. Called when a command failed."""
     from certstore.certificate import CertificateError
-    from certstore.store import StoreError
+    from certstore.errors import StoreError
     from ctlcache.errors import SigningError
 
     return StateError, StoreError, StartError, CertificateError, SigningError
+
+
+def _sentences(error: Exception, arguments: Sequence[str]) -> str:
+    """The sentences of a failure; for a change that is the publisher's, with the command to run there."""
+    if not isinstance(error, NotPublisher):
+        return str(error)
+    words = list(arguments)
+    if "--state" in words:  # this node's
+        del words[(place := words.index("--state")) : place + 2]
+    return f"{error}\non {error.publisher}: {shlex.join(['tvs', *words])}"
 
 
 def _failed(sentences: str, status: int) -> int:

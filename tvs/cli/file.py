@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
-from tvs.cli.common import FAILED, OK, handled_by, state_of, tell
+from tvs.cli.common import FAILED, handled_by, state_of, tell
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +63,7 @@ def _delete(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"tvs: warning: TVS watches {path}, another list, and vouches for it until you delete it\n")
     before = made.change.before.ctl if name == CTL_NAME else made.change.before.itl
     found = int(before is not None)
-    say_change(
+    status = say_change(
         arguments, made, f"files: found = {found}, deleted = {found}", done=found == 1, found=found, deleted=found
     )
-    return OK if found else FAILED
+    return status if found else FAILED

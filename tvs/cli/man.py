@@ -29,15 +29,16 @@ The words of commands are taken in any case of letters, and shortened to a begin
 ambiguous beginning lists the words that it can be; a misspelt word gets the command that was meant."""
 _ENVIRONMENT = [
     ("TVS_STATE", "The state directory without --state."),
+    ("TVS_STORE", "URL of the certificate database, for all commands; wins over the file tvs.toml."),
     ("TVS_…", "The settings of tvs serve; options win over variables, variables over the file tvs.toml."),
     ("XDG_STATE_HOME", "The folder of tvs-admin/history, the history of tvs admin (default: ~/.local/state)."),
 ]
 _FILES = [
     ("/var/lib/tvs, ~/.local/state/tvs", "State directories: the system's, if it exists or root asks, and the user's."),
-    ("DIR/tvs.db", "The certificate database."),
+    ("DIR/tvs.db", "The certificate database, unless the setting store names another one."),
     ("DIR/keys/", "Private keys."),
     ("DIR/tftp/", "CTLFile.tlv and ITLFile.tlv, for the TFTP server of the phones."),
-    ("DIR/tvs.toml", "Settings of tvs serve."),
+    ("DIR/tvs.toml", "Settings of tvs serve; store and publish are for all commands."),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from tvs.cli import values
-from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done, say_taken
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, state_command, state_of
 from tvs.plan.phones import PhoneKind, parse_kinds
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from tvs.cli.common import Commands
 
 _NODE_EPILOG = f"""\
-A node makes its own keys, which stay on it (tvs init there); its certificates come here as files:
+A node that shares the cluster's database enters itself: tvs init --join URL there. An entry that was made before,
+without certificates, keeps its name and address for it. One with a database of its own also makes its own keys, which
+stay on it (tvs init there); its certificates come here as files:
   tvs show cert own CallManager --pem > CallManager.pem         on the node
 Without them the node is not in the trust lists; later: tvs set cert import own UNIT FILE --node NAME
 
@@ -33,6 +35,18 @@ The CTL file gets the node with the next: tvs utils ctl update CTLFile
 {STATUSES}"""
 
 
+_PROMOTE_EPILOG = f"""\
+Run it on a subscriber. With --keys the signer of trust lists stays, and phones notice nothing: DIR has the keys of
+ITLRecovery, of CAPF and, in a cluster whose lists CallManager signs, of the publisher's CallManager. They are checked
+against the certificates in the database and copied. Without them a new ITLRecovery certificate signs the lists, or in
+such a cluster this node's CallManager: phones ask TVS about it, and those that cannot are lost.
+
+examples:
+  tvs ctl plan promote                                what phones will do; nothing is changed
+  tvs set node promote --keys /mnt/backup/tvs/keys
+  tvs set node promote                                the keys are lost, too
+
+{STATUSES}"""
 _RENAME_EPILOG = f"""\
 The database, the ITL file and the names of the node's certificates have the new name at once; the certificates
 themselves have the old one until they are replaced, one at a time, in the order that the command prints.
@@ -83,6 +97,16 @@ def add_set_commands(change: Commands) -> None:
     rename.add_argument("--address", type=values.address, metavar="IP", help="address afterwards (default: as before)")
     change_options(rename)
     handled_by(rename, _rename)
+    promote = node.add_parser(
+        "promote",
+        help="make this subscriber the publisher, because that is lost",
+        description="Makes this node the publisher of its cluster, in place of one that is lost for good. The old one "
+        "becomes a subscriber.",
+        epilog=_PROMOTE_EPILOG,
+    )
+    promote_options(promote)
+    change_options(promote)
+    handled_by(promote, _promote)
     phones = change.add_parser(
         "phones",
         help="kinds of phones in the cluster",
@@ -91,6 +115,16 @@ def add_set_commands(change: Commands) -> None:
     )
     phones.add_argument("kinds", nargs="+", metavar="KIND", help=", ".join(PhoneKind))
     state_command(phones, _set_phones)
+
+
+def promote_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--keys`."""
+    parser.add_argument(
+        "--keys",
+        type=Path,
+        metavar="DIR",
+        help="keys/ of the lost publisher's state directory, from its backup (default: a new signer of trust lists)",
+    )
 
 
 def _kinds_text() -> str:
@@ -111,10 +145,19 @@ def _add(arguments: argparse.Namespace) -> int:
     certificates = {unit: read_one_certificate(path) for unit, path in files.items() if path is not None}
     made = make_change(arguments, partial(propose_node, node=node, certificates=certificates))
     if len(made.change.after.nodes) > len(made.change.before.nodes):
-        say_change(arguments, made, f"Successfully added node {node.name}.")
-    else:
-        _say_renamed(arguments, made, f"Successfully changed the address of {node.name} to {node.address}.")
-    return OK
+        return say_change(arguments, made, f"Successfully added node {node.name}.")
+    return _say_renamed(arguments, made, f"Successfully changed the address of {node.name} to {node.address}.")
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.promotion import next_steps, propose_promotion
+
+    ask("Make this node the publisher, because the present one is lost for good? (y/n):", arguments)
+    made = make_change(arguments, partial(propose_promotion, keys=arguments.keys))
+    name, steps = made.change.after.publisher.name, next_steps(made.change)
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    head = f"{name} is the publisher now, and signs the trust lists. What must follow:"
+    return say_change(arguments, made, head, *lines, next_steps=steps)
 
 
 def _rename(arguments: argparse.Namespace) -> int:
@@ -124,23 +167,23 @@ def _rename(arguments: argparse.Namespace) -> int:
     ask(f"Rename node {arguments.name} to {arguments.new}{address}? (y/n):", arguments)
     propose = partial(propose_rename, old=arguments.name, new=arguments.new, address=arguments.address)
     made = make_change(arguments, propose)
-    _say_renamed(arguments, made, f"Successfully renamed node {arguments.name} to {arguments.new}{address}.")
-    return OK
+    return _say_renamed(arguments, made, f"Successfully renamed node {arguments.name} to {arguments.new}{address}.")
 
 
-def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> None:
+def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> int:
     from tvs.cluster.renaming import next_steps
 
     steps = next_steps(made.change.before, made.change.after)
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     head = ["What must follow, in this order:"] if lines else []
-    say_change(arguments, made, done, *head, *lines, next_steps=steps)
+    return say_change(arguments, made, done, *head, *lines, next_steps=steps)
 
 
 def _node_name(value: str) -> str:
     """A node's name: its host name, or its address."""
+    from certstore.errors import StoreError
     from certstore.rules.nodes import check_node
-    from certstore.store import Node, StoreError
+    from certstore.store import Node
 
     try:
         check_node(Node(name=value, address="", publisher=False))
@@ -154,8 +197,7 @@ def _delete(arguments: argparse.Namespace) -> int:
 
     ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
     made = make_change(arguments, partial(propose_no_node, name=arguments.name))
-    say_change(arguments, made, f"Successfully deleted node {arguments.name}.")
-    return OK
+    return say_change(arguments, made, f"Successfully deleted node {arguments.name}.")
 
 
 def _set_phones(arguments: argparse.Namespace) -> int:
@@ -165,7 +207,7 @@ def _set_phones(arguments: argparse.Namespace) -> int:
         kinds = parse_kinds(" ".join(arguments.kinds))
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
-    set_phone_kinds(state_of(arguments), kinds)
+    set_phone_kinds(state_of(arguments), kinds, say_taken)
     if arguments.json:
         say_done("phones", phones=sorted(kinds))
     else:

@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli import values
-from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done, say_taken
 from tvs.cli.common import OK, handled_by, json_option, say, state_of, state_option, tell, unit_of
 from tvs.units import MADE_HERE
 
 if TYPE_CHECKING:
     import argparse
 
+    from certstore.purposes import Purpose
+    from tvs.cli.changes import MadeChange
     from tvs.cli.common import Commands
 
 _UNITS = ", ".join(MADE_HERE)
 _AFTER_REGENERATION = (
     "In mixed mode, after CallManager, CallManager-ECDSA, CAPF or the lists' signer: tvs utils ctl update CTLFile",
     "After TVS: systemctl reload tvs, or SIGHUP, so that the service presents it",
+    "On a subscriber, then on the publisher, whose key signs the lists: tvs utils itl update",
     "\nexamples:\n  tvs set cert regen CallManager",
     "  tvs set cert regen CallManager-ECDSA       an EC certificate beside it, also the first one\n",
     STATUSES,
@@ -33,7 +36,8 @@ def add_regen(cert: Commands) -> None:
     regen = cert.add_parser(
         "regen",
         help="make a new own certificate",
-        description="Makes a new self-signed certificate of this node with a new key, and the ITL file that it needs.",
+        description="Makes a new self-signed certificate of this node with a new key, and the ITL file that it needs, "
+        "if this is the publisher.",
         epilog="\n".join(_AFTER_REGENERATION),
     )
     regen.add_argument("unit", metavar="UNIT", help=_UNITS)
@@ -62,7 +66,7 @@ def add_import(imports: Commands) -> None:
     own.add_argument("unit", metavar="UNIT", help=_UNITS)
     own.add_argument("file", type=Path, metavar="FILE", help="PEM (the certificate and its chain) or DER")
     own.add_argument("--key", type=Path, metavar="FILE", help="its private key, if it was not made here")
-    own.add_argument("--node", metavar="NAME", help="its node (default: the publisher)")
+    own.add_argument("--node", metavar="NAME", help="its node (default: this one)")
     change_options(own, question=False)
     handled_by(own, _import)
 
@@ -105,13 +109,22 @@ def _regen(arguments: argparse.Namespace) -> int:
     tell(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}", arguments)
     ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
     made = make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key))
-    say_change(
-        arguments,
-        made,
-        f"Successfully Regenerated Certificate for {unit}.",
-        f"You must restart services related to {unit} for the regenerated certificates to become active.",
-    )
-    return OK
+    return say_own(arguments, made, unit, f"Successfully Regenerated Certificate for {unit}.", "regenerated")
+
+
+def say_own(arguments: argparse.Namespace, made: MadeChange, unit: Purpose, done: str, how: str) -> int:
+    """Prints the result of a change of an own certificate, and on a subscriber the steps that must follow.
+
+    Returns the exit status.
+    """
+    from tvs.cluster.certificates import next_steps
+
+    active = f"You must restart services related to {unit} for the {how} certificates to become active."
+    steps = next_steps(made.change, unit)
+    if not steps:
+        return say_change(arguments, made, done, active)
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    return say_change(arguments, made, done, "What must follow, in this order:", *lines, next_steps=steps)
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -124,20 +137,14 @@ def _import(arguments: argparse.Namespace) -> int:
     key = load_private_key(arguments.key) if arguments.key else None
     propose = partial(propose_import, unit=unit, certificates=certificates, key=key, node=arguments.node)
     made = make_change(arguments, propose)
-    say_change(
-        arguments,
-        made,
-        f"Successfully imported certificate for {unit}.",
-        f"You must restart services related to {unit} for the imported certificates to become active.",
-    )
-    return OK
+    return say_own(arguments, made, unit, f"Successfully imported certificate for {unit}.", "imported")
 
 
 def _request(arguments: argparse.Namespace) -> int:
     from tvs.manage.procedure import make_request
 
     unit = unit_of(arguments.unit)
-    request = make_request(state_of(arguments), unit, arguments.key).rstrip()
+    request = make_request(state_of(arguments), unit, arguments.key, say_taken).rstrip()
     if arguments.json:
         say_done(f"request of {unit}", unit=unit, request=request)
     else:

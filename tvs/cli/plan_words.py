@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OWN = tuple(unit.value for unit in Purpose if unit.own)
 _TRUST = tuple(unit.value for unit in Purpose if not unit.own)
 _CHANGES: dict[str, tuple[str, ...]] = {
-    "update": ("CTLFile",),
+    "update": ("CTLFile", "itl"),
     "set-cluster": ("mixed-mode", "non-secure-mode"),
     "regen": _OWN,
     "restore": _OWN,
@@ -24,6 +24,7 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "import": _TRUST,
     "set": ("signer", "digest"),
     "reset": ("ctl", "itl"),
+    "promote": (),
 }
 """The first words of changes, and the second ones that each allows; none for the name of a file."""
 _SETTINGS = {"signer": tuple(SIGNERS), "digest": tuple(DIGESTS)}

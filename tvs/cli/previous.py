@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
-from tvs.cli.common import OK, handled_by, unit_of
+from tvs.cli.common import handled_by, unit_of
+from tvs.cli.own_certificates import say_own
 from tvs.cli.serials import serial_option
 
 if TYPE_CHECKING:
@@ -71,13 +72,7 @@ def _restore(arguments: argparse.Namespace) -> int:
     unit = unit_of(arguments.unit)
     ask(f"Restore the previous {unit} certificate? (y/n):", arguments)
     made = make_change(arguments, partial(propose_restore, unit=unit, serial_number=arguments.serial))
-    say_change(
-        arguments,
-        made,
-        f"Successfully restored certificate for {unit}.",
-        f"You must restart services related to {unit} for the restored certificates to become active.",
-    )
-    return OK
+    return say_own(arguments, made, unit, f"Successfully restored certificate for {unit}.", "restored")
 
 
 def _forget(arguments: argparse.Namespace) -> int:
@@ -87,5 +82,6 @@ def _forget(arguments: argparse.Namespace) -> int:
     ask(f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):", arguments)
     made = make_change(arguments, partial(propose_forget, unit=unit, serial_number=arguments.serial))
     count = len(made.change.forgotten)
-    say_change(arguments, made, f"Successfully deleted {count} previous of {unit}, with the keys.", forgotten=count)
-    return OK
+    return say_change(
+        arguments, made, f"Successfully deleted {count} previous of {unit}, with the keys.", forgotten=count
+    )

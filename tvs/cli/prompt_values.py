@@ -66,13 +66,14 @@ def _names(line: Line, action: argparse.Action) -> Callable[[CertificateStore], 
 
 def _from_store(read: Callable[[CertificateStore], list[str]]) -> list[str]:
     """Reads names; without a database there are none."""
-    from certstore.store import StoreError
+    from certstore.errors import StoreError
+    from tvs.config.loading import ConfigError
     from tvs.state import StateDirectory
 
     try:
         with StateDirectory(default_state()).opened() as store:
             return read(store)
-    except (StateError, StoreError):
+    except (StateError, StoreError, ConfigError):
         return []
 
 

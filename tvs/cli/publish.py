@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import files_json
+from proto.text import printable
+from tvs.cli.changes import files_json, say_taken
 from tvs.cli.common import OK, USAGE, CommandError, say, say_json, state_command, state_of
 
 if TYPE_CHECKING:
     import argparse
 
+    from certstore.errors import StoreError
     from tvs.cli.common import Commands
 
 _EPILOG = """\
+Lists of the database that are not in place yet, of a command that was killed or of another node, are put there first.
 Each file is replaced in one step, and only if it differs. A list that was deleted with tvs file delete is removed there
 too. A file of that name that is not a trust list is kept, and an error. Root writes with the rights of each directory's
 owner.
@@ -52,17 +56,22 @@ def add_commands(commands: Commands) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> int:
-    from tvs.manage.publishing import Destinations, destinations, publish_lists
+    from tvs.cluster.publishing import Destinations, destinations
+    from tvs.manage.taking import publish_current
 
     state = state_of(arguments)
     to = Destinations(tuple(arguments.directories)) if arguments.directories else destinations(state)
     if not to.directories:
         raise CommandError('name a directory, or set publish = ["DIR"] in tvs.toml in the state directory', USAGE)
-    with state.lock():
-        published = publish_lists(state, to)
+    published = publish_current(state, to, on_taken=say_taken, on_old=_warn)
     if arguments.json:
         say_json({"done": True, "published": files_json(published)})
     else:
         for file in published:
             say(f"{file.step:<9} {file.path}")
     return OK
+
+
+def _warn(error: StoreError) -> None:
+    reason = printable(str(error))
+    sys.stderr.write(f"tvs: warning: {reason}; these are the lists that were in place, and may not be the last ones\n")

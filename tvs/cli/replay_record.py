@@ -88,7 +88,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 def _known(state: Path | None) -> KnownCertificates:
     """The certificates of a state directory; the default one may be missing."""
-    from certstore.store import StoreError
+    from certstore.errors import StoreError
     from tvs.replay.questions.expect import KnownCertificates
     from tvs.replay.questions.recorder import known_to
     from tvs.state import StateDirectory

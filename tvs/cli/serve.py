@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 Settings also come from a TOML file (--config FILE, else tvs.toml in the state directory: keys are the options'
 names with _ for -) and from TVS_… variables (TVS_LOG_LEVEL=debug). Options win over variables, variables over
-the file.
+the file. The certificate database (store) is named in tvs.toml in the state directory, or in TVS_STORE, and nowhere
+else: commands read it there.
 
 examples:
   tvs serve --state /var/lib/tvs
@@ -35,6 +36,10 @@ settings, certificate, key and CTL file, and uses the new ones if all are good; 
 the log file again. --check-config makes the same check without a service.
 exit statuses: 0 stopped by a signal, 1 cannot start, 2 wrong settings, 130 ended at once by a second signal.
 """
+
+
+_EFFECTIVE = {"workers": "worker_count", "store": "database"}
+"""Settings without a fixed default, and the property of `Config` that has the value in use."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -90,7 +95,9 @@ def _serve(arguments: argparse.Namespace) -> int:
         return load_config(options, file=arguments.config)
 
     config = load()
-    StateDirectory(config.state).require()
+    state = StateDirectory.of(config)
+    if arguments.check_config or not state.last_good.exists():
+        state.require()
     if arguments.check_config:
         return _check(config)
     return Supervisor(config, load_config=load, announce=_announce).run()
@@ -101,7 +108,7 @@ def _check(config: Config) -> int:
     from tvs.process.checks import examine, warnings
     from tvs.state import StateDirectory
 
-    with StateDirectory(config.state).rights():  # as the service: a log that root makes would be closed to it
+    with StateDirectory.of(config).rights():  # as the service: a log that root makes would be closed to it
         _, problems = examine(config)
         for _, sentence in warnings(config):
             sys.stderr.write(f"tvs: warning: {harmless(sentence)}\n")
@@ -109,7 +116,7 @@ def _check(config: Config) -> int:
         raise ConfigError(problems)
     say("The settings are good:")
     for name in SETTINGS:
-        value = getattr(config, "worker_count" if name == "workers" else name)
+        value = getattr(config, _EFFECTIVE.get(name, name))
         say(f"  {name:<20} {_shown(value)}".rstrip())
     return OK
 

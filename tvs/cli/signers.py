@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS, STATUSES, change_options, make_change, say_change
-from tvs.cli.common import OK, handled_by
+from tvs.cli.common import handled_by
 from tvs.cli.tokens import token_options, token_source
 
 if TYPE_CHECKING:
@@ -82,16 +82,14 @@ def _set_signer(arguments: argparse.Namespace) -> int:
     signer = Purpose(arguments.signer)
     if not arguments.announce:
         made = make_change(arguments, partial(propose_signer, signer=signer))
-        say_change(arguments, made, f"{signer} signs the trust lists. {_PHONES_FETCH}", signer=signer)
-        return OK
+        return say_change(arguments, made, f"{signer} signs the trust lists. {_PHONES_FETCH}", signer=signer)
     made = make_change(arguments, partial(propose_announcement, signer=signer))
     present = made.change.before.signer
     lines = (
         f"The trust lists hold {present} and {signer}; {present} still signs them. {_PHONES_FETCH}",
         f"When all phones have fetched them: tvs set signer {signer} --held current",
     )
-    say_change(arguments, made, *lines, signer=present, announced=signer)
-    return OK
+    return say_change(arguments, made, *lines, signer=present, announced=signer)
 
 
 def _set_digest(arguments: argparse.Namespace) -> int:
@@ -100,5 +98,5 @@ def _set_digest(arguments: argparse.Namespace) -> int:
     digest = DIGESTS[arguments.digest]
     with token_source(arguments) as make_source:
         made = make_change(arguments, partial(propose_digest, digest=digest, make_source=make_source))
-    say_change(arguments, made, f"The trust lists are signed with {digest.text}. {_PHONES_FETCH}", digest=digest.text)
-    return OK
+    done = f"The trust lists are signed with {digest.text}. {_PHONES_FETCH}"
+    return say_change(arguments, made, done, digest=digest.text)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tvs.cli.changes import STATUSES, ask, change_options, make_change, no_digest_option, say_change
-from tvs.cli.common import OK, handled_by, state_of, store_of, tell
+from tvs.cli.changes import STATUSES, ask, change_options, make_change, no_digest_option, say_change, say_done
+from tvs.cli.common import OK, handled_by, say, state_of, store_of, tell
 from tvs.cli.tokens import token_options, token_source
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from tvs.cli.common import Commands
     from tvs.cluster.change import Change
+    from tvs.cluster.situation import Situation
+    from tvs.state import StateDirectory
 
 RESTART = "Please Restart the TFTP and Cisco CallManager services on all nodes in the cluster that run these services"
 _MODES = {"mixed-mode": ("Mixed mode", "Mixed Mode"), "non-secure-mode": ("non secure mode", "Non Secure Mode")}
@@ -50,8 +53,7 @@ def _carry_out(
     if begin:
         tell(f"\n{begin}", arguments)
     made = make_change(arguments, propose)
-    say_change(arguments, made, done, RESTART)
-    return OK
+    return say_change(arguments, made, done, RESTART)
 
 
 def _local_key(parser: argparse.ArgumentParser) -> None:
@@ -157,12 +159,15 @@ def _add_itl(utils: Commands) -> None:
     handled_by(reset, _reset_itl)
     update = itl.add_parser(
         "update",
-        help="make a new ITL file",
-        description="Makes the ITL file, signed by the cluster's signer. Other commands do so when its contents "
-        "change.",
-        epilog=f"example:\n  tvs utils itl update ITLFile\n\n{STATUSES}",
+        help="make the trust lists that nodes need, or a new ITL file",
+        description="Makes the ITL file as the database is, signed by the cluster's signer, and the CTL file, if it "
+        "lacks CallManager of a node and no hardware token signs it. Nodes that have joined need this, once for all of "
+        "them. With ITLFile, makes that file anew in any case, and no other.",
+        epilog="examples:\n"
+        "  tvs utils itl update             after nodes have joined the cluster (tvs init --join)\n"
+        f"  tvs utils itl update ITLFile     the ITL file, also an equal one\n\n{STATUSES}",
     )
-    update.add_argument("file", choices=["ITLFile"], metavar="ITLFile", help="the ITL file")
+    update.add_argument("file", nargs="?", choices=["ITLFile"], metavar="ITLFile", help="the ITL file alone")
     change_options(update)
     no_digest_option(update)
     handled_by(update, _update_itl)
@@ -182,4 +187,33 @@ def _reset_itl(arguments: argparse.Namespace) -> int:
 def _update_itl(arguments: argparse.Namespace) -> int:
     from tvs.cluster.proposals import propose_itl
 
+    if arguments.file is None:
+        return _update_lists(arguments)
     return _carry_out(arguments, "update the ITLFile", propose_itl, begin="Updating ITL file", done="ITL file Updated")
+
+
+class _NothingToDo(Exception):  # noqa: N818 - not an error
+    """The lists are what the database says."""
+
+
+def _update_lists(arguments: argparse.Namespace) -> int:
+    from tvs.cluster.proposals import propose_lists
+
+    def propose(state: StateDirectory, situation: Situation) -> Change:
+        change = propose_lists(state, situation)
+        if change.after == change.before:
+            raise _NothingToDo
+        return change
+
+    ask("This operation will update the trust lists. Do you want to continue? (y/n):", arguments)
+    try:
+        made = make_change(arguments, propose)
+    except _NothingToDo:
+        if arguments.json:
+            say_done("update the trust lists")
+        else:
+            say("The trust lists have everything that the database has; nothing was changed.")
+        return OK
+    before, after = made.change.before, made.change.after
+    lists = ((ITL_NAME, before.itl, after.itl), (CTL_NAME, before.ctl, after.ctl))
+    return say_change(arguments, made, *(f"{name} Updated" for name, old, new in lists if old != new), RESTART)

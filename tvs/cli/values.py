@@ -113,6 +113,16 @@ def address(value: str) -> str:
     return value
 
 
+def store(value: str) -> str:
+    """The URL of a certificate database, without a password."""
+    from tvs.config.store import read_store
+
+    try:
+        return read_store(value)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
 def server(default_port: int) -> Callable[[str], Endpoint]:
     """A reader of ``HOST``, ``HOST:PORT`` or ``[IPv6]:PORT`` of a server to connect to: its port is not 0."""
 

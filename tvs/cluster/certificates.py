@@ -13,7 +13,7 @@ from certstore.purposes import Purpose
 from certstore.rules.entries import check_identity
 from ctlcache.signing import KeySigner
 from tvs.cluster.change import Change
-from tvs.cluster.keys import list_signer
+from tvs.cluster.keys import check_publisher, list_signer
 from tvs.cluster.lists import build_ctl, signed_by_server, tokenless_source
 from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
@@ -29,7 +29,7 @@ from tvs.identity import (
     successor_subject,
     validity_of,
 )
-from tvs.units import LIST_SIGNERS, MADE_HERE, NEEDED, KeyType, first_key_type
+from tvs.units import LIST_SIGNERS, MADE_HERE, NEEDED, OF_NODES, KeyType, first_key_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 def propose_regeneration(
     state: StateDirectory, situation: Situation, unit: Purpose, kind: KeyType | None = None
 ) -> Change:
-    """A new self-signed certificate of the publisher with a new key, and the ITL file that it needs.
+    """A new self-signed certificate of this node with a new key, and, on the publisher, the ITL file that it needs.
+
+    Only the publisher has the key that signs lists: those of a subscriber's change stay as they are, and
+    `propose_lists` on the publisher comes next.
 
     A unit that the cluster can be without may get its first one.
 
@@ -59,20 +62,22 @@ def propose_regeneration(
         kind: of the new key; None for that of the old one, or of a first one.
     """
     key = new_key(unit, situation, kind)
-    publisher = situation.publisher
+    node = situation.this_node
     certificate = self_signed(
         key,
         _subject(unit, situation, partial(successor_subject, unit)),
-        host=publisher.name,
-        address=publisher.address,
+        host=node.name,
+        address=node.address,
         validity=validity_of(unit),
     ).public_bytes(Encoding.DER)
-    new = NewCertificate(unit=unit, certificate=certificate, key=key, description=SELF_SIGNED)
+    new = NewCertificate(
+        unit=unit, certificate=certificate, key=key, node=situation.subscriber, description=SELF_SIGNED
+    )
     return replace(own_change(state, situation, new, f"regenerate {unit}"), made=(certificate,))
 
 
 def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, kind: KeyType | None = None) -> Change:
-    """A new key of the publisher and a certificate signing request for it; the unit's last request is replaced.
+    """A new key of this node and a certificate signing request for it; the unit's last request is replaced.
 
     Args:
         situation: the current one.
@@ -81,8 +86,8 @@ def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, k
     """
     key = new_key(unit, situation, kind)
     subject = _subject(unit, situation, subject_for)
-    publisher = situation.publisher
-    request = signing_request(key, subject, host=publisher.name, address=publisher.address)
+    node = situation.this_node
+    request = signing_request(key, subject, host=node.name, address=node.address)
     return Change(
         title=f"request a {unit} certificate",
         before=situation,
@@ -98,9 +103,16 @@ def check_unit(unit: Purpose) -> None:
         raise StateError(f"{unit} certificates are not made here; those of {', '.join(MADE_HERE)} are")
 
 
-def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
-    """A new key for a certificate of the publisher; None for the kind of the present one. Raises `StateError`."""
+def check_here(situation: Situation, unit: Purpose) -> None:
+    """Raises `StateError` for a unit whose certificates are not made here, `NotPublisher` if the publisher makes it."""
     check_unit(unit)
+    if unit not in OF_NODES:
+        check_publisher(situation)
+
+
+def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
+    """A new key for a certificate of this node; None for the kind of the present one. Raises `StateError`."""
+    check_here(situation, unit)
     wanted = kind or _present_kind(unit, situation)
     if unit in LIST_SIGNERS and wanted is KeyType.P256:
         raise StateError(f"{unit} signs trust lists, which only RSA keys can; choose rsa2048 or rsa4096{_beside(unit)}")
@@ -110,9 +122,9 @@ def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) ->
 
 
 def _present_kind(unit: Purpose, situation: Situation) -> KeyType:
-    if unit not in NEEDED and situation.own(unit) is None:
+    if unit not in NEEDED and situation.own(unit, situation.subscriber) is None:
         return first_key_type(unit)
-    return key_type(situation.require(unit))
+    return key_type(situation.require(unit, situation.subscriber))
 
 
 def _beside(unit: Purpose) -> str:
@@ -122,9 +134,10 @@ def _beside(unit: Purpose) -> str:
 
 def _subject(unit: Purpose, situation: Situation, after: Callable[[bytes, str], x509.Name]) -> x509.Name:
     """The subject of a new certificate, made from that of the present one; of a first one, from CallManager's."""
-    if unit not in NEEDED and situation.own(unit) is None:
-        return ec_subject(situation.require(Purpose.CallManager))
-    return after(situation.require(unit), situation.publisher.name)
+    here = situation.subscriber
+    if unit not in NEEDED and situation.own(unit, here) is None:
+        return ec_subject(situation.require(Purpose.CallManager, here))
+    return after(situation.require(unit, here), situation.this_node.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +148,7 @@ class NewCertificate:
         unit: its unit.
         certificate: X.509 DER.
         description: a line for people.
-        key: its private key, if it is the publisher's.
+        key: its private key, if it is this node's.
         node: the name of its node; None for the publisher.
         chain: X.509 DER of the authorities above it.
     """
@@ -149,7 +162,7 @@ class NewCertificate:
 
 
 def own_change(state: StateDirectory, situation: Situation, new: NewCertificate, title: str) -> Change:
-    """A new own certificate in the database, its key on the disk, and the ITL file that it needs.
+    """A new own certificate in the database, its key on the disk, and, on the publisher, the ITL file that it needs.
 
     Raises `Conflict` if another certificate has its serial number and issuer.
     """
@@ -158,8 +171,11 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
     check_identity(Certificate.from_der(new.certificate), others)
     trust = trust_unit(new.unit)
     after = situation.with_own(new.unit, new.certificate, new.node).with_trusted(trust, new.chain)
-    signer = _signer(state, after, new)
-    after = with_itl(after, signer)
+    later = None
+    if situation.subscriber is None:
+        signer = _signer(state, after, new)
+        after = with_itl(after, signer)
+        later = after_update(after, new.unit, signer)
 
     def apply(store: CertificateStore) -> None:
         store.import_certificate(new.certificate, new.unit, node=new.node, description=new.description, replace=True)
@@ -167,7 +183,6 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
             store.import_certificate(authority, trust, description=CA_SIGNED)
 
     keys = () if new.key is None else ((new.unit, new.key),)
-    later = after_update(after, new.unit, signer)
     return Change(title=title, before=situation, after=after, later=later, keys=keys, apply=apply)
 
 
@@ -179,7 +194,7 @@ def _signer(state: StateDirectory, after: Situation, new: NewCertificate) -> Key
 
 
 def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose, name: str) -> Change:
-    """A unit without a certificate of one node, and the ITL file that it needs.
+    """A unit without a certificate of one node, and, on the publisher, the ITL file that it needs.
 
     Args:
         state: the state directory, whose database knows the name.
@@ -187,18 +202,21 @@ def propose_no_own(state: StateDirectory, situation: Situation, *, unit: Purpose
         unit: a unit that the cluster can be without.
         name: its name there, with or without ``.pem``.
 
-    Raises `NotFound` for a name that is not in the unit.
+    Raises `NotFound` for a name that is not in the unit, `NotPublisher` for that of another node.
     """
     with state.opened() as store:
         found = store.entry(unit, name)
     after = replace(situation, entries=tuple(entry for entry in situation.entries if entry != found))
-    signer = list_signer(state, after)
-    after = with_itl(after, signer)
+    later = None
+    if situation.subscriber is None or found.node != situation.subscriber:
+        signer = list_signer(state, after)
+        after = with_itl(after, signer)
+        later = after_update(after, unit, signer)
     return Change(
         title=f"delete {unit}/{found.name}",
         before=situation,
         after=after,
-        later=after_update(after, unit, signer),
+        later=later,
         apply=lambda store: store.delete(unit, found.name),
     )
 
@@ -209,6 +227,19 @@ def after_update(after: Situation, unit: Purpose, signer: KeySigner) -> Situatio
     if unit not in listed or not after.mixed_mode or not signed_by_server(after.ctl):
         return None
     return replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
+
+
+def next_steps(change: Change, unit: Purpose) -> list[str]:
+    """The steps after a subscriber's own certificate has changed, for people; none on the publisher."""
+    if change.before.subscriber is None:
+        return []
+    publisher = change.before.publisher.name
+    steps = [
+        f"on {publisher}, whose key signs the trust lists, which stay as they are until then: tvs utils itl update"
+    ]
+    if unit is Purpose.TVS:
+        steps.append("when phones have fetched the new ITL file, here: systemctl reload tvs")
+    return steps
 
 
 def trust_unit(unit: Purpose) -> Purpose:

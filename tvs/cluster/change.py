@@ -31,6 +31,7 @@ class Change:
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
         forgotten: files of previous certificates that are removed, see `tvs.cluster.kept`.
         apply: changes the database, called inside one transaction.
+        generation: number of the generation that its commit made; None before.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Change:
     late_signer: Signer | None = None
     forgotten: tuple[Path, ...] = ()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
+    generation: int | None = None
 
     @property
     def removed(self) -> tuple[tuple[Purpose, str], ...]:

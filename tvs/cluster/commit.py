@@ -1,57 +1,71 @@
 """Commit of a change, whole or not at all.
 
-The order of its steps leaves everything usable after a kill at any moment: new keys and new lists are on the disk,
-read back and verified, and the certificates that it replaces are kept, before the database is touched; the commit of
-the database switches certificates and keys; the lists take their names after it, which needs no room. A kill between
-these two leaves the old lists, which are still valid, and `tvs ctl plan` says that they are outdated.
+The order of its steps leaves everything usable after a kill at any moment. One transaction of the database has it all:
+the next generation, which is refused if another node has made it meanwhile; certificates and parameters; the new trust
+lists. Before it ends, new keys and new lists are on the disk, read back and verified, and the certificates that are
+replaced are kept. Its commit switches certificates and keys; the lists take their names after it, which needs no room.
+A kill between these two leaves the old lists, which are still valid, and the next command puts the new ones in place
+(`tvs.cluster.replication`). If the connection to the database is lost at its commit, the database is asked whether it
+was made (`tvs.cluster.outcome`).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from certstore.errors import OutcomeUnknown
 from ctlcache.trustlist import UnsignedList
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
-from tvs.cluster.deletion import delete_list, forget_deletion
+from tvs.cluster.applied import read_applied
 from tvs.cluster.kept import keep_replaced
 from tvs.cluster.keys import remove_unused, unfinished_keys, write_keys, write_requests
-from tvs.errors import StateError
-from tvs.system.files import StagedFile, keep_previous, remove_left_over
-from tvs.units import CTL_NAME
+from tvs.cluster.outcome import check_outcome
+from tvs.cluster.replication import staged_lists
+from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
+    from certstore.generations import StoredList
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
     from tvs.state import StateDirectory
 
 
 def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:
-    """Commits a change; call it with `StateDirectory.lock` held. Returns the change, with its list signed.
+    """Commits a change; call it with `StateDirectory.lock` held. Returns the change, with its list signed and its
+    generation.
 
     Raises `StateError`, `StoreError` or `SigningError`; everything is then as it was, unless the sentence names an
-    exception. A token's PIN is asked for here, before anything is written.
+    exception. `NotInCluster` in a state directory of none of the cluster's nodes, `GenerationConflict` if the cluster
+    was changed since the situation that the change was made from. A token's PIN is asked for here, before anything is
+    written.
     """
+    who = change.before.this_node.name
     change = _signed(change)
     if change.keys:
         remove_unused(state, store)  # a command that failed on a full disk left its keys
-    with _staged(_new_lists(state, change)) as staged:
-        write_keys(state, change.keys)
-        write_requests(state, change.requests)
-        keep_replaced(state, change.before, change.after)
-        with store.transaction():
-            change.apply(store)
-        _publish(state, change, staged)
+    with ExitStack() as stack:
+        try:
+            with store.transaction():
+                lists = _lists(store, change)
+                made = store.advance(change.before.generation, who=who, what=change.title, lists=lists)
+                stored = {name: one for name, one in store.lists().items() if name in lists}
+                applied = read_applied(state).with_lists(made.number, stored)
+                staged = stack.enter_context(staged_lists(state, lists, applied))
+                write_keys(state, change.keys)
+                write_requests(state, change.requests)
+                keep_replaced(state, change.before, change.after)
+                change.apply(store)
+        except OutcomeUnknown as lost:
+            check_outcome(store, made, lost)
+        staged.publish(has_ctl=change.after.ctl is not None)
     if change.forgotten or not change.keeps_files:
         remove_unused(state, store, change.forgotten)
     for path in unfinished_keys(state):
         path.unlink(missing_ok=True)
-    return change
+    return replace(change, generation=made.number)
 
 
 def _signed(change: Change) -> Change:
@@ -63,55 +77,23 @@ def _signed(change: Change) -> Change:
     return replace(change, after=replace(change.after, ctl=signed), late_signer=None)
 
 
-def _publish(state: StateDirectory, change: Change, staged: list[StagedFile]) -> None:
-    try:
-        if change.after.ctl is not None:
-            forget_deletion(state)
-        for file in staged:
-            file.publish()
-        if change.deletes is not None:
-            delete_list(state.tftp / change.deletes, mark=change.deletes == CTL_NAME)
-    except OSError as error:
-        raise StateError(
-            f"{error.filename or state.tftp}: cannot be replaced: {error.strerror}. The database has the change, "
-            "phones still find the old trust lists: when this is mended, see what to do with: tvs ctl plan"
-        ) from error
+def _lists(store: CertificateStore, change: Change) -> dict[str, bytes | None]:
+    """The lists that the database gets with a change, by name; None for one that is deleted.
 
-
-def _lists(state: StateDirectory, change: Change) -> tuple[tuple[Path, bytes | None, bytes | None], ...]:
+    They are those of the change, and good files that the database does not have: of a directory from before it kept
+    lists, or put in place by an administrator. A file that is missing or damaged leaves the database's list alone.
+    """
     before, after = change.before, change.after
-    return ((state.ctl_file, before.ctl, after.ctl), (state.itl_file, before.itl, after.itl))
+    files = ((CTL_NAME, before.ctl, after.ctl), (ITL_NAME, before.itl, after.itl))
+    known = store.lists()
+    lists: dict[str, bytes | None] = {}
+    for name, old, new in files:
+        if name == change.deletes:
+            lists[name] = None
+        elif new is not None and (new != old or _is_better(new, known.get(name))):
+            lists[name] = bytes(new)
+    return lists
 
 
-def _new_lists(state: StateDirectory, change: Change) -> dict[Path, bytes]:
-    return {path: new for path, old, new in _lists(state, change) if new is not None and new != old}
-
-
-@contextmanager
-def _staged(lists: dict[Path, bytes]) -> Iterator[list[StagedFile]]:
-    """The new lists on the disk beside the old ones, verified there; those not published in the block are removed."""
-    staged: list[StagedFile] = []
-    try:
-        for path, data in lists.items():
-            staged.append(_written(path, data))
-        yield staged
-    finally:
-        for file in staged:
-            file.discard()
-
-
-def _written(path: Path, data: bytes) -> StagedFile:
-    try:
-        remove_left_over(path)
-        file = StagedFile(path, data)
-        written = file.read_back()
-        keep_previous(path)
-    except OSError as error:
-        raise StateError(
-            f"{error.filename or path}: cannot be written: {error.strerror}; nothing was changed"
-        ) from error
-    verification = verify(written)
-    if written != data or not verification.ok:
-        file.discard()
-        raise StateError(f"{path}: what was written does not verify: {verification.sentence}; nothing was changed")
-    return file
+def _is_better(file: bytes, stored: StoredList | None) -> bool:
+    return (stored is None or stored.data != file) and verify(file).ok

@@ -12,9 +12,10 @@ from ctlcache.keys import load_certificate
 from ctlcache.signing import MODULUS_BITS
 from proto.text import printable
 from tvs.cluster.certificates import NewCertificate, check_unit, own_change, trust_unit
+from tvs.cluster.keys import check_publisher
 from tvs.errors import StateError
 from tvs.identity import CA_SIGNED, SELF_SIGNED
-from tvs.units import LIST_SIGNERS
+from tvs.units import LIST_SIGNERS, OF_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from tvs.cluster.change import Change
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
-
-OF_NODES = (Purpose.CallManager, Purpose.TVS, Purpose.CallManager_ECDSA)
-"""Units in which each node has a certificate of its own; the others are the publisher's."""
 
 
 def propose_import(
@@ -47,15 +45,17 @@ def propose_import(
         unit: one of `MADE_HERE`; for another node than the publisher one of `OF_NODES`.
         certificates: X.509 DER; one is the own certificate, the others its chain.
         key: its private key, if neither the last signing request nor the present certificate has it.
-        node: the name of its node; None for the publisher. Keys of other nodes stay with them.
+        node: the name of its node; None for this one. Keys of other nodes stay with them.
 
     Raises `StateError` and `CertificateError`.
     """
     check_unit(unit)
-    subscriber = _subscriber(situation, node)
+    here = situation.subscriber
+    subscriber = here if node is None else _subscriber(situation, node)
     if subscriber is not None and unit not in OF_NODES:
         raise StateError(f"{unit} is the publisher's; nodes have {', '.join(OF_NODES)} certificates of their own")
-    if subscriber is not None:
+    if subscriber != here:
+        check_publisher(situation)
         leaf, key = certificates[0], None
     elif key is not None:
         leaf = _with_key(certificates, key)

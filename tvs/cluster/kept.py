@@ -1,4 +1,4 @@
-"""Previous own certificates of the publisher, kept in the state directory with their keys.
+"""Previous own certificates of this node, kept in the state directory with their keys.
 
 ``keys/UNIT-ID-PRINT.pem`` is such a certificate: ID names its key, which stays beside it as ``keys/UNIT-ID.key``, PRINT
 is the start of its SHA-256. The file is written before the database changes. After a kill in between it holds the
@@ -62,8 +62,8 @@ def kept_certificates(state: StateDirectory) -> list[KeptCertificate]:
 
 
 def previous_certificates(state: StateDirectory, situation: Situation, unit: Purpose) -> list[KeptCertificate]:
-    """The publisher's certificates of a unit before the current one, the last replaced first."""
-    current = situation.own(unit)
+    """This node's certificates of a unit before the current one, the last replaced first."""
+    current = situation.own(unit, situation.subscriber)
     return [kept for kept in kept_certificates(state) if kept.unit is unit and kept.certificate.der != current]
 
 
@@ -89,14 +89,14 @@ def _print(der: bytes) -> str:
 
 
 def keep_replaced(state: StateDirectory, before: Situation, after: Situation) -> None:
-    """Keeps the publisher's own certificates that a change replaces or removes, if their keys are here.
+    """Keeps this node's own certificates that a change replaces or removes, if their keys are here.
 
     Raises `StateError`.
     """
     for unit in MADE_HERE:
-        old = before.own(unit)
+        old = before.own(unit, before.subscriber)
         loaded = None if old is None else load_certificate(old)
-        if old is None or loaded is None or old == after.own(unit):
+        if old is None or loaded is None or old == after.own(unit, after.subscriber):
             continue
         try:
             key = public_key(loaded)

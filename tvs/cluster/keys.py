@@ -9,7 +9,7 @@ from cryptography import x509
 from certstore.certificate import public_key
 from ctlcache.signing import KeySigner
 from tvs.cluster.kept import kept_certificates, surplus
-from tvs.errors import StateError
+from tvs.errors import NotPublisher, StateError
 from tvs.identity import key_id, key_pem
 from tvs.system.files import read_regular, remove_left_over, write_atomically
 from tvs.units import MADE_HERE
@@ -37,11 +37,24 @@ def list_signer(state: StateDirectory, situation: Situation, unit: Purpose | Non
         situation: the cluster.
         unit: CallManager or ITLRecovery; None for the cluster's signer.
 
-    Raises `StateError` if key or certificate are missing, `SigningError` if the key cannot sign lists.
+    Raises `NotPublisher` on another node, `StateError` if key or certificate are missing, `SigningError` if the key
+    cannot sign lists.
     """
+    check_publisher(situation)
     unit = unit or situation.signer
     certificate = situation.require(unit)
     return KeySigner(certificate, state.private_key(unit, certificate), f"the {unit} certificate")
+
+
+def check_publisher(situation: Situation) -> None:
+    """Raises `NotPublisher` on a subscriber, and `NotInCluster`: the keys that sign trust lists are the publisher's."""
+    name, publisher = situation.subscriber, situation.publisher.name
+    if name is not None:
+        raise NotPublisher(
+            f"{name} is a subscriber: the key that signs the trust lists is on the publisher {publisher}; "
+            f"nothing was changed. If {publisher} is lost for good, make {name} the publisher: tvs set node promote",
+            publisher,
+        )
 
 
 def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]) -> None:

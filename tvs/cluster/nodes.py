@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
+from certstore.errors import Conflict
 from certstore.rules.entries import check_identity
 from certstore.rules.nodes import check_addition, check_node, no_such_node
-from certstore.store import Conflict
 from tvs.cluster.change import Change
 from tvs.cluster.imports import check_own
 from tvs.cluster.keys import list_signer

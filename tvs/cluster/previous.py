@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.serials import serial_text
-from tvs.cluster.certificates import NewCertificate, check_unit, own_change
+from tvs.cluster.certificates import NewCertificate, check_here, own_change
 from tvs.cluster.change import Change
 from tvs.cluster.imports import describe
 from tvs.cluster.kept import previous_certificates
@@ -33,7 +33,13 @@ def propose_restore(
     """
     kept = find_previous(state, situation, unit, serial_number)[0]
     der = kept.certificate.der
-    new = NewCertificate(unit=unit, certificate=der, key=state.private_key(unit, der), description=describe(der))
+    new = NewCertificate(
+        unit=unit,
+        certificate=der,
+        key=state.private_key(unit, der),
+        node=situation.subscriber,
+        description=describe(der),
+    )
     serial = serial_text(kept.certificate.serial_number)
     return own_change(state, situation, new, f"restore {unit} {serial}")
 
@@ -67,7 +73,7 @@ def find_previous(
 
     Raises `StateError` without one.
     """
-    check_unit(unit)
+    check_here(situation, unit)
     kept = previous_certificates(state, situation, unit)
     found = [one for one in kept if serial_number in (None, int.from_bytes(one.certificate.serial_number))]
     if not found:

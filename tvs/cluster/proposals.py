@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
+from proto.roles import TrustRole
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
-from tvs.cluster.lists import CtlSource, build_ctl, build_itl, tokenless_source
+from tvs.cluster.lists import CtlSource, build_ctl, build_itl, signed_by_server, tokenless_source
 from tvs.cluster.situation import SECURITY_MODE
 from tvs.errors import StateError
 from tvs.units import CTL_NAME, ITL_NAME
@@ -75,6 +76,26 @@ def propose_itl(state: StateDirectory, situation: Situation, signer: Purpose | N
     """A new ITL file, signed by the cluster's signer or by another one."""
     after = replace(situation, itl=build_itl(situation, list_signer(state, situation, signer)))
     return Change(title=f"make {ITL_NAME}, signed by {signer or situation.signer}", before=situation, after=after)
+
+
+def propose_lists(state: StateDirectory, situation: Situation) -> Change:
+    """The lists as the database is, after nodes have joined: the ITL file, and a CTL file that lacks a node's servers.
+
+    A list whose contents stay is the old one, byte for byte. So is a CTL file that a hardware token signed.
+    """
+    signer = list_signer(state, situation)
+    after = situation
+    if situation.mixed_mode and signed_by_server(situation.ctl):
+        new = build_ctl(situation, tokenless_source(situation, signer))
+        if _servers(new) != _servers(situation.ctl):
+            after = replace(situation, ctl=new)
+    return Change(title="update the trust lists", before=situation, after=with_itl(after, signer))
+
+
+def _servers(data: bytes | None) -> set[tuple[bytes | None, str]]:
+    """Certificate and DNS name of each CallManager in a CTL file that was parsed before."""
+    records = () if data is None else parse_trust_list(data).records
+    return {(record.certificate, record.dns_name) for record in records if record.function == TrustRole.CCM_TFTP}
 
 
 def propose_reset_ctl(state: StateDirectory, situation: Situation) -> Change:

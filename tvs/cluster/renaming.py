@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
+_UPDATE_ALL = "tvs utils itl update"
 _ORDER = (Purpose.CallManager, Purpose.CallManager_ECDSA, Purpose.CAPF, Purpose.TVS)
 """Units in the order in which their certificates are replaced: TVS, which vouches for the others, comes last.
 
@@ -123,7 +124,7 @@ def _steps(after: Situation, present: Node, node: Node) -> Iterator[str]:
     if after.ctl is not None:
         yield f"the CTL file has the old name or address until: {_update(after.ctl)}"
     if not node.publisher:
-        yield f"on {node.name} itself, if it has a state directory of this software: tvs set node rename, as here"
+        yield f"on {node.name} itself, if it has a database of its own: tvs set node rename, as here"
     yield from _configuration(present, node)
     yield from _certificates(after, present, node)
 
@@ -180,7 +181,8 @@ def _is_outdated(der: bytes, present: Node, node: Node) -> bool:
 
 def _replacement(unit: Purpose, der: bytes, node: Node) -> str:
     if not node.publisher:
-        return f"make a new one on {node.name}, then here: tvs set cert import own {unit} FILE --node {node.name}"
+        joined = f"on {node.name}: tvs set cert regen {unit}, then here: {_UPDATE_ALL}"
+        return f"{joined} (if it has a database of its own: tvs set cert import own {unit} FILE --node {node.name})"
     if is_self_issued(der):
         return f"tvs set cert regen {unit}"
     return f"tvs set csr gen {unit}, have it signed, tvs set cert import own {unit} FILE"

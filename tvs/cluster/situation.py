@@ -5,7 +5,7 @@ A change is tried on such a value first. Nothing here writes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
@@ -14,13 +14,15 @@ from certstore.store import StoreEntry
 from ctlcache.digests import Digest
 from ctlcache.entries import ClusterNode
 from ctlcache.files import read_snapshot
+from tvs.cluster.applied import read_applied
+from tvs.cluster.membership import ThisNode
 from tvs.config.loading import load_config
 from tvs.errors import StateError
 from tvs.tls.profiles import TLSProfile
-from tvs.units import LIST_SIGNERS, MADE_HERE
+from tvs.units import CTL_NAME, ITL_NAME, LIST_SIGNERS, MADE_HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from certstore.store import CertificateStore, Node
@@ -52,6 +54,10 @@ class Situation:
         watched: the CTL file that TVS watches, if the service's settings name another one than phones fetch.
         watches_other: whether they name another one.
         profile: the service's TLS profile.
+        generation: number of the generation that the lists here are of. A change that was made from it is refused if
+            the database has another one by then. Two situations can be equal without being of one generation.
+        lost: name of a node that is lost: its TVS server answers no phone.
+        here: the node whose state directory it was read from; None for the publisher.
     """
 
     nodes: tuple[Node, ...]
@@ -64,14 +70,28 @@ class Situation:
     watched: bytes | None = None
     watches_other: bool = False
     profile: TLSProfile = TLSProfile.COMPATIBLE
+    lost: str | None = None
+    generation: int = field(default=0, compare=False)
+    here: ThisNode | None = field(default=None, compare=False, repr=False)
 
     @property
     def publisher(self) -> Node:
-        """The first node, whose keys are here. Raises `StateError` for a database without one."""
+        """The first node, whose keys sign the lists. Raises `StateError` for a database without one."""
         for node in self.nodes:
             if node.publisher:
                 return node
         raise StateError("the database has no publisher; make a new state directory with: tvs init")
+
+    @property
+    def this_node(self) -> Node:
+        """The node whose state directory it was read from. Raises `NotInCluster` for a directory of none."""
+        return self.publisher if self.here is None else self.here.node
+
+    @property
+    def subscriber(self) -> str | None:
+        """The name of this node if it is a subscriber; None for the publisher. Raises as `this_node` does."""
+        node = self.this_node
+        return None if node.publisher else node.name
 
     @property
     def other_signer(self) -> Purpose:
@@ -93,13 +113,12 @@ class Situation:
         entry = self.own_entry(unit, node)
         return None if entry is None else entry.certificate.der
 
-    def require(self, unit: Purpose) -> bytes:
-        """The publisher's own certificate in a unit. Raises `StateError` if it has none."""
-        der = self.own(unit)
+    def require(self, unit: Purpose, node: str | None = None) -> bytes:
+        """A node's own certificate in a unit; the publisher's if no node is named. Raises `StateError` without one."""
+        der = self.own(unit, node)
         if der is None:
-            raise StateError(
-                f"the publisher {self.publisher.name} has no {unit} certificate; make a new state directory"
-            )
+            who = node or f"the publisher {self.publisher.name}"
+            raise StateError(f"{who} has no {unit} certificate; make a new state directory")
         return der
 
     @property
@@ -118,8 +137,8 @@ class Situation:
 
     @property
     def tvs_certificates(self) -> frozenset[bytes]:
-        """The certificates that the cluster's TVS servers present, X.509 DER."""
-        return frozenset(node.tvs for node in self.cluster_nodes if node.tvs is not None)
+        """The certificates that the cluster's TVS servers present, X.509 DER; not that of a lost node."""
+        return frozenset(node.tvs for node in self.cluster_nodes if node.tvs is not None and node.name != self.lost)
 
     def roles(self, certificate: bytes) -> tuple[int, ...]:
         """The role codes that the database gives a certificate, ascending: the union over its entries."""
@@ -169,6 +188,10 @@ class Situation:
         new = (_trusted_entry(unit, der, chosen) for der in wanted if der not in present)
         return replace(self, entries=(*kept, *new))
 
+    def with_files(self, lists: Mapping[str, bytes | None]) -> Situation:
+        """The situation with other files that phones fetch, by name; None for a deleted one."""
+        return replace(self, ctl=lists.get(CTL_NAME, self.ctl), itl=lists.get(ITL_NAME, self.itl))
+
     def with_node(self, node: Node) -> Situation:
         """The situation with a node more, or with another address of a node."""
         others = tuple(present for present in self.nodes if present.name.lower() != node.name.lower())
@@ -206,9 +229,11 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
     """
     config = load_config({"state": str(state.path)})
     elsewhere = config.ctl_path.absolute() != state.ctl_file.absolute()
+    generation, nodes, entries = read_applied(state).generation, tuple(store.nodes()), tuple(store.entries())
     return Situation(
-        nodes=tuple(store.nodes()),
-        entries=tuple(store.entries()),
+        generation=generation,
+        nodes=nodes,
+        entries=entries,
         mixed_mode=store.parameter(SECURITY_MODE) == "1",
         signer=_signer(store.parameter(LIST_SIGNER)),
         digest=_digest(store.parameter(LIST_DIGEST)),
@@ -217,6 +242,7 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
         watched=read_list(config.ctl_path) if elsewhere else None,
         watches_other=elsewhere,
         profile=profile or config.tls_profile,
+        here=ThisNode(state, nodes, entries),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate, check_issuer
+from certstore.changes import NewCertificate
 from certstore.purposes import Purpose, find_purpose
 from certstore.rules.entries import check_identity
 from certstore.store import MAX_TIME_TO_LIVE
@@ -69,15 +70,21 @@ def propose_import_trusted(
     """
     trust_store(unit)
     check_time_to_live(time_to_live)
-    present = [entry.certificate for entry in situation.entries]
+    present: dict[bytes, list[Certificate]] = {}
+    for entry in situation.entries:
+        present.setdefault(entry.certificate.serial_number, []).append(entry.certificate)
     for der in certificates:
         certificate = Certificate.from_der(der)
         check_issuer(certificate.issuer_name)
-        check_identity(certificate, present)
+        check_identity(certificate, present.get(certificate.serial_number, ()))
 
     def apply(store: CertificateStore) -> None:
-        for der in certificates:
-            store.import_certificate(der, unit, time_to_live=time_to_live, description=IMPORTED, roles=roles)
+        store.import_certificates(
+            [
+                NewCertificate(der=der, unit=unit, time_to_live=time_to_live, description=IMPORTED, roles=roles)
+                for der in certificates
+            ]
+        )
 
     return Change(
         title=f"import {len(certificates)} of {unit}" if len(certificates) > 1 else f"import {unit}",

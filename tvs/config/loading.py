@@ -10,20 +10,20 @@ import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from tvs.config.places import SETTINGS_FILE
 from tvs.config.settings import SETTINGS, Config
+from tvs.config.store import VARIABLE
 from tvs.system.files import read_regular
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
     from pathlib import Path
 
     from tvs.config.endpoint import Endpoint
 
 
 ENVIRONMENT_PREFIX = "TVS_"
-SETTINGS_FILE = "tvs.toml"
-"""Name of the file of settings in the state directory."""
 MAX_CONFIG_FILE = 1024 * 1024
 """Maximum size of a configuration file in bytes."""
 
@@ -52,20 +52,41 @@ def load_config(
 
     Args:
         options: values from the command line by name; None: not given.
-        file: TOML file. None: ``tvs.toml`` in the state directory, if it exists.
+        file: TOML file. None: ``tvs.toml`` in the state directory, if it exists. The setting ``store`` comes from that
+            one in any case, because commands read no other.
         environment: environment variables.
     """
     problems: list[str] = []
     values = _read_values(_from_environment(environment, problems), _variable, problems)
     given = {name: value for name, value in options.items() if value is not None}
     values |= _read_values(given, _option, problems)
-    path = file or _state_config(values.get("state"))
-    if path is not None:
-        values = _read_values(_from_file(path, problems), lambda name: f"{path}: key {name}", problems) | values
+    values = _read_files(file, _state_config(values.get("state")), problems) | values
     _check_together(values, problems)
     if problems:
         raise ConfigError(problems)
     return Config(**values)
+
+
+def load_store(state: Path, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Loads the setting ``store`` as commands need it: from TVS_STORE, else from `tvs.toml` in the state directory.
+
+    Values of other settings are not read, so that a command does not wait for a name server.
+
+    Returns:
+        The URL of the certificate database; None if neither names one.
+
+    Raises:
+        ConfigError: the value is not such a URL, the file cannot be read, or has keys that are not settings.
+    """
+    problems: list[str] = []
+    if VARIABLE in environment:
+        values = _read_values({"store": environment[VARIABLE]}, _variable, problems)
+    else:
+        own = _state_config(state)
+        values = {} if own is None else _read_file(own, problems, ("store",))
+    if problems:
+        raise ConfigError(problems)
+    return values.get("store")
 
 
 def _variable(name: str) -> str:
@@ -74,6 +95,25 @@ def _variable(name: str) -> str:
 
 def _option(name: str) -> str:
     return f"option --{name.replace('_', '-')}"
+
+
+def _read_files(file: Path | None, own: Path | None, problems: list[str]) -> dict[str, Any]:
+    """The settings of `file`, or of the state directory's `own` without one; the database is always that of `own`."""
+    if file is None or (own is not None and file.exists() and file.samefile(own)):
+        return {} if own is None else _read_file(own, problems)
+    values = _read_file(file, problems)
+    if values.pop("store", None) is not None:
+        problems.append(
+            f"{file}: key store: commands do not read this file; name the database in {SETTINGS_FILE} in the state "
+            f"directory, or in {VARIABLE}"
+        )
+    return values if own is None else _read_file(own, problems, ("store",)) | values
+
+
+def _read_file(path: Path, problems: list[str], names: Container[str] = _READERS) -> dict[str, Any]:
+    """The settings with these names in a TOML file."""
+    found = {name: value for name, value in _from_file(path, problems).items() if name in names}
+    return _read_values(found, lambda name: f"{path}: key {name}", problems)
 
 
 def _state_config(state: Path | None) -> Path | None:

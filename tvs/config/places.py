@@ -1,4 +1,4 @@
-"""The state directory without an option: from the environment, or where the system and users have it."""
+"""Places: the state directory without an option, and files in it that the settings are about."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SETTINGS_FILE = "tvs.toml"
+"""Name of the file of settings in the state directory."""
+DATABASE_FILE = "tvs.db"
+"""Name of the SQLite database in a state directory whose settings name no other."""
 
 
 def default_state(environment: Mapping[str, str] = os.environ) -> Path:

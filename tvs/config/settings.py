@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from proto.defaults import DEFAULT_TIME_TO_LIVE
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
+from tvs.config.places import DATABASE_FILE
+from tvs.config.store import read_store
 from tvs.config.values import (
     read_choice,
     read_directories,
@@ -39,6 +41,13 @@ class Config:
     """All settings. Field names are those of TOML keys, options (with hyphens) and ``TVS_…`` variables."""
 
     state: Path = _setting(read_path, None, "the state directory", metavar="DIR")
+    store: str | None = _setting(
+        read_store,
+        None,
+        "URL of the certificate database, without a password, if it is not tvs.db in the state directory",
+        metavar="URL",
+        of_service=False,
+    )
     listen: Endpoint = _setting(
         read_endpoint,
         Endpoint("0.0.0.0", DEFAULT_PORT),  # noqa: S104 - phones are everywhere
@@ -148,6 +157,11 @@ class Config:
         "seconds for open connections to end when the service stops",
         metavar="SECONDS",
     )
+
+    @property
+    def database(self) -> str:
+        """The certificate database: the URL that names it, or the path of the file in the state directory."""
+        return self.store or str(self.state / DATABASE_FILE)
 
     @property
     def ctl_path(self) -> Path:

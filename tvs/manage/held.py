@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ctlcache.trustlist import parse_trust_list
@@ -15,10 +16,13 @@ from tvs.plan.phones import HeldLists
 from tvs.system.files import KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tvs.state import StateDirectory
 
+    Lists = Mapping[str, bytes | None]
+
+_NO_LISTS: Lists = MappingProxyType({})
 RECENT = 24 * 3600.0
 """Seconds after its replacement in which phones may still hold a list: they fetch lists when they boot."""
 
@@ -54,9 +58,9 @@ def is_itl(path: Path, data: bytes) -> bool:
     return any(record.function == TrustRole.TVS for record in trust_list.records)
 
 
-def held_now(state: StateDirectory) -> tuple[HeldLists, ...]:
-    """The current files alone."""
-    return _combined(_generations(state.ctl_file, float("inf")), _generations(state.itl_file, float("inf")))
+def held_now(state: StateDirectory, pending: Lists = _NO_LISTS) -> tuple[HeldLists, ...]:
+    """The current files alone; `pending` as in `held_recently`."""
+    return _found(state, float("inf"), pending)
 
 
 def held_none() -> tuple[HeldLists, ...]:
@@ -64,20 +68,28 @@ def held_none() -> tuple[HeldLists, ...]:
     return (HeldLists(),)
 
 
-def held_recently(state: StateDirectory, now: float) -> tuple[HeldLists, ...]:
+def held_recently(state: StateDirectory, now: float, pending: Lists = _NO_LISTS) -> tuple[HeldLists, ...]:
     """Each combination of the current files and those that were replaced within a day.
 
     Args:
         state: the state directory.
         now: seconds since 1970.
+        pending: lists that are the current ones, before the files, by name; None for one that was deleted.
     """
-    since = now - RECENT
-    return _combined(_generations(state.ctl_file, since), _generations(state.itl_file, since))
+    return _found(state, now - RECENT, pending)
 
 
-def _generations(path: Path, since: float) -> list[tuple[str, bytes | None]]:
+def _found(state: StateDirectory, since: float, pending: Lists) -> tuple[HeldLists, ...]:
+    return _combined(*(_generations(path, since, pending) for path in (state.ctl_file, state.itl_file)))
+
+
+def _generations(path: Path, since: float, pending: Lists) -> list[tuple[str, bytes | None]]:
     """Name and bytes of a list and of its predecessors that phones may hold; phones keep a list that was deleted."""
     found: list[tuple[str, bytes | None]] = []
+    if path.name in pending:
+        found.append((f"{path.name} of the database", pending[path.name]))
+        if since == float("inf") and pending[path.name] is not None:
+            return found
     for number, file in enumerate([path, *(path.with_name(f"{path.name}.{number}") for number in range(1, KEPT + 1))]):
         data = read_list(file)
         if data is None and number == 0:

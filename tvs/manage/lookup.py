@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
+from certstore.errors import NotFound
 from certstore.purposes import find_purpose
-from certstore.store import NotFound
 from tvs.cluster.keys import MAX_REQUEST
 from tvs.errors import StateError
 from tvs.system.files import read_regular

@@ -33,6 +33,7 @@ def propose_planned(
     make_source: MakeCtlSource | None = None,
     *,
     announce: bool = False,
+    keys: Path | None = None,
 ) -> Propose:
     """The proposal of the change that the words name. Raises `ValueError` for other words.
 
@@ -41,11 +42,16 @@ def propose_planned(
         roles: role codes chosen for the certificates of an import; another change takes none.
         make_source: makes the CTL file that hardware tokens sign, of an update or another digest.
         announce: makes lists that hold both signers first, instead of another signer.
+        keys: the directory with the lost publisher's keys, for the word ``promote``.
     """
-    _check_options(words, roles, make_source, announce=announce)
+    _check_options(words, roles, make_source, announce=announce, keys=keys)
     match list(words):
         case []:
             return _no_change
+        case ["promote"]:
+            from tvs.cluster.promotion import propose_promotion
+
+            return partial(propose_promotion, keys=keys)
         case ["file", *names] if names:
             return partial(_propose_files, files=[_read_file(Path(name)) for name in names])
         case ["import", unit, file]:
@@ -65,11 +71,13 @@ def propose_planned(
 
 def _of_lists(words: Sequence[str], make_source: MakeCtlSource | None) -> Propose | None:
     """The proposal of other trust lists; None for other words."""
-    from tvs.cluster.proposals import propose_ctl, propose_mode, propose_reset_ctl, propose_reset_itl
+    from tvs.cluster.proposals import propose_ctl, propose_lists, propose_mode, propose_reset_ctl, propose_reset_itl
 
     match list(words):
         case ["update"] | ["update", "CTLFile"]:
             return partial(propose_ctl, make_source=make_source)
+        case ["update", "itl"]:
+            return propose_lists
         case ["set-cluster", ("mixed-mode" | "non-secure-mode") as mode]:
             return partial(propose_mode, mixed_mode=mode == "mixed-mode")
         case ["reset", ("ctl" | "itl") as which]:
@@ -115,15 +123,17 @@ def _setting(what: str, value: str, make_source: MakeCtlSource | None, *, announ
 
 
 def _check_options(
-    words: Sequence[str], roles: Sequence[int], make_source: MakeCtlSource | None, *, announce: bool
+    words: Sequence[str], roles: Sequence[int], make_source: MakeCtlSource | None, *, announce: bool, keys: Path | None
 ) -> None:
     """Raises `ValueError` for options that the change with these words does not take."""
     word, given = words[0] if words else "", list(words[:2])
     if announce and given != ["set", "signer"]:
         raise ValueError("only another signer is announced: tvs ctl plan set signer UNIT --announce")
+    if keys is not None and given != ["promote"]:
+        raise ValueError("keys of a lost publisher go with: tvs ctl plan promote --keys DIR")
     if roles and word != "import":
         raise ValueError("roles are chosen for an import: tvs ctl plan import UNIT FILE --role ROLE")
-    if make_source is not None and word != "update" and given != ["set", "digest"]:
+    if make_source is not None and given not in (["update"], ["update", "CTLFile"]) and given != ["set", "digest"]:
         raise ValueError("tokens sign a CTL file: tvs ctl plan update --token URI …")
 
 

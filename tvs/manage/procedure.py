@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from certstore.errors import StoreError
 from proto.text import printable
+from tvs.cluster.publishing import destinations, publish_after
+from tvs.cluster.replication import pending_lists
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import phone_kinds
-from tvs.manage.publishing import destinations, publish_after
+from tvs.manage.taking import take_lists
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
 from tvs.plan.phones import PHONE_KINDS
 from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
+    from tvs.cluster.publishing import Published
+    from tvs.cluster.replication import Pending, Taken
     from tvs.cluster.situation import Situation
-    from tvs.manage.publishing import Published
+    from tvs.manage.confirmation import Reading
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from tvs.units import KeyType
 
     Propose = Callable[[StateDirectory, Situation], Change]
+    Lists = Mapping[str, bytes | None]
 
 CURRENT = "current"
 """The word in place of files for phones that hold the current ones and no others."""
@@ -99,8 +106,12 @@ def carry_out(
     force: bool = False,
     on_plan: Callable[[Plan], None] = lambda _: None,
     on_published: Callable[[Sequence[Published]], None] = lambda _: None,
+    on_taken: Callable[[Taken], None] = lambda _: None,
+    on_reports: Callable[[Reading], None] | None = None,
 ) -> Change:
     """Proposes a change, plans it, commits it and publishes its lists, with the lock of the state directory held.
+
+    Lists of the database that are not in place yet come first: of a command that was killed, or of another node.
 
     A hardware token is logged in to by the commit: its PIN is not used for a change that is refused.
 
@@ -115,11 +126,16 @@ def carry_out(
         force: commit it even if phones would be lost.
         on_plan: called with the plan before anything is written.
         on_published: called with the files in the directories of the setting ``publish``, if it names any.
+        on_taken: called with the lists that came from the database, before anything else.
+        on_reports: called with the nodes' reports from before the commit, for `tvs.manage.confirmation`; None if nobody
+            waits for nodes.
 
-    Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was. Raises `NotPublished` if
+    Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was. `GenerationConflict`
+    if another node changed the cluster meanwhile. Raises `NotPublished` if
     the change was made and a directory of the setting could not get its lists.
     """
     with state.lock(), state.opened() as store:
+        take_lists(state, store, on_taken, on_published)
         change = propose(state, read_situation(state, store, options.profile))
         plan = _plan(state, store, change, options)
         on_plan(plan)
@@ -127,7 +143,10 @@ def carry_out(
         if not (safe or force):
             raise PhonesLost(plan, _ways_out(state, store, change, options))
         to = destinations(state)
+        if on_reports is not None:
+            on_reports(_reports(store))
         change = _commit(state, store, change)
+        _forget_gone(store, change)
         if to.directories and not change.keeps_files:
             on_published(publish_after(state, to, change.deletes))
         return change
@@ -143,19 +162,47 @@ def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> C
     return commit(state, store, change)
 
 
-def plan_only(state: StateDirectory, propose: Propose, options: PlanOptions) -> Plan:
-    """The plan of a change that is not made; nothing is written and no lock is taken."""
+def _reports(store: CertificateStore) -> Reading:
+    from tvs.manage.confirmation import Reading  # noqa: PLC0415 - plans and some changes wait for no node
+
+    return Reading.of(store)
+
+
+def _forget_gone(store: CertificateStore, change: Change) -> None:
+    """Deletes the reports of nodes that are gone, or have another name: nobody waits for these names any more."""
+    kept = {node.name.lower() for node in change.after.nodes}
+    with suppress(StoreError):  # the change is made
+        for node in change.before.nodes:
+            if node.name.lower() not in kept:
+                store.forget(node.name)
+
+
+def plan_only(
+    state: StateDirectory,
+    propose: Propose,
+    options: PlanOptions,
+    on_pending: Callable[[Pending], None] = lambda _: None,
+) -> Plan:
+    """The plan of a change that is not made; nothing is written and no lock is taken.
+
+    The command for the change would put lists of the database in place first, if they are not yet: the plan begins with
+    these. `on_pending` is called with them.
+    """
     with state.opened() as store:
-        change = propose(state, read_situation(state, store, options.profile))
-        return _plan(state, store, change, options)
+        pending = pending_lists(state, store)
+        on_pending(pending)
+        situation = read_situation(state, store, options.profile).with_files(pending.lists)
+        return _plan(state, store, propose(state, situation), options, pending.lists)
 
 
-def _plan(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> Plan:
+def _plan(
+    state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions, pending: Lists | None = None
+) -> Plan:
     after, later = change.after, change.later
     if options.no_list and later is not None:
         after, later = later, None
     return plan_change(
-        _held(state, options),
+        _held(state, options, pending or {}),
         change.before,
         after,
         datetime.now(UTC),
@@ -181,29 +228,36 @@ def _ways_out(state: StateDirectory, store: CertificateStore, change: Change, op
     ]
 
 
-def _held(state: StateDirectory, options: PlanOptions) -> tuple[HeldLists, ...]:
+def _held(state: StateDirectory, options: PlanOptions, pending: Lists) -> tuple[HeldLists, ...]:
     if options.no_list:
         return held_none()
     if options.held:
         return options.held
-    return held_now(state) if options.only_current else held_recently(state, time.time())
+    return held_now(state, pending) if options.only_current else held_recently(state, time.time(), pending)
 
 
 # -- changes that no phone notices -----------------------------------------------------------------------------
 
 
-def set_phone_kinds(state: StateDirectory, kinds: frozenset[PhoneKind]) -> None:
-    """Puts the kinds of phones that the cluster has into the database; plans count these."""
+def set_phone_kinds(
+    state: StateDirectory, kinds: frozenset[PhoneKind], on_taken: Callable[[Taken], None] = lambda _: None
+) -> None:
+    """Puts the kinds of phones that the cluster has into the database; plans count these. See `carry_out`."""
     from tvs.cluster.proposals import propose_parameter  # noqa: PLC0415 - this change's own
 
     propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
-    carry_out(state, propose, PlanOptions(phones=kinds))
+    carry_out(state, propose, PlanOptions(phones=kinds), on_taken=on_taken)
 
 
-def make_request(state: StateDirectory, unit: Purpose, kind: KeyType | None = None) -> str:
-    """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`."""
+def make_request(
+    state: StateDirectory,
+    unit: Purpose,
+    kind: KeyType | None = None,
+    on_taken: Callable[[Taken], None] = lambda _: None,
+) -> str:
+    """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`, `carry_out`."""
     from tvs.cluster.certificates import propose_request  # noqa: PLC0415 - this change's own
 
-    change = carry_out(state, partial(propose_request, unit=unit, kind=kind), PlanOptions())
+    change = carry_out(state, partial(propose_request, unit=unit, kind=kind), PlanOptions(), on_taken=on_taken)
     ((_, request),) = change.requests
     return request.decode("ascii")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import shutil
+import json
 import socket
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -20,21 +20,28 @@ from certstore.store import CertificateStore, Node
 from ctlcache.digests import Digest
 from tvs.cluster.keys import list_signer, write_keys
 from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
+from tvs.cluster.replication import apply_lists
 from tvs.cluster.situation import (
     LIST_DIGEST,
     LIST_SIGNER,
     SECURITY_MODE,
     Situation,
 )
+from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
 from tvs.errors import StateError
 from tvs.identity import MAX_NAME, SELF_SIGNED, capf_common_name, make_key, self_signed, validity_of
+from tvs.manage.building import building, remove_left_over
 from tvs.state import StateDirectory
-from tvs.system.files import write_atomically
 from tvs.system.owner import as_owner_below
-from tvs.units import FIRST_SIGNER, ORGANISATION, KeyType
+from tvs.units import CTL_NAME, FIRST_SIGNER, ITL_NAME, ORGANISATION, KeyType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from ctlcache.keyfile import PrivateKey
+
+    OwnCertificates = list[tuple[Purpose, bytes, PrivateKey]]
+    """Unit, X.509 DER and private key of each own certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +65,8 @@ class NewCluster:
     digest: Digest = Digest.SHA1
 
     def __post_init__(self) -> None:
-        _check_host_name(self.name)
-        if self.address is not None:
-            try:
-                ipaddress.ip_address(self.address)
-            except ValueError:
-                raise StateError(f"--address {self.address} is not an IPv4 or IPv6 address") from None
+        check_host_name(self.name)
+        check_address(self.address)
         try:
             name_from_text(self.subject(self.name))
         except ValueError as error:
@@ -80,101 +83,139 @@ def this_host() -> str:
     return name if len(name) <= MAX_NAME else name.partition(".")[0]
 
 
-def _check_host_name(name: str) -> None:
+def check_host_name(name: str) -> None:
+    """Raises `StateError` for a name that a node's certificates cannot have."""
     labels = name.split(".")
     good = all(label and len(label) <= 63 and label.replace("-", "").isalnum() and label.isascii() for label in labels)
     if not good or len(name) > MAX_NAME:
         raise StateError(f"--name {name!r} is not a host name: at most {MAX_NAME} letters, digits, '-' and '.'")
 
 
-def initialise(path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None) -> StateDirectory:
-    """Makes the state directory `path`, all of it or nothing. Raises `StateError` if it exists.
+def check_address(address: str | None) -> None:
+    """Raises `StateError` for a text that is not an IP address; None is for an address that is not known."""
+    if address is not None:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise StateError(f"--address {address} is not an IPv4 or IPv6 address") from None
+
+
+def initialise(
+    path: Path, cluster: NewCluster, progress: Callable[[str], None] = lambda _: None, *, store: str | None = None
+) -> StateDirectory:
+    """Makes the state directory `path`, all of it or nothing.
 
     Root makes it with the rights of a directory's owner, see `tvs.system.owner`, and it belongs to that user: the owner
     of `path` if it exists, because systemd, a package or a container made it, else of the directory above.
+
+    A database elsewhere gets everything in one transaction, which is committed when the directory is in its place: a
+    failure leaves no more than empty tables, which the next try uses.
 
     Args:
         path: must not exist, or be an empty directory.
         cluster: names and keys.
         progress: called with the name of each step.
+        store: URL of the certificate database, which the settings of the directory then name, see
+            `tvs.config.store`; None for a file in the directory.
+
+    Raises `StateError` if the directory exists, or the database has a cluster already; `StoreError` for a database that
+    cannot be used.
     """
     path = path.absolute()
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise StateError(f"{path} exists and is not empty; nothing was changed. Choose another --state")
+    if store is not None and is_inside(store, path):
+        raise StateError(f"--store {store} is a file in {path}; leave --store out: {DATABASE_FILE} is made there")
+    with rights_to_make(path):
+        check_free(path)
+        _make(path, cluster, progress, store)
+    return StateDirectory(path, store)
+
+
+@contextlib.contextmanager
+def rights_to_make(path: Path) -> Iterator[None]:
+    """A with-block with the rights of the owner of a new state directory. Raises `StateError`."""
     with contextlib.ExitStack() as rights:
         try:
             rights.enter_context(as_owner_below(path))
         except OSError as error:
             raise StateError(f"{path}: {error.strerror}; choose another place") from None
-        return _made(path, cluster, progress)
+        yield
 
 
-def _made(path: Path, cluster: NewCluster, progress: Callable[[str], None]) -> StateDirectory:
-    above = path if path.is_dir() else path.parent
+def check_free(path: Path) -> None:
+    """Removes what a killed command left there; raises `StateError` for anything but an empty directory, or none."""
     try:
-        above.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=above))
+        remove_left_over(path)
+        free = not path.exists() or (path.is_dir() and not any(path.iterdir()))
     except OSError as error:
-        raise StateError(f"{above}: no directory can be made here: {error.strerror}") from None
-    try:
-        _fill(StateDirectory(building), cluster, progress)
-        if above == path:
-            _move_up(building)
-        else:
-            building.chmod(0o755)  # the TFTP server reads tftp/; keys/ and the database are closed to it
-            building.rename(path)
-    except OSError as error:
-        raise StateError(f"{path}: cannot be made: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(building)
-    return StateDirectory(path)
+        raise StateError(f"{path}: {error.strerror}; choose another --state") from None
+    if not free:
+        raise StateError(f"{path} exists and is not empty; nothing was changed. Choose another --state")
 
 
-def _move_up(building: Path) -> None:
-    """Moves everything into the directory above, which can be a mount point; the database comes last."""
-    made = sorted(building.iterdir(), key=lambda one: one == StateDirectory(building).database)
-    try:
-        for one in made:
-            one.rename(building.parent / one.name)
-    except OSError:
-        for one in made:
-            with contextlib.suppress(FileNotFoundError):  # it has not been moved
-                (building.parent / one.name).rename(one)
-        raise
+def is_inside(store: str, path: Path) -> bool:
+    """Whether a database's URL names a file in a directory."""
+    scheme, _, file = store.partition("://")
+    return scheme == "sqlite" and Path(unquote(file)).resolve().is_relative_to(path.resolve())
 
 
-def _fill(state: StateDirectory, cluster: NewCluster, progress: Callable[[str], None]) -> None:
-    state.keys.mkdir(mode=0o700)
-    state.tftp.mkdir()
-    state.tftp.chmod(0o755)  # the TFTP server reads it, whatever the umask
-    store = open_store(str(state.database), create=True)
-    try:
-        store.add_node(Node(name=cluster.name, address=cluster.address or "", publisher=True))
-        store.set_parameter(SECURITY_MODE, "1")
-        store.set_parameter(LIST_SIGNER, cluster.signer)
-        store.set_parameter(LIST_DIGEST, cluster.digest.name)
-        for unit, subject, kind in (
-            (Purpose.CallManager, cluster.subject(cluster.name), KeyType.RSA2048),
-            (Purpose.TVS, cluster.subject(cluster.name), cluster.tvs_key),
-            (Purpose.CAPF, cluster.subject(capf_common_name()), KeyType.RSA2048),
-            (Purpose.ITLRecovery, cluster.subject(f"ITLRECOVERY_{cluster.name}"), KeyType.RSA2048),
-        ):
-            progress(f"{unit} certificate ({kind})")
-            _own_certificate(state, store, cluster, unit, subject, kind)
-        progress("trust lists")
-        _trust_lists(state, store, cluster)
-    finally:
-        store.close()
+def _make(path: Path, cluster: NewCluster, progress: Callable[[str], None], store: str | None) -> None:
+    with building(path) as place:
+        state = StateDirectory(place.folder, store or str(place.folder / DATABASE_FILE))
+        state.keys.mkdir(mode=0o700)
+        state.tftp.mkdir()
+        state.tftp.chmod(0o755)  # the TFTP server reads it, whatever the umask
+        with contextlib.closing(open_store(state.store_name, create=True)) as tables:
+            _check_empty(state, tables)
+            made = _own_certificates(cluster, progress)
+            write_keys(state, [(unit, key) for unit, _, key in made])
+            with tables.transaction():
+                _fill(tables, cluster, made)
+                progress("trust lists")
+                _trust_lists(state, tables, cluster)
+                if store is not None:
+                    place.write(SETTINGS_FILE, settings_of(store))
+                    place.place(last=SETTINGS_FILE)
+        if store is None:  # the database moves with its directory: nothing may have it open
+            place.place(last=DATABASE_FILE)
 
 
-def _own_certificate(
-    state: StateDirectory, store: CertificateStore, cluster: NewCluster, unit: Purpose, subject: str, kind: KeyType
-) -> None:
-    key = make_key(kind)
-    certificate = self_signed(key, subject, host=cluster.name, address=cluster.address, validity=validity_of(unit))
-    write_keys(state, [(unit, key)])
-    store.import_certificate(certificate.public_bytes(Encoding.DER), unit, node=cluster.name, description=SELF_SIGNED)
+def settings_of(store: str) -> str:
+    """The content of a tvs.toml that names the database at a URL."""
+    return f"store = {json.dumps(store, ensure_ascii=False)}\n"  # of printable characters: TOML quotes them so, too
+
+
+def _check_empty(state: StateDirectory, tables: CertificateStore) -> None:
+    if nodes := tables.nodes():
+        raise StateError(
+            f"{state.store_name} has the cluster of {nodes[0].name} already; nothing was changed. Name another "
+            "database with --store, or let this node join that cluster: tvs init --join URL"
+        )
+    if tables.entries():
+        raise StateError(f"{state.store_name} has certificates already; nothing was changed. Name an empty database")
+
+
+def _own_certificates(cluster: NewCluster, progress: Callable[[str], None]) -> OwnCertificates:
+    made: OwnCertificates = []
+    for unit, subject, kind in (
+        (Purpose.CallManager, cluster.subject(cluster.name), KeyType.RSA2048),
+        (Purpose.TVS, cluster.subject(cluster.name), cluster.tvs_key),
+        (Purpose.CAPF, cluster.subject(capf_common_name()), KeyType.RSA2048),
+        (Purpose.ITLRecovery, cluster.subject(f"ITLRECOVERY_{cluster.name}"), KeyType.RSA2048),
+    ):
+        progress(f"{unit} certificate ({kind})")
+        key = make_key(kind)
+        certificate = self_signed(key, subject, host=cluster.name, address=cluster.address, validity=validity_of(unit))
+        made.append((unit, certificate.public_bytes(Encoding.DER), key))
+    return made
+
+
+def _fill(tables: CertificateStore, cluster: NewCluster, made: OwnCertificates) -> None:
+    tables.add_node(Node(name=cluster.name, address=cluster.address or "", publisher=True))
+    tables.set_parameter(SECURITY_MODE, "1")
+    tables.set_parameter(LIST_SIGNER, cluster.signer)
+    tables.set_parameter(LIST_DIGEST, cluster.digest.name)
+    for unit, der, _ in made:
+        tables.import_certificate(der, unit, node=cluster.name, description=SELF_SIGNED)
 
 
 def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewCluster) -> None:
@@ -186,5 +227,7 @@ def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewClu
         digest=cluster.digest,
     )
     signer = list_signer(state, situation)
-    write_atomically(state.ctl_file, build_ctl(situation, tokenless_source(situation, signer)))
-    write_atomically(state.itl_file, build_itl(situation, signer))
+    ctl = build_ctl(situation, tokenless_source(situation, signer))
+    lists = {CTL_NAME: ctl, ITL_NAME: build_itl(situation, signer)}
+    store.advance(store.generation().number, who=cluster.name, what="init", lists=lists)
+    apply_lists(state, store)

@@ -194,7 +194,7 @@ class FlashDirectory(Flash):
 
 def refuse_service(path: Path) -> None:
     """Raises `WrongFlashError` for the state directory of a service."""
-    if (path / "tvs.db").exists():
+    if any((path / name).exists() for name in ("tvs.db", "keys")):  # of the service's own kind, or elsewhere
         raise WrongFlashError(f"{path} is a service's state directory: give the phone a directory of its own")
 
 

@@ -86,6 +86,7 @@ def _findings_of_situation(
 ) -> Iterator[Finding]:
     yield from found.unloadable(before, last, phones)
     yield from found.nodes(last)
+    yield from found.node_not_listed(last)
     yield from found.ctl_file(last)
     yield from found.expiry(last, now)
     yield from outdated(last)

@@ -11,7 +11,7 @@ from tvs.plan.answers import parsed, tvs_answer
 from tvs.plan.causes import WAYS_OUT, way_out
 from tvs.plan.model import Code, Finding, Severity
 from tvs.plan.phones import PhoneKind
-from tvs.plan.ways import sast_certificates, unknown_digest
+from tvs.plan.ways import of_lost_keys, sast_certificates, unknown_digest
 from tvs.tls.profiles import PROFILES, TLSProfile
 from tvs.units import CTL_NAME, ITL_NAME, MADE_HERE
 
@@ -50,7 +50,9 @@ def changed_together(
             code=Code.CHANGED_TOGETHER,
             severity=Severity.ERROR if is_lost else Severity.WARNING,
             sentence=f"{changed_text} changed together: phones that hold {_listed(itls)} know none of the new ones",
-            way_out="change one at a time and let all phones register in between; "
+            way_out=of_lost_keys(after.lost)
+            if after.lost is not None
+            else "change one at a time and let all phones register in between; "
             "with the previous certificates back (tvs set cert restore UNIT) phones accept the lists",
         )
 
@@ -89,6 +91,21 @@ def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Find
             f"ask TVS until they have the new {ITL_NAME}",
             way_out="let all phones fetch the new ITL file before anything else changes",
         )
+
+
+def node_not_listed(after: Situation) -> Iterator[Finding]:
+    """TVS of a node that runs is not in the ITL file, while others are: it has joined, or has a new certificate."""
+    if after.itl is None or not (listed := tvs_certificates(after.itl) & after.tvs_certificates):
+        return
+    for node in after.cluster_nodes:
+        if node.tvs is not None and node.tvs in after.tvs_certificates - listed:
+            yield Finding(
+                code=Code.NODE_NOT_LISTED,
+                severity=Severity.WARNING,
+                sentence=f"{ITL_NAME} does not have the TVS certificate of {node.name}: phones with that file refuse "
+                "this server, and ask the others",
+                way_out=f"on {after.publisher.name}: tvs utils itl update",
+            )
 
 
 def signer_unknown(situation: Situation, withdrawn: frozenset[str]) -> Iterator[Finding]:
@@ -202,7 +219,8 @@ def nodes(situation: Situation) -> Iterator[Finding]:
                 code=Code.NODE_WITHOUT_CERTIFICATE,
                 severity=Severity.WARNING,
                 sentence=f"node {node.name} has no {unit} certificate: phones will not trust its {unit}",
-                way_out=f"tvs set cert import own {unit} FILE --node {node.name}",
+                way_out=f"let it join (tvs init --join URL --name {node.name}), or, with a certificate that was made "
+                f"elsewhere: tvs set cert import own {unit} FILE --node {node.name}",
             )
 
 

@@ -45,6 +45,7 @@ class Code(StrEnum):
     CERTIFICATE_EXPIRES = "certificate-expires-soon"
     CTL_LEFT_OVER = "ctl-left-over"
     CTL_MISSING = "ctl-missing"
+    NODE_NOT_LISTED = "node-not-listed"
     NODE_WITHOUT_CERTIFICATE = "node-without-certificate"
     PROFILE_REFUSES_7900 = "profile-refuses-7900"
     LIST_OUTDATED = "list-outdated"

@@ -30,6 +30,14 @@ def sast_certificates(data: bytes | None) -> frozenset[bytes | None]:
     return frozenset(record.certificate for record in records if record.function == TrustRole.SAST)
 
 
+def of_lost_keys(publisher: str) -> str:
+    """For phones that do not take lists of a new signer after the loss of the publisher with this name."""
+    return (
+        f"restore the keys of {publisher} from its backup, which sign lists that these phones accept: tvs set node "
+        "promote --keys DIR; or delete the trust list of each such phone by hand afterwards"
+    )
+
+
 def without_tvs(before: Situation, after: Situation, held: Sequence[HeldLists]) -> str:
     """For phones without TVS, whose lists do not have the CTL's signer.
 
@@ -38,6 +46,8 @@ def without_tvs(before: Situation, after: Situation, held: Sequence[HeldLists]) 
         held: the lists of the phones that refuse.
     """
     signer, other = after.signer, after.other_signer
+    if after.lost is not None:
+        return of_lost_keys(after.lost)
     if signed_by_token(before.ctl) or signed_by_token(after.ctl):
         return _BY_HAND
     if before.signer is not signer:
@@ -70,6 +80,8 @@ def _signs(situation: Situation) -> bool:
 def unknown_tvs(_: Situation, after: Situation, held: Sequence[HeldLists]) -> str:
     """For phones whose ITL has none of the TVS servers; arguments as those of `without_tvs`."""
     other = after.other_signer
+    if after.lost is not None:
+        return of_lost_keys(after.lost)
     if any(lists.itl is None for lists in held):
         return f"let these phones fetch the present {ITL_NAME} first (restart them), then go on with --held current"
     if any(after.own(other) not in sast_certificates(lists.itl) for lists in held):

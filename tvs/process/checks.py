@@ -6,7 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from certstore.store import StoreError
+from certstore.errors import StoreError
 from ctlcache.inspection import ACCEPTABLE, inspect_file
 from ctlcache.keyfile import key_exposure
 from tvs.admin.access import is_loopback
@@ -57,7 +57,7 @@ def _exposed_keys(config: Config) -> list[str]:
 
     Phones without TVS are worse off than phones whose TVS may be imitated.
     """
-    state = StateDirectory(config.state)
+    state = StateDirectory.of(config)
     found = []
     try:
         owner = os.geteuid() or state.path.stat().st_uid  # root may work for another user

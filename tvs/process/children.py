@@ -1,4 +1,4 @@
-"""The processes that the supervisor forks: workers, and two helpers, the admin process and the observer."""
+"""The processes that the supervisor forks: workers, and three helpers, admin process, observer and follower."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from tvs.admin.process import run_admin
+from tvs.process.follower import run_follower
+from tvs.process.followersetup import FollowerSetup
 from tvs.process.helper import Helper
 from tvs.process.observer import BOARD_SIZE, run_observer
 from tvs.process.worker import WorkerSetup, run_worker
@@ -16,6 +18,7 @@ from tvs.system.board import Board
 from tvs.system.fork import fork
 from tvs.system.funnel import Funnel
 from tvs.system.limits import shortage
+from tvs.system.nudge import Nudge
 
 if TYPE_CHECKING:
     import socket
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tvs.process.current import Current
+    from tvs.process.publisher import Level
     from tvs.process.slot import Slot
     from tvs.process.slots import ReportEvent
     from tvs.process.supervisorlog import SupervisorLog
@@ -48,6 +52,7 @@ class Children:
     Attributes:
         admin: the admin process.
         observer: the observer.
+        follower: the follower.
     """
 
     def __init__(
@@ -72,15 +77,20 @@ class Children:
         self._leave = leave
         self._event = event
         self._funnel = Funnel(slots)
+        self._nudge = Nudge(slots)
         self._observed = Board(BOARD_SIZE)
+        self._cluster = Board()
         self._admin_token_file: Path | None = None
         self.admin = Helper("admin", self._fork_admin)
         self.observer = Helper("observer", self._fork_observer)
-        self._helpers = (self.admin, self.observer)
+        self.follower = Helper("follower", self._fork_follower)
+        self._followed = 0
+        self._helpers = (self.admin, self.observer, self.follower)
 
     def close(self) -> None:
         """Closes what the children share: at the supervisor's end."""
         self._funnel.close()
+        self._nudge.close()
 
     def fork_worker(self, slot: Slot, channel: Channel) -> int:
         """Forks a worker for a slot; returns its process id. Raises `OSError`."""
@@ -99,6 +109,7 @@ class Children:
                     listener=slot.listener,
                     relay=self._relay.end(slot.number),
                     observer=self._funnel.sender(slot.number),
+                    nudge=self._nudge.end(slot.number),
                     channel=channel,
                     metrics=self._metrics,
                     log=self._log,
@@ -127,6 +138,9 @@ class Children:
         if self.admin.process and self._admin_token_file != self._current.config.admin_token_file:
             self.admin.end()  # the next one asks for the token of the new settings
         self.admin.start_due(now)
+        if self.follower.process and self._followed != self._log.opened:
+            self.follower.end()  # a reload: the next one has its settings, and the log that it opened
+        self.follower.start_due(now)
         if self._current.config.observe:
             self.observer.start_due(now)
         else:
@@ -155,13 +169,14 @@ class Children:
         def work() -> int:
             listener = self._admin_listener.dup()
             self._leave(None)
-            self._funnel.close()
+            self.close()
             self._log.close()  # this process writes none
-            state = StateDirectory(self._current.config.state)
+            state = StateDirectory.of(self._current.config)
             return run_admin(
                 listener,
                 board=self._board,
                 observed=self._observed,
+                cluster=self._cluster,
                 metrics=self._metrics,
                 state=state,
                 token_file=token_file,
@@ -171,9 +186,39 @@ class Children:
 
         return fork(work, on_parents_death=signal.SIGTERM)
 
+    def _fork_follower(self, heartbeat: Heartbeat) -> int:
+        self._followed = self._log.opened
+
+        def work() -> int:
+            self._leave(None)
+            self._funnel.close()
+
+            def event(level: Level, event: str, **fields: object) -> None:
+                getattr(self._log.logger, level)(event, **fields)
+
+            setup = FollowerSetup(
+                config=self._current.config,
+                seed=self._current.seed,
+                board=self._board,
+                cluster=self._cluster,
+                nudge=self._nudge,
+                event=event,
+                heartbeat=heartbeat,
+            )
+            try:
+                return run_follower(setup)
+            except Exception as error:
+                if (reason := shortage(error)) is None:
+                    raise
+                setup.copy_failed(reason)
+                return 1
+
+        return fork(work)
+
     def _fork_observer(self, heartbeat: Heartbeat) -> int:
         def work() -> int:
             self._leave(None)
+            self._nudge.close()
             self._log.close()
             return run_observer(self._funnel.receivers(), self._observed, heartbeat)
 

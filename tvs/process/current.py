@@ -5,12 +5,15 @@ from __future__ import annotations
 import gc
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from certstore.store import StoreError
-from tvs.answers.seed import last_good_list, next_seed, read_seed
-from tvs.errors import StateError
-from tvs.server.credentials import read_credentials
+from certstore.errors import StoreError, StoreUnavailable
+from tvs.answers.lastgood import read_last_good
+from tvs.answers.seed import last_good_list, next_seed, read_seed, seed_from_copy
+from tvs.errors import NoDatabase, NotInCluster, StateError
+from tvs.server.credentials import credentials_of, read_credentials
+from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     from tvs.answers.seed import OnEvent, Seed
@@ -35,12 +38,15 @@ class Current:
         config: settings in use.
         credentials: TLS credentials in use.
         seed: certificates that workers share, with the last good CTL file.
+        copy_as_of: when the last good copy was made with which the service started, seconds since 1970; None if it
+            started with the database, or a worker has read it since.
         trace: the trace order in force; None without one.
     """
 
     config: Config
     credentials: Credentials
     seed: Seed
+    copy_as_of: float | None = None
     trace: ActiveTrace | None = field(default=None, init=False)
     _reported: dict[int, str] = field(default_factory=dict, init=False)  # by slot
     _verified: str | None = field(default=None, init=False)
@@ -55,12 +61,13 @@ class Current:
             config: settings in use.
             on_db_event: called with events of the certificate database.
         """
-        credentials = read_credentials(config)
         gc.disable()  # nothing of what follows is garbage
-        seed = read_seed(config, on_db_event)
-        gc.freeze()  # the collector would write to every page that the workers share
-        gc.enable()
-        return cls(config, credentials, seed)
+        try:
+            found = _read(config, on_db_event)
+            gc.freeze()  # the collector would write to every page that the workers share
+        finally:
+            gc.enable()
+        return cls(config, *found)
 
     def swap(self, config: Config, credentials: Credentials) -> None:
         """Puts other settings and credentials in use. A CTL file at another path is read."""
@@ -100,6 +107,8 @@ class Current:
         only meanwhile: a fork would share it. `now`: monotonic seconds.
         """
         reported = (status.change_number, status.content or self.seed.index.content)
+        if status.up:
+            self.copy_as_of = None
         if not status.up or reported == self._refuted:
             return
         if reported == (self.seed.change_number, self.seed.index.content):
@@ -120,3 +129,27 @@ class Current:
             self.seed = replace(self.seed, behind=True)
         pause = LONG_PAUSE if self.seed.behind else FIRST_PAUSE
         self._next_read = now + max(pause, SHARE * (time.monotonic() - started))
+
+
+def _read(config: Config, on_event: OnEvent) -> tuple[Credentials, Seed, float | None]:
+    """Credentials and seed from the database, or from the last good copy, with the time from which that is.
+
+    A node that was deleted from the cluster answers as before: phones that know its certificate may ask it still.
+    """
+    try:
+        return read_credentials(config), read_seed(config, on_event), None
+    except (StoreUnavailable, NoDatabase, NotInCluster) as error:
+        state = StateDirectory.of(config)
+        try:
+            copy = read_last_good(state)
+        except StateError as damaged:
+            raise type(error)(f"{error}. The last good copy could not take its place: {damaged}") from error
+        if copy is None:
+            raise
+        on_event("copy_in_use", {"reason": str(error), "certificates": len(copy.index), "as_of": _utc(copy.as_of)})
+        return credentials_of(config, copy.certificate, copy.expiry), seed_from_copy(config, copy), copy.as_of
+
+
+def _utc(seconds: float | None) -> str:
+    """Seconds since 1970 as people write them."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

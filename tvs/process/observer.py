@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import time
 from typing import TYPE_CHECKING, Final
 
 from tvs.fleet.batches import decoded
 from tvs.fleet.tally import Tally
+from tvs.system.signals import end_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,17 +43,13 @@ def run_observer(receivers: Sequence[FunnelReceiver], board: Board, heartbeat: H
         board: memory that the admin process reads; this process alone writes to it.
         heartbeat: the supervisor replaces a process that gives no sign of life.
     """
-    signal.signal(signal.SIGTERM, _end)
+    end_on_sigterm()
     with contextlib.suppress(OSError):
         os.nice(NICE)
     observer = Observer(receivers, board, time.time())
     while True:
         observer.turn(time.monotonic(), time.time())
         heartbeat.beat()
-
-
-def _end(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
 
 
 class Observer:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tvs.server.credentials import Credentials
     from tvs.system.notify import Notifier
 
-NEED_RESTART: Final = ("state", "listen", "admin", "workers")
+NEED_RESTART: Final = ("state", "store", "listen", "admin", "workers")
 """Settings that stay as they are until the service is started again."""
 
 

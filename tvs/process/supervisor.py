@@ -243,6 +243,7 @@ class Supervisor:
             limits=self._current.config.limits,
             level=self._current.config.log_level,
             trace=self._traces.status(),
+            copy_as_of=self._current.copy_as_of,
             slots=tuple(slot.status() for slot in self._slots),
         )
 

@@ -67,10 +67,10 @@ class SupervisorLink:
             self._timer.cancel()
 
     def _report(self) -> None:
-        """Reports if something but the number of connections changed, or if the last report is old."""
+        """Reports if something changed that does not change all the time, or if the last report is old."""
         now = time.monotonic()
         status = self._service.status()
-        news = (replace(status, connections=0), self._trace_file())
+        news = (replace(status, connections=0, db=replace(status.db, known_at=0.0)), self._trace_file())
         interval = min(HEARTBEAT, self._service.config.worker_timeout / 4)
         due = now - self._reported_at >= interval
         if due:

@@ -21,9 +21,11 @@ class SupervisorLog:
 
     Attributes:
         logger: writes lines to it; another one after `reopen`.
+        opened: how often it was opened.
     """
 
     def __init__(self, config: Config) -> None:
+        self.opened = 0
         try:
             self._open(config)
         except OSError as error:
@@ -50,6 +52,7 @@ class SupervisorLog:
 
     def _open(self, config: Config) -> None:
         self._direct = DirectLog(config.log_file, log_format=config.log_format, level=config.log_level)
+        self.opened += 1
         self.logger: structlog.typing.FilteringBoundLogger = logger_for(self._direct)
         if config.tls_keylog is not None:
             warning = "who has this file can read the phones' traffic"

@@ -40,7 +40,7 @@ class TraceOrders:
     def __init__(self, current: Current, event: ReportEvent) -> None:
         self._current = current
         self._event = event
-        self._path = StateDirectory(current.config.state).trace_file
+        self._path = StateDirectory.of(current.config).trace_file
         self._seen = ""  # number of the last content that was read
         self._reports: dict[int, str] = {}  # by slot: what its worker saw last
         self._sent: dict[int, tuple[int, str, float]] = {}  # by slot: process id, order, and when it was sent

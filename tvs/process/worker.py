@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import gc
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
-from certstore.store import StoreError
+from certstore.errors import StoreError
 from tvs.errors import StateError
 from tvs.process.supervisorlink import SupervisorLink
 from tvs.process.tracefile import TraceFileWatch
@@ -33,10 +34,14 @@ if TYPE_CHECKING:
     from tvs.server.credentials import Credentials
     from tvs.system.channel import Channel
     from tvs.system.funnel import FunnelSender
+    from tvs.system.nudge import NudgeEnd
     from tvs.system.relay import RelayEnd
 
 COLLECT_AFTER = 20_000
 """New objects after which the collector looks for cycles: sessions make none, and reference counts free them."""
+FILE_THREADS = 8
+"""Threads at most for what may hang: database, CTL file, trace file and a reload have one job at a time each, and as
+many again may hang on what a reload has left behind. They begin when jobs meet: the last one may come after days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,7 @@ class WorkerSetup:
         listener: the slot's listening socket.
         relay: the slot's end of the relay to the other workers.
         observer: the slot's end of the funnel to the observer.
+        nudge: its end of the follower's nudges.
         channel: to the supervisor.
         metrics: directory of the files in which all workers count.
         log: the supervisor's log, for a worker that cannot open the log, or cannot start; closed when it serves phones.
@@ -64,6 +70,7 @@ class WorkerSetup:
     listener: socket.socket
     relay: RelayEnd
     observer: FunnelSender
+    nudge: NudgeEnd
     channel: Channel
     metrics: Path
     log: SupervisorLog
@@ -104,9 +111,17 @@ def run_worker(setup: WorkerSetup) -> int:
 
 async def _serve(service: Service, setup: WorkerSetup, upkeep: Upkeep) -> int:
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="files"))
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     service.start([setup.listener], setup.relay)
-    watch = TraceFileWatch(StateDirectory(setup.config.state).trace_file)
+
+    def nudged() -> None:
+        setup.nudge.take()
+        service.look_soon()
+
+    loop.add_reader(setup.nudge.fileno(), nudged)
+    watch = TraceFileWatch(StateDirectory.of(setup.config).trace_file)
     link = SupervisorLink(
         service,
         setup.channel,

@@ -7,6 +7,7 @@ included, present the same certificate until the administrator reloads the servi
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
+from tvs.cluster.membership import own_node
 from tvs.errors import StateError
 from tvs.state import StateDirectory
 from tvs.system.files import read_regular
@@ -31,13 +33,12 @@ if TYPE_CHECKING:
 
     from OpenSSL import SSL
 
-    from certstore.store import CertificateStore
+    from certstore.store import CertificateStore, StoreEntry
     from tvs.config.settings import Config
 
     Keylog = Callable[[SSL.Connection, bytes], None]
+    Expiry = tuple[tuple[str, str, float], ...]
 
-OWN_NAME = "TVS.pem"
-"""Name of this node's own TVS certificate; those of other nodes have theirs in it."""
 MAX_CLIENT_CAS = 1024 * 1024
 """Maximum size of the file of client CAs in bytes: some 600 certificates."""
 
@@ -50,18 +51,19 @@ class Credentials:
         certificate: the TVS certificate, X.509 DER.
         key: its private key, PKCS #8 DER; left out of the repr.
         authorities: certificates that vouch for phones' own, X.509 DER.
-        expiry: unit, name and end of validity (seconds since 1970) of each TVS certificate of the cluster.
+        expiry: unit, name and end of validity (seconds since 1970) of each TVS certificate of the cluster, this node's
+            first.
     """
 
     certificate: bytes
     key: bytes = field(repr=False)
     authorities: tuple[bytes, ...] = ()
-    expiry: tuple[tuple[str, str, float], ...] = ()
+    expiry: Expiry = ()
 
     @property
     def presented(self) -> dict[str, float]:
         """End of validity, seconds since 1970, of the certificate that phones are presented, by its name."""
-        return {name: end for _, name, end in self.expiry if name == OWN_NAME}
+        return {name: end for _, name, end in self.expiry[:1]}
 
     @property
     def fingerprint(self) -> str:
@@ -89,15 +91,27 @@ def read_credentials(config: Config) -> Credentials:
 
     Raises `StateError` and `StoreError`, whose sentences say what to do.
     """
-    state = StateDirectory(config.state)
-    store = state.store()
+    state = StateDirectory.of(config)
+    with closing(state.store()) as store:
+        certificate, expiry = own_certificates(state, store)
+    return credentials_of(config, certificate, expiry)
+
+
+def credentials_of(config: Config, certificate: bytes, expiry: Expiry) -> Credentials:
+    """The credentials of a TVS certificate of this node, with its key and the client CAs; checks that they fit.
+
+    Args:
+        config: the state directory, and the settings of client certificates.
+        certificate: X.509 DER.
+        expiry: as of `Credentials`.
+
+    Raises `StateError`, whose sentence says what to do.
+    """
+    state = StateDirectory.of(config)
     try:
-        certificate, expiry = _own_certificates(state, store)
         key = state.private_key(Purpose.TVS, certificate, exposed=True)  # a warning, see tvs.process.checks
     except CertificateError as error:
-        raise StateError(f"{state.database}: TVS: {error} (another certificate: tvs set cert regen TVS)") from error
-    finally:
-        store.close()
+        raise StateError(f"{state.store_name}: TVS: {error} (another certificate: tvs set cert regen TVS)") from error
     credentials = Credentials(
         certificate=certificate,
         key=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
@@ -113,17 +127,21 @@ def read_credentials(config: Config) -> Credentials:
     return credentials
 
 
-def _own_certificates(
-    state: StateDirectory, store: CertificateStore
-) -> tuple[bytes, tuple[tuple[str, str, float], ...]]:
+def own_certificates(state: StateDirectory, store: CertificateStore) -> tuple[bytes, Expiry]:
+    """The node's TVS certificate, X.509 DER, and `Credentials.expiry`. Raises `StateError` and `StoreError`."""
+    node = own_node(state, store).name if store.nodes() else None  # no name while there are no nodes
     entries = store.entries(own=True, unit=Purpose.TVS)
-    own = [entry for entry in entries if entry.name == OWN_NAME]
+    own = [entry for entry in entries if entry.node == node]
     if not own:
         raise StateError(
-            f"{state.database} holds no TVS certificate of this node; make one with: tvs init (a new state directory)"
+            f"{state.store_name} holds no TVS certificate of this node; make one with: tvs init (a new state directory)"
         )
-    expiry = tuple((entry.unit.value, entry.name, entry.certificate.not_after.timestamp()) for entry in entries)
-    return own[0].certificate.der, expiry
+    expiry = (_end(entry) for entry in (*own, *(entry for entry in entries if entry not in own)))
+    return own[0].certificate.der, tuple(expiry)
+
+
+def _end(entry: StoreEntry) -> tuple[str, str, float]:
+    return entry.unit.value, entry.name, entry.certificate.not_after.timestamp()
 
 
 def _authorities(config: Config) -> tuple[bytes, ...]:

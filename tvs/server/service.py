@@ -162,6 +162,10 @@ class Service:
         self._shared.trace_as(None if over else ordered)
         self.sources.ctl.trace = self._monitor_trace()
 
+    def look_soon(self) -> None:
+        """Has the sources looked at now, because another process knows of a change. On the loop."""
+        self.sources.look_soon()
+
     async def drain(self) -> None:
         """Stops accepting and waits for the sessions to end, for `drain_timeout` seconds."""
         self.stopping = True

@@ -9,6 +9,7 @@ from tvs.status.model import ServiceState, SlotState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tvs.status.cluster import ClusterStatus
     from tvs.status.model import ServiceStatus, SlotStatus, WorkerStatus
 
     Document = dict[str, Any]
@@ -50,24 +51,49 @@ class Expired(NamedTuple):
     not_after: float
 
 
-def readiness(status: ServiceStatus, now: float) -> tuple[bool, Document]:
+def readiness(
+    status: ServiceStatus, now: float, cluster: ClusterStatus | None = None, monotonic: float = 0.0
+) -> tuple[bool, Document]:
     """Whether phones get complete answers from every worker, and the body of ``/readyz``.
 
-    A certificate that has expired is shown, and is not a reason: phones are answered as before.
+    A certificate that has expired is shown, and is not a reason: phones are answered as before. So is the age of the
+    copy with which the service started because the database could not be read, and the staleness of what this node
+    serves: there is nothing better to answer from.
 
     Args:
         status: what the supervisor published last.
         now: seconds since 1970.
+        cluster: what the follower published last; None if that is not asked for.
+        monotonic: monotonic seconds at the same moment.
     """
     serving = [slot for slot in status.slots if slot.state is not SlotState.CLOSED]
     reasons = list(_reasons(status, serving))
+    caches = _caches([slot.worker for slot in serving if slot.worker is not None])
+    if caches and status.copy_as_of is not None:
+        caches["db"]["copy_age"] = round(max(0.0, now - status.copy_as_of))
     return not reasons, {
         "status": "not ready" if reasons else "ready",
         "reasons": reasons,
-        **_caches([slot.worker for slot in serving if slot.worker is not None]),
+        **caches,
+        **_node(cluster, monotonic),
         "expired": [f"{use} {name}" for use, name, _ in expired(status, now)],
         "connections": sum(slot.worker.connections for slot in status.slots if slot.worker is not None),
         "workers": [{"slot": slot.slot, "state": slot.state, "pid": slot.pid} for slot in status.slots],
+    }
+
+
+def _node(cluster: ClusterStatus | None, monotonic: float) -> Document:
+    """What this node serves; nothing before the follower's first publication."""
+    if cluster is None or (staleness := cluster.staleness(monotonic)) is None:
+        return {}
+    return {
+        "node": {
+            "name": cluster.node,
+            "generation": cluster.generation,
+            "cluster_generation": cluster.current,
+            "staleness": round(staleness, 1),
+            **({"problem": cluster.problem} if cluster.problem else {}),
+        }
     }
 
 

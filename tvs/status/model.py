@@ -162,6 +162,8 @@ class ServiceStatus:
         limits: most connections of the whole service, by the reason with which it rejects more.
         level: the lowest level that is written to the log, as the settings have it.
         trace: the trace order in force; None without one.
+        copy_as_of: when the copy of the database was made with which the service started, seconds since 1970; None if
+            it started with the database, or a worker has read it since.
         slots: the worker slots.
     """
 
@@ -176,6 +178,7 @@ class ServiceStatus:
     limits: Mapping[str, int] = field(default_factory=dict)
     level: str = "info"
     trace: TraceStatus | None = None
+    copy_as_of: float | None = None
     slots: tuple[SlotStatus, ...] = ()
 
     def to_json(self) -> dict[str, object]:
@@ -192,6 +195,7 @@ class ServiceStatus:
             "limits": dict(self.limits),
             "level": self.level,
             "trace": None if self.trace is None else self.trace.to_json(),
+            "copy_as_of": self.copy_as_of,
             "slots": [slot.to_json() for slot in self.slots],
         }
 
@@ -217,5 +221,6 @@ class ServiceStatus:
             limits={reason: member(limits, reason, int) for reason in limits},
             level=word(member(document, "level", str)),
             trace=None if trace is None else TraceStatus.from_json(trace),
+            copy_as_of=member(document, "copy_as_of", float, int, type(None)),
             slots=tuple(map(SlotStatus.from_json, member(document, "slots", list))),
         )

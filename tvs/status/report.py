@@ -186,6 +186,7 @@ class StatusReport:
         lists: the CTL and the ITL file.
         presented: the certificate that phones are presented.
         certificates: own certificates of the cluster.
+        cluster: what this node serves, and the nodes of the cluster as it sees them.
         workers: the worker slots.
         trace: what is logged at another level than the settings', of whom, and until when.
         counted: what the workers have counted.
@@ -201,6 +202,7 @@ class StatusReport:
     lists: tuple[ListReport, ...]
     presented: Presented
     certificates: tuple[OwnCertificate, ...]
+    cluster: Mapping[str, object]
     workers: tuple[Mapping[str, object], ...]
     trace: Mapping[str, object]
     counted: Counted
@@ -220,6 +222,7 @@ class StatusReport:
             "lists": plain(self.lists),
             "presented": plain(self.presented),
             "certificates": plain(self.certificates),
+            "cluster": plain(self.cluster),
             "workers": plain(self.workers),
             "trace": plain(self.trace),
             **plain(self.counted),

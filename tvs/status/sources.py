@@ -8,6 +8,11 @@ from typing import Self
 from tvs.status.members import member, text
 
 
+def content_text(content: bytes) -> str:
+    """What identifies the content of the CTL file (`ctlcache.inspection.Inspection.content`), as a status has it."""
+    return content.hex()[:32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseStatus:
     """A worker's index of the certificate database.
@@ -20,6 +25,7 @@ class DatabaseStatus:
         swapped: when the index was put in use, seconds since 1970; None before the first one.
         content: text that workers with the same certificates share; empty if it is not known.
         problem: why the store cannot be read, cut if it is long; empty if it can.
+        known_at: when the index was last known to have every commit, monotonic seconds; 0 before.
     """
 
     up: bool
@@ -29,6 +35,7 @@ class DatabaseStatus:
     swapped: float | None = None
     content: str = ""
     problem: str = ""
+    known_at: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
@@ -40,6 +47,7 @@ class DatabaseStatus:
             "swapped": self.swapped,
             "content": self.content,
             "problem": self.problem,
+            "known_at": self.known_at,
         }
 
     @classmethod
@@ -53,6 +61,7 @@ class DatabaseStatus:
             swapped=member(document, "swapped", float, int, type(None)),
             content=text(member(document, "content", str)),
             problem=text(member(document, "problem", str)),
+            known_at=member(document, "known_at", float, int),
         )
 
 

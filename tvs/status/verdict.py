@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from tvs.status.cluster import STALENESS_BOUND, ClusterStatus, NodeState
 from tvs.status.health import SIGNER, expired, health
 from tvs.status.model import ServiceState, SlotState
 from tvs.status.report import Finding, Verdict, VerdictState
@@ -12,6 +13,7 @@ from tvs.status.report import Finding, Verdict, VerdictState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from tvs.status.cluster import NodeStatus
     from tvs.status.model import ServiceStatus, WorkerStatus
     from tvs.status.observed import Observed
     from tvs.status.report import ListReport, Presented
@@ -22,6 +24,8 @@ LIMIT_REACHED: Final = 60.0
 """Seconds for which a limit that was reached is part of the verdict."""
 EXPIRES_SOON: Final = 30
 """Days left at which the presented certificate is part of the verdict, as with `tvs check`."""
+MOST_NAMED: Final = 3
+"""Nodes that a sentence names."""
 VERSION_REASONS: Final = ("unsupported_version", "no_shared_cipher")
 """Reasons of failed handshakes that the TLS profile decides."""
 _DAY: Final = 86_400
@@ -41,6 +45,7 @@ class Facts:
         now: seconds since 1970.
         monotonic: monotonic seconds at the same moment.
         service: what the supervisor published last.
+        cluster: what the follower published last.
         lists: the trust lists of the state directory.
         presented: the certificate that phones are presented.
         observed: what the observer published last.
@@ -52,6 +57,7 @@ class Facts:
     lists: Sequence[ListReport]
     presented: Presented
     observed: Observed
+    cluster: ClusterStatus = field(default_factory=ClusterStatus)
 
 
 def findings(facts: Facts) -> list[Finding]:
@@ -125,7 +131,8 @@ def _not_in_itl(facts: Facts) -> Iterator[Finding]:
     if facts.presented.in_itl is False:
         sentence = "the certificate that the service presents is not in ITLFile.tlv, so phones with that file refuse it"
         behind = facts.presented.in_database is False
-        advice = "reload the service (SIGHUP)" if behind else "tvs utils itl update ITLFile"
+        reload = "reload the service (SIGHUP); the log says so if this node was deleted from the cluster"
+        advice = reload if behind else "on the publisher: tvs utils itl update"
         yield _turned_away("certificate_not_listed", sentence, advice)
 
 
@@ -141,8 +148,14 @@ def _incomplete(facts: Facts) -> Iterator[Finding]:
 
 def _database(facts: Facts) -> Iterator[Finding]:
     down = [worker.db for worker in _workers(facts) if not worker.db.up]
-    if down:
-        problem = next((f": {status.problem}" for status in down if status.problem), "")
+    problem = next((f": {status.problem}" for status in down if status.problem), "")
+    copy = facts.service.copy_as_of
+    if copy is not None:
+        age = _age(facts.now - copy)
+        sentence = f"from a copy of the certificate database that is {age} old, because it cannot be read{problem}"
+        advice = "see docs/database.md#a-start-without-the-database; later changes are not known until it can be read"
+        yield _limited("database_copy", sentence, advice)
+    elif down:
         sentence = f"from memory only, because the certificate database cannot be read{problem}"
         yield _limited("database", sentence, "see docs/troubleshooting.md; changes are not seen until it can be read")
 
@@ -172,6 +185,25 @@ def _behind(facts: Facts) -> Iterator[Finding]:
     if facts.presented.in_database is False and facts.presented.in_itl is not False:
         sentence = "with another TVS certificate than the database has"
         yield _limited("certificate_behind", sentence, "reload the service (SIGHUP) when phones have the new ITL file")
+
+
+def _node_behind(facts: Facts) -> Iterator[Finding]:
+    cluster, staleness = facts.cluster, facts.cluster.staleness(facts.monotonic)
+    others = [node for node in cluster.nodes if node.is_behind and node.name.lower() != cluster.node.lower()]
+    if staleness is not None and staleness > STALENESS_BOUND:
+        problem = f": {cluster.problem}" if cluster.problem else ""
+        sentence = f"this node has not known for {round(staleness)} s that it serves what the cluster has{problem}"
+        advice = "see docs/alerts.md#tvsnodebehind; tvs show nodes says what each node serves"
+        yield _limited("node_behind", sentence, advice, facts.now - staleness)
+    elif others:
+        named = ", ".join(f"{node.name} ({_how(node)})" for node in others[:MOST_NAMED])
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        advice = "look at that node's service, and at its way to the database; tvs show nodes says more"
+        yield _limited("node_behind", f"not by every node as the cluster is now: {named}{more}", advice)
+
+
+def _how(node: NodeStatus) -> str:
+    return "silent" if node.state is NodeState.SILENT else f"behind for {round(node.staleness or 0)} s"
 
 
 def _expiry(facts: Facts) -> Iterator[Finding]:
@@ -223,6 +255,7 @@ _RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _lists,
     _lost_list,
     _behind,
+    _node_behind,
     _expiry,
     _reload,
     _refused_versions,
@@ -247,6 +280,14 @@ def _workers(facts: Facts) -> Iterator[WorkerStatus]:
 
 def _late(time: float, facts: Facts) -> bool:
     return time > facts.now - LATELY
+
+
+def _age(seconds: float) -> str:
+    """A time in the largest unit that it fills: ``3 days``."""
+    for unit, noun in ((_DAY, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return _number(int(seconds // unit), noun)
+    return "less than a minute"
 
 
 def _number(number: int, noun: str) -> str:

@@ -46,6 +46,12 @@ class Board:
         if size:
             self._memory[: _HEADER.size + size] = bytes(_HEADER.size + size)
 
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """What is another one, almost surely, after each `write`: for readers that look often."""
+        size, checksum = _HEADER.unpack(self._memory[: _HEADER.size])
+        return size, checksum
+
     def read(self) -> dict[str, Any]:
         """The document; empty before the first one is written."""
         for _ in range(_ATTEMPTS):

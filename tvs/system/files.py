@@ -6,6 +6,12 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Content = bytes | Callable[[IO[bytes]], object]
 
 KEPT = 5
 """Number of previous files that stay beside the current one, as NAME.1 (the newest) to NAME.5."""
@@ -46,18 +52,18 @@ def _read_at_most(descriptor: int, limit: int) -> bytes:
     return bytes(data)
 
 
-def write_atomically(path: Path, data: bytes, *, keep: bool = False, mode: int = TFTP_MODE) -> None:
+def write_atomically(path: Path, content: Content, *, keep: bool = False, mode: int = TFTP_MODE) -> None:
     """Replaces a file atomically: readers see the old file or the new one, whatever happens.
 
     Args:
         path: the file; its directory must exist. A symbolic link is replaced, not what it points to.
-        data: the new content; it is on the disk before it gets the name.
+        content: the new content, or what writes it in pieces; it is on the disk before it gets the name.
         keep: whether the old file stays as NAME.1, the one before as NAME.2, up to NAME.5.
         mode: permissions of the new file.
 
     Raises `OSError`; the old file is then in place as it was.
     """
-    staged = StagedFile(path, data, mode=mode)
+    staged = StagedFile(path, content, mode=mode)
     try:
         if keep:
             keep_previous(path)
@@ -72,20 +78,19 @@ class StagedFile:
 
     Args:
         path: the file that it will replace; its directory must exist.
-        data: the new content.
+        content: the new content, or what writes it in pieces if it is too large to be held in memory.
         mode: permissions of the new file. A file that root writes belongs to the owner of its directory.
 
     Raises `OSError` if the content cannot be written; nothing is left behind then.
     """
 
-    def __init__(self, path: Path, data: bytes, *, mode: int = TFTP_MODE) -> None:
+    def __init__(self, path: Path, content: Content, *, mode: int = TFTP_MODE) -> None:
         self.path = path
-        self._size = len(data)
-        self._temporary = _written_beside(path, data, mode)
+        self._temporary = _written_beside(path, content, mode)
 
     def read_back(self) -> bytes:
         """The bytes on the disk. Raises `OSError`."""
-        return read_regular(self._temporary, self._size)
+        return read_regular(self._temporary, self._temporary.stat().st_size)
 
     def publish(self) -> None:
         """Gives the content its name, which needs no space on the disk. Raises `OSError`."""
@@ -136,15 +141,18 @@ def _second_name(path: Path, name: Path) -> None:
         StagedFile(name, read_regular(path, MAX_COPY)).publish()
 
 
-def _written_beside(path: Path, data: bytes, mode: int) -> Path:
+def _written_beside(path: Path, content: Content, mode: int) -> Path:
     import tempfile  # noqa: PLC0415 - most commands write no file
 
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content(file)
             file.flush()
-            give_to_owner(file.fileno(), path.parent)
+            _give_to_owner(file.fileno(), path.parent)
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
     except BaseException:
@@ -153,7 +161,7 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
     return Path(name)
 
 
-def give_to_owner(descriptor: int, directory: Path) -> None:
+def _give_to_owner(descriptor: int, directory: Path) -> None:
     """Gives a file that root created to the owner of its directory.
 
     The service runs as the owner of its directories, and must be able to read files of commands that root ran.

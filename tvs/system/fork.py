@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -50,15 +51,24 @@ def _run_child(
         _die_with_parent(parent, on_parents_death)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         gc.enable()
+        status = _status_of(work)
+    finally:  # nothing may continue in the parent's code, whatever fails: it would end the parent's other children
+        os._exit(status)
+
+
+def _status_of(work: Callable[[], int]) -> int:
+    """Does the work of a child, and gives its exit status."""
+    status = 1
+    try:
         status = work()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - nothing may continue in the parent's code
+    except BaseException:  # noqa: BLE001 - its place is the log
         traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a full disk, nobody who reads, a stream that was closed
+            stream.flush()
+    return status
 
 
 def _die_with_parent(parent: int, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""Signals in a pipe, one byte for each, so that poll(2) can wait for them."""
+"""Signals in a pipe, one byte for each, so that poll(2) can wait for them; SIGTERM as the end of a process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ class Signals:
 
     def __exit__(self, *_error: object) -> None:
         signal.set_wakeup_fd(-1)
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)  # Python complains of one that comes while it is set
         for number in WATCHED:
             signal.signal(number, signal.SIG_IGN if number is not signal.SIGCHLD else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self.close()
 
     def fileno(self) -> int:
@@ -43,6 +45,19 @@ class Signals:
         except BlockingIOError:
             return []
         return [number for number in numbers if number != signal.SIGCHLD]
+
+
+def end_on_sigterm() -> None:
+    """Lets SIGTERM end this process with `SystemExit`. Those that follow do nothing: they would break off its end."""
+    ending = False
+
+    def end(_number: int, _frame: object) -> None:
+        nonlocal ending  # not SIG_IGN: Python complains of a signal that had come before it was set
+        if not ending:
+            ending = True
+            raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _nothing(_number: int, _frame: object) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from certstore.changes import Changes, LastChange
 from certstore.purposes import Purpose
-from certstore.store import Changes
+from certstore.store import Node
 from tests.fixtures.certificates import PUBLISHER, PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import since
 
@@ -115,3 +116,44 @@ def test_changes_with_a_damaged_row(database: Database, store: CertificateStore)
     assert changes is not None
     assert (changes.removed, changes.changed) == (((b"\x01", PUBLISHER),), ())
     assert reported == [f"01 {PUBLISHER_COLUMN}"]
+
+
+def test_the_token_of_a_change(store: CertificateStore) -> None:
+    """Each change has a token of its own; a change of a parameter, a node, a list or a generation has none."""
+    assert store.last_change() == LastChange(number=0, token="")
+    store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
+    first = store.last_change()
+    assert first.number == store.change_number()
+    assert first.token
+    store.set_parameter("a", "b")
+    store.add_node(Node(name="pub", address="192.0.2.1", publisher=True))
+    store.advance(0, who="pub", what="lists", lists={"CTLFile.tlv": b"c"})
+    assert store.last_change() == first
+    nothing = store.changes_since(first.number, token=first.token)
+    assert nothing == Changes(number=first.number, token=first.token, removed=(), changed=())
+    store.import_certificate(certificate(serial=2), Purpose.Phone_trust)
+    second = store.last_change()
+    assert second.token not in ("", first.token)
+    changes = store.changes_since(first.number, token=first.token)
+    assert changes is not None
+    assert (changes.last, [one.certificate.serial_number for one in changes.changed]) == (second, [b"\2"])
+
+
+def test_changes_of_another_database(store: CertificateStore) -> None:
+    """A reader with another token at that number has read another database: it must read everything."""
+    store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
+    first = store.last_change()
+    store.import_certificate(certificate(serial=2), Purpose.Phone_trust)
+    assert store.changes_since(first.number) is not None
+    assert store.changes_since(first.number, token=first.token) is not None
+    assert store.changes_since(first.number, token=store.last_change().token) is None
+
+
+def test_a_log_without_tokens(database: Database, store: CertificateStore) -> None:
+    """Changes that a program of before wrote have no token, and are known all the same."""
+    store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
+    number = store.change_number()
+    store.import_certificate(certificate(serial=2), Purpose.Phone_trust)
+    database.execute("update certificatechangelog set token = null")
+    assert store.last_change().token == ""
+    assert since(store, number) == ({b"\2"}, {b"\2": (7,)})

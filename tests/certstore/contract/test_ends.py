@@ -10,7 +10,6 @@ from tests.fixtures.certificates import NOT_AFTER, certificate
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
-    from tests.fixtures.stores import Database
 
 EARLY, LATE = datetime(2001, 1, 1, tzinfo=UTC), datetime(2049, 12, 31, tzinfo=UTC)
 
@@ -32,12 +31,4 @@ def test_own_certificate_that_is_trusted_too(store: CertificateStore) -> None:
     """A certificate in an own unit and in a trust unit counts, as it is in a trust unit."""
     store.import_certificate(certificate(serial=5), Purpose.CallManager)
     store.import_certificate(certificate(serial=5), Purpose.CallManager_trust)
-    assert store.trusted_ends() == [int(NOT_AFTER.timestamp())]
-
-
-def test_damaged_end(store: CertificateStore, database: Database) -> None:
-    """A row whose end is not a number is left out."""
-    store.import_certificate(certificate(serial=6), Purpose.Phone_trust)
-    store.import_certificate(certificate(serial=7), Purpose.Phone_trust)
-    database.execute("update certificate set notafter = 'never' where serialnumber = '06'")
     assert store.trusted_ends() == [int(NOT_AFTER.timestamp())]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from certstore.certificate import CertificateError, TrustedCertificate
+from certstore.errors import Conflict, NotFound, StoreError
 from certstore.names import name_from_text, same_name
 from certstore.purposes import Purpose
-from certstore.store import Conflict, Node, NotFound, StoreError
+from certstore.store import Node
 from tests.fixtures.certificates import (
     NOT_AFTER,
     PUBLISHER,
@@ -27,8 +27,6 @@ from tests.fixtures.certificates import (
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
-    from tests.fixtures.stores import Kind
-
 
 PUB = Node(name="pub", address="192.0.2.1", publisher=True)
 
@@ -166,23 +164,21 @@ def test_listing(store: CertificateStore) -> None:
     assert store.entries(own=False, unit=Purpose.TVS) == []
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example leaves it empty
 @given(
     subject=st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=16),
     serial=st.integers(1, 2**159),
 )
-def test_any_name_survives_the_store(
-    kind: Kind, tmp_path_factory: pytest.TempPathFactory, subject: str, serial: int
-) -> None:
+def test_any_name_survives_the_store(store: CertificateStore, subject: str, serial: int) -> None:
     """A certificate's name comes out as it went in, under a name without a path."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-    with kind(tmp_path_factory.mktemp("any")) as database, closing(database.create()) as store:
-        entry = store.import_certificate(sign(name, serial, name), Purpose.Phone_trust)
-        [trusted] = store.trusted()
-        assert trusted.certificate == entry.certificate
-        assert trusted.certificate.common_name == subject
-        assert same_name(trusted.certificate.issuer_name, f"CN={subject}")
-        assert "/" not in entry.name
-        assert store.delete(Purpose.Phone_trust, entry.name) == entry
+    entry = store.import_certificate(sign(name, serial, name), Purpose.Phone_trust)
+    [trusted] = store.trusted()
+    assert store.delete(Purpose.Phone_trust, entry.name) == entry
+    assert trusted.certificate == entry.certificate
+    assert trusted.certificate.common_name == subject
+    assert same_name(trusted.certificate.issuer_name, f"CN={subject}")
+    assert "/" not in entry.name
 
 
 def test_issuer_of_tokens(store: CertificateStore) -> None:

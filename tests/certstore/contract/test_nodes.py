@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import Conflict, NotFound, StoreError
 from certstore.purposes import Purpose
-from certstore.store import Conflict, Node, NotFound, StoreError
+from certstore.store import Node
 from tests.fixtures.certificates import PUBLISHER, SUBSCRIBER, certificate, twin
+from tests.fixtures.stores import since
 
 if TYPE_CHECKING:
     from certstore.certificate import TrustedCertificate
@@ -125,6 +127,21 @@ def test_parameters(store: CertificateStore) -> None:
     assert store.parameter("nix\udcff") is None
 
 
+def test_texts_that_no_database_stores(store: CertificateStore) -> None:
+    """Bytes that are not UTF-8, and NUL, become question marks in every database; nothing is refused for them."""
+    store.set_parameter("a\0\udcff", "b\0c\udcff")
+    assert store.parameter("a\0\udcff") == "b?c?"
+    assert store.parameter("a??") == "b?c?"
+    entry = store.import_certificate(certificate(), Purpose.TVS, description="d\0e\udcff")
+    assert store.entry(Purpose.TVS, "TVS") == entry
+    assert entry.description == "d?e?"
+    for name in ("TVS\0", "TVS\udcff"):
+        with pytest.raises(NotFound, match=r"there is no certificate TVS/TVS\?; there is TVS\.pem"):
+            store.entry(Purpose.TVS, name)
+    with pytest.raises(NotFound, match=r"there is no node a\?b; nodes: none yet"):
+        store.delete_node("a\0b")
+
+
 def test_a_changed_node(store: CertificateStore) -> None:
     """Name and address change, the publisher stays the publisher; entries are named after the node as it is now."""
     store.add_node(PUB)
@@ -176,3 +193,47 @@ def test_nodes_with_one_address(store: CertificateStore) -> None:
     for name in ("one", "two"):
         store.add_node(Node(name=name, address="", publisher=False))
     assert len(store.nodes()) == 4
+
+
+def test_another_publisher(store: CertificateStore) -> None:
+    """It takes the units that are moved, in place of its own certificates there; names follow the rule."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    for serial, unit, node in (
+        (1, Purpose.TVS, "pub"),
+        (2, Purpose.TVS, "sub"),
+        (3, Purpose.CAPF, "pub"),
+        (4, Purpose.ITLRecovery, "pub"),
+        (5, Purpose.CallManager, "pub"),
+        (6, Purpose.CallManager, "sub"),
+        (7, Purpose.tomcat, "pub"),
+    ):
+        store.import_certificate(certificate(serial=serial), unit, node=node)
+    number = store.change_number()
+    store.set_publisher("SUB", (Purpose.CAPF, Purpose.ITLRecovery, Purpose.CallManager, Purpose.CallManager_ECDSA))
+    assert [(node.name, node.publisher) for node in store.nodes()] == [("sub", True), ("pub", False)]
+    found = {f"{entry.unit}/{entry.name}": (entry.node, entry.certificate.serial_number) for entry in store.entries()}
+    assert found == {
+        "TVS/TVS.pem": ("sub", b"\2"),
+        "TVS/TVS_pub.pem": ("pub", b"\1"),
+        "CAPF/CAPF.pem": ("sub", b"\3"),
+        "ITLRecovery/ITLRecovery.pem": ("sub", b"\4"),
+        "CallManager/CallManager.pem": ("sub", b"\5"),
+        "tomcat/tomcat_pub.pem": ("pub", b"\7"),
+    }
+    removed, changed = since(store, number)
+    assert b"\6" in removed
+    assert b"\6" not in changed
+    rows = store.select("select servername, ipv4address from certificate where lower(serialnumber) = '04'")[1]
+    assert rows == [("sub", "")]
+
+
+def test_another_publisher_that_is_refused(store: CertificateStore) -> None:
+    """The publisher itself, and a node that there is not; nothing changes."""
+    store.add_node(PUB)
+    store.add_node(SUB)
+    with pytest.raises(Conflict, match="pub is the publisher already"):
+        store.set_publisher("pub", ())
+    with pytest.raises(NotFound, match="there is no node other; nodes: pub, sub"):
+        store.set_publisher("other", ())
+    assert store.nodes() == [PUB, SUB]

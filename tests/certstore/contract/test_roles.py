@@ -9,8 +9,8 @@ import pytest
 
 from certstore.cache import CertificateDBCache
 from certstore.certificate import Certificate
+from certstore.errors import StoreError
 from certstore.purposes import Purpose
-from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate
 from tests.fixtures.stores import since
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import StoreError
 from certstore.purposes import Purpose
 from certstore.rules import queries
-from certstore.store import StoreError
 from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
+    from tests.fixtures.stores import Database
 
 
 def test_columns_and_rows(store: CertificateStore) -> None:
@@ -74,12 +75,12 @@ def test_inside_a_transaction(store: CertificateStore) -> None:
     assert store.select("select * from processconfig where paramname = 'a'")[1] == [("a", "b")]
 
 
-def test_too_many_bytes(store: CertificateStore) -> None:
+def test_too_many_bytes(database: Database, store: CertificateStore) -> None:
     """The size of a result is limited, and so is the memory that a statement takes until it is stopped."""
-    large = "with recursive n(x) as (select 1 union all select x + 1 from n limit 800) select {} from n"
+    large = "with recursive n(x) as (select 1 union all select x + 1 from n where x < 800) select {} from n"
     tracemalloc.start()
     try:
-        for value in ("zeroblob(900000)", "printf('%900000d', x)"):
+        for value in database.large_values:
             with pytest.raises(StoreError, match="more than 16 MB"):
                 store.select(large.format(value))
         assert tracemalloc.get_traced_memory()[1] < 2 * queries.MAX_BYTES

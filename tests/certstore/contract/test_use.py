@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import Conflict, StoreError, StoreUnavailable
 from certstore.purposes import Purpose
-from certstore.store import Conflict, StoreError, StoreUnavailable
 from tests.fixtures.certificates import certificate, twin
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def test_creating_where_it_is_already(database: Database, store: CertificateStor
 
 def test_several_creators(database: Database) -> None:
     """Any number of threads that make the same store at once all get it, with its tables once."""
+    database.make_empty()
     errors: list[Exception] = []
 
     def create() -> None:

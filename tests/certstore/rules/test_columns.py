@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certstore.names import name_from_text, name_text
-from certstore.rules.columns import name_column, name_from_column, serial_column
+from certstore.rules.columns import name_column, name_from_column, serial_column, text_column, text_from_column
 
 TYPES = (
     NameOID.COMMON_NAME,
@@ -19,7 +19,7 @@ TYPES = (
     NameOID.EMAIL_ADDRESS,
     x509.ObjectIdentifier("1.2.3.4"),
 )
-VALUES = st.text(st.one_of(st.sampled_from("\\,;=+ \"'"), st.characters(codec="utf-8")), min_size=1, max_size=20)
+VALUES = st.text(st.one_of(st.sampled_from("\\,;=+ \"'\0"), st.characters(codec="utf-8")), min_size=1, max_size=20)
 NAMES = st.lists(st.tuples(st.sampled_from(TYPES), VALUES), max_size=6)
 
 
@@ -34,6 +34,16 @@ def test_every_name_can_be_read_back(parts: list[tuple[x509.ObjectIdentifier, st
     """The column's text gives the CTL text form, whatever the values have in them."""
     name = x509.Name([x509.NameAttribute(kind, value, _validate=False) for kind, value in parts])
     assert name_from_column(name_column(name)) == name_text(name)
+    assert "\0" not in name_column(name), "PostgreSQL cannot store it"
+
+
+@given(st.text(st.one_of(st.sampled_from("\\0\0,"), st.characters(codec="utf-8"))))
+def test_every_text_can_be_read_back(text: str) -> None:
+    """A column's text is the text itself, but for NUL and for what would be taken for it."""
+    column = text_column(text)
+    assert text_from_column(column) == text
+    assert "\0" not in column
+    assert column == text or "\0" in text or "\\00" in text
 
 
 @pytest.mark.parametrize(

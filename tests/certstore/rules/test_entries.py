@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from certstore.certificate import Certificate
+from certstore.errors import Conflict, StoreError
 from certstore.purposes import Purpose
 from certstore.rules.entries import (
     CertificateRow,
@@ -15,7 +16,6 @@ from certstore.rules.entries import (
     replaces_own,
     role_changes,
 )
-from certstore.store import Conflict, StoreError
 from tests.fixtures.certificates import PUBLISHER, certificate, pem, twin
 
 CERTIFICATE = Certificate.from_der(certificate())

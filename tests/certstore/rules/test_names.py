@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certstore.certificate import Certificate
+from certstore.errors import NotFound
 from certstore.purposes import Purpose
 from certstore.rules.names import (
     MAX_STEM,
@@ -19,7 +20,7 @@ from certstore.rules.names import (
     storable,
     trust_names,
 )
-from certstore.store import Node, NotFound
+from certstore.store import Node
 from tests.fixtures.certificates import certificate, with_serial_bytes
 
 
@@ -63,11 +64,12 @@ def test_what_an_administrator_s_name_may_mean() -> None:
 
 @given(st.text())
 def test_any_text_becomes_storable(text: str) -> None:
-    """Any text becomes one that is UTF-8; one that is so already stays as it is."""
+    """Any text becomes one that is UTF-8 without NUL; one that is so already stays as it is."""
     made = storable(text)
     made.encode()
     assert storable(made) == made
-    assert made == text or any("\ud800" <= character <= "\udfff" for character in text)
+    assert made == text or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text)
+    assert "\0" not in made
 
 
 @pytest.mark.parametrize(

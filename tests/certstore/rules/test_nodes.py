@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from certstore.errors import Conflict, NotFound, StoreError
 from certstore.rules.nodes import check_addition, check_deletion, check_node, ipv4_text, no_such_node
-from certstore.store import Conflict, Node, NotFound, StoreError
+from certstore.store import Node
 
 PUB = Node(name="pub", address="192.0.2.1", publisher=True)
 SUB = Node(name="sub", address="2001:db8::1", publisher=False)

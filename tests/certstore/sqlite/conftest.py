@@ -34,3 +34,9 @@ def store(path: Path) -> Iterator[CertificateStore]:
 def old(path: Path) -> SqliteDatabase:
     """A database that the version with schema 1 made, by its own statements; no store has opened it yet."""
     return old_database(path)
+
+
+@pytest.fixture
+def second(path: Path) -> SqliteDatabase:
+    """A database that the version with schema 2 made, likewise."""
+    return old_database(path, schema=2)

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
-from certstore.sqlite import tables
+from certstore.relational.codes import CHANGES_KEPT
 from tests.fixtures.certificates import PUBLISHER_COLUMN, certificate
 from tests.fixtures.stores import SqliteDatabase, since
 
@@ -40,7 +40,7 @@ def test_changes_by_replace(path: Path, store: CertificateStore) -> None:
 def test_a_reader_that_is_too_far_behind(path: Path, store: CertificateStore) -> None:
     """The log keeps a limited number of changes; a reader that is further behind must read everything."""
     store.import_certificate(certificate(), Purpose.Phone_trust)
-    kept = tables.CHANGES_KEPT
+    kept = CHANGES_KEPT
     with closing(sqlite3.connect(path)) as connection:
         connection.executemany(
             "insert into certificatechangelog (serialnumber, issuername) values ('01', ?)", [(PUBLISHER_COLUMN,)] * kept

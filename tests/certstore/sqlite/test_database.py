@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from certstore.purposes import Purpose
-from certstore.store import StoreUnavailable
 from tests.fixtures.certificates import certificate
 from tests.fixtures.stores import SqliteDatabase
 
@@ -85,8 +85,8 @@ def test_a_foreign_database(path: Path) -> None:
 def test_a_newer_schema(path: Path, store: CertificateStore) -> None:
     """A database of a newer version is refused with both numbers."""
     store.close()
-    SqliteDatabase(path).execute("pragma user_version = 3")
-    with pytest.raises(StoreUnavailable, match=r"has schema 3 and this program knows 2: .* update the program"):
+    SqliteDatabase(path).execute("pragma user_version = 4")
+    with pytest.raises(StoreUnavailable, match=r"has schema 4 and this program knows 3: .* update the program"):
         open_store(str(path))
 
 
@@ -113,7 +113,7 @@ _FULL = """
 import resource, signal, sys
 from certstore.opening import open_store
 from certstore.purposes import Purpose
-from certstore.store import StoreUnavailable
+from certstore.errors import StoreUnavailable
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = open_store(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))

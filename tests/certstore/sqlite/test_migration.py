@@ -1,4 +1,4 @@
-"""Databases of schema 1, opened by this version: migrated in one transaction, whatever happens meanwhile."""
+"""Databases of schemas 1 and 2, opened by this version: migrated in one transaction, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.cache import CertificateDBCache
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from certstore.purposes import Purpose
 from certstore.sqlite import database
-from certstore.store import Node, StoreUnavailable
+from certstore.sqlite.tables import SCHEMA_VERSION
+from certstore.store import Node
 from tests.fixtures.certificates import CAPF, PUBLISHER, PUBLISHER_COLUMN, SUBSCRIBER, certificate, pem
 from tests.fixtures.monitored import Events, monitored, until
+from tests.fixtures.running import wait_until
 from tests.fixtures.stores import SqliteDatabase
 
 if TYPE_CHECKING:
@@ -106,7 +109,7 @@ def test_the_same_tables_as_a_new_database(old: SqliteDatabase, path: Path, tmp_
     for fixed in ("typecertificateservice", "typetrustrole", "typecertificatedistribution"):
         assert old.execute(f"select * from {fixed}") == new.execute(f"select * from {fixed}")  # noqa: S608 - names above
     assert old.problems() == []
-    assert version(old) == 2
+    assert version(old) == SCHEMA_VERSION
 
 
 def test_numbers_are_not_used_again(old: SqliteDatabase, path: Path) -> None:
@@ -191,7 +194,7 @@ def test_a_kill_at_any_statement(old: SqliteDatabase, path: Path, tmp_path: Path
         if done.returncode == 0:
             break
     assert versions[0] == 1
-    assert versions[-1] == 2
+    assert versions[-1] == SCHEMA_VERSION
     assert versions == sorted(versions)
     assert len(versions) > 6
 
@@ -210,7 +213,7 @@ def test_two_programs_at_once(old: SqliteDatabase, path: Path) -> None:
     for thread in threads:
         thread.join()
     assert found == [ENTRIES] * 4
-    assert version(old) == 2
+    assert version(old) == SCHEMA_VERSION
 
 
 def test_an_old_database_that_cannot_be_written(
@@ -219,7 +222,7 @@ def test_an_old_database_that_cannot_be_written(
     """The sentence names both schemas and says what migrates it; the database stays as it is."""
     connect = database._connect
     monkeypatch.setattr(database, "_connect", lambda path, _, patience: connect(path, "ro", patience))
-    with pytest.raises(StoreUnavailable, match=r"has schema 1, this program needs 2, and the file cannot be written"):
+    with pytest.raises(StoreUnavailable, match=r"has schema 1, this program needs 3, and the file cannot be written"):
         open_store(str(path))
     assert version(old) == 1
 
@@ -245,7 +248,7 @@ def test_a_reader_of_the_old_tables(old: SqliteDatabase, path: Path) -> None:
         reader.execute("commit")
         with pytest.raises(sqlite3.OperationalError, match="no such table: certificatechange"):
             reader.execute("select count(*) from certificatechange where number > 0")
-        assert reader.execute("pragma user_version").fetchall() == [(2,)]
+        assert reader.execute("pragma user_version").fetchall() == [(SCHEMA_VERSION,)]
 
 
 async def test_a_worker_whose_database_becomes_an_old_one(old: SqliteDatabase, path: Path, tmp_path: Path) -> None:
@@ -267,4 +270,126 @@ async def test_a_worker_whose_database_becomes_an_old_one(old: SqliteDatabase, p
             assert len(cache) == 6, "the index was replaced at once, and was never empty"
             assert cache.lookup(b"\x0a\xb1", PUBLISHER) is not None
             await until(lambda: cache.db_up)
-    assert version(old) == 2
+    assert version(old) == SCHEMA_VERSION
+
+
+# -- schema 2, which had no generations --------------------------------------------------------------------------------
+
+
+def rows(database: SqliteDatabase) -> dict[str, list[tuple[object, ...]]]:
+    """All rows of the tables of schema 2, with its columns."""
+    names = database.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_stat%'")
+    new = {"clustergeneration", "trustlist"}
+    columns = {"certificatechangelog": "number, serialnumber, issuername"}
+    return {
+        name: database.execute(f"select {columns.get(name, '*')} from {name}")  # noqa: S608 - above
+        for (name,) in names
+        if name not in new
+    }
+
+
+def test_schema_2_gets_generations(second: SqliteDatabase, path: Path, tmp_path: Path) -> None:
+    """Every row of schema 2 stays, generations begin at 0 without lists, and the tables are those of a new database."""
+    before = rows(second)
+    assert sum(map(len, before.values())) > 60
+    with closing(open_store(str(path))) as store:
+        assert rows(second) == before
+        assert entries(store) == ENTRIES
+        assert store.entry(Purpose.Phone_CTL_trust, "openssl").chosen_roles == (0, 26)
+        assert store.change_number() == 21
+        assert store.changes_since(20) is not None, "caches go on where they were"
+        assert store.last_change().token == "", "nothing tells which history this change is of"
+        assert (store.generation().number, store.lists()) == (0, {})
+        assert store.advance(0, who="pub", what="first", lists={"CTLFile.tlv": b"c"}).number == 1
+    new = SqliteDatabase(tmp_path / "new.db")
+    new.create().close()
+    statement = "select type, name, sql from sqlite_master order by type, name"
+    assert second.execute(statement) == new.execute(statement)
+    assert second.problems() == []
+    assert version(second) == SCHEMA_VERSION
+
+
+def test_a_kill_at_any_statement_of_schema_2(second: SqliteDatabase, path: Path, tmp_path: Path) -> None:
+    """After a kill the database has schema 2 or the new one, whole, and the next program migrates it."""
+    versions: list[int] = []
+    for step in range(100):
+        copy = SqliteDatabase(tmp_path / f"copy{step}.db")
+        shutil.copy(path, copy.path)
+        done = copy.run_program(_KILLED, str(step))
+        assert done.returncode in (0, -9), done.stderr
+        versions.append(version(copy))
+        assert copy.problems() == []
+        with closing(open_store(copy.url)) as store:
+            assert store.advance(0, who="pub", what="first").number == 1
+        if done.returncode == 0:
+            break
+    assert (versions[0], versions[-1]) == (2, SCHEMA_VERSION)
+    assert versions == sorted(versions)
+    assert len(versions) > 6
+
+
+def test_schema_2_that_cannot_be_written(second: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence names both schemas; the database stays as it is."""
+    connect = database._connect
+    monkeypatch.setattr(database, "_connect", lambda path, _, patience: connect(path, "ro", patience))
+    with pytest.raises(StoreUnavailable, match=r"has schema 2, this program needs 3, and the file cannot be written"):
+        open_store(str(path))
+    assert version(second) == 2
+
+
+def test_a_program_of_schema_2_goes_on(second: SqliteDatabase, path: Path) -> None:
+    """A program of the earlier version that has the database open reads and writes its tables after the migration."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("select count(*) from certificate").fetchall()
+        with closing(open_store(str(path))) as store:
+            store.import_certificate(certificate(serial=99), Purpose.Phone_trust)
+            assert other.execute("select max(number) from certificatechangelog").fetchall() == [
+                (store.change_number(),)
+            ]
+            other.execute("update certificate set timetolive = 5 where serialnumber = '63'")
+            assert store.last_change().token, "a trigger gives it, whichever program makes the change"
+            other.execute("insert into processconfig values ('OfAnOldProgram', '1')")
+            assert store.parameter("OfAnOldProgram") == "1"
+    assert second.problems() == []
+
+
+def test_readers_of_schema_2_during_the_migration(second: SqliteDatabase) -> None:
+    """A program of the earlier version that reads all the time finds the same rows before, meanwhile and after."""
+    found: list[object] = []
+    ended = threading.Event()
+
+    def read_on() -> None:
+        with closing(sqlite3.connect(second.path, isolation_level=None, timeout=0.5)) as reader:
+            while not ended.is_set():
+                for statement in _OF_SCHEMA_2:
+                    try:
+                        rows_now: object = reader.execute(statement).fetchall()
+                    except sqlite3.Error as error:
+                        rows_now = error
+                    found.append((statement, rows_now))
+
+    expected = [(statement, second.execute(statement)) for statement in _OF_SCHEMA_2]
+    thread = threading.Thread(target=read_on)
+    thread.start()
+    try:
+        wait_until(lambda: len(found) > 100, "rows before the migration")
+        second.run_program(
+            "import sys; from certstore.opening import open_store; open_store(sys.argv[1])"
+        ).check_returncode()
+        before = len(found)
+        wait_until(lambda: len(found) > before + 100, "rows after it")
+    finally:
+        ended.set()
+        thread.join()
+    assert version(second) == SCHEMA_VERSION
+    assert [one for one in found if one not in expected] == []
+
+
+_OF_SCHEMA_2 = (
+    "select pkid, serialnumber, issuername, der, certificate, timetolive from certificate",
+    "select * from certificatetrustrolemap",
+    "select coalesce(max(number), 0) from certificatechangelog",
+    "select number, serialnumber, issuername from certificatechangelog where number > 5",
+    "select paramname, paramvalue from processconfig",
+)
+"""Statements of a service of that version."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.errors import GenerationConflict, StoreError
+from certstore.generations import MAX_WHEN
 from certstore.purposes import Purpose
-from certstore.store import StoreError
-from tests.fixtures.certificates import certificate
+from tests.fixtures.certificates import NOT_AFTER, certificate
 from tests.fixtures.stores import SqliteDatabase
 
 if TYPE_CHECKING:
@@ -66,3 +67,29 @@ def test_an_entry_that_is_damaged(path: Path, store: CertificateStore) -> None:
         store.import_certificate(certificate(serial=1), Purpose.Phone_trust)
     SqliteDatabase(path).execute("delete from certificate")
     assert store.entries() == []
+
+
+def test_damaged_end(path: Path, store: CertificateStore) -> None:
+    """A row whose end of validity is not a number is left out."""
+    store.import_certificate(certificate(serial=6), Purpose.Phone_trust)
+    store.import_certificate(certificate(serial=7), Purpose.Phone_trust)
+    SqliteDatabase(path).execute("update certificate set notafter = 'never' where serialnumber = '06'")
+    assert store.trusted_ends() == [int(NOT_AFTER.timestamp())]
+
+
+@pytest.mark.parametrize("when", ["'noon'", "-5", "9e99", "x'ff'", "NULL"])
+def test_odd_generations(path: Path, store: CertificateStore, when: str) -> None:
+    """Values of other types in the rows of generations and lists stop nothing: they are taken as far as they go."""
+    store.advance(0, who="pub", what="x", lists={"CTLFile.tlv": b"c"})
+    SqliteDatabase(path).execute(
+        f"update clustergeneration set changedby = 7, description = x'41', changed = ifnull({when}, 0)",  # noqa: S608
+        "update trustlist set content = 'text'",
+        "insert into trustlist values ('other', 1, 'x'), (x'ff', 1, 'x')",
+    )
+    found = store.generation()
+    assert (found.number, found.who, found.what) == (1, "7", "A")
+    assert 0 <= found.when <= MAX_WHEN
+    assert {name: one.data for name, one in store.lists().items()} == {"CTLFile.tlv": b"text"}
+    with pytest.raises(GenerationConflict, match="generation 1, 'A', made by 7 on "):
+        store.advance(0, who="pub", what="y")
+    assert store.advance(1, who="pub", what="y", lists={"CTLFile.tlv": b"d"}).number == 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.store import StoreError
+from certstore.errors import StoreError
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore

@@ -51,7 +51,7 @@ CONFIG = Harness(
     name="config",
     invariant="Any file and environment give settings in their ranges, or ConfigError with at least one sentence.",
     one=one,
-    parsers={"tvs.config.loading": 75, "tvs.config.values": 90, "tvs.config.endpoint": 75},
+    parsers={"tvs.config.loading": 75, "tvs.config.values": 90, "tvs.config.endpoint": 75, "tvs.config.store": 80},
     mutate=mutate_lines,
     tokens=(
         *NAMES,
@@ -64,6 +64,8 @@ CONFIG = Harness(
         b"[[",
         b"true",
         b'"~x"',
+        b'"sqlite:///x"',
+        b'"postgresql://a:b@c/d?password=e"',
         b"\\u0000",
     ),
 )

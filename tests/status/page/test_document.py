@@ -86,11 +86,22 @@ def test_what_it_says() -> None:
         ({"queries": [QUERY] * (SHOWN_QUERIES + 3)}, "3 more in status.json"),
         ({"latency": {"answer": {}}}, "\N{EN DASH}"),
         ({"workers": [{**REPORT["workers"][0], "state": "waiting"}]}, "0 of 1"),
+        ({}, "sub1 subscriber 6 behind 12.3 s"),
+        ({}, "sub2 subscriber 5 silent 0.2 s"),
+        ({}, "sub3 subscriber \N{EN DASH} not running \N{EN DASH}"),
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], words: str) -> None:
     """What is not as it should be stands in words."""
-    assert words in Reader(page({**REPORT, **changes})).text
+    assert words in " ".join(Reader(page({**REPORT, **changes})).text.split())
+
+
+def test_a_cluster_of_one_node() -> None:
+    """A single node has no section of its own."""
+    cluster = REPORT["cluster"]
+    alone = {**REPORT, "cluster": {**cluster, "nodes": cluster["nodes"][:1]}}
+    assert "pub (this one)" in Reader(page(REPORT)).text
+    assert "pub (this one)" not in Reader(page(alone)).text
 
 
 def test_no_word_of_a_trace_that_nobody_ordered() -> None:

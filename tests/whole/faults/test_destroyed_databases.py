@@ -69,8 +69,10 @@ class DatabaseDamaged(Remains):
 
 
 class DatabaseTorn(Remains):
-    """Its second half is overwritten: the header says that all is well."""
+    """Its second half is overwritten: the header says that all is well, and only who reads more notices."""
 
+    notice: ClassVar = ""
+    at_start: ClassVar = "db_refresh_failed"
     refusal: ClassVar = "malformed"
 
     def destroy(self) -> None:

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,14 +121,18 @@ async def test_admin_process_without_memory(
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it was replaced
             settled(admin)
         assert await answers(service, KNOWN) == [True]
-    await until(lambda: answering(service), "the admin port answers")
+    await until(lambda: answering(service), "the admin port answers, and goes on to do so")
     await good_again(service, workers, probe)
 
 
 def answering(service: Running) -> bool:
-    """Whether the admin port answers soon."""
+    """Whether the admin port answers soon, and by the same process twice: one that was silent is replaced meanwhile."""
     try:
         with urllib.request.urlopen(f"http://{service.admin}/healthz", timeout=3) as answer:
-            return bool(answer.status == 200)
+            if answer.status != 200:
+                return False
+        first = helper_process(service, "admin")
+        time.sleep(2)
+        return helper_process(service, "admin") == first
     except OSError:
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certstore.purposes import Purpose
 from tvs.cli.common import OK, say, say_json, state_command, store_of
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 
 _NO_CERTIFICATE = "none"
+PATIENCE = 2.5
+"""Seconds for which a node that lives is seen to report: it does so once a second."""
+LOOK = 0.1
+"""Seconds between two looks at the reports."""
+_STATES = {"absent": "not running", "unknown": f"no report for {PATIENCE:g} s"}
 
 
 def add_show_commands(show: Commands) -> None:
@@ -34,6 +39,9 @@ def add_show_commands(show: Commands) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
         nodes = [_described(store, node) for node in store.nodes()]
+        if store.reports():
+            for node, status in zip(nodes, _served(store), strict=True):
+                node |= {name: status[name] for name in ("generation", "state", "staleness", "problem")}
     if arguments.json:
         say_json(nodes)
         return OK
@@ -41,11 +49,16 @@ def _show(arguments: argparse.Namespace) -> int:
     if any(node["call_manager_ecdsa"] != _NO_CERTIFICATE for node in nodes):
         columns["CallManager-ECDSA"] = "call_manager_ecdsa"
     columns["TVS"] = "tvs"
-    say(table(tuple(columns), [tuple(node[key] for key in columns.values()) for node in nodes]))
+    if "state" in nodes[0]:
+        columns |= {"Generation": "generation", "State": "state", "Staleness": "staleness"}
+    say(table(tuple(columns), [tuple(_cell(key, node[key]) for key in columns.values()) for node in nodes]))
+    for node in nodes:
+        if node.get("problem"):
+            say(f"{node['name']}: {node['problem']}")
     return OK
 
 
-def _described(store: CertificateStore, node: Node) -> dict[str, str]:
+def _described(store: CertificateStore, node: Node) -> dict[str, Any]:
     ends = {
         entry.unit: f"until {entry.certificate.not_after:%Y-%m-%d}"
         for entry in store.entries(own=True)
@@ -59,6 +72,31 @@ def _described(store: CertificateStore, node: Node) -> dict[str, str]:
         "call_manager_ecdsa": ends.get(Purpose.CallManager_ECDSA, _NO_CERTIFICATE),
         "tvs": ends.get(Purpose.TVS, _NO_CERTIFICATE),
     }
+
+
+def _served(store: CertificateStore) -> list[dict[str, Any]]:
+    """What each node serves. Waits until all counters have moved that move, `PATIENCE` seconds at most."""
+    import time
+
+    from tvs.cluster.nodestates import Liveness
+
+    liveness, nodes = Liveness(), store.nodes()
+    until = time.monotonic() + PATIENCE
+    while True:
+        reports, now = store.reports(), time.monotonic()
+        liveness.read(reports, now)
+        if now >= until or all(liveness.lives(report.node, now) for report in reports):
+            return [status.to_json() for status in liveness.statuses(nodes, store.generation().number, now)]
+        time.sleep(LOOK)
+
+
+def _cell(key: str, value: Any) -> str:
+    """A value as the table shows it."""
+    if key == "state":
+        return _STATES.get(str(value), str(value))
+    if value is None:
+        return ""
+    return f"{value:.1f} s" if key == "staleness" else str(value)
 
 
 def _show_phones(arguments: argparse.Namespace) -> int:

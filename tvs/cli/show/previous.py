@@ -27,7 +27,7 @@ def show(arguments: argparse.Namespace) -> int:
     from tvs.cluster.previous import find_previous
     from tvs.cluster.situation import read_situation
 
-    unit = _unit_of_publisher(arguments.name)
+    unit = _unit(arguments.name)
     state = state_of(arguments)
     with store_of(arguments) as store:
         found = find_previous(state, read_situation(state, store), unit, arguments.serial)
@@ -42,12 +42,12 @@ def show(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _unit_of_publisher(name: str) -> Purpose:
-    """The unit of UNIT, UNIT.pem or UNIT/UNIT.pem. Raises `CommandError` for a subscriber's certificate."""
+def _unit(name: str) -> Purpose:
+    """The unit of UNIT, UNIT.pem or UNIT/UNIT.pem. Raises `CommandError` for the name of a certificate in it."""
     first, slash, rest = name.partition("/")
     unit = unit_of(first.removesuffix(".pem"))
     if slash and rest.removesuffix(".pem").lower() != unit.lower():
-        raise CommandError(f"{name} is not the publisher's: a subscriber keeps its previous certificates itself")
+        raise CommandError(f"each node keeps its own previous certificates, and no other; name the unit alone: {unit}")
     return unit
 
 

@@ -77,6 +77,8 @@ def _sections(report: Report) -> Iterator[Markup]:
     )
     yield _section("Signers that were refused", sections.signers([one for one in report["signers"] if one["refused"]]))
     yield _section("Last queries", sections.queries(report["queries"]), sections.hidden(report["queries"]))
+    if len(report["cluster"]["nodes"]) > 1:
+        yield _section("Cluster", sections.nodes(report["cluster"]))
     yield tag(
         "div",
         _section("Caches", sections.caches(report["caches"])),

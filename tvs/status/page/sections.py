@@ -177,3 +177,30 @@ def workers(workers: Sequence[Report]) -> Markup:
         for worker in workers
     ]
     return table("Workers", ("Worker", "State", "Process", "Connections", "Not complete"), rows)
+
+
+def nodes(cluster: Report) -> Markup:
+    """The nodes of the cluster."""
+    rows = [
+        (
+            node["name"] + (" (this one)" if node["name"].lower() == cluster["node"].lower() else ""),
+            "publisher" if node["publisher"] else "subscriber",
+            Cell(DASH, "number") if node["generation"] is None else number(node["generation"]),
+            _state(node["state"]),
+            _staleness(node["staleness"], cluster["staleness_bound"]),
+            Cell(node["problem"], "text"),
+        )
+        for node in cluster["nodes"]
+    ]
+    return table("Cluster", ("Node", "Type", "Generation", "State", "Staleness", "Problem"), rows)
+
+
+def _state(state: str) -> Cell:
+    kinds = {"current": "yes", "silent": "no", "absent": "no", "behind": "soon"}
+    return Cell("not running" if state == "absent" else state, kinds.get(state, "quiet"))
+
+
+def _staleness(seconds: float | None, bound: float) -> Cell:
+    if seconds is None:
+        return Cell(DASH, "number")
+    return Cell(f"{seconds:.1f} s", "number " + ("no" if seconds > bound else ""))

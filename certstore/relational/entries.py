@@ -1,4 +1,4 @@
-"""Statements on certificates in their units, in the SQLite store: find, put in, take out.
+"""Statements on certificates in their units: find, put in, take out.
 
 The functions work on a connection; those that change something are called inside a transaction.
 """
@@ -9,8 +9,13 @@ import hashlib
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
+from certstore.errors import StoreError
 from certstore.purposes import Purpose
-from certstore.rules.columns import name_column, name_from_column, serial_column
+from certstore.relational.codes import UNIT_CODES, UNITS
+from certstore.relational.nodes import find_owner
+from certstore.relational.rows import COLUMNS, ROW_ERRORS, certificate_from_row
+from certstore.relational.settling import settle
+from certstore.rules.columns import name_column, name_from_column, serial_column, text_column
 from certstore.rules.entries import CertificateRow, find_same, replaces_own
 from certstore.rules.names import (
     NAMES_COMPARED,
@@ -22,17 +27,13 @@ from certstore.rules.names import (
     trust_names,
 )
 from certstore.rules.values import checked_roles
-from certstore.sqlite.nodes import find_owner
-from certstore.sqlite.rows import COLUMNS, ROW_ERRORS, certificate_from_row
-from certstore.sqlite.settling import UNITS, settle
-from certstore.sqlite.tables import UNIT_CODES
-from certstore.store import StoreEntry, StoreError
+from certstore.store import StoreEntry
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from certstore.certificate import Certificate
+    from certstore.relational.connection import Connection
     from certstore.store import Node
 
 _ENTRIES = f"""
@@ -46,9 +47,10 @@ _ENTRIES = f"""
 """  # noqa: S608 - constants
 _ENTRIES_OF_UNIT = f"{_ENTRIES} WHERE m.tkcertificateservice = ? ORDER BY m.name"
 _ENTRY_OF_MAPPING = f"{_ENTRIES} WHERE m.pkid = ?"
+_WRITTEN = "serialnumber, issuername, subjectname, commonname, notbefore, notafter, der, certificate, timetolive"
 _TRUSTED_ENDS = f"""
     SELECT c.notafter FROM certificate AS c
-    WHERE typeof(c.notafter) = 'integer' AND c.pkid IN (
+    WHERE c.pkid IN (
         SELECT fkcertificate FROM certificateservicecertificatemap
         WHERE tkcertificateservice IN ({", ".join(str(UNIT_CODES[unit]) for unit in Purpose if not unit.own)}))
     ORDER BY c.notafter
@@ -58,16 +60,21 @@ _TRUSTED_ENDS = f"""
 # -- finding -----------------------------------------------------------------------------------------------
 
 
-def list_entries(connection: sqlite3.Connection, unit: Purpose) -> Iterator[StoreEntry]:
-    """The entries of a unit by name, without damaged rows."""
-    for row in connection.execute(_ENTRIES_OF_UNIT, (UNIT_CODES[unit],)):
+def entry_rows(connection: Connection, unit: Purpose) -> list[tuple[Any, ...]]:
+    """The rows of a unit's entries, by name."""
+    return connection.execute(_ENTRIES_OF_UNIT, (UNIT_CODES[unit],)).fetchall()
+
+
+def decoded(rows: Iterable[tuple[Any, ...]]) -> Iterator[StoreEntry]:
+    """The entries in rows of `entry_rows`, without damaged ones."""
+    for row in rows:
         try:
             yield _entry(row)
         except ROW_ERRORS:
             continue
 
 
-def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> int:
+def find_mapping(connection: Connection, unit: Purpose, name: str) -> int:
     """Row of the mapping of the entry with that name, with or without ``.pem``. Raises `NotFound`."""
     for spelling in spellings(name):
         found = _mapping_named(connection, unit, spelling)
@@ -80,7 +87,12 @@ def find_mapping(connection: sqlite3.Connection, unit: Purpose, name: str) -> in
     raise no_such_certificate(unit, name, [present for (present,) in rows])
 
 
-def _mapping_named(connection: sqlite3.Connection, unit: Purpose, name: str) -> int | None:
+def is_name_taken(connection: Connection, unit: Purpose, name: str) -> bool:
+    """Whether the unit has an entry of this very name."""
+    return _mapping_named(connection, unit, name) is not None
+
+
+def _mapping_named(connection: Connection, unit: Purpose, name: str) -> int | None:
     row = connection.execute(
         "SELECT pkid FROM certificateservicecertificatemap WHERE tkcertificateservice = ? AND name = ?",
         (UNIT_CODES[unit], name),
@@ -88,7 +100,7 @@ def _mapping_named(connection: sqlite3.Connection, unit: Purpose, name: str) -> 
     return None if row is None else int(row[0])
 
 
-def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
+def read_entry(connection: Connection, mapping: int) -> StoreEntry:
     """The entry of a mapping's row. Raises `StoreError` if it is damaged."""
     row = connection.execute(_ENTRY_OF_MAPPING, (mapping,)).fetchone()
     try:
@@ -96,11 +108,11 @@ def read_entry(connection: sqlite3.Connection, mapping: int) -> StoreEntry:
     except ROW_ERRORS as error:
         raise StoreError(
             f"the row of this certificate in the database is damaged: {error}. Restore a backup, or remove row "
-            f"{row[-1]} of the table certificate with sqlite3"
+            f"{row[-1]} of the table certificate"
         ) from error
 
 
-def read_roles(connection: sqlite3.Connection, certificate: Certificate) -> tuple[int, ...]:
+def read_roles(connection: Connection, certificate: Certificate) -> tuple[int, ...]:
     """The role codes that the store has for a certificate, ascending. Raises `Conflict` for another one like it."""
     rows = connection.execute(
         "SELECT tktrustrole FROM certificatetrustrolemap WHERE fkcertificate = ? ORDER BY tktrustrole",
@@ -109,9 +121,9 @@ def read_roles(connection: sqlite3.Connection, certificate: Certificate) -> tupl
     return tuple(role for (role,) in rows)
 
 
-def read_trusted_ends(connection: sqlite3.Connection) -> list[int]:
+def read_trusted_ends(connection: Connection) -> list[int]:
     """The ends of validity of the certificates in trust units, ascending, without damaged rows."""
-    return [end for (end,) in connection.execute(_TRUSTED_ENDS)]
+    return [end for (end,) in connection.execute(_TRUSTED_ENDS) if isinstance(end, int)]
 
 
 def _entry(row: tuple[Any, ...]) -> StoreEntry:
@@ -133,7 +145,7 @@ def _entry(row: tuple[Any, ...]) -> StoreEntry:
 # -- putting in --------------------------------------------------------------------------------------------
 
 
-def import_trusted(connection: sqlite3.Connection, certificate: Certificate, unit: Purpose) -> int:
+def import_trusted(connection: Connection, certificate: Certificate, unit: Purpose) -> int:
     """Inserts a certificate into a trust unit unless it is there. Returns the mapping's row. Raises `Conflict`."""
     pkid = _put_certificate(connection, certificate)
     mapped = connection.execute(
@@ -146,20 +158,15 @@ def import_trusted(connection: sqlite3.Connection, certificate: Certificate, uni
 
 
 def import_own(
-    connection: sqlite3.Connection,
-    certificate: Certificate,
-    unit: Purpose,
-    node: str | None,
-    *,
-    replace: bool,
+    connection: Connection, certificate: Certificate, unit: Purpose, node: str | None, *, replace: bool
 ) -> int:
     """Inserts a node's own certificate into its unit. Returns the mapping's row. Raises `Conflict`, `NotFound`."""
     node_row, owner = find_owner(connection, node)
     present = connection.execute(
         "SELECT m.pkid, m.name, CAST(c.certificate AS BLOB) FROM certificateservicecertificatemap AS m "
         "JOIN certificate AS c ON c.pkid = m.fkcertificate "
-        "WHERE m.tkcertificateservice = ? AND m.fkprocessnode IS ?",
-        (UNIT_CODES[unit], node_row),
+        "WHERE m.tkcertificateservice = ? AND coalesce(m.fkprocessnode, 0) = ?",
+        (UNIT_CODES[unit], node_row or 0),
     ).fetchone()
     if present is not None:
         mapping, name, pem = present
@@ -170,7 +177,7 @@ def import_own(
     return _map(connection, pkid, unit, own_names(unit, owner), node=node_row)
 
 
-def rename_own(connection: sqlite3.Connection, node_row: int, node: Node) -> None:
+def rename_own(connection: Connection, node_row: int, node: Node) -> None:
     """Names the entries of a node's own certificates after the name that it has now."""
     rows = connection.execute(
         "SELECT pkid, tkcertificateservice, name FROM certificateservicecertificatemap WHERE fkprocessnode = ?",
@@ -180,13 +187,13 @@ def rename_own(connection: sqlite3.Connection, node_row: int, node: Node) -> Non
         unit = UNITS[code]
 
         def is_taken(name: str, unit: Purpose = unit, present: str = present) -> bool:
-            return name != present and _mapping_named(connection, unit, name) is not None
+            return name != present and is_name_taken(connection, unit, name)
 
         name = free_name(own_names(unit, node), is_taken)
         connection.execute("UPDATE certificateservicecertificatemap SET name = ? WHERE pkid = ?", (name, mapping))
 
 
-def describe(connection: sqlite3.Connection, mapping: int, description: str, time_to_live: int | None) -> None:
+def describe(connection: Connection, mapping: int, description: str, time_to_live: int | None) -> None:
     """Sets an entry's description, unless it is empty, and time to live in seconds, unless it is None."""
     if description:
         connection.execute(
@@ -195,13 +202,13 @@ def describe(connection: sqlite3.Connection, mapping: int, description: str, tim
         )
     if time_to_live is not None:
         connection.execute(
-            "UPDATE certificate SET timetolive = :seconds WHERE timetolive IS NOT :seconds AND pkid = "
-            "(SELECT fkcertificate FROM certificateservicecertificatemap WHERE pkid = :mapping)",
-            {"seconds": time_to_live, "mapping": mapping},
+            "UPDATE certificate SET timetolive = ? WHERE (timetolive IS NULL OR timetolive <> ?) AND pkid = "
+            "(SELECT fkcertificate FROM certificateservicecertificatemap WHERE pkid = ?)",
+            (time_to_live, time_to_live, mapping),
         )
 
 
-def choose_roles(connection: sqlite3.Connection, mapping: int, roles: Collection[int]) -> None:
+def choose_roles(connection: Connection, mapping: int, roles: Collection[int]) -> None:
     """Gives an entry these roles in place of its unit's; without any it keeps those that it has."""
     if not roles:
         return
@@ -215,13 +222,13 @@ def choose_roles(connection: sqlite3.Connection, mapping: int, roles: Collection
     settle(connection, pkid)
 
 
-def _put_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
+def _put_certificate(connection: Connection, certificate: Certificate) -> int:
     """The certificate's row, inserted unless it is there. Raises `Conflict` for another one with its identity."""
     present = _find_certificate(connection, certificate)
-    return _insert_certificate(connection, certificate) if present is None else present
+    return insert_certificates(connection, {certificate: None})[0] if present is None else present
 
 
-def _find_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int | None:
+def _find_certificate(connection: Connection, certificate: Certificate) -> int | None:
     """The certificate's row. Raises `Conflict` for another one with its identity."""
     rows = connection.execute(
         "SELECT pkid, issuername, CAST(certificate AS BLOB) FROM certificate WHERE serialnumber = ?",
@@ -233,47 +240,57 @@ def _find_certificate(connection: sqlite3.Connection, certificate: Certificate) 
     )
 
 
-def _insert_certificate(connection: sqlite3.Connection, certificate: Certificate) -> int:
+def insert_certificates(connection: Connection, certificates: Mapping[Certificate, int | None]) -> list[int]:
+    """Inserts certificates that are not in the store, with their times to live. Returns their rows, in their order."""
+    from certstore.relational.many import insert_rows  # noqa: PLC0415 - commands that only read do not
+
+    rows = [(*_columns(certificate), seconds) for certificate, seconds in certificates.items()]
+    returned = insert_rows(connection, f"certificate ({_WRITTEN})", rows, "serialnumber, issuername, pkid")
+    row_of = {(serial, issuer): int(pkid) for serial, issuer, pkid in returned}
+    pkids = [row_of[row[0], row[1]] for row in rows]
+    digests = (hashlib.sha1(certificate.der, usedforsecurity=False).digest() for certificate in certificates)
+    insert_rows(
+        connection,
+        "certificatehashmap (fkcertificate, hash)",
+        [(pkid, b64encode(digest).decode()) for pkid, digest in zip(pkids, digests, strict=True)],
+    )
+    return pkids
+
+
+def _columns(certificate: Certificate) -> tuple[Any, ...]:
+    """The values of `_WRITTEN`, without the time to live."""
     from ssl import DER_cert_to_PEM_cert  # noqa: PLC0415 - commands that only read need neither
 
     from cryptography import x509  # noqa: PLC0415 - likewise
 
     loaded = x509.load_der_x509_certificate(certificate.der)
-    cursor = connection.execute(
-        "INSERT INTO certificate "
-        "(subjectname, issuername, serialnumber, commonname, notbefore, notafter, der, certificate) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            name_column(loaded.subject),
-            name_column(loaded.issuer),
-            serial_column(certificate.serial_number),
-            certificate.common_name,
-            int(certificate.not_before.timestamp()),
-            int(certificate.not_after.timestamp()),
-            certificate.der,
-            DER_cert_to_PEM_cert(certificate.der),
-        ),
+    return (
+        serial_column(certificate.serial_number),
+        name_column(loaded.issuer),
+        name_column(loaded.subject),
+        text_column(certificate.common_name),
+        int(certificate.not_before.timestamp()),
+        int(certificate.not_after.timestamp()),
+        certificate.der,
+        DER_cert_to_PEM_cert(certificate.der),
     )
-    digest = hashlib.sha1(certificate.der, usedforsecurity=False).digest()
-    connection.execute("INSERT INTO certificatehashmap VALUES (?, ?)", (cursor.lastrowid, b64encode(digest).decode()))
-    return int(cursor.lastrowid or 0)
 
 
-def _map(connection: sqlite3.Connection, pkid: int, unit: Purpose, names: Iterator[str], *, node: int | None) -> int:
-    name = free_name(names, lambda name: _mapping_named(connection, unit, name) is not None)
-    cursor = connection.execute(
+def _map(connection: Connection, pkid: int, unit: Purpose, names: Iterator[str], *, node: int | None) -> int:
+    name = free_name(names, lambda name: is_name_taken(connection, unit, name))
+    ((mapping,),) = connection.execute(
         "INSERT INTO certificateservicecertificatemap "
-        "(fkcertificate, tkcertificateservice, name, fkprocessnode) VALUES (?, ?, ?, ?)",
+        "(fkcertificate, tkcertificateservice, name, fkprocessnode) VALUES (?, ?, ?, ?) RETURNING pkid",
         (pkid, UNIT_CODES[unit], name, node),
-    )
+    ).fetchall()
     settle(connection, pkid)
-    return int(cursor.lastrowid or 0)
+    return int(mapping)
 
 
 # -- taking out --------------------------------------------------------------------------------------------
 
 
-def remove_mapping(connection: sqlite3.Connection, mapping: int) -> None:
+def remove_mapping(connection: Connection, mapping: int) -> None:
     """Deletes an entry, and the certificate with its last entry."""
     ((pkid,),) = connection.execute(
         "DELETE FROM certificateservicecertificatemap WHERE pkid = ? RETURNING fkcertificate", (mapping,)

@@ -1,19 +1,17 @@
-"""Columns of a certificate that follow from its units in the SQLite store: its roles, and its node."""
+"""Columns of a certificate that follow from its units: its roles, and its node."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certstore.relational.codes import CLUSTER_DISTRIBUTION, NODE_DISTRIBUTION, UNITS
+from certstore.relational.nodes import node_at
 from certstore.rules.entries import role_changes
 from certstore.rules.nodes import ipv4_text
-from certstore.sqlite.nodes import node_at
-from certstore.sqlite.tables import CLUSTER_DISTRIBUTION, NODE_DISTRIBUTION, UNIT_CODES
 
 if TYPE_CHECKING:
-    import sqlite3
+    from certstore.relational.connection import Connection
 
-UNITS = {code: unit for unit, code in UNIT_CODES.items()}
-"""The unit of each ``typecertificateservice.enum``."""
 _ENTRIES = """
     SELECT m.tkcertificateservice, r.tktrustrole, m.fkprocessnode
     FROM certificateservicecertificatemap AS m
@@ -21,13 +19,12 @@ _ENTRIES = """
     WHERE m.fkcertificate = ?
 """
 _PLACE = """
-    UPDATE certificate SET servername = :server, ipv4address = :address, tkcertificatedistribution = :distribution
-    WHERE pkid = :pkid
-    AND (servername, ipv4address, tkcertificatedistribution) IS NOT (:server, :address, :distribution)
+    UPDATE certificate SET servername = ?, ipv4address = ?, tkcertificatedistribution = ?
+    WHERE pkid = ? AND (servername <> ? OR ipv4address <> ? OR tkcertificatedistribution <> ?)
 """
 
 
-def settle(connection: sqlite3.Connection, pkid: int) -> None:
+def settle(connection: Connection, pkid: int) -> None:
     """Gives a certificate the roles of its entries and its node's name and address, or removes it without an entry."""
     rows = connection.execute(_ENTRIES, (pkid,)).fetchall()
     chosen: dict[int, list[int]] = {}
@@ -49,14 +46,11 @@ def settle(connection: sqlite3.Connection, pkid: int) -> None:
     _place(connection, pkid, next((node for _, _, node in rows if node is not None), None))
 
 
-def _place(connection: sqlite3.Connection, pkid: int, node_row: int | None) -> None:
+def _place(connection: Connection, pkid: int, node_row: int | None) -> None:
     node = None if node_row is None else node_at(connection, node_row)
-    connection.execute(
-        _PLACE,
-        {
-            "server": "" if node is None else node.name,
-            "address": ipv4_text(node),
-            "distribution": CLUSTER_DISTRIBUTION if node is None else NODE_DISTRIBUTION,
-            "pkid": pkid,
-        },
+    place = (
+        "" if node is None else node.name,
+        ipv4_text(node),
+        CLUSTER_DISTRIBUTION if node is None else NODE_DISTRIBUTION,
     )
+    connection.execute(_PLACE, (*place, pkid, *place))

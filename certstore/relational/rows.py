@@ -1,4 +1,4 @@
-"""Rows of the SQLite store decoded to values, and checked: programs other than ours may have written them."""
+"""Rows of the store decoded to values, and checked: programs other than ours may have written them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import Certificate, TrustedCertificate
-from certstore.rules.columns import name_from_column
+from certstore.changes import BadRow
+from certstore.rules.columns import name_from_column, text_from_column
 from certstore.rules.values import check_serial, check_time_to_live, checked_roles, der_from_pem
 from certstore.serials import normal_serial
-from certstore.store import BadRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +70,7 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
         serial_number=serial_number,
         not_before=_EPOCH + timedelta(seconds=not_before),
         not_after=_EPOCH + timedelta(seconds=not_after),
-        common_name=common_name.decode(),
+        common_name=text_from_column(common_name.decode()),
     )
     return certificate, time_to_live
 

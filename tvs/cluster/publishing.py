@@ -15,7 +15,8 @@ from ctlcache.trustlist import MAX_SIZE, parse_trust_list
 from ctlcache.verification import verify
 from proto.errors import RemoteProtocolError
 from tvs.cluster.situation import read_list
-from tvs.config.loading import SETTINGS_FILE, load_config
+from tvs.config.loading import load_config
+from tvs.config.places import SETTINGS_FILE
 from tvs.errors import StateError
 from tvs.system.files import read_regular, remove_left_over, write_atomically
 from tvs.system.owner import as_caller, as_owner

@@ -1,0 +1,1 @@
+"""The certificate store in a PostgreSQL database."""

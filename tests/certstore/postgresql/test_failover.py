@@ -1,0 +1,114 @@
+"""A standby: what it can be used for, and what happens when it takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.cache import CertificateDBCache
+from certstore.errors import StoreUnavailable
+from certstore.opening import open_store
+from certstore.purposes import Purpose
+from tests.fixtures.certificates import certificate
+from tests.fixtures.monitored import monitored, until
+from tests.fixtures.postgres import PASSWORD, USER, new_server
+
+if TYPE_CHECKING:
+    from certstore.store import CertificateStore
+    from tests.fixtures.postgres import Server
+
+
+def names(store: CertificateStore) -> list[str]:
+    """The names of all entries."""
+    return [entry.name for entry in store.entries()]
+
+
+async def test_a_standby_that_takes_over(own_server: Server) -> None:
+    """A standby can be read and takes no changes. When it is promoted, stores that have both in their URL go on there.
+
+    It is another database then: its last changes may be others than those that the first one gave the same numbers.
+    """
+    with own_server.database() as url, new_server(own_server) as standby:
+        name = url.rpartition("/")[2]
+        both = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{standby.port},127.0.0.1:{own_server.port}/{name}"
+        with closing(open_store(both, create=True)) as store:
+            store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+            first, cache = store.identity(), CertificateDBCache(store)
+            cache.load()
+            [(position,)] = own_server.run("select pg_current_wal_lsn()::text")
+            await until(lambda: standby.run(f"select pg_last_wal_replay_lsn() >= '{position}'") == [(True,)])
+            with closing(open_store(standby.url(name))) as reader:
+                assert names(reader) == ["a.pem"]
+                assert reader.select("select count(*) from certificate")[1] == [(1,)]
+                for action in (reader.changed, lambda: reader.set_parameter("a", "b")):
+                    with pytest.raises(StoreUnavailable, match="a standby, or set to read-only; name the primary"):
+                        action()
+            async with monitored(cache):
+                own_server.stop(signal.SIGKILL)
+                await until(lambda: not cache.db_up)
+                standby.run("select pg_promote()")
+                with closing(await asyncio.to_thread(open_store, both)) as other:
+                    await asyncio.to_thread(other.import_certificate, certificate("CN=b", 2), Purpose.Phone_trust)
+                await until(lambda: len(cache) == 2)
+            assert names(store) == ["a.pem", "b.pem"]
+            assert store.identity() not in (None, first)
+        own_server.start()
+
+
+def subjects(store: CertificateStore) -> list[str]:
+    """The subjects of all certificates, as caches read them."""
+    return [trusted.certificate.subject_name for trusted in store.trusted()]
+
+
+def replayed(primary: Server, standby: Server) -> bool:
+    """Whether the standby has what the primary has."""
+    [(position,)] = primary.run("select pg_current_wal_lsn()::text")
+    return standby.run(f"select pg_last_wal_replay_lsn() >= '{position}'") == [(True,)]
+
+
+async def test_long_reads_on_a_standby(own_server: Server) -> None:
+    """They are done there while it has every change, else on the primary: it lags, goes away or ends the read."""
+    reading = "select pid from pg_stat_activity where application_name = 'tvs' and state = 'idle in transaction'"
+    with own_server.database() as url, new_server(own_server) as standby:
+        name = url.rpartition("/")[2]
+        both = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{standby.port},127.0.0.1:{own_server.port}/{name}"
+        with closing(open_store(both, create=True)) as store:
+            store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+            await until(lambda: replayed(own_server, standby))
+            rows = store.trusted()
+            assert next(rows).certificate.subject_name == "CN=a"
+            [(process,)] = standby.run(reading)
+            assert own_server.run(reading) == []
+            assert list(rows) == []
+            standby.run("select pg_wal_replay_pause()")
+            store.import_certificate(certificate("CN=b", 2), Purpose.Phone_trust)
+            rows = store.trusted()
+            assert next(rows).certificate.subject_name == "CN=a"
+            assert (len(own_server.run(reading)), standby.run(reading)) == (1, [])
+            assert [trusted.certificate.subject_name for trusted in rows] == ["CN=b"]
+            standby.run("select pg_wal_replay_resume()")
+            await until(lambda: replayed(own_server, standby))
+            rows = store.trusted()
+            next(rows)
+            [(process,)] = standby.run(reading)
+            standby.run(f"select pg_terminate_backend({process})")
+            await until(lambda: standby.run(reading) == [])
+            with pytest.raises(StoreUnavailable):
+                list(rows)
+            assert subjects(store) == ["CN=a", "CN=b"]
+            assert store.change_number() > 0
+        with closing(open_store(both)) as store:
+            own_server.run("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tvs'")
+            with pytest.raises(StoreUnavailable):
+                store.change_number()
+            rows = store.trusted()
+            assert next(rows).certificate.subject_name == "CN=a"
+            assert (len(own_server.run(reading)), standby.run(reading)) == (1, [])
+            assert [trusted.certificate.subject_name for trusted in rows] == ["CN=b"]
+        with closing(open_store(both)) as store:
+            standby.stop(signal.SIGKILL)
+            assert subjects(store) == ["CN=a", "CN=b"]

@@ -1,0 +1,72 @@
+"""States of nodes: a counter that moves by the reader's clock is life, and nothing else."""
+
+from __future__ import annotations
+
+from certstore.generations import NodeReport
+from certstore.store import Node
+from tvs.cluster.nodestates import LIVE, Liveness
+from tvs.status.cluster import NodeState
+from tvs.status.members import MAX_TEXT
+
+NODES = [
+    Node(name="pub", address="", publisher=True),
+    Node(name="Sub1", address="", publisher=False),
+    Node(name="sub2", address="", publisher=False),
+]
+
+
+def report(node: str, counter: int, generation: int = 5, problem: str = "") -> NodeReport:
+    """A report."""
+    return NodeReport(node=node, generation=generation, staleness=0.25, counter=counter, problem=problem)
+
+
+def states(liveness: Liveness, now: float) -> list[str]:
+    """The states of all nodes; the current generation is 5."""
+    return [status.state for status in liveness.statuses(NODES, 5, now)]
+
+
+def test_states() -> None:
+    """Unknown until the counter moves, then by generation, and silent when it has not moved for `LIVE` seconds."""
+    liveness = Liveness()
+    liveness.read([report("pub", 1), report("SUB1", 70)], 100.0)
+    assert states(liveness, 100.0) == [NodeState.UNKNOWN, NodeState.UNKNOWN, NodeState.ABSENT]
+    liveness.read([report("pub", 2), report("sub1", 71, generation=4)], 101.0)
+    assert states(liveness, 101.0) == [NodeState.CURRENT, NodeState.BEHIND, NodeState.ABSENT]
+    liveness.read([report("pub", 3), report("sub1", 71, generation=4)], 101.0 + LIVE)
+    assert states(liveness, 101.0 + LIVE) == [NodeState.CURRENT, NodeState.BEHIND, NodeState.ABSENT]
+    assert states(liveness, 101.1 + LIVE) == [NodeState.CURRENT, NodeState.SILENT, NodeState.ABSENT]
+    liveness.read([report("pub", 4), report("sub1", 72)], 150.0)
+    assert states(liveness, 150.0)[1] == NodeState.CURRENT
+
+
+def test_a_node_that_never_moved() -> None:
+    """A report that was there already says nothing of life: unknown first, silent when a live node had reported."""
+    liveness = Liveness()
+    liveness.read([report("pub", 9)], 100.0)
+    liveness.read([report("pub", 9)], 100.0 + LIVE)
+    assert liveness.lives("pub", 100.0 + LIVE) is None
+    assert liveness.lives("pub", 100.1 + LIVE) is False
+
+
+def test_a_counter_that_begins_anew() -> None:
+    """Reports that were lost with a database server, and a node that begins at 1 again, are signs of life."""
+    liveness = Liveness()
+    liveness.read([report("pub", 9)], 100.0)
+    liveness.read([], 101.0)
+    assert liveness.lives("pub", 101.0) is False
+    liveness.read([report("pub", 1)], 102.0)
+    liveness.read([report("pub", 2)], 103.0)
+    assert liveness.lives("PUB", 103.0) is True
+    liveness.read([report("pub", 1)], 104.0)
+    assert liveness.lives("pub", 104.0) is True
+
+
+def test_what_a_status_has() -> None:
+    """Generation, staleness and problem are as reported; a text of another program is made fit for the board."""
+    liveness = Liveness()
+    liveness.read([report("pub", 1, problem="kaputt: ä" + "x" * 400)], 100.0)
+    first, second, _ = liveness.statuses(NODES, 5, 100.0)
+    assert (first.name, first.publisher, first.generation, first.staleness) == ("pub", True, 5, 0.25)
+    assert first.problem.startswith("kaputt: \\xe4x")
+    assert len(first.problem) == MAX_TEXT
+    assert (second.name, second.generation, second.staleness, second.problem) == ("Sub1", None, None, "")

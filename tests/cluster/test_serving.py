@@ -1,0 +1,161 @@
+"""The generation that a node serves: all workers have reached it, its lists are in place, its CTL file was read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from certstore.generations import Position, StoredList
+from tests.fixtures.statuses import worker
+from tvs.cluster.applied import Applied
+from tvs.cluster.serving import MOMENTS_KEPT, Moment, Serving
+
+if TYPE_CHECKING:
+    from tvs.status.model import WorkerStatus
+
+CTL, ITL = "CTLFile.tlv", "ITLFile.tlv"
+NONE = Applied()
+
+
+def moment(generation: int, number: int, **lists: StoredList) -> Moment:
+    """The database at a generation and a change number; lists by the first part of their names."""
+    position = Position(generation=generation, change_number=number)
+    return Moment.of(position, {f"{name}File.tlv": one for name, one in lists.items()})
+
+
+def at(number: int, *, content: str | None = "aa", known_at: float = 50.0) -> WorkerStatus:
+    """A worker that has read the database up to a change number."""
+    status = worker(change_number=number, content=content)
+    return replace(status, db=replace(status.db, known_at=known_at))
+
+
+@pytest.fixture
+def serving() -> Serving:
+    """A node that has reported generation 4, whose database has generation 5 with change number 50."""
+    serving = Serving(4, 10.0)
+    serving.add(moment(5, 50))
+    return serving
+
+
+def test_the_slowest_worker_counts(serving: Serving) -> None:
+    """A generation is served when the last worker has reached its change number."""
+    serving.look([at(50), at(49)], NONE, None)
+    assert serving.generation == 4
+    serving.look([at(51), at(50)], NONE, None)
+    assert serving.generation == 5
+
+
+def test_generations_in_between(serving: Serving) -> None:
+    """Of several generations the highest one that is reached counts, also while another one comes."""
+    serving.add(moment(6, 60))
+    serving.add(moment(7, 70))
+    serving.look([at(69), at(75)], NONE, None)
+    assert serving.generation == 6
+    serving.look([at(75), at(75)], NONE, None)
+    assert serving.generation == 7
+
+
+def test_no_worker(serving: Serving) -> None:
+    """Without a worker it stays what it was."""
+    serving.look([], NONE, None)
+    assert serving.generation == 4
+
+
+def test_a_worker_that_falls_back(serving: Serving) -> None:
+    """A worker that begins with an older index serves less, whatever was reported before."""
+    serving.add(moment(6, 60))
+    serving.look([at(60)], NONE, None)
+    assert serving.generation == 6
+    serving.look([at(60), at(55)], NONE, None)
+    assert serving.generation == 5
+    serving.look([at(60), at(49)], NONE, None)
+    assert serving.generation == 4
+
+
+def test_lists_must_be_in_place() -> None:
+    """A generation whose list is not in place is not served; a later list of that name counts for it."""
+    serving = Serving(4, 10.0)
+    old, new = StoredList(generation=3, data=b"old"), StoredList(generation=5, data=b"new")
+    serving.add(moment(5, 50, CTL=new, ITL=old))
+    for lists in ({}, {ITL: (3, old.digest)}, {CTL: (3, old.digest), ITL: (3, old.digest)}):
+        serving.look([at(50)], Applied(generation=5, lists=lists), None)
+        assert serving.generation == 4, lists
+    other = {CTL: (5, old.digest), ITL: (3, old.digest)}
+    serving.look([at(50)], Applied(generation=5, lists=other), None)
+    assert serving.generation == 4, "a list of the same number from another database"
+    serving.look([at(50)], Applied(generation=6, lists={CTL: (6, None), ITL: (3, old.digest)}), None)
+    assert serving.generation == 5
+
+
+def test_the_ctl_file_must_be_read(serving: Serving) -> None:
+    """All workers must have the CTL file that is in place, unless they watch another one; once that is enough."""
+    serving.look([at(50), at(50, content="old")], NONE, "aa")
+    assert serving.generation == 4
+    serving.look([at(50), at(50)], NONE, "aa")
+    assert serving.generation == 5
+    serving.look([at(50), at(50)], NONE, "of a file that an administrator put there")
+    assert serving.generation == 5
+
+
+def test_another_database() -> None:
+    """What workers knew of the database before does not count, although its change numbers are as high."""
+    serving = Serving(4, 10.0)
+    serving.add(moment(5, 50))
+    serving.look([at(50)], NONE, None)
+    serving.replaced(100.0)
+    serving.add(moment(5, 40))
+    serving.look([at(50, known_at=99.0)], NONE, None)
+    assert serving.generation == 4
+    serving.look([at(40, known_at=100.5)], NONE, None)
+    assert serving.generation == 5
+
+
+def test_a_database_that_was_set_back(serving: Serving) -> None:
+    """An earlier generation, or change number, begins anew: later moments are of a database that is gone."""
+    serving.look([at(50)], NONE, None)
+    assert serving.generation == 5
+    assert serving.is_new(Position(generation=3, change_number=50))
+    serving.add(moment(3, 30))
+    serving.look([at(50)], NONE, None)
+    assert serving.generation == 3
+    assert serving.is_new(Position(generation=3, change_number=29))
+    assert not serving.is_new(Position(generation=3, change_number=31))
+
+
+def test_a_follower_that_takes_over() -> None:
+    """What the last report says stays, until the workers are seen; never more than the database has."""
+    serving = Serving(9, 10.0)
+    assert serving.current is None
+    serving.add(moment(7, 70))
+    assert serving.generation == 6
+    serving.look([at(69)], NONE, None)
+    assert serving.generation == 6
+    serving.look([at(70)], NONE, None)
+    assert serving.generation == 7
+
+
+def test_staleness(serving: Serving) -> None:
+    """The moment moves only while the current generation is served."""
+    serving.know(60.0)
+    assert serving.known_at == 10.0
+    serving.look([at(50)], NONE, None)
+    serving.know(60.0)
+    assert serving.known_at == 60.0
+    serving.know(59.0)
+    assert serving.known_at == 60.0
+    serving.add(moment(6, 60))
+    serving.know(70.0)
+    assert serving.known_at == 60.0
+
+
+def test_moments_are_bounded() -> None:
+    """A worker that stands still for long costs no memory."""
+    serving = Serving(0, 0.0)
+    for number in range(1, 3 * MOMENTS_KEPT):
+        serving.add(moment(number, 10 * number))
+    serving.look([at(10)], NONE, None)
+    assert serving.generation == 0
+    serving.look([at(10 * 3 * MOMENTS_KEPT)], NONE, None)
+    assert serving.generation == 3 * MOMENTS_KEPT - 1

@@ -1,0 +1,124 @@
+"""The generation that a node serves, found by what its workers have and by the files that phones fetch. Pure.
+
+A change number belongs to a generation as of one moment (`certstore.generations.Position`): a worker whose index has
+reached it has all certificates of that generation. Its lists are in place if ``cluster.json`` says so, and the CTL file
+counts when all workers have read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from certstore.generations import Position, StoredList
+    from tvs.cluster.applied import Applied
+    from tvs.status.model import WorkerStatus
+
+MOMENTS_KEPT: Final = 100
+"""Generations that are remembered with their change numbers, at most: workers are seldom one behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The database when a generation was seen first.
+
+    Attributes:
+        position: generation and change number.
+        lists: generation and SHA-256 in hex of each trust list by name; the digest is None for a deleted one.
+    """
+
+    position: Position
+    lists: Mapping[str, tuple[int, str | None]]
+
+    @classmethod
+    def of(cls, position: Position, lists: Mapping[str, StoredList]) -> Moment:
+        """The moment of a position. `lists`: of this generation, or of a later one that need not be seen yet."""
+        return cls(position=position, lists={name: (one.generation, one.digest) for name, one in lists.items()})
+
+    def in_place(self, applied: Applied) -> bool:
+        """Whether these lists, or later ones, are the files that phones fetch."""
+        return all(_has(applied.lists.get(name), wanted) for name, wanted in self.lists.items())
+
+
+def _has(applied: tuple[int, str | None] | None, wanted: tuple[int, str | None]) -> bool:
+    return applied is not None and (applied == wanted or applied[0] > wanted[0])
+
+
+class Serving:
+    """What a node serves, and since when it is not known to be current.
+
+    All moments are monotonic seconds of this machine.
+
+    Args:
+        last: the generation that the node's last report has; 0 without one.
+        known_at: when that was known to be the current one.
+
+    Attributes:
+        generation: number of the generation that all running workers serve.
+        known_at: when this was last known to be the current generation.
+    """
+
+    def __init__(self, last: int, known_at: float) -> None:
+        self.generation = last
+        self.known_at = known_at
+        self._moments: list[Moment] = []
+        self._since = 0.0  # an index that was looked at earlier can be of another database
+
+    @property
+    def current(self) -> Moment | None:
+        """The database as it was last seen; None before."""
+        return self._moments[-1] if self._moments else None
+
+    def is_new(self, position: Position) -> bool:
+        """Whether the lists must be read, because the generation has not been seen yet."""
+        current = self.current
+        return current is None or position.generation != current.position.generation or self._went_back(position)
+
+    def _went_back(self, position: Position) -> bool:
+        known = None if self.current is None else self.current.position
+        return known is not None and (
+            position.generation < known.generation or position.change_number < known.change_number
+        )
+
+    def add(self, moment: Moment) -> None:
+        """The database has come to another generation, or to an earlier position: another one has taken its place."""
+        if self._went_back(moment.position):
+            self._moments.clear()
+        if not self._moments:
+            self.generation = min(self.generation, max(0, moment.position.generation - 1))
+        self._moments = [*self._moments, moment][-MOMENTS_KEPT:]
+
+    def replaced(self, now: float) -> None:
+        """The database is another one than before: what workers knew of that one does not count."""
+        self._moments.clear()
+        self._since = now
+
+    def look(self, workers: Sequence[WorkerStatus], applied: Applied, ctl: str | None) -> None:
+        """Finds out what the workers serve.
+
+        Args:
+            workers: the running ones, as they reported last.
+            applied: which lists are in place, read before `ctl`.
+            ctl: what workers report of the CTL file in its place (`tvs.status.sources.CTLStatus.content`); None if they
+                watch another file.
+        """
+        if not workers or not self._moments or any(worker.db.known_at <= self._since for worker in workers):
+            return
+        number = min(worker.db.change_number for worker in workers)
+        reached = [moment for moment in self._moments if moment.position.change_number <= number]
+        if not reached:
+            self.generation = min(self.generation, max(0, self._moments[0].position.generation - 1))
+            return
+        self.generation = min(self.generation, reached[-1].position.generation)
+        if ctl is not None and any(worker.ctl.content != ctl for worker in workers):
+            return
+        found = [moment.position.generation for moment in reached if moment.in_place(applied)]
+        self.generation = max([self.generation, *found])
+
+    def know(self, known_at: float) -> None:
+        """The follower and all workers have seen every commit up to a moment; it counts for the current generation."""
+        if self.current is not None and self.generation == self.current.position.generation:
+            self.known_at = max(self.known_at, known_at)

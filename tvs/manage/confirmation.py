@@ -1,0 +1,265 @@
+"""Confirmation of a change: waits until every live node reports that it serves the new generation.
+
+Nodes report through the database (`certstore.generations.NodeReport`). A report that was there before the change says
+nothing: only one whose counter changed since counts, so that the last report of a node that crashed confirms nothing.
+Times are by this process's own monotonic clock.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from certstore.errors import StoreError
+from tvs.cluster.nodestates import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from certstore.generations import NodeReport
+    from certstore.store import CertificateStore
+    from tvs.cluster.change import Change
+    from tvs.state import StateDirectory
+
+PATIENCE: Final = 15.0
+"""Seconds after which no node is waited for."""
+QUICK_POLL: Final = 0.1
+"""Seconds between two readings in the first `QUICK_TIME`: nodes notice a change after 0.25 s at most."""
+QUICK_TIME: Final = 1.0
+"""Seconds of quick readings; a wait that is longer is said to people at a terminal."""
+POLL: Final = 0.25
+"""Seconds between two readings afterwards."""
+
+
+class NodeStep(StrEnum):
+    """What is known about a node and a change."""
+
+    CONFIRMED = "confirmed"
+    """It serves the change."""
+    BEHIND = "not_confirmed"
+    """It reports, but does not serve the change yet."""
+    LOST = "not_reached"
+    """It has a report, and has not written another one for `LIVE` seconds."""
+    ABSENT = "no_service"
+    """It has no report: no service runs there, or it was stopped in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfirmation:
+    """A node and a change.
+
+    Attributes:
+        node: name of the node.
+        step: what is known.
+        generation: number of the generation that it reported last; None without a report.
+        seconds: from the change to its confirmation; None if it did not confirm.
+        problem: its last report's line for people; empty if it has none.
+    """
+
+    node: str
+    step: NodeStep
+    generation: int | None = None
+    seconds: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """The end of a wait for nodes.
+
+    Attributes:
+        generation: number of the change.
+        nodes: each node of the cluster, the publisher first.
+        seconds: that the wait took.
+        problem: why reports could not be read to the end; empty if they could.
+        interrupted: whether the wait was ended with Ctrl-C.
+    """
+
+    generation: int
+    nodes: tuple[NodeConfirmation, ...]
+    seconds: float
+    problem: str = ""
+    interrupted: bool = False
+
+    def at(self, step: NodeStep) -> list[NodeConfirmation]:
+        """The nodes of which this is known."""
+        return [node for node in self.nodes if node.step is step]
+
+    @property
+    def running(self) -> int:
+        """Number of nodes with a service, be it in reach or not."""
+        return len(self.nodes) - len(self.at(NodeStep.ABSENT))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node with a service serves the change."""
+        seen = not self.problem and not self.interrupted
+        return seen and self.running == len(self.at(NodeStep.CONFIRMED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Reports of nodes that were there before a change.
+
+    Attributes:
+        at: time of the reading, `time.monotonic`.
+        reports: the reports; None if they could not be read.
+    """
+
+    at: float
+    reports: tuple[NodeReport, ...] | None
+
+    @classmethod
+    def of(cls, store: CertificateStore) -> Reading:
+        """The current reports. A database that cannot give them does not keep anybody from the change."""
+        try:
+            reports = tuple(store.reports())
+        except StoreError:
+            return cls(at=time.monotonic(), reports=None)
+        return cls(at=time.monotonic(), reports=reports)
+
+
+@dataclass(slots=True)
+class _Node:
+    """What was seen of a node: `at` is the time since which its counter is the same."""
+
+    name: str
+    at: float
+    report: NodeReport | None = None
+    fresh: bool = False
+    present: bool = False
+    awaited: bool = False
+    confirmed: float | None = None
+
+    def see(self, report: NodeReport | None, now: float) -> None:
+        self.present = report is not None
+        if report is not None and (self.report is None or report.counter != self.report.counter):
+            self.fresh, self.at = True, now
+        self.report = report or self.report
+
+    def step(self, now: float) -> NodeStep:
+        if self.confirmed is not None:
+            return NodeStep.CONFIRMED
+        if self.report is None or not (self.present or self.awaited):
+            return NodeStep.ABSENT
+        return NodeStep.LOST if now - self.at >= LIVE else NodeStep.BEHIND
+
+
+class Watch:
+    """The nodes of a cluster while a change waits for them: fed with readings, it knows no clock and no database.
+
+    Args:
+        generation: number of the change.
+        nodes: names of the nodes after the change.
+        before: the reports before the change.
+        former: former names of nodes that the change renames, by their new ones.
+    """
+
+    def __init__(
+        self, generation: int, nodes: Iterable[str], before: Reading, former: dict[str, str] | None = None
+    ) -> None:
+        self._generation = generation
+        self._blind = before.reports is None  # the first reading is then the one that says nothing
+        known = _by_name(before.reports or ())
+        former = former or {}
+        self._nodes = [
+            _Node(name, before.at, known.get(former.get(name, name).lower()), awaited=name in former) for name in nodes
+        ]
+
+    def see(self, reports: Sequence[NodeReport], now: float) -> None:
+        """Takes a reading in."""
+        found = _by_name(reports)
+        for node in self._nodes:
+            node.see(found.get(node.name.lower()), now)
+            node.fresh = node.fresh and not self._blind
+            if node.fresh and node.report is not None and node.report.generation >= self._generation:
+                node.confirmed = now if node.confirmed is None else node.confirmed
+        self._blind = False
+
+    def lose(self) -> None:
+        """Notes that the database was lost: reports that are gone afterwards went with it, and nodes are waited for."""
+        for node in self._nodes:
+            node.awaited = True
+
+    def waiting(self, now: float) -> list[str]:
+        """Names of the nodes that are still waited for."""
+        return [node.name for node in self._nodes if node.step(now) is NodeStep.BEHIND]
+
+    def result(self, began: float, now: float, problem: str = "", *, interrupted: bool = False) -> Confirmation:
+        """What is known at `now` of a wait that began at `began`."""
+        nodes = tuple(
+            NodeConfirmation(
+                node=node.name,
+                step=node.step(now),
+                generation=None if node.report is None else node.report.generation,
+                seconds=None if node.confirmed is None else node.confirmed - began,
+                problem="" if node.report is None else node.report.problem,
+            )
+            for node in self._nodes
+        )
+        return Confirmation(
+            generation=self._generation, nodes=nodes, seconds=now - began, problem=problem, interrupted=interrupted
+        )
+
+
+def _by_name(reports: Iterable[NodeReport]) -> dict[str, NodeReport]:
+    return {report.node.lower(): report for report in reports}
+
+
+def wait_for_nodes(
+    state: StateDirectory,
+    change: Change,
+    before: Reading,
+    on_wait: Callable[[Sequence[str]], None] = lambda _: None,
+) -> Confirmation:
+    """Waits until every live node serves a change, at most `PATIENCE` seconds and what one reading takes.
+
+    Call it without the lock of the state directory: other commands need not wait for nodes.
+
+    Args:
+        state: the state directory.
+        change: the committed change.
+        before: the reports before its commit.
+        on_wait: called with the names of the nodes that are waited for after `QUICK_TIME`, and when these are others.
+
+    A database that is lost meanwhile, and Ctrl-C, are part of the result: the change is made. Raises `StateError` if
+    this process may not use the state directory.
+    """
+    if change.generation is None:
+        raise ValueError(f"the change {change.title!r} was not committed")
+    watch = Watch(change.generation, [node.name for node in change.after.nodes], before, _renamed(change))
+    began = time.monotonic()
+    problem, told = "", list[str]()
+    try:
+        with state.rights(), closing(state.lazy_store()) as store:
+            while True:
+                problem = _look(store, watch)
+                now = time.monotonic()
+                waiting = watch.waiting(now)
+                if now - began >= PATIENCE or not (waiting or problem):
+                    return watch.result(began, now, problem)
+                if now - began >= QUICK_TIME and waiting != told:
+                    on_wait(told := waiting)
+                time.sleep(QUICK_POLL if now - began < QUICK_TIME else POLL)
+    except KeyboardInterrupt:
+        return watch.result(began, time.monotonic(), problem, interrupted=True)
+
+
+def _look(store: CertificateStore, watch: Watch) -> str:
+    """Reads the reports; returns why that was not possible, or an empty text."""
+    try:
+        watch.see(store.reports(), time.monotonic())
+    except StoreError as error:
+        watch.lose()
+        return str(error)
+    return ""
+
+
+def _renamed(change: Change) -> dict[str, str]:
+    """The former name of a node that the change renames, by its new one; its service reports under that one soon."""
+    before, after = ({node.name.lower(): node.name for node in side.nodes} for side in (change.before, change.after))
+    gone, new = before.keys() - after.keys(), after.keys() - before.keys()
+    return {after[new.pop()]: before[gone.pop()]} if len(gone) == len(new) == 1 else {}
