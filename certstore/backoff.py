@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_RETRY = 0.25
-LAST_RETRY = 5.0
+LAST_RETRY = 3.0
 """Seconds between attempts while the database cannot be reached: doubled from the first value to the last. With the
-random part, all nodes have read a database within 8 s of its return."""
+random part, all nodes have read a database within 5 s of its return."""
 JITTER = 0.5
 """Most that a wait is longer by, as a part of it: nodes that lost one server at once do not come back at once."""
 

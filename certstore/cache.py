@@ -82,14 +82,19 @@ class CertificateDBCache(CertificateCache):
         return self._problem
 
     @property
-    def reconnects(self) -> int:
-        """Number of times that the store was read again after a failure."""
-        return self._reconnects
-
-    @property
     def change_number(self) -> int:
         """The store's number of the last change that the index in use contains."""
         return self._number
+
+    @property
+    def token(self) -> str:
+        """The token of that change, see `certstore.changes.LastChange`; empty if it is not known."""
+        return self._token
+
+    @property
+    def reconnects(self) -> int:
+        """Number of times that the store was read again after a failure."""
+        return self._reconnects
 
     @property
     def known_at(self) -> float:
@@ -98,19 +103,23 @@ class CertificateDBCache(CertificateCache):
 
     # -- refreshing
 
-    def adopt(self, index: CertificateIndex, change_number: int, *, same_database: bool = True) -> None:
+    def adopt(
+        self, index: CertificateIndex, change_number: int, *, token: str = "", same_database: bool = True
+    ) -> None:
         """Uses an index that another cache has read; `refresh` then reads the changes since.
 
-        The monitor also compares it with the whole store, once: another database can have the same change number.
+        The token tells whether the store has that change. Without one, the monitor also compares the index with the
+        whole store, once: another database can have the same change number.
 
         Args:
             index: the other cache's `index`.
             change_number: the other cache's `change_number` with that index.
-            same_database: whether it was read from the store's current database; otherwise `refresh` reads everything.
+            token: its `token` likewise; empty if it has none.
+            same_database: without a token: whether the store has the same database; `refresh` otherwise reads it all.
         """
         with self._refreshing:
-            self._number, self._compare_all, self._unverified = change_number, not same_database, same_database
-            self._token = ""
+            self._number, self._token = change_number, token
+            self._compare_all, self._unverified = not (token or same_database), not token and same_database
             self.swap(index)
 
     def load(self) -> None:
@@ -206,20 +215,10 @@ class CertificateDBCache(CertificateCache):
         return CertificateIndex(map(self._entry, paced(trusted) if pace else trusted))
 
     def _entry(self, trusted: TrustedCertificate) -> CacheEntry:
-        return CacheEntry(**self._values(trusted))
+        return CacheEntry(**trusted.answer_values(self._default_time_to_live))
 
     def _entry_digest(self, trusted: TrustedCertificate) -> int:
-        return entry_digest(**self._values(trusted))
-
-    def _values(self, trusted: TrustedCertificate) -> dict[str, Any]:
-        own = trusted.time_to_live
-        return {
-            "serial_number": trusted.certificate.serial_number,
-            "issuer_name": trusted.certificate.issuer_name,
-            "certificate": trusted.certificate.der,
-            "roles": trusted.roles,
-            "time_to_live": self._default_time_to_live if own is None else own,
-        }
+        return entry_digest(**trusted.answer_values(self._default_time_to_live))
 
     # -- watching
 

@@ -6,7 +6,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certstore.names import COMMON_NAME, name_text
 from certstore.serials import normal_serial, unique_map_id
@@ -101,6 +101,21 @@ class TrustedCertificate:
     certificate: Certificate
     roles: tuple[int, ...]
     time_to_live: int | None
+
+    def answer_values(self, default_time_to_live: int) -> dict[str, Any]:
+        """What answers about it are made of: the arguments of `certstore.index.CacheEntry`.
+
+        Args:
+            default_time_to_live: seconds, for a certificate without a time to live of its own.
+        """
+        own = self.time_to_live
+        return {
+            "serial_number": self.certificate.serial_number,
+            "issuer_name": self.certificate.issuer_name,
+            "certificate": self.certificate.der,
+            "roles": self.roles,
+            "time_to_live": default_time_to_live if own is None else own,
+        }
 
 
 # cryptography reads keys and extensions when they are asked for, and has errors for them that are not ValueErrors:

@@ -35,6 +35,7 @@ def copy_of(state: StateDirectory) -> LastGood:
     return LastGood(
         index=seed.index,
         change_number=seed.change_number,
+        token=seed.token,
         database=seed.database,
         time_to_live=seed.time_to_live,
         security_mode="1",
@@ -46,6 +47,7 @@ def copy_of(state: StateDirectory) -> LastGood:
 def test_what_is_written_is_read(state: StateDirectory) -> None:
     """Everything comes back, with the time of writing; nobody else may read the file."""
     copy = copy_of(state)
+    assert copy.token
     write_last_good(state, copy)
     found = read_last_good(state)
     assert found is not None
@@ -54,6 +56,18 @@ def test_what_is_written_is_read(state: StateDirectory) -> None:
     assert found.index.content == copy.index.content
     assert replace(found, index=copy.index, as_of=None) == copy
     assert [path.name for path in state.path.glob(".last-good*")] == []
+
+
+def test_a_copy_of_before_tokens(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy that names no token is read, and written anew with it."""
+    copy, header = copy_of(state), LastGood.header
+    monkeypatch.setattr(LastGood, "header", lambda self: {k: v for k, v in header(self).items() if k != "token"})
+    write_last_good(state, copy)
+    monkeypatch.undo()
+    found = read_last_good(state)
+    assert found is not None
+    assert (found.token, found.index.content) == ("", copy.index.content)
+    assert not same_as_written(state, copy)
 
 
 def test_no_copy(state: StateDirectory) -> None:

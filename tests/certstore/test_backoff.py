@@ -6,9 +6,9 @@ from certstore.backoff import Backoff
 
 
 def test_back_off() -> None:
-    """Waits double from 0.25 s to 5 s, and start anew after a success."""
+    """Waits double from 0.25 s to 3 s, and start anew after a success."""
     backoff = Backoff(chance=lambda: 0.0)
-    assert [backoff.next() for _ in range(9)] == [0.25, 0.5, 1, 2, 4, 5, 5, 5, 5]
+    assert [backoff.next() for _ in range(9)] == [0.25, 0.5, 1, 2, 3, 3, 3, 3, 3]
     backoff.reset()
     assert backoff.next() == 0.25
 

@@ -297,6 +297,34 @@ async def test_a_change_before_the_first_look(database: Database, store: Certifi
     assert cache.index is not first.index
 
 
+@pytest.mark.parametrize(("same", "reads"), [(True, 0), (False, 1)])
+async def test_an_index_of_another_cache_with_its_token(
+    database: Database, store: CertificateStore, monkeypatch: pytest.MonkeyPatch, *, same: bool, reads: int
+) -> None:
+    """It is taken without reading the store if the store has its last change; of another history it is replaced."""
+    store.import_certificate(certificate(), Purpose.Phone_trust)
+    first = CertificateDBCache(store)
+    first.load()
+    assert first.token
+    read: list[CertificateStore] = []
+    trusted = type(store).trusted
+
+    def reading(self: Any, on_bad_row: Any = None) -> Any:
+        read.append(self)
+        return trusted(self, on_bad_row)
+
+    monkeypatch.setattr(type(store), "trusted", reading)
+    with closing(database.open()) as opened_later:
+        cache = CertificateDBCache(opened_later)
+        cache.adopt(first.index, first.change_number, token=first.token if same else "0" * 32, same_database=False)
+        async with monitored(cache):
+            await until(lambda: cache.known_at > 0)
+            store.import_certificate(certificate(serial=9), Purpose.Phone_trust)
+            await until(lambda: len(cache) == 2)
+    assert len(read) == reads
+    assert cache.token == store.last_change().token
+
+
 async def test_the_monitor_survives_an_error_of_any_kind(
     store: CertificateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

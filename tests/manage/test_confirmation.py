@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certstore.generations import NodeReport
 from tvs.cluster.nodestates import LIVE
-from tvs.manage.confirmation import Confirmation, NodeStep, Reading, Watch
+from tvs.manage.confirmation import GONE, Confirmation, NodeStep, Reading, Watch
 
 BEGAN = 100.0
 MADE = 42
@@ -150,6 +150,32 @@ def test_a_renamed_node() -> None:
     silent = watching(nodes="new", former={"new": "old"})
     silent.see([], BEGAN + 0.1)
     assert steps(silent, BEGAN + 0.1) == {"new": "no_service"}
+
+
+def test_this_node_has_just_started() -> None:
+    """A service of this node that runs is waited for before its first report, as long as any other."""
+    watch = watching(nodes="pub sub1")
+    watch.running_here("PUB", runs=True)
+    watch.see([], BEGAN + 0.1)
+    assert steps(watch, BEGAN + 0.1) == {"pub": "not_confirmed", "sub1": "no_service"}
+    assert watch.waiting(BEGAN + 0.1) == ["pub"]
+    assert steps(watch, BEGAN + LIVE)["pub"] == "not_reached"
+    watch.see([report("pub", 1)], BEGAN + LIVE + 1)
+    assert steps(watch, BEGAN + LIVE + 1)["pub"] == "confirmed"
+
+
+def test_this_node_was_killed() -> None:
+    """A report that does not change is not waited for if no service of this node runs; one that changes is."""
+    watch = watching(report("pub", 7, 41), report("sub1", 3, 41))
+    watch.running_here("pub", runs=False)
+    watch.see([report("pub", 7, 41), report("sub1", 3, 41)], BEGAN + GONE)
+    assert steps(watch, BEGAN + GONE) == {"pub": "no_service", "sub1": "not_confirmed", "sub2": "no_service"}
+    watch.see([report("pub", 8, 41)], BEGAN + GONE + 1)
+    assert watch.waiting(BEGAN + GONE + 1) == ["pub"], "it runs after all"
+    unknown = watching(report("pub", 7, 41), nodes="pub")
+    unknown.running_here("pub", runs=None)
+    unknown.see([report("pub", 7, 41)], BEGAN + GONE)
+    assert unknown.waiting(BEGAN + GONE) == ["pub"]
 
 
 def test_an_end_before_the_end() -> None:

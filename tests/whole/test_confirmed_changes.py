@@ -85,8 +85,25 @@ def test_a_service_that_hangs(state: StateDirectory, service: Running) -> None:
     assert (done.returncode, in_use(done)) == (0, [("1", "1")]), done.stderr
 
 
-def test_a_service_that_was_killed(state: StateDirectory, service: Running) -> None:
-    """The last report of a service that was killed confirms nothing; a new service takes its place."""
+def test_a_service_that_was_killed(state: StateDirectory, service: Running, tmp_path: Path) -> None:
+    """The last report of a service that was killed confirms nothing, and nobody waits for it on its own machine.
+
+    The next one is waited for at once, before its first report.
+    """
     service.kill()
     done = digest(state, "sha256")
-    assert (done.returncode, in_use(done)) == (4, [("0", "1")]), done.stderr
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1), done.stderr
+    assert reporting(state) == [PUBLISHER.name], "what it left"
+    (log := tmp_path / "next").mkdir()
+    with services(log) as start:
+        start(state, *INFO)
+        done = digest(state, "sha1")
+        assert (done.returncode, in_use(done)) == (0, [("1", "1")]), done.stderr
+
+
+def test_a_service_that_has_just_started(state: StateDirectory, tmp_path: Path) -> None:
+    """A change right after a start is confirmed too."""
+    with services(tmp_path) as start:
+        start(state, *INFO)
+        done = digest(state, "sha256")
+        assert (done.returncode, in_use(done)) == (0, [("1", "1")]), done.stderr

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MODE: Final = 0o600
 _HASH: Final = Prehashed(hashes.SHA256())
-_TEXTS: Final = ("database", "security_mode")
+_TEXTS: Final = ("database", "security_mode", "token")
 _NUMBERS: Final = ("change_number", "time_to_live")
 
 
@@ -53,6 +53,7 @@ class LastGood:
         time_to_live: seconds that its answers carry by default.
         security_mode: the cluster's parameter ClusterSecurityMode; None if it was not set.
         certificate: the node's own TVS certificate, X.509 DER.
+        token: of that change, see `certstore.changes.LastChange`; empty if it has none.
         expiry: unit, name and end of validity (seconds since 1970) of each TVS certificate of the cluster, the node's
             first.
         as_of: when it was last known to be what the database holds, seconds since 1970; None: not written yet.
@@ -65,6 +66,7 @@ class LastGood:
     security_mode: str | None
     certificate: bytes
     expiry: tuple[tuple[str, str, float], ...]
+    token: str = ""
     as_of: float | None = None
 
     def header(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class LastGood:
         return {
             "database": self.database,
             "change_number": self.change_number,
+            "token": self.token,
             "content": self.index.content,
             "time_to_live": self.time_to_live,
             "security_mode": self.security_mode,
@@ -135,6 +138,7 @@ def _read(state: StateDirectory, file: IO[bytes]) -> LastGood:
     return LastGood(
         index=index,
         change_number=numbers["change_number"],
+        token=texts["token"] or "",
         database=texts["database"],
         time_to_live=numbers["time_to_live"],
         security_mode=texts["security_mode"],

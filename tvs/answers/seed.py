@@ -37,6 +37,7 @@ class Seed:
     Attributes:
         index: the certificates.
         change_number: the store's number of the last change in the index.
+        token: of that change, see `certstore.changes.LastChange`; empty if it has none.
         time_to_live: seconds that answers carry by default.
         database: `CertificateStore.identity` of the database that it was read from.
         behind: whether the database had later changes that could not be read.
@@ -48,6 +49,7 @@ class Seed:
     change_number: int
     time_to_live: int
     database: str | None
+    token: str = ""
     behind: bool = False
     security_mode: str | None = None
     ctl: Inspection | None = None
@@ -62,6 +64,7 @@ def read_seed(config: Config, on_event: OnEvent) -> Seed:
     return Seed(
         index=cache.index,
         change_number=cache.change_number,
+        token=cache.token,
         time_to_live=config.time_to_live,
         database=database,
         security_mode=security_mode,
@@ -74,6 +77,7 @@ def seed_from_copy(config: Config, copy: LastGood) -> Seed:
     return Seed(
         index=copy.index,
         change_number=copy.change_number,
+        token=copy.token,
         time_to_live=copy.time_to_live,
         database=copy.database,
         security_mode=copy.security_mode,
@@ -102,12 +106,14 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
             return replace(seed, behind=True)
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live)
         if known:
-            cache.adopt(seed.index, seed.change_number, same_database=not other)
+            token = "" if other else seed.token
+            cache.adopt(seed.index, seed.change_number, token=token, same_database=not other)
         cache.refresh()
     return replace(
         seed,
         index=cache.index,
         change_number=cache.change_number,
+        token=cache.token,
         time_to_live=config.time_to_live,
         database=database,
         behind=False,

@@ -87,7 +87,7 @@ class Sources:
 
     def _load_db(self, seed: Seed | None, *, paced: bool) -> None:
         if seed is not None and self._is_ours(seed):
-            self.db.adopt(seed.index, seed.change_number)
+            self.db.adopt(seed.index, seed.change_number, token=seed.token)
         read = self.db.refresh if paced or self.db.loaded else self.db.load
         try:
             read()
@@ -95,7 +95,8 @@ class Sources:
             if seed is None:
                 raise
             if not self.db.loaded:
-                self.db.adopt(seed.index, seed.change_number, same_database=False)
+                token = seed.token if seed.time_to_live == self._config.time_to_live else ""
+                self.db.adopt(seed.index, seed.change_number, token=token, same_database=False)
             self._behind = seed.behind
 
     @property

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tvs.cluster.change import Change
-    from tvs.manage.confirmation import Confirmation, Reading
+    from tvs.manage.confirmation import Confirmation, NodeConfirmation, Reading
 
 
 _LOST = "its service was killed, hangs or lost its database; it takes the change when it is back"
@@ -65,13 +65,19 @@ def _lines(confirmation: Confirmation) -> Iterator[str]:
         confirmed, seconds = len(confirmation.at(NodeStep.CONFIRMED)), confirmation.seconds
         yield f"In use on {confirmed} of {confirmation.running} nodes after {seconds:.1f} s"
     for node in confirmation.at(NodeStep.BEHIND):
-        problem = f": {node.problem}" if node.problem else ""
-        yield f"Not confirmed: {node.node} (generation {node.generation} of {confirmation.generation}{problem})"
+        yield f"Not confirmed: {node.node} ({_behind(node, confirmation.generation)})"
     for node in confirmation.at(NodeStep.LOST):
         yield f"Not reached: {node.node} ({_LOST})"
     absent = [node.node for node in confirmation.at(NodeStep.ABSENT)]
     if confirmation.running and absent:
         yield f"No service: {', '.join(absent)} (the change is taken when one starts there)"
+
+
+def _behind(node: NodeConfirmation, generation: int) -> str:
+    if node.generation is None:
+        return "its service runs and has not reported yet"
+    problem = f": {node.problem}" if node.problem else ""
+    return f"generation {node.generation} of {generation}{problem}"
 
 
 def confirmation_json(confirmation: Confirmation | None) -> dict[str, object] | None:

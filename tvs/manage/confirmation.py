@@ -2,7 +2,8 @@
 
 Nodes report through the database (`certstore.generations.NodeReport`). A report that was there before the change says
 nothing: only one whose counter changed since counts, so that the last report of a node that crashed confirms nothing.
-Times are by this process's own monotonic clock.
+Whether a service of this node runs is known without a report, see `tvs.system.presence`: one that has just started is
+waited for, and one that was killed is not. Times are by this process's own monotonic clock.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from certstore.errors import StoreError
+from tvs.cluster.membership import own_node
 from tvs.cluster.nodestates import LIVE
+from tvs.errors import StateError
+from tvs.system.presence import is_used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +38,10 @@ POLL: Final = 0.25
 """Seconds between two readings afterwards."""
 
 
+GONE: Final = 2.5
+"""Seconds without a new report after which this node's service does not run, if it gives no other sign either."""
+
+
 class NodeStep(StrEnum):
     """What is known about a node and a change."""
 
@@ -42,9 +50,9 @@ class NodeStep(StrEnum):
     BEHIND = "not_confirmed"
     """It reports, but does not serve the change yet."""
     LOST = "not_reached"
-    """It has a report, and has not written another one for `LIVE` seconds."""
+    """It has a report, and has not written another one for `LIVE` seconds; likewise this node without a report."""
     ABSENT = "no_service"
-    """It has no report: no service runs there, or it was stopped in order."""
+    """It has no report: no service runs there, or it was stopped in order. This node also if its service was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +132,7 @@ class Reading:
 
 @dataclass(slots=True)
 class _Node:
-    """What was seen of a node: `at` is the time since which its counter is the same."""
+    """What was seen of a node: `at` is the time since which its counter is the same; `runs` is known of this node."""
 
     name: str
     at: float
@@ -133,6 +141,7 @@ class _Node:
     present: bool = False
     awaited: bool = False
     confirmed: float | None = None
+    runs: bool | None = None
 
     def see(self, report: NodeReport | None, now: float) -> None:
         self.present = report is not None
@@ -143,9 +152,12 @@ class _Node:
     def step(self, now: float) -> NodeStep:
         if self.confirmed is not None:
             return NodeStep.CONFIRMED
-        if self.report is None or not (self.present or self.awaited):
+        silent = now - self.at
+        if not self.runs and (self.report is None or not (self.present or self.awaited)):
             return NodeStep.ABSENT
-        return NodeStep.LOST if now - self.at >= LIVE else NodeStep.BEHIND
+        if self.runs is False and silent >= GONE:
+            return NodeStep.ABSENT
+        return NodeStep.LOST if silent >= LIVE else NodeStep.BEHIND
 
 
 class Watch:
@@ -168,6 +180,12 @@ class Watch:
         self._nodes = [
             _Node(name, before.at, known.get(former.get(name, name).lower()), awaited=name in former) for name in nodes
         ]
+
+    def running_here(self, name: str, *, runs: bool | None) -> None:
+        """Takes in whether a service of the node of that name, this one, runs; None if that cannot be said."""
+        for node in self._nodes:
+            if node.name.lower() == name.lower():
+                node.runs = runs
 
     def see(self, reports: Sequence[NodeReport], now: float) -> None:
         """Takes a reading in."""
@@ -235,7 +253,9 @@ def wait_for_nodes(
     problem, told = "", list[str]()
     try:
         with state.rights(), closing(state.lazy_store()) as store:
+            here = _own_name(state, store)
             while True:
+                watch.running_here(here, runs=is_used(state.path))
                 problem = _look(store, watch)
                 now = time.monotonic()
                 waiting = watch.waiting(now)
@@ -246,6 +266,14 @@ def wait_for_nodes(
                 time.sleep(QUICK_POLL if now - began < QUICK_TIME else POLL)
     except KeyboardInterrupt:
         return watch.result(began, time.monotonic(), problem, interrupted=True)
+
+
+def _own_name(state: StateDirectory, store: CertificateStore) -> str:
+    """The name of this node; empty if it cannot be said: its reports tell all then."""
+    try:
+        return own_node(state, store).name
+    except (StateError, StoreError):
+        return ""
 
 
 def _look(store: CertificateStore, watch: Watch) -> str:

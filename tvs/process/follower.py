@@ -121,7 +121,7 @@ class Keeper:
         self._next = self._compare = 0.0
         self.cache = CertificateDBCache(store, default_time_to_live=time_to_live)
         if seed.time_to_live == time_to_live:
-            self.cache.adopt(seed.index, seed.change_number, same_database=False)
+            self.cache.adopt(seed.index, seed.change_number, token=seed.token, same_database=False)
 
     async def run(self) -> None:
         """Copies after each change, but not too often, until cancelled."""
@@ -151,7 +151,7 @@ class Keeper:
 
     def _read(self) -> LastGood | None:
         """What is to be copied; None if the database changed meanwhile."""
-        number, index = self.cache.change_number, self.cache.index
+        number, token, index = self.cache.change_number, self.cache.token, self.cache.index
         certificate, expiry = own_certificates(self._state, self._store)
         security_mode, database = self._store.parameter(SECURITY_MODE), self._store.identity()
         if self._store.change_number() != number:
@@ -159,6 +159,7 @@ class Keeper:
         return LastGood(
             index=index,
             change_number=number,
+            token=token,
             database=database,
             time_to_live=self._time_to_live,
             security_mode=security_mode,

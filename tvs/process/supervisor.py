@@ -31,6 +31,7 @@ from tvs.system.board import Board
 from tvs.system.limits import raise_descriptor_limit
 from tvs.system.listening import listen
 from tvs.system.notify import Notifier
+from tvs.system.presence import present
 from tvs.system.relay import Relay
 from tvs.system.scratch import metrics_directory
 from tvs.system.signals import Signals
@@ -93,6 +94,7 @@ class Supervisor:
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         """Everything that can fail, before there is a second process."""
         config = self._config
+        self._sign = stack.enter_context(present(config.state))
         self._log = SupervisorLog(config)
         self._current = Current.read(config, self._log.db_event)
         for event, sentence in warnings(config):
@@ -146,6 +148,8 @@ class Supervisor:
         self._admin_listener.close()
         self._signals.close()
         self._notifier.close()
+        if self._sign is not None:
+            os.close(self._sign)
 
     # -- loop -----------------------------------------------------------------------------------------------------
 

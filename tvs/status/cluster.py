@@ -14,7 +14,7 @@ from tvs.status.members import StatusError, choice, member, text
 
 STALENESS_BOUND: Final = 10.0
 """Seconds after which a node that does not know that it serves the current generation counts as behind. A change is
-followed within a second; a lost notification costs 2 s, a dead server or link 5 s, its return up to 8 s of back-off."""
+followed within a second; a lost notification costs 2 s, a dead server or link 5 s, its return up to 5 s of back-off."""
 MAX_NODES: Final = MAX_REPORTS
 """Nodes of a status, at most."""
 
