@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,6 +87,24 @@ def test_what_needs_no_signature_works_everywhere(nodes: Nodes, stranger: KeyFil
     nodes.sub2.does("set", "cert", "delete", "Phone-trust", "stranger")
     nodes.sub2.does("set", "phones", "with-tvs", "tls1.0")
     assert "tls1.0" in nodes.publisher.does("show", "phones").out
+
+
+def test_own_certificates_by_their_unit(nodes: Nodes) -> None:
+    """A unit's name alone is the node's own certificate; with its file name, or elsewhere, it is the publisher's."""
+    publisher = nodes.publisher.situation()
+    for shown, words, node in (
+        (nodes.sub1, "tvs", "sub1"),
+        (nodes.sub2, "TVS", "sub2"),
+        (nodes.publisher, "TVS", PUBLISHER),
+        (nodes.sub1, "TVS.pem", PUBLISHER),
+        (nodes.sub1, "TVS/TVS", PUBLISHER),
+        (nodes.sub1, "TVS_sub2", "sub2"),
+    ):
+        pem = shown.does("show", "cert", "own", words, "--pem").out
+        assert ssl.PEM_cert_to_DER_cert(pem) == publisher.require(Purpose.TVS, node), words
+    pem = nodes.sub1.does("show", "cert", "own", "CallManager", "--pem").out
+    assert ssl.PEM_cert_to_DER_cert(pem) == publisher.require(Purpose.CallManager, "sub1")
+    assert nodes.sub1("show", "cert", "own", "CAPF_sub1").status == 1
 
 
 async def test_a_new_tvs_certificate_of_a_subscriber(nodes: Nodes, serve: Callable[..., Running]) -> None:

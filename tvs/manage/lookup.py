@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from certstore.certificate import read_certificate_file
 from certstore.errors import NotFound
-from certstore.purposes import find_purpose
+from certstore.purposes import Purpose, find_purpose
 from tvs.cluster.keys import MAX_REQUEST
+from tvs.cluster.membership import own_node
 from tvs.errors import StateError
 from tvs.system.files import read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from certstore.purposes import Purpose
     from certstore.store import CertificateStore, StoreEntry
     from tvs.state import StateDirectory
 
@@ -43,6 +43,22 @@ def find_entry(store: CertificateStore, name: str, *, own: bool) -> StoreEntry:
         raise NotFound(f"several units have a certificate {name}; name one of them: {units}")
     which = "own" if own else "trust"
     raise NotFound(f"there is no certificate {name}; see: tvs show cert list {which}")
+
+
+def find_own(state: StateDirectory, store: CertificateStore, name: str) -> StoreEntry:
+    """An own certificate: of a unit's bare name that of this node, if it has one there; else as `find_entry`.
+
+    Raises what `find_entry` raises.
+    """
+    unit = next((purpose for purpose in Purpose if purpose.lower() == name.strip().lower()), None)
+    entries = [] if unit is None else store.entries(own=True, unit=unit)
+    if len(entries) > 1:
+        try:
+            node = own_node(state, store).name
+        except StateError:  # it may be looked at from anywhere
+            node = ""
+        entries = [entry for entry in entries if entry.node == node] or entries
+    return entries[0] if len(entries) == 1 else find_entry(store, name, own=True)
 
 
 def read_one_certificate(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from proto.text import printable
-from tvs.cli.common import OK, USAGE, CommandError, say, say_json, state_command, store_of
+from tvs.cli.common import OK, USAGE, CommandError, say, say_json, state_command, state_of, store_of
 from tvs.cli.serials import serial_option
 from tvs.cli.show.certificate_output import entry_json, entry_lines
 
@@ -40,7 +40,8 @@ def add_show_commands(show: Commands) -> None:
     ):
         epilog = f"examples:\n  tvs show cert {which} {example}\n  tvs show cert {which} {example} --pem > FILE"
         parser = cert.add_parser(which, help=help_text, description=f"Shows {help_text}.", epilog=epilog)
-        parser.add_argument("name", metavar="NAME", help=_NAMES)
+        ours = "; UNIT alone: this node's own" if which == "own" else ""
+        parser.add_argument("name", metavar="NAME", help=f"{_NAMES}{ours}")
         parser.add_argument("--pem", action="store_true", help="print the certificate itself, in PEM")
         parser.set_defaults(which=which)
         if which == "own":
@@ -88,10 +89,12 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _find(store: CertificateStore, arguments: argparse.Namespace) -> StoreEntry:
-    from tvs.manage.lookup import find_entry
+    from tvs.manage.lookup import find_entry, find_own
 
     try:
-        return find_entry(store, arguments.name, own=arguments.which == "own")
+        if arguments.which == "own":
+            return find_own(state_of(arguments), store, arguments.name)
+        return find_entry(store, arguments.name, own=False)
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
 
