@@ -13,27 +13,16 @@ from certstore.opening import open_store
 from certstore.purposes import Purpose
 from tests.fixtures.administrator import made_today, today
 from tests.fixtures.certificates import certificate
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fixtures.administrator import Administrator
     from tests.fixtures.stores import Database
 
 
-__all__ = ["made_today", "today"]
-
-
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """The database to copy to: none yet, or one without tables."""
-    folder = tmp_path / "elsewhere"
-    folder.mkdir()
-    with request.param(folder) as made:
-        made.prepare()
-        yield made
+__all__ = ["database", "made_today", "today"]
 
 
 def test_copying(today: Administrator, database: Database, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.fixtures.generations import generation
 from tests.fixtures.postgres import new_server
 from tests.fixtures.reporting import current, node_of, reporting
 from tests.fixtures.running import PATIENCE, run_tvs
-from tests.fixtures.stores import KINDS, PostgresDatabase
+from tests.fixtures.stores import PostgresDatabase, database, url
 from tests.fixtures.terminal import CTRL_C, terminal
 from tvs.manage.provision import initialise
 
@@ -29,21 +29,20 @@ if TYPE_CHECKING:
     from tests.fixtures.postgres import Server
     from tests.fixtures.terminal import Terminal
 
+__all__ = ["database", "url"]
+
 PUB = PUBLISHER.name
 DONE = "The trust lists are signed with SHA-256. Phones fetch them when they restart."
 NOT_REACHED = "its service was killed, hangs or lost its database; it takes the change when it is back"
 
 
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Administrator]:
+@pytest.fixture
+def cluster(url: str, tmp_path: Path) -> Administrator:
     """The administrator of a cluster of three nodes on a database of each kind; no service runs."""
-    with request.param(tmp_path) as database:
-        database.prepare()
-        state = initialise(tmp_path / "state", PUBLISHER, store=database.setting(tmp_path))
-        admin = Administrator(state)
-        for number in (1, 2):
-            admin.does("set", "node", "add", f"sub{number}", "--address", f"192.0.2.{number}")
-        yield admin
+    admin = Administrator(initialise(tmp_path / "state", PUBLISHER, store=url))
+    for number in (1, 2):
+        admin.does("set", "node", "add", f"sub{number}", "--address", f"192.0.2.{number}")
+    return admin
 
 
 def in_use(line: str) -> tuple[int, int]:

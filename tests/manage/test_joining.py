@@ -21,7 +21,7 @@ from ctlcache.verification import verify
 from tests.fixtures.administrator import PUBLISHER, Administrator, command
 from tests.fixtures.generations import check_settled
 from tests.fixtures.joined import joins
-from tests.fixtures.stores import KINDS, ROOT
+from tests.fixtures.stores import ROOT, database, url
 from tvs.cluster.membership import own_node
 from tvs.errors import StateError
 from tvs.manage.building import building
@@ -30,12 +30,13 @@ from tvs.manage.provision import initialise
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fixtures.administrator import Done
     from tests.fixtures.joined import Nodes
     from tests.fixtures.stores import Database
+
+__all__ = ["database", "url"]
 
 SUB3 = ("--name", "sub3", "--address", "127.0.0.4")
 
@@ -58,15 +59,11 @@ def inside(path: Path) -> list[str]:
     ]
 
 
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, str]]:
+@pytest.fixture
+def cluster(database: Database, url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, str]:
     """A database of each kind with the cluster of one node, and its URL."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with request.param(folder) as database:
-        database.prepare()
-        url = database.setting(folder)
-        initialise(folder / "pub", PUBLISHER, store=url)
-        yield database, url
+    initialise(tmp_path_factory.mktemp("cluster") / "pub", PUBLISHER, store=url)
+    return database, url
 
 
 def test_a_node_joins(cluster: tuple[Database, str], tmp_path: Path) -> None:

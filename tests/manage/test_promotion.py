@@ -15,7 +15,7 @@ from certstore.purposes import Purpose
 from ctlcache.verification import verify
 from tests.fixtures.generations import check_settled
 from tests.fixtures.joined import joins, make_nodes
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database, url
 from tests.manage.oldphone import signers
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import planned
@@ -24,13 +24,15 @@ from tvs.plan.model import Code
 from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fixtures.administrator import Administrator
     from tests.fixtures.joined import Nodes
     from tests.fixtures.running import Running
     from tests.manage.plans import Findings
+
+__all__ = ["database", "url"]
 
 PUBLISHER = "cucm-1051-a-pub"
 PROMOTE = ("set", "node", "promote", "-y")
@@ -42,13 +44,10 @@ def backup(nodes: Nodes, tmp_path: Path) -> Path:
     return shutil.copytree(nodes.keys, tmp_path / "backup")
 
 
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def of_each_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+@pytest.fixture
+def of_each_kind(url: str, tmp_path_factory: pytest.TempPathFactory) -> Nodes:
     """A cluster of three nodes in a database of each kind."""
-    folder = tmp_path_factory.mktemp("each")
-    with request.param(folder) as database:
-        database.prepare()
-        yield make_nodes(folder, database.setting(folder))
+    return make_nodes(tmp_path_factory.mktemp("each"), url)
 
 
 def names(admin: Administrator) -> list[str]:

@@ -20,7 +20,7 @@ from ctlcache.trustlist import parse_trust_list
 from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tests.fixtures.certificates import certificate
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database, url
 from tvs.cluster.situation import read_situation
 from tvs.config.loading import ConfigError, load_config
 from tvs.errors import StateError
@@ -29,9 +29,9 @@ from tvs.state import StateDirectory
 from tvs.units import NEEDED, KeyType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.fixtures.stores import Database
+
+__all__ = ["database", "url"]
 
 
 def test_a_new_cluster(tmp_path: Path) -> None:
@@ -166,26 +166,6 @@ def test_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- a database elsewhere ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the database."""
-    return tmp_path_factory.mktemp("elsewhere")
-
-
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    """A database beside the state directory, of each kind."""
-    with request.param(folder) as made:
-        made.prepare()
-        yield made
-
-
-@pytest.fixture
-def url(database: Database, folder: Path) -> str:
-    """What settings name it."""
-    return database.setting(folder)
-
-
 def test_a_database_elsewhere(tmp_path: Path, database: Database, url: str) -> None:
     """The directory has keys, lists and settings that name the database; every opener finds the cluster there."""
     made = initialise(tmp_path / "state", NewCluster(name="pub"), store=url)
@@ -273,9 +253,9 @@ def test_a_commit_that_fails_takes_the_directory_back(tmp_path: Path, *, exists:
 def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     """A database that cannot be made, and one that is not ours, are errors; no directory is made."""
     (tmp_path / "text").write_text("not a database" * 1000)
-    for url in (f"sqlite://{tmp_path}/nowhere/my.db", f"sqlite://{tmp_path}/text"):
+    for store in (f"sqlite://{tmp_path}/nowhere/my.db", f"sqlite://{tmp_path}/text"):
         with pytest.raises(StoreUnavailable):
-            initialise(tmp_path / "state", NewCluster(name="pub"), store=url)
+            initialise(tmp_path / "state", NewCluster(name="pub"), store=store)
     assert [path.name for path in tmp_path.iterdir()] == ["text"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fixtures.administrator import PUBLISHER
 from tests.fixtures.running import run_tvs, services, wait_until
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database, url
 from tvs.manage.provision import initialise
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
     from tvs.state import StateDirectory
 
+__all__ = ["database", "url"]
+
 INFO = ("--log-level", "info")
 
 
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StateDirectory]:
+@pytest.fixture
+def state(url: str, tmp_path: Path) -> StateDirectory:
     """A cluster of one node on a database of each kind."""
-    with request.param(tmp_path) as database:
-        database.prepare()
-        yield initialise(tmp_path / "state", PUBLISHER, store=database.setting(tmp_path))
+    return initialise(tmp_path / "state", PUBLISHER, store=url)
 
 
 @pytest.fixture

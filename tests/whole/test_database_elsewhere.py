@@ -15,7 +15,7 @@ import pytest
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import until
 from tests.fixtures.running import PATIENCE, run_tvs, services, wait_until
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database, url
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -27,28 +27,10 @@ if TYPE_CHECKING:
 
     Start = Callable[..., Running]
 
+__all__ = ["database", "url"]
+
 NEW = ("--name", "cucm-1051-a-pub", "--address", "127.0.0.1")
 SUBJECT, SERIAL = "CN=www.example.com", 4711
-
-
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the database."""
-    return tmp_path_factory.mktemp("elsewhere")
-
-
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def database(request: pytest.FixtureRequest, folder: Path) -> Iterator[Database]:
-    """An empty database of each kind, not in the state directory."""
-    with request.param(folder) as made:
-        made.prepare()
-        yield made
-
-
-@pytest.fixture
-def url(database: Database, folder: Path) -> str:
-    """What settings name it."""
-    return database.setting(folder)
 
 
 @pytest.fixture

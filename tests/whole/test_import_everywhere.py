@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,8 @@ from proto.messages import TrustStatus
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import connections_of
 from tests.fixtures.running import PATIENCE, run_tvs, services
-from tests.fixtures.stores import KINDS
+from tests.fixtures.sharing import elsewhere
+from tests.fixtures.stores import database, url
 from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fixtures.running import Running
-    from tests.fixtures.stores import Database
     from tvs.client.connection import TVSClient
 
     Start = Callable[..., Running]
     Workers = Callable[[Running], list[int]]
+
+__all__ = ["database", "url"]
 
 IMPORTED = [certificate(f"CN=imported {number}", 0x60 + number) for number in range(3)]
 PATIENT = (
@@ -33,14 +34,6 @@ PATIENT = (
     *("--request-timeout", "600", "--connection-timeout", "600"),  # phones keep their connections during commands
 )
 STRANGER = certificate("CN=stranger", 0x70)
-
-
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    """An empty database of each kind, not in a state directory."""
-    with request.param(tmp_path_factory.mktemp("elsewhere")) as made:
-        made.prepare()
-        yield made
 
 
 @pytest.fixture
@@ -51,13 +44,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def directories(database: Database, tmp_path: Path) -> list[StateDirectory]:
+def directories(url: str, tmp_path: Path) -> list[StateDirectory]:
     """Two state directories of one database; the second is a copy, so that its service shows the same certificate."""
-    words = ("--name", "cucm-1051-a-pub", "--address", "127.0.0.1", "--store", database.setting(tmp_path))
+    words = ("--name", "cucm-1051-a-pub", "--address", "127.0.0.1", "--store", url)
     done = run_tvs("init", "--state", tmp_path / "first", *words)
     assert done.returncode == 0, done.stderr
-    shutil.copytree(tmp_path / "first", tmp_path / "second")
-    return [StateDirectory(tmp_path / name) for name in ("first", "second")]
+    first = StateDirectory(tmp_path / "first")
+    return [first, elsewhere(first)]
 
 
 async def phones(service: Running, workers: Workers, stack: AsyncExitStack) -> dict[int, TVSClient]:

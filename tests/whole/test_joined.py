@@ -15,7 +15,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.administrator import command
 from tests.fixtures.joined import made_nodes, make_nodes, nodes
 from tests.fixtures.running import PATIENCE, services, wait_until
-from tests.fixtures.stores import KINDS
+from tests.fixtures.stores import database, url
 from tvs.client.trust import ServerTrust
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.programs import RequireProgram
     from tests.fixtures.running import Running
 
-__all__ = ["made_nodes", "nodes"]
+__all__ = ["database", "made_nodes", "nodes", "url"]
 
 PUBLISHER = "cucm-1051-a-pub"
 SUBJECT = "CN=ITLRECOVERY_cucm-1051-a-pub;OU=TAC;O=Cisco"
@@ -40,13 +40,10 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         yield start_service
 
 
-@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
-def of_each_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+@pytest.fixture
+def of_each_kind(url: str, tmp_path_factory: pytest.TempPathFactory) -> Nodes:
     """A cluster of three nodes in a database of each kind."""
-    folder = tmp_path_factory.mktemp("each")
-    with request.param(folder) as database:
-        database.prepare()
-        yield make_nodes(folder, database.setting(folder))
+    return make_nodes(tmp_path_factory.mktemp("each"), url)
 
 
 def own(admin: Administrator, name: str) -> bytes:
