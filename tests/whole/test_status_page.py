@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fixtures.running import PATIENCE, wait_until
+from tests.fixtures.generations import generation
+from tests.fixtures.joined import made_nodes, nodes
+from tests.fixtures.running import PATIENCE, services, wait_until
 from tests.fixtures.web import browse, web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
+    from tests.fixtures.joined import Nodes
     from tests.fixtures.processes import Probe, Serve
     from tests.fixtures.programs import RequireProgram
     from tests.fixtures.running import Running
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     Report = Callable[[Running], dict[str, Any]]
 
-__all__ = ["browse", "web"]
+__all__ = ["browse", "made_nodes", "nodes", "web"]
 
 MARKUP = "<img src=x onerror=alert(1)>"
 SCRIPTED = "CN=<script>alert(2)</script>"
@@ -90,3 +94,25 @@ def test_page_of_a_service_that_is_silent(serve: Serve, browse: Browse) -> None:
     assert seen.title == "All phones are answered - TVS"
     assert "Nothing so far." in seen.text
     assert seen.violations == seen.incomplete == []
+
+
+def test_page_of_a_cluster(nodes: Nodes, probe: Probe, browse: Browse, tmp_path: Path) -> None:
+    """Every node of the cluster stands on the page, with what it serves; one that was killed is silent."""
+    with services(tmp_path) as start:
+        service, other = (start(node.state, "--log-level", "info") for node in (nodes.publisher, nodes.sub1))
+
+        def states() -> dict[str, str]:
+            return {node["name"]: node["state"] for node in probe(service, "/status.json")[1]["cluster"]["nodes"]}
+
+        name = "cucm-1051-a-pub"
+        wait_until(lambda: states() == {name: "current", "sub1": "current", "sub2": "absent"}, "both reports")
+        number = generation(nodes.publisher.state).number
+        seen = browse(f"http://{service.admin}/", WIDE, "light")
+        rows = (f"{name} (this one) publisher {number} current", f"sub1 subscriber {number} current")
+        for row in (*rows, "sub2 subscriber \N{EN DASH} not running"):
+            assert row in " ".join(seen.text.split())
+        other.kill()
+        wait_until(lambda: states()["sub1"] == "silent", "the end of sub1's reports")
+        seen = browse(f"http://{service.admin}/", NARROW, "dark")
+        assert f"sub1 subscriber {number} silent" in " ".join(seen.text.split())
+    assert (seen.violations, seen.wide, seen.lost) == ([], NARROW, False)
