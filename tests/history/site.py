@@ -18,7 +18,7 @@ from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.fixtures.postgres import Server
@@ -104,9 +104,9 @@ class Site:
         time.sleep(dice.uniform(0, 1))
         self.start(name)
 
-    def halt_node(self, dice: random.Random) -> None:
-        """All processes of a service stand still for seconds."""
-        supervisor = self.services[dice.choice(NAMES)].process.pid
+    def halt_node(self, dice: random.Random, among: Sequence[str] = NAMES) -> None:
+        """All processes of a service stand still for seconds: that of one of these nodes, which runs."""
+        supervisor = self.services[dice.choice(among)].process.pid
         self._halt([supervisor, *children(supervisor)], dice)
 
     def _database_processes(self) -> list[int]:
