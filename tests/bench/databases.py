@@ -57,7 +57,7 @@ class Figures:
         single: milliseconds of an import in a transaction of its own, the median.
         ready: seconds from the start of `tvs serve` until it was ready.
         ready_cpu: CPU seconds of all its processes until then.
-        compared: CPU seconds of all processes for the comparison after the start.
+        settled: CPU seconds of all processes from then until they do nothing.
         visible: seconds from the commit of an import until every worker vouches for it, the median.
         visible_most: the longest.
         command: seconds of `tvs set cert import --no-wait`, the median.
@@ -72,7 +72,7 @@ class Figures:
     single: float
     ready: float
     ready_cpu: float
-    compared: float
+    settled: float
     visible: float
     visible_most: float
     command: float
@@ -88,7 +88,7 @@ _LABELS = {
     "single": "an import in its own transaction, ms",
     "ready": "start: ready after, s",
     "ready_cpu": "  CPU of all processes until then, s",
-    "compared": "  comparison after the start, CPU s",
+    "settled": "  CPU of all processes until they do nothing, s",
     "visible": "an import: in every worker after, s",
     "visible_most": "  at most, s",
     "command": "tvs set cert import, s",
@@ -152,7 +152,7 @@ def _figures(run: Run, site: Site, url: str, servers_pids: list[int], count: int
         service = stack.enter_context(servers.ours("databases", site, server_place, workers=WORKERS))
         ready_cpu = service.cpu().total
         store = stack.enter_context(closing(open_store(url)))
-        compared, _ = until_quiet(service)
+        settled, _ = until_quiet(service)
         memory = machine.memory_of(service.pids)
         # before imports: the follower writes its copy of the certificates after each, when it finds the time
         parameter = statistics.median(_parameter(service, store, number) for number in range(run.setup.rounds))
@@ -165,7 +165,7 @@ def _figures(run: Run, site: Site, url: str, servers_pids: list[int], count: int
             single=single,
             ready=service.ready_after,
             ready_cpu=ready_cpu,
-            compared=compared,
+            settled=settled,
             visible=statistics.median(visible),
             visible_most=max(visible),
             command=statistics.median(seconds for seconds, _ in commands),

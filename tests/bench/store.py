@@ -130,6 +130,7 @@ def _measured(run: Run, count: int) -> dict[str, object]:
     started = partial(servers.ours, "imports", large, servers_place, "--log-level", "info", workers=workers)
     with started() as server:
         imports = _imports(run, server, large.state / "tvs.db", source, clients_place)
+    verification.forget_tokens(large.state / "tvs.db")
     verified = verification.verification(started, run.setup.program, clients_place, CIPHERS, workers)
     _show(size, series, imports)
     verification.show(verified)

@@ -1,11 +1,14 @@
 """Comparison of each worker's index with the whole database after a start: its CPU time, and phones meanwhile.
 
-All workers begin at the same time, a quarter of a second after they are ready.
+They compare if the database's last change has no token, as one has that an earlier version wrote. All workers begin at
+the same time, a quarter of a second after they are ready.
 """
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,6 +54,12 @@ class Verification:
     meanwhile: float
     later: float
     failed: int
+
+
+def forget_tokens(database: Path) -> None:
+    """Makes the changes of an SQLite database those of an earlier version."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE certificatechangelog SET token = NULL")
 
 
 def verification(
