@@ -16,7 +16,7 @@ from deploy.cluster import parts, processes
 from deploy.cluster.errors import ClusterError, run
 from tvs.client.connection import TVSClient
 from tvs.client.question import signer_question
-from tvs.client.trust import NoAnswer, ServerTrust
+from tvs.client.trust import NoAnswer, ServerTrust, UntrustedServer
 from tvs.config.endpoint import Endpoint
 from tvs.identity import make_key, self_signed
 from tvs.units import CTL_NAME, ITL_NAME, KeyType
@@ -72,7 +72,7 @@ def start(folder: Folder, node: Node) -> bool:
 def await_ready(folder: Folder, nodes: tuple[Node, ...]) -> None:
     """Waits until all nodes are ready, have the same lists, answer a phone, and have told each other what they serve.
 
-    Raises `ClusterError`.
+    A node that phones refuse is not waited for, see `refused`. Raises `ClusterError`.
     """
     until = time.monotonic() + PATIENCE
     while missing := _missing(folder, nodes):
@@ -127,8 +127,31 @@ def is_ready(node: Node) -> bool:
     return True
 
 
+def refused(folder: Folder, nodes: tuple[Node, ...]) -> list[str]:
+    """Names of the nodes that phones refuse: their new TVS certificate is in no ITL file yet."""
+    found = []
+    for node in nodes:
+        try:
+            _ask(folder, node)
+        except UntrustedServer:
+            found.append(node.name)
+        except NoAnswer:
+            pass
+    return found
+
+
 def _unanswered(folder: Folder, node: Node) -> str | None:
-    """Why a phone gets no good answer about the signer of the CTL file; None if it gets one."""
+    """Why a phone gets no good answer about the signer of the CTL file; None if it gets one, or refuses the node."""
+    try:
+        return _ask(folder, node)
+    except UntrustedServer:
+        return None
+    except NoAnswer as error:
+        return str(error)
+
+
+def _ask(folder: Folder, node: Node) -> str | None:
+    """What is wrong with the answer that a phone gets; None if nothing is. Raises `NoAnswer`."""
     lists = folder.state(node.name) / "tftp"
 
     async def ask() -> str | None:
@@ -140,10 +163,7 @@ def _unanswered(folder: Folder, node: Node) -> str | None:
             )
         return None if answer.certificates else "it does not trust the signer of the CTL file"
 
-    try:
-        return asyncio.run(ask())
-    except NoAnswer as error:
-        return str(error)
+    return asyncio.run(ask())
 
 
 def last_words(folder: Folder, name: str) -> str:

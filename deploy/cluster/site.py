@@ -72,14 +72,18 @@ def _start(folder: Folder, ports: Ports) -> bool:
         processes.start([sys.executable, "-m", *parts.phones(folder)], folder.log(parts.PHONES), cwd=ROOT)
         _await_answers(folder, ports)
         started = True
+    for name in nodes.refused(folder, ports.nodes):
+        update = f"tvs utils itl update --yes --state {short(folder.state(ports.nodes[0].name))}"
+        _tell(f"{name}: phones refuse its new TVS certificate, which is in no ITL file yet; sign one with: {update}")
     return started
 
 
 def _await_answers(folder: Folder, ports: Ports) -> None:
-    """Waits until each node has answered a phone. Raises `ClusterError`."""
+    """Waits until each node has answered a phone that does not refuse it. Raises `ClusterError`."""
     _tell("phones: started")
     until = time.monotonic() + nodes.PATIENCE
-    while len(_counts(folder).get("answers", {})) < len(ports.nodes):
+    wanted = len(ports.nodes) - len(nodes.refused(folder, ports.nodes))
+    while len(_counts(folder).get("answers", {})) < wanted:
         if processes.leader(parts.phones(folder)) is None or time.monotonic() > until:
             raise ClusterError(f"not every node answers the phones; {nodes.last_words(folder, parts.PHONES)}")
         time.sleep(0.1)

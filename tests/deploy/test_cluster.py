@@ -108,9 +108,16 @@ def test_from_up_to_down(folder: Folder) -> None:
     status = cluster("status", *where)
     assert status.returncode == 1
     assert re.search(r"^sub2 .* does not run$", status.stdout, re.MULTILINE), status.stdout
+    renewed = run_tvs("set", "cert", "regen", "TVS", "--yes", "--state", folder.state("sub2"))
+    assert renewed.returncode == 0, renewed.stderr
     again = cluster("up", *where)
     assert again.returncode == 0, again.stderr
-    assert again.stderr == "sub2: started\n"
+    first, second = again.stderr.splitlines()
+    assert first == "sub2: started"
+    assert second.startswith("sub2: phones refuse its new TVS certificate")
+    update = run_tvs(*second.rpartition(" with: tvs ")[2].split())
+    assert update.returncode == 0, update.stderr
+    assert cluster("up", *where).stderr == ""
     assert cluster("status", *where).returncode == 0
     assert json.loads(folder.counts.read_text())["failed"] == 0
 
