@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from certstore.errors import OutcomeUnknown
+from certstore.generations import NodeReport
 from certstore.opening import open_store
 from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
@@ -108,6 +110,49 @@ def test_another_change_in_its_place(admin: Administrator, relay: CuttingRelay, 
     assert "nothing was changed" in done.err
     assert generation(admin.state).who == "sub1"
     assert files(admin.state) == before
+
+
+@pytest.mark.parametrize("words", [DIGEST, ("set", "cert", "regen", "TVS", "-y")], ids=["lists", "key"])
+@pytest.mark.parametrize("json_output", [False, True], ids=["text", "json"])
+def test_the_database_is_lost_after_the_answer(
+    admin: Administrator,
+    relay: CuttingRelay,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    json_output: bool,
+) -> None:
+    """The change is made, published and called so; which nodes use it is not known."""
+    monkeypatch.setattr("tvs.manage.confirmation.PATIENCE", 1.0)
+    (published := tmp_path / "published").mkdir()
+    with (admin.state.path / "tvs.toml").open("a") as settings:
+        settings.write(f"publish = [{json.dumps(str(published))}]\n")
+    relay.cut_next_commit(forward=True, answer=True, then=relay.refuse)
+    done = admin(*words, *(("--json",) if json_output else ()))
+    assert (done.status, relay.cuts) == (4, 1), done.err
+    assert "the change is made, as generation 2, but which nodes use it cannot be read: " in done.err
+    if json_output:
+        made = json.loads(done.out)
+        assert (made["done"], made["confirmation"]["complete"]) == (True, False)
+        assert made["files"]
+    assert (published / "ITLFile.tlv").read_bytes() == files(admin.state)["ITLFile.tlv"]
+    relay.refuse(refuse=False)
+    check_settled(admin.state)
+    admin.does("utils", "itl", "update", "ITLFile", "-y")
+    check_settled(admin.state)
+
+
+def test_reports_that_are_lost_with_the_answer(
+    admin: Administrator, relay: CuttingRelay, database: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's crash takes the nodes' reports with it: a node that had one is waited for, and named."""
+    monkeypatch.setattr("tvs.manage.confirmation.LIVE", 1.0)
+    with admin.store() as store:
+        store.report(NodeReport(node=PUBLISHER.name, generation=1, staleness=0.0, counter=7))
+    relay.cut_next_commit(forward=True, then=lambda: database.execute("DELETE FROM nodereport"))
+    done = admin(*DIGEST)
+    assert (done.status, relay.cuts) == (4, 1), done.err
+    assert f"Not reached: {PUBLISHER.name} (" in done.out
 
 
 @pytest.mark.parametrize("forward", [True, False], ids=["made", "not made"])

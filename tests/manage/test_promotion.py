@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
 from certstore.opening import open_store
 from certstore.purposes import Purpose
@@ -102,6 +103,16 @@ def test_another_publisher(of_each_kind: Nodes, *, with_keys: bool) -> None:
     nodes.sub1.does("set", "node", "delete", PUBLISHER, "-y", "--held", "current")
     with closing(open_store(nodes.url)) as store:
         assert [node.name for node in store.nodes()] == ["sub1", "sub2"]
+
+
+def test_a_former_publisher_keeps_its_keys(nodes: Nodes) -> None:
+    """A publisher that comes back changes its own certificate: the keys of the former signer may be the only ones."""
+    former = nodes.publisher.situation()
+    nodes.sub1.does(*PROMOTE, "--held", "current")
+    nodes.publisher.does("set", "cert", "regen", "TVS", "-y", "--force")
+    for unit in (Purpose.ITLRecovery, Purpose.CAPF):
+        certificate = x509.load_der_x509_certificate(former.require(unit))
+        assert nodes.publisher.state.private_key(unit, former.require(unit)).public_key() == certificate.public_key()
 
 
 async def test_phones_notice_nothing_with_the_keys(nodes: Nodes, backup: Path, serve: Callable[..., Running]) -> None:

@@ -192,12 +192,16 @@ def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **f
 
 
 def _say_change_json(arguments: argparse.Namespace, made: MadeChange, facts: dict[str, object]) -> int:
+    from certstore.errors import StoreError
     from tvs.cluster.situation import read_situation
     from tvs.manage.changed import changed_facts
     from tvs.plan.text import findings_json
 
-    with store_of(arguments) as store:
-        after = read_situation(state_of(arguments), store)
+    try:
+        with store_of(arguments) as store:
+            after = read_situation(state_of(arguments), store)
+    except StoreError:  # the change is made
+        after = made.change.after
     changed = changed_facts(state_of(arguments), made.change.before, after)
     published = {"published": files_json(made.published)} if made.published else {}
     confirmation = wait(arguments, made.change, made.before)

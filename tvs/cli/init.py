@@ -163,6 +163,7 @@ _OF_A_CLUSTER = ("store", "subject", "signer", "digest")
 
 
 def _join(arguments: argparse.Namespace) -> int:
+    from certstore.errors import StoreError
     from tvs.manage.joining import NewNode, join
     from tvs.manage.provision import this_host
 
@@ -180,7 +181,11 @@ def _join(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"tvs: warning: {printable(sentence)}\n")
     steps = [f"on {joined.publisher}: tvs utils itl update", f"tvs serve --state {joined.state.path}"]
     if arguments.json:
-        say_done("join", **_facts(joined.state, before=joined.node.name), next_steps=steps)
+        try:
+            facts = _facts(joined.state, before=joined.node.name)
+        except StoreError:  # it was lost since: the node has joined
+            facts = {}
+        say_done("join", **facts, next_steps=steps)
         return OK
     again = ", which an earlier try had entered" if joined.completed else ""
     say(f"Made {joined.state.path} for {joined.node.name} in the cluster of {joined.publisher}{again}.")

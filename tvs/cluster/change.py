@@ -32,6 +32,7 @@ class Change:
         forgotten: files of previous certificates that are removed, see `tvs.cluster.kept`.
         apply: changes the database, called inside one transaction.
         generation: number of the generation that its commit made; None before.
+        unsure: whether the answer to its commit was lost, and the database was asked; it may have been down meanwhile.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Change:
     forgotten: tuple[Path, ...] = ()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
     generation: int | None = None
+    unsure: bool = False
 
     @property
     def removed(self) -> tuple[tuple[Purpose, str], ...]:

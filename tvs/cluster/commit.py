@@ -11,11 +11,11 @@ was made (`tvs.cluster.outcome`).
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from certstore.errors import OutcomeUnknown
+from certstore.errors import OutcomeUnknown, StoreError
 from ctlcache.trustlist import UnsignedList
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
@@ -42,15 +42,15 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
     was changed since the situation that the change was made from. A token's PIN is asked for here, before anything is
     written.
     """
-    who = change.before.this_node.name
-    change = _signed(change)
+    node = change.before.this_node
+    change, unsure = _signed(change), False
     if change.keys:
-        remove_unused(state, store)  # a command that failed on a full disk left its keys
+        remove_unused(state, store, node)  # a command that failed on a full disk left its keys
     with ExitStack() as stack:
         try:
             with store.transaction():
                 lists = _lists(store, change)
-                made = store.advance(change.before.generation, who=who, what=change.title, lists=lists)
+                made = store.advance(change.before.generation, who=node.name, what=change.title, lists=lists)
                 stored = {name: one for name, one in store.lists().items() if name in lists}
                 applied = read_applied(state).with_lists(made.number, stored)
                 staged = stack.enter_context(staged_lists(state, lists, applied))
@@ -60,12 +60,14 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
                 change.apply(store)
         except OutcomeUnknown as lost:
             check_outcome(store, made, lost)
+            unsure = True
         staged.publish(has_ctl=change.after.ctl is not None)
-    if change.forgotten or not change.keeps_files:
-        remove_unused(state, store, change.forgotten)
-    for path in unfinished_keys(state):
+    for path in (*change.forgotten, *unfinished_keys(state)):
         path.unlink(missing_ok=True)
-    return replace(change, generation=made.number)
+    if change.forgotten or not change.keeps_files:
+        with suppress(StoreError):  # the change is made, whatever is lost now; the next one tidies up
+            remove_unused(state, store, node)
+    return replace(change, generation=made.number, unsure=unsure)
 
 
 def _signed(change: Change) -> Change:

@@ -12,14 +12,14 @@ from tvs.cluster.kept import kept_certificates, surplus
 from tvs.errors import NotPublisher, StateError
 from tvs.identity import key_id, key_pem
 from tvs.system.files import read_regular, remove_left_over, write_atomically
-from tvs.units import MADE_HERE
+from tvs.units import MADE_HERE, OF_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from certstore.purposes import Purpose
-    from certstore.store import CertificateStore
+    from certstore.store import CertificateStore, Node
     from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -67,21 +67,25 @@ def write_keys(state: StateDirectory, keys: Iterable[tuple[Purpose, PrivateKey]]
             raise StateError(f"{path}: cannot be written: {error.strerror}; nothing was changed") from error
 
 
-def remove_unused(state: StateDirectory, store: CertificateStore, forgotten: Iterable[Path] = ()) -> None:
+def remove_unused(state: StateDirectory, store: CertificateStore, node: Node) -> None:
     """Removes files that no change needs any more: previous certificates beyond the limit, keys without a use.
 
     The certificate that a change has just replaced is kept with its key, also for a service that read it a moment ago.
+    A subscriber that was the publisher keeps the keys of the cluster's certificates: phones may need what they sign,
+    and it can be the only node to have them.
 
     Args:
         state: the state directory.
         store: its database, after the change.
-        forgotten: files of kept certificates to remove as well.
+        node: the node that the directory is.
     """
     current = [entry.certificate.der for entry in store.entries(own=True)]
-    for path in (*forgotten, *surplus(kept_certificates(state), current)):
+    for path in surplus(kept_certificates(state), current):
         path.unlink(missing_ok=True)
     for path in _unused_keys(state, current):
-        path.unlink(missing_ok=True)
+        unit = path.stem.rpartition("-")[0]
+        if node.publisher or unit in OF_NODES:
+            path.unlink(missing_ok=True)
 
 
 def _unused_keys(state: StateDirectory, current: Iterable[bytes]) -> list[Path]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -248,8 +248,12 @@ def wait_for_nodes(
     """
     if change.generation is None:
         raise ValueError(f"the change {change.title!r} was not committed")
-    watch = Watch(change.generation, [node.name for node in change.after.nodes], before, _renamed(change))
     began = time.monotonic()
+    watch = Watch(
+        change.generation, [node.name for node in change.after.nodes], replace(before, at=began), _renamed(change)
+    )
+    if change.unsure:
+        watch.lose()
     problem, told = "", list[str]()
     try:
         with state.rights(), closing(state.lazy_store()) as store:
