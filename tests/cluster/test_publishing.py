@@ -87,6 +87,33 @@ def test_deleted_list(admin: Administrator, folders: tuple[Path, Path]) -> None:
     assert all((folder / "ITLFile.tlv").exists() for folder in folders)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_deleted_while_the_directory_was_away(admin: Administrator, tmp_path: Path, name: str) -> None:
+    """A directory that missed the deletion loses the list when it is back; a list of accident stays there."""
+    folder, away = tmp_path / "srv", tmp_path / "away"
+    folder.mkdir()
+    configured(admin, folder)
+    admin.does("publish")
+    folder.rename(away)
+    done = admin("file", "delete", "tftp", name, "-y", "--force")
+    assert (done.status, "when this is mended, run: tvs publish" in done.err) == (1, True), done.err
+    away.rename(folder)
+    (other,) = set(NAMES) - {name}
+    (admin.state.tftp / other).unlink()
+    steps = [f"removed   {folder / name}", f"left      {folder / other}"]
+    assert sorted(admin.does("publish").lines) == sorted(steps)
+    assert [path.name for path in folder.iterdir()] == [other]
+
+
+def test_a_list_that_was_made_again_is_not_a_deleted_one(admin: Administrator, folders: tuple[Path, Path]) -> None:
+    """The deletion counts until there is another list: that one can vanish by accident."""
+    admin.does("file", "delete", "tftp", "ITLFile.tlv", "-y", "--force")
+    admin.does("utils", "itl", "update", "ITLFile", "-y", "--force")
+    admin.does("publish", folders[0])
+    admin.state.itl_file.unlink()
+    assert f"left      {folders[0] / 'ITLFile.tlv'}" in admin.does("publish", folders[0]).lines
+
+
 def test_other_file_is_kept(admin: Administrator, folders: tuple[Path, Path]) -> None:
     """A file of that name that is not a trust list is kept and named; the other directory has the lists."""
     (folders[0] / "CTLFile.tlv").write_text("my notes")

@@ -43,6 +43,10 @@ class Applied:
         """Whether this list of the database was put in place."""
         return self.lists.get(name) == (stored.generation, stored.digest)
 
+    def is_deleted(self, name: str) -> bool:
+        """Whether the database's list of that name is a deleted one, and was deleted here."""
+        return name in self.lists and self.lists[name][1] is None
+
     def with_lists(self, generation: int, stored: Mapping[str, StoredList]) -> Applied:
         """The same after these lists were put in place."""
         lists = {name: (one.generation, one.digest) for name, one in stored.items()}

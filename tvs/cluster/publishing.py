@@ -14,6 +14,7 @@ from ctlcache.deletion import is_deleted
 from ctlcache.trustlist import MAX_SIZE, parse_trust_list
 from ctlcache.verification import verify
 from proto.errors import RemoteProtocolError
+from tvs.cluster.applied import read_applied
 from tvs.cluster.situation import read_list
 from tvs.config.loading import load_config
 from tvs.config.places import SETTINGS_FILE
@@ -23,9 +24,10 @@ from tvs.system.owner import as_caller, as_owner
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from tvs.cluster.applied import Applied
     from tvs.state import StateDirectory
 
 
@@ -88,21 +90,17 @@ def _of_caller(path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
-def publish_lists(state: StateDirectory, to: Destinations, deleted: Collection[str] = ()) -> tuple[Published, ...]:
+def publish_lists(state: StateDirectory, to: Destinations) -> tuple[Published, ...]:
     """Puts the CTL and the ITL of a state directory into directories; call it with `StateDirectory.lock` held.
 
-    A file is replaced in one step, and only if it differs. One whose list an administrator deleted is removed. Nothing
-    else is touched: a file of that name that is not a trust list is an error.
-
-    Args:
-        state: the state directory.
-        to: where the lists are put.
-        deleted: names of lists that were deleted just now.
+    A file is replaced in one step, and only if it differs. One whose list an administrator deleted is removed, however
+    long ago that was. Nothing else is touched: a file of that name that is not a trust list is an error.
 
     Raises `NotPublished` if a directory could not get them; the others have them then. Raises `StateError` for a list
     that phones would refuse; nothing is published then.
     """
-    lists = {path.name: _list_of(path, deleted) for path in (state.ctl_file, state.itl_file)}
+    applied = read_applied(state)
+    lists = {path.name: _list_of(path, applied) for path in (state.ctl_file, state.itl_file)}
     done: list[Published] = []
     problems = []
     for directory in to.directories:
@@ -135,21 +133,21 @@ def _advice(state: StateDirectory, to: Destinations, error: OSError) -> str:
     return f"; the settings are not root's, who writes nowhere else for them: chown root: {state.path / SETTINGS_FILE}"
 
 
-def publish_after(state: StateDirectory, to: Destinations, deleted: str | None) -> tuple[Published, ...]:
+def publish_after(state: StateDirectory, to: Destinations) -> tuple[Published, ...]:
     """`publish_lists` after a change that was made; its errors say so."""
     try:
-        return publish_lists(state, to, () if deleted is None else (deleted,))
+        return publish_lists(state, to)
     except StateError as error:
         raise NotPublished(
             f"{error}\nthe change is made, but phones do not find all of it yet: when this is mended, run: tvs publish"
         ) from None
 
 
-def _list_of(path: Path, deleted: Collection[str]) -> bytes | Step:
+def _list_of(path: Path, applied: Applied) -> bytes | Step:
     """The list's bytes, or what becomes of a published one without it."""
     data = read_list(path)
     if data is None:
-        return Step.REMOVED if path.name in deleted or is_deleted(path, None) else Step.LEFT
+        return Step.REMOVED if applied.is_deleted(path.name) or is_deleted(path, None) else Step.LEFT
     if not (found := verify(data)).ok:
         raise StateError(f"{path}: {found.sentence}; phones would refuse it, so it is not published")
     return data

@@ -148,7 +148,7 @@ def carry_out(
         change = _commit(state, store, change)
         _forget_gone(store, change)
         if to.directories and not change.keeps_files:
-            on_published(publish_after(state, to, change.deletes))
+            on_published(publish_after(state, to))
         return change
 
 

@@ -39,7 +39,7 @@ def take_lists(
     taken = apply_lists(state, store)
     on_taken(taken)
     if (taken.written or taken.deleted) and (to := destinations(state)).directories:
-        on_published(publish_lists(state, to, taken.deleted))
+        on_published(publish_lists(state, to))
 
 
 def publish_current(
@@ -62,7 +62,6 @@ def publish_current(
     Raises what `publish_lists` raises, and `StateError` for lists that cannot be put in place.
     """
     with state.lock():
-        deleted: tuple[str, ...] = ()
         try:
             with state.opened() as store:
                 taken = apply_lists(state, store)
@@ -70,5 +69,4 @@ def publish_current(
             on_old(error)
         else:
             on_taken(taken)
-            deleted = taken.deleted
-        return publish_lists(state, to, deleted)
+        return publish_lists(state, to)

@@ -122,6 +122,5 @@ class ListTaker:
             return
         to = destinations(self._state)
         if to.directories:
-            gone = [name for name in self._unpublished if not (self._state.tftp / name).exists()]
-            publish_lists(self._state, to, gone)
+            publish_lists(self._state, to)
         self._unpublished.clear()
