@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tvs.config.settings import Config
     from tvs.state import StateDirectory
 
-_Seen = tuple[tuple[int, int, int, int] | None, ...]
+_Identity = tuple[tuple[int, int, int, int] | None, ...]
 
 
 class Placed:
@@ -34,7 +34,7 @@ class Placed:
         self._state = state
         self._time_to_live = config.time_to_live
         self._watched = config.ctl_path == state.ctl_file
-        self._seen: _Seen = ()
+        self._seen: tuple[_Identity, ...] = ()
         self.applied = Applied()
         self.ctl: str | None = None
 
@@ -57,10 +57,15 @@ class Placed:
         return deletion_marker(self._state.ctl_file)
 
 
-def _identity(path: Path) -> tuple[int, int, int, int] | None:
-    """What changes when a file is replaced or written; None without one."""
+def _identity(path: Path) -> _Identity:
+    """What changes when a file is replaced or written, or the one that a symbolic link leads to: workers read that."""
+    return tuple(_status(path, follow=follow) for follow in (False, True))
+
+
+def _status(path: Path, *, follow: bool) -> tuple[int, int, int, int] | None:
+    """None without a file."""
     try:
-        status = path.stat(follow_symlinks=False)
+        status = path.stat(follow_symlinks=follow)
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
