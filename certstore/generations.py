@@ -22,7 +22,9 @@ MAX_LIST = 1024 * 1024
 MAX_HEAD = 4096
 """Maximum size of a generation's head in bytes: a signature of an RSA-4096 key has 512, a certificate 1,500."""
 MAX_WHO = 64
-"""Maximum length of the name of a node or host: `HOST_NAME_MAX` of Linux."""
+"""Maximum length of the name of a node or host that made a change: `HOST_NAME_MAX` of Linux."""
+MAX_NODE = 255
+"""Maximum length of a node's name, see `certstore.rules.nodes.check_node`."""
 MAX_WHAT = 200
 """Maximum length of the line about a change."""
 GENERATIONS_KEPT = 10_000
@@ -104,7 +106,7 @@ class NodeReport:
     machine is compared with that of another one.
 
     Attributes:
-        node: the node's name, 1 to `MAX_WHO` characters; compared without regard to case.
+        node: the node's name, 1 to `MAX_NODE` characters; compared without regard to case.
         generation: number of the generation that it serves.
         staleness: seconds since it last knew that this is the current one, by its own monotonic clock.
         counter: one more with each report of the node, whatever its clock says.
@@ -118,8 +120,8 @@ class NodeReport:
     problem: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.node) <= MAX_WHO or self.node != bounded(self.node, MAX_WHO):
-            raise ValueError(f"{self.node!r}: a node's name has 1 to {MAX_WHO} printable characters")
+        if not 1 <= len(self.node) <= MAX_NODE or self.node != bounded(self.node, MAX_NODE):
+            raise ValueError(f"{self.node!r}: a node's name has 1 to {MAX_NODE} printable characters")
         for name, number in (("generation", self.generation), ("counter", self.counter)):
             if not 0 <= number <= MAX_NUMBER:
                 raise ValueError(f"the {name} {number} of {self.node} is not in 0 … {MAX_NUMBER}")

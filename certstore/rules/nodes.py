@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from certstore.errors import Conflict, NotFound, StoreError
+from certstore.generations import MAX_NODE
 from certstore.rules.names import storable
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from certstore.store import Node
 
-_NODE_NAME = r"[A-Za-z0-9]([A-Za-z0-9._:-]{0,253}[A-Za-z0-9])?"
+_NODE_NAME = rf"[A-Za-z0-9]([A-Za-z0-9._:-]{{0,{MAX_NODE - 2}}}[A-Za-z0-9])?"
 
 
 def check_node(node: Node) -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certstore.generations import MAX_WHO
 from tvs.status.cluster import MAX_NODES, STALENESS_BOUND, ClusterStatus, NodeState, NodeStatus
 from tvs.status.members import MAX_TEXT, StatusError
 from tvs.system.board import Board
@@ -88,7 +87,7 @@ def test_other_documents_are_refused(changes: dict[str, Any]) -> None:
 def test_the_largest_one_fits_on_the_board() -> None:
     """A thousand nodes with the longest names and problems."""
     node = NodeStatus(
-        name="n" * MAX_WHO,
+        name="n" * MAX_TEXT,
         publisher=False,
         state=NodeState.UNKNOWN,
         generation=2**63 - 1,

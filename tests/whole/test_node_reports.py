@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certstore.store import Node
 from tests.fixtures.certificates import certificate
 from tests.fixtures.postgres import new_server
 from tests.fixtures.processes import helper_process
@@ -260,6 +261,17 @@ def test_a_database_server_that_is_gone(start: Start, tmp_path: Path, probe: Pro
         server.start()
         wait_until(lambda: probe(service, "/readyz")[1]["node"]["staleness"] < 5, "the return")
         assert "problem" not in probe(service, "/readyz")[1]["node"]
+
+
+def test_a_long_name(start: Start, state: StateDirectory, store: CertificateStore) -> None:
+    """A node with a name of 255 characters reports as every other does."""
+    name = f"{'x' * 63}." * 3 + "y" * 63
+    store.change_node(NAME, Node(name=name, address="127.0.0.1", publisher=True))
+    service = start(state, *INFO)
+    first = wait_for(store, generation(state))
+    assert (len(first.node), first.node, first.problem) == (255, name, "")
+    wait_for_next(store, first.counter)
+    assert not any("Traceback" in line for line in service.lines())
 
 
 def test_a_service_that_stops(start: Start, state: StateDirectory, store: CertificateStore) -> None:

@@ -26,6 +26,7 @@ from certstore.generations import (
     lists_digest,
 )
 from certstore.purposes import Purpose
+from certstore.store import Node
 from tests.fixtures.certificates import certificate, twin
 from tests.fixtures.running import wait_until
 
@@ -377,7 +378,7 @@ def test_most_reports(store: CertificateStore) -> None:
     "facts",
     [
         {"node": ""},
-        {"node": "n" * 65},
+        {"node": "n" * 256},
         {"node": "two\nlines"},
         {"generation": -1},
         {"generation": 2**63},
@@ -391,6 +392,14 @@ def test_values_that_no_report_has(facts: dict[str, object]) -> None:
     """Names and numbers are checked before a report reaches a database."""
     with pytest.raises(ValueError, match=r"a node's name has|is not in 0|is not a number of seconds"):
         report(**{"node": "pub", **facts})  # type: ignore[arg-type] # of the table above
+
+
+def test_a_node_with_the_longest_name(store: CertificateStore) -> None:
+    """Every name that a node can have is one to report under."""
+    name = "n" * 255
+    store.add_node(Node(name=name, address="", publisher=True))
+    store.report(report(store.nodes()[0].name))
+    assert [found.node for found in store.reports()] == [name]
 
 
 def test_a_long_problem(store: CertificateStore) -> None:
