@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+import urllib.request
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certstore.purposes import Purpose
 from tests.fixtures.administrator import command
 from tests.fixtures.joined import made_nodes, make_nodes, nodes
+from tests.fixtures.reporting import node_of, reporting
 from tests.fixtures.running import PATIENCE, services, wait_until
 from tests.fixtures.stores import database, url
+from tests.manage.test_nodes import certificate_file
 from tvs.client.trust import ServerTrust
 
 if TYPE_CHECKING:
@@ -103,6 +107,13 @@ def status_of(admin: Administrator, service: Running) -> dict[str, Any]:
     return report
 
 
+def document(service: Running) -> dict[str, Any]:
+    """`/status.json`."""
+    with urllib.request.urlopen(f"http://{service.admin}/status.json", timeout=PATIENCE) as answer:
+        found: dict[str, Any] = json.load(answer)
+    return found
+
+
 def test_a_deleted_node_goes_on_answering(nodes: Nodes, start: Callable[..., Running]) -> None:
     """While it runs and when it starts again: from what it has, with a sentence that says it was deleted."""
     service = start(nodes.sub1.state)
@@ -121,6 +132,37 @@ def test_a_deleted_node_goes_on_answering(nodes: Nodes, start: Callable[..., Run
     assert f"is not a node of the cluster of {PUBLISHER}" in said
     status, text = query(nodes.sub1, again, old_itl)
     assert (status, text.splitlines()[0]) == (0, "Trusted")
+
+
+def test_a_deleted_node_reports_no_more(of_each_kind: Nodes, start: Callable[..., Running]) -> None:
+    """Its report goes once, and that of another machine under the name stays; it reports anew if it is added again."""
+    nodes = of_each_kind
+    service = start(nodes.sub1.state)
+    with closing(nodes.publisher.state.store()) as store:
+
+        def names() -> list[str]:
+            return [report.node for report in store.reports()]
+
+        wait_until(lambda: names() == ["sub1"], "the first report")
+        files = {unit: nodes.sub1.state.path.parent / f"{unit}.pem" for unit in ("CallManager", "TVS")}
+        for unit, file in files.items():
+            certificate_file(nodes.sub1, unit, file)
+        nodes.publisher.does("set", "node", "delete", "sub1", "-y")
+        wait_until(lambda: document(service)["cluster"]["node"] == "", "the service without a node")
+        assert names() == []
+        with reporting(node_of(nodes.publisher.state, "sub1")):
+            until = time.monotonic() + 3
+            while time.monotonic() < until:
+                assert names() == ["sub1"]
+        store.forget("sub1")
+        words = ("--address", "127.0.0.2", "--call-manager", files["CallManager"], "--tvs", files["TVS"])
+        nodes.publisher.does("set", "node", "add", "sub7", *words)
+        wait_until(lambda: names() == ["sub7"], "the report under its new name")
+        nodes.publisher.does("set", "node", "delete", "sub7", "-y")
+        wait_until(lambda: document(service)["cluster"]["node"] == "", "the service without a node again")
+        with reporting(node_of(nodes.publisher.state, "sub7")):
+            assert service.stop() == 0
+        assert names() == ["sub7"]
 
 
 def test_services_of_a_cluster_with_another_publisher(nodes: Nodes, start: Callable[..., Running]) -> None:

@@ -15,7 +15,7 @@ from certstore.errors import StoreError
 from certstore.generations import NodeReport
 from tvs.cluster.membership import own_node
 from tvs.cluster.serving import Moment, Serving
-from tvs.errors import StateError
+from tvs.errors import NotInCluster, StateError
 from tvs.process.clusterview import ClusterView
 from tvs.process.placed import Placed
 from tvs.status.members import StatusError
@@ -159,9 +159,21 @@ class Reporter:
 
     def _read_position(self) -> None:
         position = self._store.position()
-        if self._serving.is_new(position):
-            self._call_oneself(own_node(self._state, self._store).name)
+        is_new = self._serving.is_new(position)
+        if is_new or not self._node:
+            self._call_oneself(self._own_name())
+        if is_new:
             self._serving.add(Moment.of(position, self._store.lists()))
+
+    def _own_name(self) -> str:
+        """The name of this node. One that was deleted takes its report away, once: another may have the name soon."""
+        try:
+            return own_node(self._state, self._store).name
+        except NotInCluster:
+            if self._node:
+                self._store.forget(self._node)
+                self._node = ""
+            raise
 
     def _call_oneself(self, node: str) -> None:
         """Takes the name of this node; its reports go on where those of that name end."""
