@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from certstore.certificate import Certificate, TrustedCertificate
 from certstore.changes import BadRow
 from certstore.rules.columns import name_from_column, text_from_column
-from certstore.rules.values import check_serial, check_time_to_live, checked_roles, der_from_pem
+from certstore.rules.values import check_serial, check_size, check_time_to_live, checked_roles, der_from_pem
 from certstore.serials import normal_serial
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ COLUMNS = """
     CAST(c.commonname AS BLOB), c.notbefore, c.notafter, c.timetolive,
     c.der, CASE WHEN c.der IS NULL THEN CAST(c.certificate AS BLOB) END
 """
-"""The values that `certificate_from_row` takes. As BLOBs: the driver ends a whole query at text that is not UTF-8."""
+"""The values that `certificate_from_row` takes. As BLOBs: a text that is not UTF-8 is then noticed."""
 ROLES = """
     (SELECT CAST(group_concat(r.tktrustrole) AS BLOB) FROM certificatetrustrolemap AS r
      WHERE r.fkcertificate = c.pkid)
@@ -59,6 +59,8 @@ def certificate_from_row(columns: list[Any]) -> tuple[Certificate, int | None]:
     serial, issuer, subject, common_name, not_before, not_after, time_to_live, der, pem = columns
     if der is None:
         der = der_from_pem(pem)
+    else:
+        check_size(der)
     serial_number = normal_serial(bytes.fromhex(serial.decode("ascii")))
     check_serial(der, serial_number)
     check_time_to_live(time_to_live)

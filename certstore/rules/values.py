@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from binascii import a2b_base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from certstore.certificate import MAX_CERTIFICATE_SIZE, Certificate
 from certstore.serials import normal_serial
@@ -25,9 +25,14 @@ def der_from_pem(pem: bytes) -> bytes:
     if begin < 0 or end < begin:
         raise ValueError("the column certificate holds no PEM certificate")
     der = a2b_base64(pem[begin + len(_BEGIN) : end])
+    check_size(der)
+    return der
+
+
+def check_size(der: bytes) -> None:
+    """Raises `ValueError` for a certificate that is too large for an answer."""
     if len(der) > MAX_CERTIFICATE_SIZE:
         raise ValueError(f"a certificate of {len(der)} bytes does not fit an answer")
-    return der
 
 
 def is_pem_of(pem: bytes, certificate: Certificate) -> bool:
@@ -59,9 +64,9 @@ def _serial_in(der: bytes) -> bytes:
     return normal_serial(der[start.end() : start.end() + start[2][0]])
 
 
-def check_time_to_live(seconds: int | None) -> None:
-    """Raises `ValueError` for a number of seconds that an answer cannot carry; None is the server's default."""
-    if seconds is not None and not 0 <= seconds <= MAX_TIME_TO_LIVE:
+def check_time_to_live(seconds: Any) -> None:
+    """Raises `ValueError` unless it is an int of seconds that an answer can carry, or None, the server's default."""
+    if seconds is not None and not (isinstance(seconds, int) and 0 <= seconds <= MAX_TIME_TO_LIVE):
         raise ValueError(f"a time to live of {seconds} s does not fit an answer")
 
 

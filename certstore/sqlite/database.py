@@ -189,6 +189,11 @@ class SqliteDatabase(Database[sqlite3.Connection]):
             raise StoreUnavailable(f"{self.path}: the database file was replaced; opening the new one")
 
 
+def readable(text: bytes) -> str:
+    """Text of the database, with ``\\xff`` for a byte that is not UTF-8: the driver would end the whole query at it."""
+    return text.decode("utf-8", "backslashreplace")
+
+
 def _version(connection: sqlite3.Connection) -> tuple[int, int]:
     return connection.execute("PRAGMA data_version").fetchone()[0], connection.total_changes
 
@@ -201,6 +206,7 @@ def _connect(path: Path, mode: str, patience: float, *, alone: bool = False) -> 
         isolation_level=None,
         check_same_thread=False,
     )
+    connection.text_factory = readable
     settings = ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF")
     try:
         for setting in (("locking_mode = EXCLUSIVE",) if alone else ()) + settings:  # the first access already shares

@@ -50,14 +50,9 @@ def _rows(cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
 def _restrict(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE)
-    connection.text_factory = _readable
     deadline = time.monotonic() + queries.TIME_LIMIT
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_CHECKS)
     connection.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY)
-
-
-def _readable(text: bytes) -> str:
-    return text.decode("utf-8", "backslashreplace")
 
 
 def _refusal(error: Exception) -> StoreError:

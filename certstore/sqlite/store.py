@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from certstore.relational.store import RelationalStore
-from certstore.sqlite.database import SqliteDatabase
+from certstore.sqlite.database import SqliteDatabase, readable
 from certstore.sqlite.select import run_select
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from certstore.generations import NodeReport
@@ -62,6 +64,16 @@ class SqliteStore(RelationalStore[sqlite3.Connection]):
 
         self._database.check_usable()
         return ReportFile(self._database.path.with_name(REPORTS_NAME), self._database.patience)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one moment, for a copy: text that is not UTF-8 is an error, as it cannot be copied."""
+        with super().snapshot() as connection:
+            connection.text_factory = str
+            try:
+                yield connection
+            finally:
+                connection.text_factory = readable
 
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs one SELECT on a connection of its own, which cannot write."""

@@ -76,9 +76,10 @@ def test_times_to_live() -> None:
     """None and 0 to 2^32 - 1 seconds fit an answer."""
     for seconds in (None, 0, 0xFFFF_FFFF):
         check_time_to_live(seconds)
-    for seconds in (-1, 0x1_0000_0000):
-        with pytest.raises(ValueError, match=f"a time to live of {seconds} s does not fit an answer"):
-            check_time_to_live(seconds)
+    odd: tuple[object, ...] = (-1, 0x1_0000_0000, 5400.25, "60")
+    for value in odd:
+        with pytest.raises(ValueError, match=f"a time to live of {value} s does not fit an answer"):
+            check_time_to_live(value)
 
 
 def test_roles() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.cache import CertificateDBCache
 from certstore.errors import GenerationConflict, StoreError
 from certstore.generations import MAX_WHEN
+from certstore.opening import open_store
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import NOT_AFTER, certificate
 from tests.fixtures.stores import SqliteDatabase
@@ -24,6 +27,8 @@ def test_rows_that_cannot_be_used(path: Path, store: CertificateStore) -> None:
     for serial in range(1, 9):
         store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
     store.import_certificate(certificate("CN=large", 9 << 150), Purpose.Phone_trust)
+    for serial in range(0x10, 0x15):
+        store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust)
     SqliteDatabase(path).execute(
         "update certificate set certificate = 'rubbish' where serialnumber = '01'",
         "update certificate set serialnumber = 'xyz' where serialnumber = '02'",
@@ -33,6 +38,11 @@ def test_rows_that_cannot_be_used(path: Path, store: CertificateStore) -> None:
         "update certificate set serialnumber = '66' where serialnumber = '06'",
         "update certificate set der = substr(der, 1, length(der) - 1) where subjectname = 'CN=large'",
         "insert into certificatetrustrolemap select pkid, 256 from certificate where serialnumber = '07'",
+        "update certificate set timetolive = 5400.25 where serialnumber = '10'",
+        "update certificate set timetolive = cast(x'ff00' as text) where serialnumber = '11'",
+        "update certificate set notbefore = cast(x'ff00' as text) where serialnumber = '12'",
+        "update certificate set notafter = cast(x'ff00' as text) where serialnumber = '13'",
+        "update certificate set der = cast(x'ff00' as text) where serialnumber = '14'",
     )
     reported: list[str] = []
     good = list(store.trusted(lambda row: reported.append(f"{row.identity}: {row.reason}")))
@@ -48,11 +58,20 @@ def test_rows_that_cannot_be_used(path: Path, store: CertificateStore) -> None:
             "66 CN=c6: the certificate has another serial number",
             "07 CN=c7: roles .*: a role is 0 to 255",
             ".* CN=large: the certificate is cut off",
+            "10 CN=c16: a time to live of 5400.25 s",
+            r"11 CN=c17: a time to live of \\xff",
+            "12 CN=c18: .*",
+            "13 CN=c19: .*",
+            "14 CN=c20: .*",
         ),
         strict=True,
     ):
         assert re.match(pattern, text)
     assert list(store.trusted()) == good
+    cache = CertificateDBCache(store)
+    cache.load()
+    assert [entry.serial_number for entry in cache.index] == [b"\x08"]
+    assert not cache.verify()
     assert [entry.name for entry in store.entries()] == ["c7.pem", "c8.pem"]
 
 
@@ -69,12 +88,32 @@ def test_an_entry_that_is_damaged(path: Path, store: CertificateStore) -> None:
     assert store.entries() == []
 
 
+def test_text_that_is_not_utf8(path: Path, store: CertificateStore, tmp_path: Path) -> None:
+    """A damaged name or description hides no entry and stops nothing; it is shown, and not copied."""
+    for serial in (6, 7):
+        store.import_certificate(certificate(f"CN=c{serial}", serial), Purpose.Phone_trust, description="größer")
+    SqliteDatabase(path).execute(
+        "update certificateservicecertificatemap set description = cast(x'61ff' as text) where pkid = 1",
+        "update certificateservicecertificatemap set name = cast(x'62fe' as text) where pkid = 2",
+    )
+    found = [(entry.name, entry.description) for entry in store.entries()]
+    assert found == [(r"b\xfe", "größer"), ("c6.pem", r"a\xff")]
+    assert store.entry(Purpose.Phone_trust, "c6").description == r"a\xff"
+    with closing(open_store(str(tmp_path / "other.db"), create=True)) as other:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="Could not decode to UTF-8"):
+                other.fill_from(store)
+        assert other.entries() == []
+    assert len(store.entries()) == 2
+
+
 def test_damaged_end(path: Path, store: CertificateStore) -> None:
     """A row whose end of validity is not a number is left out."""
     store.import_certificate(certificate(serial=6), Purpose.Phone_trust)
     store.import_certificate(certificate(serial=7), Purpose.Phone_trust)
-    SqliteDatabase(path).execute("update certificate set notafter = 'never' where serialnumber = '06'")
-    assert store.trusted_ends() == [int(NOT_AFTER.timestamp())]
+    for end in ("'never'", "cast(x'ff' as text)"):
+        SqliteDatabase(path).execute(f"update certificate set notafter = {end} where serialnumber = '06'")  # noqa: S608
+        assert store.trusted_ends() == [int(NOT_AFTER.timestamp())]
 
 
 @pytest.mark.parametrize("when", ["'noon'", "-5", "9e99", "x'ff'", "NULL"])
