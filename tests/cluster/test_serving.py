@@ -35,7 +35,7 @@ def at(number: int, *, content: str | None = "aa", known_at: float = 50.0) -> Wo
 def serving() -> Serving:
     """A node that has reported generation 4, whose database has generation 5 with change number 50."""
     serving = Serving(4, 10.0)
-    serving.add(moment(5, 50))
+    serving.add(moment(5, 50), 40.0)
     return serving
 
 
@@ -49,8 +49,8 @@ def test_the_slowest_worker_counts(serving: Serving) -> None:
 
 def test_generations_in_between(serving: Serving) -> None:
     """Of several generations the highest one that is reached counts, also while another one comes."""
-    serving.add(moment(6, 60))
-    serving.add(moment(7, 70))
+    serving.add(moment(6, 60), 40.0)
+    serving.add(moment(7, 70), 40.0)
     serving.look([at(69), at(75)], NONE, None)
     assert serving.generation == 6
     serving.look([at(75), at(75)], NONE, None)
@@ -65,7 +65,7 @@ def test_no_worker(serving: Serving) -> None:
 
 def test_a_worker_that_falls_back(serving: Serving) -> None:
     """A worker that begins with an older index serves less, whatever was reported before."""
-    serving.add(moment(6, 60))
+    serving.add(moment(6, 60), 40.0)
     serving.look([at(60)], NONE, None)
     assert serving.generation == 6
     serving.look([at(60), at(55)], NONE, None)
@@ -78,7 +78,7 @@ def test_lists_must_be_in_place() -> None:
     """A generation whose list is not in place is not served; a later list of that name counts for it."""
     serving = Serving(4, 10.0)
     old, new = StoredList(generation=3, data=b"old"), StoredList(generation=5, data=b"new")
-    serving.add(moment(5, 50, CTL=new, ITL=old))
+    serving.add(moment(5, 50, CTL=new, ITL=old), 40.0)
     for lists in ({}, {ITL: (3, old.digest)}, {CTL: (3, old.digest), ITL: (3, old.digest)}):
         serving.look([at(50)], Applied(generation=5, lists=lists), None)
         assert serving.generation == 4, lists
@@ -102,10 +102,10 @@ def test_the_ctl_file_must_be_read(serving: Serving) -> None:
 def test_another_database() -> None:
     """What workers knew of the database before does not count, although its change numbers are as high."""
     serving = Serving(4, 10.0)
-    serving.add(moment(5, 50))
+    serving.add(moment(5, 50), 40.0)
     serving.look([at(50)], NONE, None)
     serving.replaced(100.0)
-    serving.add(moment(5, 40))
+    serving.add(moment(5, 40), 40.0)
     serving.look([at(50, known_at=99.0)], NONE, None)
     assert serving.generation == 4
     serving.look([at(40, known_at=100.5)], NONE, None)
@@ -117,8 +117,10 @@ def test_a_database_that_was_set_back(serving: Serving) -> None:
     serving.look([at(50)], NONE, None)
     assert serving.generation == 5
     assert serving.is_new(Position(generation=3, change_number=50))
-    serving.add(moment(3, 30))
+    serving.add(moment(3, 30), 60.0)
     serving.look([at(50)], NONE, None)
+    assert serving.generation == 2, "the worker has not looked since"
+    serving.look([at(50, known_at=60.1)], NONE, None)
     assert serving.generation == 3
     assert serving.is_new(Position(generation=3, change_number=29))
     assert not serving.is_new(Position(generation=3, change_number=31))
@@ -128,7 +130,7 @@ def test_a_follower_that_takes_over() -> None:
     """What the last report says stays, until the workers are seen; never more than the database has."""
     serving = Serving(9, 10.0)
     assert serving.current is None
-    serving.add(moment(7, 70))
+    serving.add(moment(7, 70), 40.0)
     assert serving.generation == 6
     serving.look([at(69)], NONE, None)
     assert serving.generation == 6
@@ -145,7 +147,7 @@ def test_staleness(serving: Serving) -> None:
     assert serving.known_at == 60.0
     serving.know(59.0)
     assert serving.known_at == 60.0
-    serving.add(moment(6, 60))
+    serving.add(moment(6, 60), 40.0)
     serving.know(70.0)
     assert serving.known_at == 60.0
 
@@ -154,7 +156,7 @@ def test_moments_are_bounded() -> None:
     """A worker that stands still for long costs no memory."""
     serving = Serving(0, 0.0)
     for number in range(1, 3 * MOMENTS_KEPT):
-        serving.add(moment(number, 10 * number))
+        serving.add(moment(number, 10 * number), 40.0)
     serving.look([at(10)], NONE, None)
     assert serving.generation == 0
     serving.look([at(10 * 3 * MOMENTS_KEPT)], NONE, None)

@@ -83,10 +83,15 @@ class Serving:
             position.generation < known.generation or position.change_number < known.change_number
         )
 
-    def add(self, moment: Moment) -> None:
-        """The database has come to another generation, or to an earlier position: another one has taken its place."""
+    def add(self, moment: Moment, now: float) -> None:
+        """The database has come to another generation, or to an earlier position: another one has taken its place.
+
+        Args:
+            moment: the database as it is.
+            now: the time. After an earlier position, what workers knew before does not count.
+        """
         if self._went_back(moment.position):
-            self._moments.clear()
+            self.replaced(now)
         if not self._moments:
             self.generation = min(self.generation, max(0, moment.position.generation - 1))
         self._moments = [*self._moments, moment][-MOMENTS_KEPT:]

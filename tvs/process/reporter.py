@@ -141,7 +141,7 @@ class Reporter:
                 self._read = False
                 if changed:
                     self._identify(now)
-                self._read_position()
+                self._read_position(now)
                 self._read, self._next_comparison = True, now + COMPARE
             if changed:
                 self._setup.nudge.all()
@@ -157,13 +157,13 @@ class Reporter:
             self._serving.replaced(now)
         self._identity = identity
 
-    def _read_position(self) -> None:
+    def _read_position(self, now: float) -> None:
         position = self._store.position()
         is_new = self._serving.is_new(position)
         if is_new or not self._node:
             self._call_oneself(self._own_name())
         if is_new:
-            self._serving.add(Moment.of(position, self._store.lists()))
+            self._serving.add(Moment.of(position, self._store.lists()), now)
 
     def _own_name(self) -> str:
         """The name of this node. One that was deleted takes its report away, once: another may have the name soon."""
