@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -119,6 +119,62 @@ def test_directories_that_cannot_be_published_to(site: Site, taker: ListTaker, t
     assert taker.take() is True
     assert (folder / "CTLFile.tlv").read_bytes() == site.other.ctl_file.read_bytes()
     assert taker.problem == ""
+
+
+def test_a_directory_that_missed_it_before_a_reload(site: Site, taker: ListTaker, tmp_path: Path) -> None:
+    """A new list taker publishes at its start: what another one could not, and what a killed command has not."""
+    folder = tmp_path / "published"
+    with (site.state.path / "tvs.toml").open("a") as settings:
+        settings.write(f'publish = ["{folder}"]\n')
+    does(site.other, "file", "delete", "tftp", "ITLFile.tlv", "-y", "--force")
+    assert taker.take() is False
+    with closing(site.state.lazy_store()) as store:
+        first, second = [ListTaker(site.state, store, site.event, site.nudge) for _ in range(2)]
+        assert first.publish() is False
+        assert str(folder) in first.problem
+        folder.mkdir()
+        (folder / "ITLFile.tlv").write_bytes(site.database.itl_file.read_bytes())
+        threading.Thread(target=second.run, daemon=True).start()
+        wait_until(lambda: [path.name for path in folder.iterdir()] == ["CTLFile.tlv"], "the deletion")
+    assert (folder / "CTLFile.tlv").read_bytes() == site.state.ctl_file.read_bytes()
+    assert site.events == ["lists_taken", "lists_not_taken", "lists_not_taken"]
+
+
+def test_a_start_with_nothing_to_publish(site: Site, taker: ListTaker, tmp_path: Path) -> None:
+    """Without directories the lock is not asked for; with unchanged files nothing is written or said."""
+    with site.state.lock():
+        assert taker.publish() is True
+    with (site.state.path / "tvs.toml").open("a") as settings:
+        settings.write(f'publish = ["{tmp_path / "published"}"]\n')
+    (tmp_path / "published").mkdir()
+    assert taker.publish() is True
+    before = {path.name: path.stat().st_ino for path in (tmp_path / "published").iterdir()}
+    with closing(site.state.lazy_store()) as store:
+        assert ListTaker(site.state, store, site.event, site.nudge).publish() is True
+    assert {path.name: path.stat().st_ino for path in (tmp_path / "published").iterdir()} == before
+    assert (len(before), site.events) == (2, [])
+
+
+class Impatient(StateDirectory):
+    """A state directory whose lock is not waited for."""
+
+    @contextmanager
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """The lock."""
+        with super().lock(patience):
+            yield
+
+
+def test_a_command_that_holds_the_lock(site: Site) -> None:
+    """It is the problem, and nothing for the log; the lists come a second after its end, however long that takes."""
+    does(site.other, "utils", "ctl", "update", "CTLFile", "-y")
+    with closing(site.state.lazy_store()) as store:
+        taker = ListTaker(Impatient(site.state.path), store, site.event, site.nudge)
+        with site.state.lock():
+            assert [(taker.take(), taker.retry) for _ in range(8)] == [(False, 1.0)] * 8
+            assert "another command is changing" in taker.problem
+        assert taker.take() is True
+    assert (taker.problem, taker.retry, site.events) == ("", None, ["lists_taken"])
 
 
 def test_each_situation_is_tried_once(site: Site, taker: ListTaker) -> None:

@@ -1,5 +1,7 @@
 """The list taker: puts the trust lists of another node's change in place, and publishes them. A thread of the follower.
 
+It publishes at its start, too: the follower before it, or a command that was killed, may not have come to that.
+
 A command may hold the lock of the state directory meanwhile: this thread waits for it, and nothing else of the follower
 does. Root works with the rights of the directory's owner while the lock is held. Those are the rights of all threads of
 the process, which touch nothing but the state directory either: no other thread changes them.
@@ -8,6 +10,7 @@ the process, which touch nothing but the state directory either: no other thread
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from certstore.backoff import Backoff
@@ -18,7 +21,7 @@ from tvs.config.loading import ConfigError
 from tvs.errors import StateBusy, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from certstore.store import CertificateStore
     from tvs.cluster.applied import Applied
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 FIRST_RETRY: Final = 0.25
 LAST_RETRY: Final = 60.0
 """Seconds until the next attempt after one that failed: doubled from the first value to the last."""
+BUSY_RETRY: Final = 1.0
+"""Seconds until the next attempt to get the lock that a command holds, maybe while it waits for a PIN."""
 
 
 class ListTaker:
@@ -42,7 +47,7 @@ class ListTaker:
 
     Attributes:
         refused: sentences about lists of the database that phones would refuse.
-        problem: why lists could not be written or published; empty if they could.
+        retry: seconds until the next attempt; None if there is nothing to retry.
     """
 
     def __init__(
@@ -55,10 +60,16 @@ class ListTaker:
         self._wanted = threading.Event()
         self._last: tuple[int, Applied] | None = None
         self._backoff = Backoff(FIRST_RETRY, LAST_RETRY)
-        self._retry: float | None = None
-        self._unpublished: set[str] = set()
+        self._published = False
+        self._problem = ""
+        self._busy = ""
         self.refused: tuple[str, ...] = ()
-        self.problem = ""
+        self.retry: float | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why lists could not be written or published, or not yet; empty if nothing is to do."""
+        return self._problem or self._busy
 
     def want(self, generation: int, applied: Applied) -> None:
         """The database has another generation than the files, or lists that are not in place.
@@ -74,31 +85,58 @@ class ListTaker:
             self._wanted.set()
 
     def run(self) -> None:
-        """Takes what is wanted, for ever."""
+        """Publishes what a predecessor or a killed command has not, then takes what is wanted, for ever."""
+        self.publish()
         while True:
-            self._wanted.wait(self._retry)
+            self._wanted.wait(self.retry)
             self._wanted.clear()
-            self._retry = None if self.take() else self._backoff.next()
+            if self._last is None:
+                self.publish()
+            else:
+                self.take()
 
     def take(self) -> bool:
         """Takes the lists of the database, and publishes them. Blocking. Returns whether there is nothing to retry."""
+        with self._attempt():
+            try:
+                with self._state.lock():
+                    self._busy = ""
+                    self._report(apply_lists(self._state, self._store))
+                    self._publish()
+            except StateBusy as error:
+                self._busy = str(error)
+                raise
+        return self.retry is None
+
+    def publish(self) -> bool:
+        """Publishes the lists that are in place, if they differ. Blocking. Returns whether there is nothing to retry.
+
+        Without a directory to publish into, the lock is not taken. A command that holds it publishes itself: that is
+        no problem.
+        """
+        with self._attempt():
+            if destinations(self._state).directories:
+                with self._state.lock():
+                    self._publish()
+        return self.retry is None
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """Catches what can pass, and notes when the next attempt is due."""
         try:
-            with self._state.lock():
-                taken = apply_lists(self._state, self._store)
-                self._report(taken)
-                self._publish()
-        except StateBusy:  # its command takes the lists itself
-            return False
+            yield
+        except StateBusy:
+            self.retry = BUSY_RETRY
         except StoreError:  # the reporter says so
-            return False
+            self.retry = self._backoff.next()
         except (StateError, ConfigError) as error:
-            if str(error) != self.problem:
-                self.problem = str(error)
-                self._event("error", "lists_not_taken", problem=self.problem)
-            return False
-        self._backoff.reset()
-        self.problem = ""
-        return True
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._event("error", "lists_not_taken", problem=self._problem)
+            self.retry = self._backoff.next()
+        else:
+            self._backoff.reset()
+            self._problem, self.retry = "", None
 
     def _report(self, taken: Taken) -> None:
         if taken.written or taken.deleted:
@@ -109,7 +147,7 @@ class ListTaker:
                 written=list(taken.written),
                 deleted=list(taken.deleted),
             )
-            self._unpublished.update(taken.written, taken.deleted)
+            self._published = False
             self._taken()
         for sentence in taken.refused:
             if sentence not in self.refused:
@@ -117,10 +155,10 @@ class ListTaker:
         self.refused = taken.refused
 
     def _publish(self) -> None:
-        """Copies lists that were replaced since they were last published. Raises `StateError` and `ConfigError`."""
-        if not self._unpublished:
+        """Copies the lists, unless that was done since they were replaced. Raises `StateError` and `ConfigError`."""
+        if self._published:
             return
         to = destinations(self._state)
         if to.directories:
             publish_lists(self._state, to)
-        self._unpublished.clear()
+        self._published = True
