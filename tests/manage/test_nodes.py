@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from certstore.generations import NodeReport
+from certstore.opening import open_store
 from certstore.purposes import Purpose
+from certstore.store import Node
 from ctlcache.trustlist import parse_trust_list
 from proto.roles import TrustRole
+from tests.fixtures.administrator import command
 from tests.fixtures.certificates import twin
 from tests.fixtures.running import PATIENCE, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -136,6 +141,55 @@ def test_show_nodes_that_report(
         nodes = json.loads(admin.does("show", "nodes", "--json").out)
         assert [node["state"] for node in nodes] == ["unknown", "unknown"], "neither counter moves"
         assert "no report for 2.5 s" in admin.does("show", "nodes").out
+
+
+def test_show_more_nodes_than_a_status_has(admin: Administrator) -> None:
+    """Every node is in the table, however many there are, with its own state."""
+    with admin.store() as store:
+        (pub,) = store.nodes()
+        number = store.generation().number
+        store.report(NodeReport(node=pub.name, generation=number, staleness=0.5, counter=7))
+        store.report(NodeReport(node="SUB1000", generation=number, staleness=0.5, counter=7, problem="x"))
+    with closing(sqlite3.connect(admin.state.database)) as connection, connection:
+        rows = [(f"sub{count:04}", "", 1) for count in range(1002)]
+        connection.executemany("INSERT INTO processnode (name, address, tknodeusage) VALUES (?, ?, ?)", rows)
+    nodes = json.loads(admin.does("show", "nodes", "--json").out)
+    assert len(nodes) == 1003
+    reporting = [(node["name"], node["state"]) for node in nodes if node["state"] != "absent"]
+    assert reporting == [(pub.name, "unknown"), ("sub1000", "unknown")]
+    assert admin.does("show", "nodes").lines[-1] == "sub1000: x"
+
+
+def test_a_node_that_joins_while_nodes_are_shown(admin: Administrator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has the nodes of one moment, each with its own state."""
+    with admin.store() as store:
+        (pub,) = store.nodes()
+        store.report(NodeReport(node=pub.name, generation=1, staleness=0.5, counter=7))
+        monkeypatch.setattr("tvs.cli.show.nodes.PATIENCE", 0.0)
+        joins = Node(name="sub", address="", publisher=False)
+        monkeypatch.setattr(type(store), "reports", _first(lambda: store.add_node(joins), type(store).reports))
+        nodes = json.loads(admin.does("show", "nodes", "--json").out)
+    assert [(node["name"], node["state"]) for node in nodes] == [(pub.name, "unknown")]
+
+
+def _first(begin: Callable[[], None], call: Callable[..., object]) -> Callable[..., object]:
+    """A function that does something else when it is called first."""
+    waiting = [begin]
+
+    def doing(*arguments: object) -> object:
+        while waiting:
+            waiting.pop()()
+        return call(*arguments)
+
+    return doing
+
+
+def test_show_no_nodes(tmp_path: Path) -> None:
+    """A database without nodes has an empty table."""
+    open_store(str(tmp_path / "tvs.db"), create=True).close()
+    shown = command("show", "nodes", "--state", tmp_path)
+    assert (shown.status, len(shown.lines)) == (0, 2), shown.err
+    assert json.loads(command("show", "nodes", "--state", tmp_path, "--json").out) == []
 
 
 def test_what_cannot_be_done_with_nodes(admin: Administrator, other: Administrator, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
     from certstore.store import CertificateStore, Node
     from tvs.cli.common import Commands
@@ -38,9 +39,10 @@ def add_show_commands(show: Commands) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
-        nodes = [_described(store, node) for node in store.nodes()]
+        members, ends = store.nodes(), _ends(store)
+        nodes = [_described(node, ends.get(node.name.lower(), {})) for node in members]
         if store.reports():
-            for node, status in zip(nodes, _served(store), strict=True):
+            for node, status in zip(nodes, _served(store, members), strict=True):
                 node |= {name: status[name] for name in ("generation", "state", "staleness", "problem")}
     if arguments.json:
         say_json(nodes)
@@ -49,7 +51,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if any(node["call_manager_ecdsa"] != _NO_CERTIFICATE for node in nodes):
         columns["CallManager-ECDSA"] = "call_manager_ecdsa"
     columns["TVS"] = "tvs"
-    if "state" in nodes[0]:
+    if any("state" in node for node in nodes):
         columns |= {"Generation": "generation", "State": "state", "Staleness": "staleness"}
     say(table(tuple(columns), [tuple(_cell(key, node[key]) for key in columns.values()) for node in nodes]))
     for node in nodes:
@@ -58,12 +60,15 @@ def _show(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _described(store: CertificateStore, node: Node) -> dict[str, Any]:
-    ends = {
-        entry.unit: f"until {entry.certificate.not_after:%Y-%m-%d}"
-        for entry in store.entries(own=True)
-        if (entry.node or "").lower() == node.name.lower()
-    }
+def _ends(store: CertificateStore) -> dict[str, dict[Purpose, str]]:
+    """The ends of own certificates by node, in lower case, and unit."""
+    ends: dict[str, dict[Purpose, str]] = {}
+    for entry in store.entries(own=True):
+        ends.setdefault((entry.node or "").lower(), {})[entry.unit] = f"until {entry.certificate.not_after:%Y-%m-%d}"
+    return ends
+
+
+def _described(node: Node, ends: Mapping[Purpose, str]) -> dict[str, Any]:
     return {
         "name": node.name,
         "address": node.address,
@@ -74,19 +79,22 @@ def _described(store: CertificateStore, node: Node) -> dict[str, Any]:
     }
 
 
-def _served(store: CertificateStore) -> list[dict[str, Any]]:
-    """What each node serves. Waits until all counters have moved that move, `PATIENCE` seconds at most."""
+def _served(store: CertificateStore, nodes: Sequence[Node]) -> list[dict[str, Any]]:
+    """What each of these nodes serves, in their order.
+
+    Waits until all counters have moved that move, `PATIENCE` seconds at most.
+    """
     import time
 
     from tvs.cluster.nodestates import Liveness
 
-    liveness, nodes = Liveness(), store.nodes()
-    until = time.monotonic() + PATIENCE
+    liveness, until = Liveness(), time.monotonic() + PATIENCE
     while True:
         reports, now = store.reports(), time.monotonic()
         liveness.read(reports, now)
         if now >= until or all(liveness.lives(report.node, now) for report in reports):
-            return [status.to_json() for status in liveness.statuses(nodes, store.generation().number, now)]
+            current = store.generation().number
+            return [status.to_json() for node in nodes for status in liveness.statuses([node], current, now)]
         time.sleep(LOOK)
 
 
