@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from contextlib import closing
@@ -16,10 +17,13 @@ from certstore.purposes import Purpose
 from ctlcache.verification import verify
 from tests.fixtures.generations import check_settled
 from tests.fixtures.joined import joins, make_nodes
+from tests.fixtures.running import PATIENCE
 from tests.fixtures.stores import database, url
+from tests.fixtures.users import GROUP, USER, as_user, open_folder
 from tests.manage.oldphone import signers
 from tests.manage.phones import agree, held_by_phones
 from tests.manage.plans import planned
+from tvs.manage.provision import settings_of
 from tvs.plan.boot import Decision
 from tvs.plan.model import Code
 from tvs.plan.phones import PhoneKind
@@ -33,7 +37,7 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
     from tests.manage.plans import Findings
 
-__all__ = ["database", "url"]
+__all__ = ["database", "open_folder", "url"]
 
 PUBLISHER = "cucm-1051-a-pub"
 PROMOTE = ("set", "node", "promote", "-y")
@@ -206,6 +210,32 @@ def test_keys_that_are_not_the_clusters(nodes: Nodes, backup: Path, tmp_path: Pa
     assert "the private key is open to others" in nodes.sub1(*PROMOTE, "--keys", backup).err
     assert "there is no such directory" in nodes.sub1(*PROMOTE, "--keys", tmp_path / "none").err
     assert nodes.publisher.situation() == before
+
+
+def test_keys_that_cannot_be_listed(nodes: Nodes, tmp_path: Path) -> None:
+    """The reason is said, and not that the keys are missing: they may be there."""
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    refused = nodes.sub1(*PROMOTE, "--keys", loop)
+    assert refused.status == 1
+    assert f"{loop}: cannot be listed: Too many levels of symbolic links; nothing was changed" in refused.err
+
+
+def test_keys_that_another_user_has(nodes: Nodes, open_folder: Path) -> None:
+    """A directory that may be entered and not be listed is no directory without the keys."""
+    shutil.copytree(nodes.sub1.state.path.parent, folder := open_folder / "nodes")
+    state = folder / nodes.sub1.state.path.name
+    (state / "tvs.toml").write_text(settings_of(f"sqlite://{folder}/cluster.db"))
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, USER, GROUP)
+    keys = folder / nodes.keys.parent.name / nodes.keys.name
+    keys.chmod(0o300)
+    words = (*PROMOTE, "--keys", keys, "--state", state)
+    code = "from tvs.cli.main import main; sys.exit(main(sys.argv[4:]))"
+    command = as_user(code, *words, project=True)
+    _, errors = command.communicate(timeout=PATIENCE)
+    assert command.returncode == 1
+    assert f"{keys}: cannot be listed: Permission denied; nothing was changed. Run this as a user" in errors
 
 
 def test_a_question_answered_no(nodes: Nodes) -> None:

@@ -107,9 +107,7 @@ def _restored_keys(keys: Path, certificates: Mapping[Purpose, bytes]) -> dict[Pu
     """The keys of certificates (X.509 DER) from a backup, read with the caller's rights. Raises `StateError`."""
     wanted = {unit: public_key(x509.load_der_x509_certificate(der)) for unit, der in certificates.items()}
     with as_caller():
-        if not keys.is_dir():
-            raise StateError(f"{keys}: there is no such directory; nothing was changed")
-        files = {path.stem.rpartition("-")[2]: path for path in sorted(keys.glob("*.key"))}
+        files = {path.stem.rpartition("-")[2]: path for path in _listed(keys) if path.suffix == ".key"}
         missing = [f"{unit} ({unit}-{key_id(key)}.key)" for unit, key in wanted.items() if key_id(key) not in files]
         if missing:
             raise StateError(
@@ -125,6 +123,19 @@ def _restored_keys(keys: Path, certificates: Mapping[Purpose, bytes]) -> dict[Pu
                 "certificate; nothing was changed; restore it from another backup"
             )
     return found
+
+
+def _listed(directory: Path) -> list[Path]:
+    """What is in a directory, sorted. Raises `StateError`."""
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise StateError(f"{directory}: there is no such directory; nothing was changed") from None
+    except OSError as error:
+        raise StateError(
+            f"{directory}: cannot be listed: {error.strerror}; nothing was changed. Run this as a user who may read "
+            "the keys there, or copy them to another directory"
+        ) from None
 
 
 def _certificate(after: Situation, unit: Purpose, key: PrivateKey) -> bytes:
