@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LIVE: Final = 10.0
 """Seconds for which a node counts as live after its counter has moved: it reports once a second."""
+GAP: Final = 3.0
+"""Seconds between two readings: after more, the reader could not read meanwhile. It reads once a second."""
 
 
 @dataclass(slots=True)
@@ -37,9 +39,19 @@ class Liveness:
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
         self._reports: dict[str, NodeReport] = {}
+        self._last: float | None = None
 
     def read(self, reports: Iterable[NodeReport], now: float) -> None:
-        """Takes the reports as they are now."""
+        """Takes the reports as they are now.
+
+        The time since the reading before does not count if it is long: the database was out of reach. Of a node that
+        was not silent before, it cannot be said how it is until its counter moves, or does not for `LIVE` seconds.
+        """
+        if self._last is not None and now - self._last > GAP:
+            for name, before in self._seen.items():
+                silence = self._last - before.since
+                self._seen[name] = _Seen(before.counter, now - silence if silence > LIVE else now)
+        self._last = now
         self._reports = {report.node.lower(): report for report in reports}
         for name, report in self._reports.items():
             seen = self._seen.get(name)
