@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from certstore.errors import StoreUnavailable
 from certstore.relational.reports import delete_report, read_reports, write_report
+from certstore.sqlite.database import readable
 from certstore.sqlite.file import SIDES, checked_file, create_file
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class ReportFile:
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._patience, isolation_level=None
         )
+        connection.text_factory = readable
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA journal_mode = PERSIST")  # else a file would come and go each second
         return connection

@@ -91,6 +91,18 @@ def test_a_row_of_another_program(store: CertificateStore, file: Path) -> None:
     assert store.reports() == [report()]
 
 
+def test_text_that_is_not_utf8(store: CertificateStore, file: Path) -> None:
+    """A damaged text is read as far as it goes, hides no other report, and the node's next report replaces it."""
+    other = NodeReport(node="sub1", generation=1, staleness=0.5, counter=1)
+    store.report(report())
+    store.report(other)
+    _execute(file, "update nodereport set problem = cast(x'ff78' as text) where node = 'pub'")
+    assert store.reports() == [NodeReport(node="pub", generation=1, staleness=0.5, counter=1, problem=r"\xffx"), other]
+    _execute(file, "update nodereport set node = cast(x'ff' as text) where node = 'sub1'")
+    store.report(report(2))
+    assert report(2) in store.reports()
+
+
 def test_a_file_that_is_none(store: CertificateStore, file: Path) -> None:
     """A directory or FIFO in its place is left alone, and named; the certificates can be read."""
     for make in (os.mkdir, os.mkfifo):
