@@ -17,6 +17,7 @@ from certstore.purposes import Purpose
 from ctlcache.verification import verify
 from tests.fixtures.generations import check_settled
 from tests.fixtures.joined import joins, make_nodes
+from tests.fixtures.reporting import node_of, reporting
 from tests.fixtures.running import PATIENCE
 from tests.fixtures.stores import database, url
 from tests.fixtures.users import GROUP, USER, as_user, open_folder
@@ -178,6 +179,66 @@ def test_call_manager_of_the_new_publisher_signs(nodes: Nodes) -> None:
     nodes.sub1.does(*PROMOTE, "--held", "current")
     assert signers(nodes.sub1) == (own, own)
     assert verify(nodes.sub1.state.ctl_file.read_bytes()).ok
+
+
+# -- a publisher that comes back, or was never away ------------------------------------------------------------------
+
+
+def kept(admin: Administrator, unit: Purpose) -> list[str]:
+    """Serial numbers of previous certificates."""
+    found = json.loads(admin.does("show", "cert", "own", unit, "--previous", "--json").out)
+    return [one["serial_number"].lower() for one in found]
+
+
+@pytest.mark.parametrize("signer", ["ITLRecovery", "CallManager"])
+def test_the_publisher_of_before_takes_its_place_back(nodes: Nodes, backup: Path, signer: str) -> None:
+    """It has the keys itself: the signer stays without `--keys`, and phones notice nothing."""
+    if signer == "CallManager":
+        nodes.publisher.does("set", "signer", signer, "--announce")
+        nodes.publisher.does("set", "signer", signer, "--held", "current")
+    before = nodes.publisher.situation()
+    nodes.sub1.does(*PROMOTE, "--keys", backup)
+    nodes.publisher.does("set", "phones", "with-tvs", "without-tvs")
+    assert errors(planned(nodes.publisher, "promote")) == set()
+    done = nodes.publisher.does(*PROMOTE)
+    assert "restart the phones" not in done.out
+    after = nodes.publisher.situation()
+    assert after.publisher.name == PUBLISHER
+    assert signers(nodes.publisher) == (before.require(Purpose(signer)),) * 2
+    for unit in (Purpose.ITLRecovery, Purpose.CAPF, Purpose.CallManager):
+        assert after.require(unit) == before.require(unit)
+    nodes.publisher.does("set", "cert", "regen", "CAPF", "-y")
+
+
+def test_all_keys_or_none(nodes: Nodes, backup: Path) -> None:
+    """One key of the cluster's is not there: both certificates are new, and the one whose key is there is kept."""
+    before = nodes.publisher.situation()
+    nodes.sub1.does(*PROMOTE, "--keys", backup)
+    (capf,) = nodes.keys.glob("CAPF-*.key")
+    capf.unlink()
+    nodes.publisher.does(*PROMOTE, "--held", "current")
+    after = nodes.publisher.situation()
+    for unit in (Purpose.ITLRecovery, Purpose.CAPF):
+        assert after.require(unit) != before.require(unit)
+    recovery = x509.load_der_x509_certificate(before.require(Purpose.ITLRecovery))
+    assert kept(nodes.publisher, Purpose.ITLRecovery) == [f"{recovery.serial_number:x}"]
+    assert nodes.publisher("show", "cert", "own", "CAPF", "--previous").status == 1, "its key is not here"
+    nodes.publisher.does("set", "cert", "restore", "ITLRecovery", "-y", "--held", "current")
+    assert signers(nodes.publisher)[1] == before.require(Purpose.ITLRecovery)
+
+
+def test_a_publisher_that_lives(nodes: Nodes, backup: Path) -> None:
+    """Plan and command warn of it, for promotions only; the last report of one that is gone says nothing."""
+    promote = ("promote", "--keys", backup)
+    with reporting(node_of(nodes.publisher.state, PUBLISHER)):
+        (found,) = planned(nodes.sub1, *promote)[Code.PUBLISHER_ALIVE]
+        assert found["severity"] == "warning"
+        assert found["sentence"] == (f"{PUBLISHER} reports: its service runs. If it is not lost, do not take its place")
+        assert Code.PUBLISHER_ALIVE not in planned(nodes.publisher)
+    assert Code.PUBLISHER_ALIVE not in planned(nodes.sub1, *promote)
+    with reporting(node_of(nodes.publisher.state, PUBLISHER)):
+        done = nodes.sub1.does(*PROMOTE, "--keys", backup, "--no-wait")
+    assert f"tvs: warning: publisher-alive: {PUBLISHER} reports" in done.err
 
 
 # -- what is refused -------------------------------------------------------------------------------------------------

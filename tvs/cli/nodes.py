@@ -38,8 +38,9 @@ The CTL file gets the node with the next: tvs utils ctl update CTLFile
 _PROMOTE_EPILOG = f"""\
 Run it on a subscriber. With --keys the signer of trust lists stays, and phones notice nothing: DIR has the keys of
 ITLRecovery, of CAPF and, in a cluster whose lists CallManager signs, of the publisher's CallManager. They are checked
-against the certificates in the database and copied. Without them a new ITLRecovery certificate signs the lists, or in
-such a cluster this node's CallManager: phones ask TVS about it, and those that cannot are lost.
+against the certificates in the database and copied. Without --keys those of this node are taken, if it was the
+publisher before and has them all. Else a new ITLRecovery certificate signs the lists, or in such a cluster this node's
+CallManager: phones ask TVS about it, and those that cannot are lost.
 
 examples:
   tvs ctl plan promote                                what phones will do; nothing is changed
@@ -123,7 +124,8 @@ def promote_options(parser: argparse.ArgumentParser) -> None:
         "--keys",
         type=Path,
         metavar="DIR",
-        help="keys/ of the lost publisher's state directory, from its backup (default: a new signer of trust lists)",
+        help="keys/ of the lost publisher's state directory, from its backup (default: those of this node, "
+        "if it was the publisher before; else a new signer of trust lists)",
     )
 
 

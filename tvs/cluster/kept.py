@@ -19,7 +19,7 @@ from ctlcache.keys import load_certificate
 from tvs.errors import StateError
 from tvs.identity import key_id
 from tvs.system.files import read_regular, write_atomically
-from tvs.units import MADE_HERE
+from tvs.units import MADE_HERE, OF_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -89,14 +89,15 @@ def _print(der: bytes) -> str:
 
 
 def keep_replaced(state: StateDirectory, before: Situation, after: Situation) -> None:
-    """Keeps this node's own certificates that a change replaces or removes, if their keys are here.
+    """Keeps this node's and the cluster's own certificates that a change replaces or removes, if their keys are here.
 
-    Raises `StateError`.
+    A subscriber has the cluster's keys if it was the publisher. Raises `StateError`.
     """
     for unit in MADE_HERE:
-        old = before.own(unit, before.subscriber)
+        old = before.own(unit, before.subscriber if unit in OF_NODES else None)
+        new = after.own(unit, after.subscriber if unit in OF_NODES else None)
         loaded = None if old is None else load_certificate(old)
-        if old is None or loaded is None or old == after.own(unit, after.subscriber):
+        if old is None or loaded is None or old == new:
             continue
         try:
             key = public_key(loaded)

@@ -14,6 +14,7 @@ from certstore.rules.names import own_names
 from ctlcache.signing import KeySigner
 from tvs.cluster.change import Change
 from tvs.cluster.lists import build_ctl, signed_by_server, signed_by_token, tokenless_source
+from tvs.cluster.membership import has_key
 from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 from tvs.identity import (
@@ -50,18 +51,23 @@ def propose_promotion(state: StateDirectory, situation: Situation, *, keys: Path
     Args:
         state: the state directory.
         situation: the current one.
-        keys: a directory with the keys of the lost publisher, named as in its state directory; None for new ones.
+        keys: a directory with the keys of the lost publisher, named as in its state directory; None for those of this
+            node, a publisher of before, if it has all that are needed, else for new ones.
 
     Raises `StateError` on the publisher, and for keys that are missing or belong to other certificates.
     """
     here, old = situation.this_node, situation.publisher
     if here.publisher:
         raise StateError(f"{here.name} is the publisher already; nothing was changed")
-    moved = tuple(dict.fromkeys((*_OF_THE_CLUSTER, *((situation.signer,) if keys is not None else ()))))
+    with_signer = tuple(dict.fromkeys((*_OF_THE_CLUSTER, situation.signer)))
+    present = None if keys is not None else _keys_here(state, situation, with_signer)
+    moved = _OF_THE_CLUSTER if keys is None and present is None else with_signer
     after = replace(_with_publisher(situation, here.name, moved), lost=old.name, here=None)
     made: dict[Purpose, bytes] = {}
     if keys is not None:
         found = _restored_keys(keys, {unit: after.require(unit) for unit in moved})
+    elif present is not None:
+        found = present
     else:
         found = {unit: make_key(key_type(after.require(unit))) for unit in moved}
         made = {unit: _certificate(after, unit, key) for unit, key in found.items()}
@@ -101,6 +107,16 @@ def _with_publisher(situation: Situation, name: str, moved: tuple[Purpose, ...])
         nodes=tuple(sorted(nodes.values(), key=lambda node: not node.publisher)),
         entries=tuple(entry_of(entry) for entry in kept),
     )
+
+
+def _keys_here(
+    state: StateDirectory, situation: Situation, units: tuple[Purpose, ...]
+) -> dict[Purpose, PrivateKey] | None:
+    """The keys of the publisher's certificates in this state directory; None unless those of all units are there."""
+    entries = [entry for unit in units if (entry := situation.own_entry(unit)) is not None and has_key(state, entry)]
+    if len(entries) < len(units):
+        return None
+    return {entry.unit: state.private_key(entry.unit, entry.certificate.der) for entry in entries}
 
 
 def _restored_keys(keys: Path, certificates: Mapping[Purpose, bytes]) -> dict[Purpose, PrivateKey]:

@@ -137,7 +137,7 @@ def carry_out(
     with state.lock(), state.opened() as store:
         take_lists(state, store, on_taken, on_published)
         change = propose(state, read_situation(state, store, options.profile))
-        plan = _plan(state, store, change, options)
+        plan = _plan(state, store, change, options, lost_reports=_lost_reports(store, change))
         on_plan(plan)
         safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
         if not (safe or force):
@@ -192,11 +192,18 @@ def plan_only(
         pending = pending_lists(state, store)
         on_pending(pending)
         situation = read_situation(state, store, options.profile).with_files(pending.lists)
-        return _plan(state, store, propose(state, situation), options, pending.lists)
+        change = propose(state, situation)
+        return _plan(state, store, change, options, pending.lists, lost_reports=_lost_reports(store, change))
 
 
 def _plan(
-    state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions, pending: Lists | None = None
+    state: StateDirectory,
+    store: CertificateStore,
+    change: Change,
+    options: PlanOptions,
+    pending: Lists | None = None,
+    *,
+    lost_reports: bool = False,
 ) -> Plan:
     after, later = change.after, change.later
     if options.no_list and later is not None:
@@ -210,7 +217,17 @@ def _plan(
         phones=options.phones or phone_kinds(store),
         title=change.title,
         made=frozenset(change.made),
+        lost_reports=lost_reports,
     )
+
+
+def _lost_reports(store: CertificateStore, change: Change) -> bool:
+    """Whether the publisher that a change calls lost reports that its service runs."""
+    if change.after.lost is None:
+        return False
+    from tvs.manage.lost import reports_on  # noqa: PLC0415 - promotions only
+
+    return reports_on(store, change.after.lost)
 
 
 def _ways_out(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> list[str]:

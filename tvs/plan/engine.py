@@ -33,6 +33,7 @@ def plan_change(
     phones: frozenset[PhoneKind] = DEFAULT_KINDS,
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
+    lost_reports: bool = False,
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -46,6 +47,7 @@ def plan_change(
         phones: the kinds of phones that count; the others are reported, and do not make it unsafe.
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
+        lost_reports: whether the publisher that is lost after the change reports that its service runs.
     """
     steps = (after,) if later is None else (after, later)
     outcomes = tuple(_outcomes(held, steps, made))
@@ -53,6 +55,7 @@ def plan_change(
     findings = [
         *_findings_of_change(held, before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
+        *(found.publisher_alive(last) if lost_reports else ()),
     ]
     return Plan(
         title=title,

@@ -108,6 +108,16 @@ def node_not_listed(after: Situation) -> Iterator[Finding]:
             )
 
 
+def publisher_alive(after: Situation) -> Iterator[Finding]:
+    """The publisher that counts as lost after the change reports that its service runs."""
+    yield Finding(
+        code=Code.PUBLISHER_ALIVE,
+        severity=Severity.WARNING,
+        sentence=f"{after.lost} reports: its service runs. If it is not lost, do not take its place",
+        way_out=f"leave {after.lost} the publisher; after a mistake, on {after.lost}: tvs set node promote",
+    )
+
+
 def signer_unknown(situation: Situation, withdrawn: frozenset[str]) -> Iterator[Finding]:
     """TVS does not vouch for the signer of a list; phones that do not hold it refuse the list.
 

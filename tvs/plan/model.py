@@ -47,6 +47,7 @@ class Code(StrEnum):
     CTL_MISSING = "ctl-missing"
     NODE_NOT_LISTED = "node-not-listed"
     NODE_WITHOUT_CERTIFICATE = "node-without-certificate"
+    PUBLISHER_ALIVE = "publisher-alive"
     PROFILE_REFUSES_7900 = "profile-refuses-7900"
     LIST_OUTDATED = "list-outdated"
     TRUST_WITHDRAWN = "trust-withdrawn"
