@@ -103,6 +103,36 @@ def test_a_completed_change_is_published(admin: Administrator, tmp_path: Path) -
     assert [path.name for path in (tmp_path / "srv").iterdir()] == [ITL_NAME]
 
 
+def test_a_directory_that_missed_a_change(admin: Administrator, tmp_path: Path) -> None:
+    """It gets the lists by the next command, whatever that changes; while it cannot, each says so and does its work."""
+    served = tmp_path / "srv"
+    (admin.state.path / "tvs.toml").write_text(f'publish = ["{served}"]\n')
+    killed_at(admin.state, CTL_NAME, *DIGEST)
+    for _ in range(2):
+        done = admin.does(*OTHER)
+        assert f"tvs: warning: {served}: cannot be published: No such file or directory; when" in done.err
+    assert "Published" not in done.out
+    served.mkdir()
+    done = admin.does(*OTHER)
+    assert "warning" not in done.err
+    assert {path.name: path.read_bytes() for path in served.iterdir()} == files(admin.state)
+    assert "Published" not in admin.does(*OTHER).out
+    (served / CTL_NAME).unlink()
+    assert admin.does("set", "cert", "import", "trust", "Phone-trust", own(admin, tmp_path)).lines[-1] == (
+        f"Published in {served}"
+    )
+    (served / CTL_NAME).rename(tmp_path / "notes")
+    (served / CTL_NAME).write_text("my notes")
+    assert "is not a trust list" in admin.does("set", "csr", "gen", "CAPF").err
+
+
+def own(admin: Administrator, folder: Path) -> Path:
+    """A certificate in a file."""
+    path = folder / "own.pem"
+    path.write_text(admin.does("show", "cert", "own", "TVS", "--pem").out)
+    return path
+
+
 def test_publish_takes_the_lists_first(admin: Administrator, tmp_path: Path) -> None:
     """`tvs publish` after a killed command hands out the lists of the database, and removes a deleted one."""
     served = tmp_path / "srv"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tvs.cluster.change import Change
     from tvs.cluster.publishing import Published
     from tvs.cluster.replication import Pending, Taken
+    from tvs.errors import StateError
     from tvs.manage.confirmation import Reading
     from tvs.manage.procedure import PlanOptions, Propose
     from tvs.plan.model import Plan
@@ -165,6 +166,7 @@ def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
         on_published=published.extend,
         on_taken=say_taken,
         on_reports=readings.append,
+        on_unpublished=warn_unpublished,
     )
     return MadeChange(change=change, plan=plans[-1], before=readings[-1], published=tuple(published))
 
@@ -231,6 +233,12 @@ def say_taken(taken: Taken) -> None:
     for name in taken.deleted:
         sys.stderr.write(f"tvs: {name} was not deleted yet: did so for generation {taken.generation}\n")
     _say_refused(taken.refused)
+
+
+def warn_unpublished(error: StateError) -> None:
+    """Writes to standard error which directories do not have the lists of an earlier change."""
+    for line in str(error).splitlines():
+        sys.stderr.write(f"tvs: warning: {printable(line)}; when this is mended, run: tvs publish\n")
 
 
 def say_pending(pending: Pending) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
 from tvs.cli import values
-from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done, say_taken
+from tvs.cli.changes import (
+    STATUSES,
+    ask,
+    change_options,
+    make_change,
+    say_change,
+    say_done,
+    say_taken,
+    warn_unpublished,
+)
 from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, state_command, state_of
 from tvs.plan.phones import PhoneKind, parse_kinds
 
@@ -209,7 +218,7 @@ def _set_phones(arguments: argparse.Namespace) -> int:
         kinds = parse_kinds(" ".join(arguments.kinds))
     except ValueError as error:
         raise CommandError(str(error), USAGE) from None
-    set_phone_kinds(state_of(arguments), kinds, say_taken)
+    set_phone_kinds(state_of(arguments), kinds, say_taken, warn_unpublished)
     if arguments.json:
         say_done("phones", phones=sorted(kinds))
     else:

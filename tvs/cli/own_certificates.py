@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli import values
-from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change, say_done, say_taken
+from tvs.cli.changes import (
+    STATUSES,
+    ask,
+    change_options,
+    make_change,
+    say_change,
+    say_done,
+    say_taken,
+    warn_unpublished,
+)
 from tvs.cli.common import OK, handled_by, json_option, say, state_of, state_option, tell, unit_of
 from tvs.units import MADE_HERE
 
@@ -144,7 +153,7 @@ def _request(arguments: argparse.Namespace) -> int:
     from tvs.manage.procedure import make_request
 
     unit = unit_of(arguments.unit)
-    request = make_request(state_of(arguments), unit, arguments.key, say_taken).rstrip()
+    request = make_request(state_of(arguments), unit, arguments.key, say_taken, warn_unpublished).rstrip()
     if arguments.json:
         say_done(f"request of {unit}", unit=unit, request=request)
     else:

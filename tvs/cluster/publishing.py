@@ -55,6 +55,11 @@ class Published:
     path: Path
     step: Step
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is another one than before, or gone."""
+        return self.step in (Step.WRITTEN, Step.REMOVED)
+
 
 class NotPublished(StateError):  # noqa: N818 - a state
     """Some directories do not have the lists that they should have; one sentence each."""

@@ -17,7 +17,7 @@ from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import phone_kinds
-from tvs.manage.taking import take_lists
+from tvs.manage.taking import publish_rest, take_lists
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
 from tvs.plan.phones import PHONE_KINDS
@@ -108,6 +108,7 @@ def carry_out(
     on_published: Callable[[Sequence[Published]], None] = lambda _: None,
     on_taken: Callable[[Taken], None] = lambda _: None,
     on_reports: Callable[[Reading], None] | None = None,
+    on_unpublished: Callable[[StateError], None] = lambda _: None,
 ) -> Change:
     """Proposes a change, plans it, commits it and publishes its lists, with the lock of the state directory held.
 
@@ -129,6 +130,8 @@ def carry_out(
         on_taken: called with the lists that came from the database, before anything else.
         on_reports: called with the nodes' reports from before the commit, for `tvs.manage.confirmation`; None if nobody
             waits for nodes.
+        on_unpublished: called if a change that keeps the files is made, and a directory of the setting could not get
+            lists of an earlier one.
 
     Raises `PhonesLost`, and what proposing and committing raise; everything is then as it was. `GenerationConflict`
     if another node changed the cluster meanwhile. Raises `NotPublished` if
@@ -149,6 +152,11 @@ def carry_out(
         _forget_gone(store, change)
         if to.directories and not change.keeps_files:
             on_published(publish_after(state, to))
+        else:
+            try:
+                publish_rest(state, to, on_published)
+            except StateError as error:
+                on_unpublished(error)
         return change
 
 
@@ -257,13 +265,16 @@ def _held(state: StateDirectory, options: PlanOptions, pending: Lists) -> tuple[
 
 
 def set_phone_kinds(
-    state: StateDirectory, kinds: frozenset[PhoneKind], on_taken: Callable[[Taken], None] = lambda _: None
+    state: StateDirectory,
+    kinds: frozenset[PhoneKind],
+    on_taken: Callable[[Taken], None] = lambda _: None,
+    on_unpublished: Callable[[StateError], None] = lambda _: None,
 ) -> None:
     """Puts the kinds of phones that the cluster has into the database; plans count these. See `carry_out`."""
     from tvs.cluster.proposals import propose_parameter  # noqa: PLC0415 - this change's own
 
     propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
-    carry_out(state, propose, PlanOptions(phones=kinds), on_taken=on_taken)
+    carry_out(state, propose, PlanOptions(phones=kinds), on_taken=on_taken, on_unpublished=on_unpublished)
 
 
 def make_request(
@@ -271,10 +282,12 @@ def make_request(
     unit: Purpose,
     kind: KeyType | None = None,
     on_taken: Callable[[Taken], None] = lambda _: None,
+    on_unpublished: Callable[[StateError], None] = lambda _: None,
 ) -> str:
     """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`, `carry_out`."""
     from tvs.cluster.certificates import propose_request  # noqa: PLC0415 - this change's own
 
-    change = carry_out(state, partial(propose_request, unit=unit, kind=kind), PlanOptions(), on_taken=on_taken)
+    propose = partial(propose_request, unit=unit, kind=kind)
+    change = carry_out(state, propose, PlanOptions(), on_taken=on_taken, on_unpublished=on_unpublished)
     ((_, request),) = change.requests
     return request.decode("ascii")

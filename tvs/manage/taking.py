@@ -5,11 +5,13 @@ They are of a command that was killed before it did so, or of another node.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from certstore.errors import StoreError
 from tvs.cluster.publishing import destinations, publish_lists
 from tvs.cluster.replication import apply_lists
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,18 +30,32 @@ def take_lists(
 ) -> None:
     """Puts lists of the database in place, if they are not yet, and publishes them into the setting's directories.
 
-    Call it with the lock of the state directory held. Raises what `apply_lists` and `publish_lists` raise.
+    Call it with the lock of the state directory held. A directory that cannot get them keeps no change from being made:
+    `carry_out` publishes again behind it. Raises what `apply_lists` raises.
 
     Args:
         state: the state directory.
         store: its database.
         on_taken: called with what was put in place.
-        on_published: called with the published files, if anything was put in place and the setting names directories.
+        on_published: called with the published files that changed, if the setting names directories.
     """
     taken = apply_lists(state, store)
     on_taken(taken)
-    if (taken.written or taken.deleted) and (to := destinations(state)).directories:
-        on_published(publish_lists(state, to))
+    if taken.written or taken.deleted:
+        with suppress(StateError):
+            publish_rest(state, destinations(state), on_published)
+
+
+def publish_rest(state: StateDirectory, to: Destinations, on_published: Callable[[Sequence[Published]], None]) -> None:
+    """Publishes what an earlier command has not: it was killed, or a directory was away. Raises as `publish_lists`.
+
+    Args:
+        state: the state directory; its lock is held.
+        to: where the lists are put.
+        on_published: called with the files that changed, if there are any.
+    """
+    if to.directories and (changed := [file for file in publish_lists(state, to) if file.is_changed]):
+        on_published(changed)
 
 
 def publish_current(
