@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import psycopg
 
 from certstore.errors import OutcomeUnknown, StoreUnavailable
 
 if TYPE_CHECKING:
-    import psycopg
+    from collections.abc import Sequence
 
 _READ_ONLY = (
     "the server takes no changes: it is a standby, or set to read-only; name the primary in the URL, or all servers: "
@@ -15,6 +17,7 @@ _READ_ONLY = (
 )
 _TOO_MANY = "the server has too many connections; raise its max_connections, or let other programs use fewer"
 _LOST = "the connection to the server was lost"
+_INCOMPLETE = "the tables are incomplete: a backup is being restored into them, or they are damaged"
 POOLER = (
     "a connection pooler between this program and the server gives its session away: connect to the server itself, or "
     "set the pooler to session pooling"
@@ -64,6 +67,13 @@ _LOCAL = ("SSL", "certificate", "read-only", "Too many open files", "no password
 _UNREACHABLE = "the server cannot be reached; start it, or correct host and port in the URL"
 
 
+def only_row(rows: Sequence[Sequence[Any]]) -> Sequence[Any]:
+    """The one row of an answer. Raises `psycopg.OperationalError` if there is none, or a value is missing in it."""
+    if len(rows) != 1 or None in rows[0]:
+        raise psycopg.OperationalError(_INCOMPLETE)
+    return rows[0]
+
+
 def unavailable(name: str, error: psycopg.Error) -> StoreUnavailable:
     """The error for people.
 
@@ -103,5 +113,5 @@ def _of_server(detail: str) -> str:
 def _advice(error: psycopg.Error, detail: str) -> str:
     state = error.sqlstate or ""
     if not state:
-        return "" if detail.startswith(_LOST) else _LOST
+        return "" if detail.startswith((_LOST, _INCOMPLETE)) else _LOST
     return _BY_STATE.get(state, "") or _BY_CLASS.get(state[:2], "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from certstore.errors import StoreError, StoreUnavailable
-from certstore.postgresql.advice import outcome_unknown, unavailable
+from certstore.postgresql.advice import only_row, outcome_unknown, unavailable
 from certstore.postgresql.connecting import LAZY, USUAL, Patience, connect, set_up
 from certstore.postgresql.dialect import PostgresConnection, StreamedConnection
 from certstore.postgresql.listening import Listener
@@ -173,7 +173,7 @@ class PostgresDatabase(Database[PostgresConnection]):
     @staticmethod
     def change_number(connection: PostgresConnection) -> int:
         """The highest number that the change log ever had; 0 in a new database."""
-        [(number,)] = connection.execute("SELECT lastchange()").fetchall()
+        (number,) = only_row(connection.execute("SELECT lastchange()").fetchall())
         return int(number)
 
     def changed(self) -> bool:
@@ -268,16 +268,11 @@ class PostgresDatabase(Database[PostgresConnection]):
         numbers. So each of them is another database. If a server refuses to tell one of these, the others count.
         """
         with self.access() as connection:
-            [(number, made)] = connection.execute(
+            rows = connection.execute(
                 "SELECT d.oid::text, s.id FROM pg_database AS d, tvsschema AS s WHERE d.datname = current_database()"
             ).fetchall()
-            return "/".join(
-                (
-                    *(self._told(connection, statement) for statement in _OF_SERVER),
-                    str(number),
-                    str(made),
-                )
-            )
+            number, made = only_row(rows)
+            return "/".join((*(self._told(connection, statement) for statement in _OF_SERVER), str(number), str(made)))
 
     @staticmethod
     def _told(connection: PostgresConnection, statement: str) -> str:

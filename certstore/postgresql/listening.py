@@ -11,7 +11,7 @@ import psycopg
 from psycopg.pq import ExecStatus
 
 from certstore.errors import StoreError
-from certstore.postgresql.advice import POOLER
+from certstore.postgresql.advice import POOLER, only_row
 from certstore.postgresql.schema import Found
 from certstore.postgresql.tables import CERTIFICATES, CHANNEL, CLUSTER
 
@@ -156,7 +156,8 @@ class Listener:
         while (result := self._pgconn.get_result()) is not None:
             if result.status != ExecStatus.TUPLES_OK:
                 raise psycopg.OperationalError(result.get_error_message())
-            number, version, usable_from = (int(result.get_value(0, column) or b"0") for column in range(3))
+            rows = [[result.get_value(row, column) for column in range(3)] for row in range(result.ntuples)]
+            number, version, usable_from = map(int, only_row(rows))
             self.found = Found(version, usable_from)
         self.known_at = self._asked
         self._asked, self._next_question = None, now + HEARTBEAT

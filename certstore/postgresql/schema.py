@@ -18,6 +18,7 @@ from uuid import uuid4
 from psycopg import errors
 
 from certstore.errors import StoreUnavailable
+from certstore.postgresql.advice import only_row
 from certstore.postgresql.dialect import PostgresConnection
 from certstore.postgresql.tables import PREPARING, creation
 from certstore.relational.codes import add_new_units, insert_fixed_rows
@@ -129,8 +130,7 @@ def check_usable(found: Found, name: str, schema: Schema) -> None:
 
 
 def _found(raw: BoundedConnection) -> Found:
-    [row] = raw.execute("SELECT version, usablefrom FROM tvsschema").fetchall()
-    return Found(*row)
+    return Found(*only_row(raw.execute("SELECT version, usablefrom FROM tvsschema").fetchall()))
 
 
 def _tables(raw: BoundedConnection) -> list[tuple[Any, ...]]:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tests.fixtures.stores import PostgresDatabase
 
 NEVER = 3600.0
+_LISTENERS = """
+    select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}' and query like 'SELECT lastchange(), %'
+"""
 _UPDATE = """
 import psycopg, sys
 with psycopg.connect(sys.argv[1]) as connection:
@@ -50,6 +53,43 @@ async def test_a_notification(
     await asyncio.to_thread(database.run_program, _UPDATE)
     await until(store.changed)
     assert store.changed() is False
+
+
+async def test_a_restore_under_way(server: Server, database: PostgresDatabase, store: CertificateStore) -> None:
+    """Tables that are restored while a service runs are not read before they are whole: none is left without roles."""
+    store.import_certificate(certificate(serial=7), Purpose.Phone_trust)
+    with closing(open_store(database.url, lazy=True)) as lazy:
+        cache = CertificateDBCache(lazy)
+        cache.load()
+        name = database.url.rpartition("/")[2]
+        database.execute("create table saved as select * from tvsschema")
+        async with monitored(cache):
+            await until(lambda: lazy.known_at() > 0)
+            untold = "set session_replication_role = replica"
+            server.run(
+                untold,
+                "delete from certificatetrustrolemap",
+                "delete from tvsschema",
+                _LISTENERS.format(name),
+                database=name,
+            )
+            await until(lambda: "the tables are incomplete: a backup is being restored" in cache.problem)
+            for use in (lazy.identity, lambda: open_store(database.url)):
+                with pytest.raises(StoreUnavailable, match=f"{name}: the tables are incomplete"):
+                    use()
+            assert [entry.roles for entry in cache.index] == [(7,)]
+            server.run(
+                untold,
+                "insert into certificatetrustrolemap select pkid, 7 from certificate",
+                "insert into tvsschema select * from saved",
+                database=name,
+            )
+            await until(lambda: cache.db_up)
+            assert [entry.roles for entry in cache.index] == [(7,)]
+            server.run(untold, "delete from certificatechangefloor", "delete from certificatechangelog", database=name)
+            await until(lambda: not cache.db_up)
+            with pytest.raises(StoreUnavailable, match="the tables are incomplete"):
+                store.change_number()
 
 
 async def test_other_tables(
