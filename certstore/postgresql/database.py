@@ -132,7 +132,7 @@ class PostgresDatabase(Database[PostgresConnection]):
     def reader(self) -> Iterator[PostgresConnection]:
         """A new connection in a transaction of its own that sees one moment and cannot write.
 
-        It is one to a standby that has every change, if the URL names one. Raises `StoreUnavailable`, also when a
+        It is one to a standby with the same last change, if the URL names one. Raises `StoreUnavailable`, also when a
         standby ends the read; the next one is then on the primary.
         """
         standby = self._standby

@@ -22,7 +22,7 @@ _LAST_CHANGE: Final = """
     FROM tvsschema AS s
 """
 _HAS_CHANGE: Final = b"""
-    SELECT s.id = $1 AND lastchange() >= $2
+    SELECT s.id = $1 AND lastchange() = $2
         AND coalesce((SELECT token FROM certificatechangelog WHERE number = $2), '') = $3 FROM tvsschema AS s
 """
 
@@ -47,9 +47,10 @@ class Standby:
         return found
 
     def connected(self, last: tuple[Any, ...]) -> BoundedConnection | None:
-        """A new connection in a transaction that sees one moment, with this change and all before it.
+        """A new connection in a transaction that sees one moment, with this change as the last one.
 
-        None if there is no such standby: it is away, lags behind, or has another history.
+        None if there is no such standby: it is away, lags behind, or has another history. One with later changes may
+        be a primary of before, which has some that the cluster lost.
 
         Args:
             last: as `last_change` gives it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from certstore.opening import open_store
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
 from tests.fixtures.monitored import monitored, until
-from tests.fixtures.postgres import PASSWORD, USER, new_server
+from tests.fixtures.postgres import PASSWORD, USER, as_server, new_server
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
@@ -112,3 +113,27 @@ async def test_long_reads_on_a_standby(own_server: Server) -> None:
         with closing(open_store(both)) as store:
             standby.stop(signal.SIGKILL)
             assert subjects(store) == ["CN=a", "CN=b"]
+
+
+async def test_a_primary_of_before() -> None:
+    """It comes back as a standby with a change that was lost at the failover: nothing is read there."""
+    with new_server() as first, new_server(first) as second:
+        first.make(name := first.new_name())
+        with closing(open_store(first.url(name), create=True)) as store:
+            store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+            await until(lambda: replayed(first, second))
+            second.run("alter system set primary_conninfo = ''", "select pg_reload_conf()")
+            await until(lambda: second.run("select count(*) from pg_stat_wal_receiver") == [(0,)])
+            store.import_certificate(certificate("CN=lost", 2), Purpose.Phone_trust)
+        first.stop(signal.SIGKILL)
+        second.run("select pg_promote()")
+        await asyncio.to_thread(
+            subprocess.run, ["touch", str(first.data / "standby.signal")], check=True, **as_server()
+        )
+        first.start()
+        assert first.run("select pg_is_in_recovery()") == [(True,)]
+        with closing(open_store(first.url(name))) as store:
+            assert subjects(store) == ["CN=a", "CN=lost"]
+        both = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
+        with closing(open_store(both)) as store:
+            assert (names(store), subjects(store)) == (["a.pem"], ["CN=a"])
