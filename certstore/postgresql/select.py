@@ -12,7 +12,7 @@ from psycopg.adapt import Loader
 
 from certstore.errors import StoreError
 from certstore.postgresql.advice import first_line
-from certstore.postgresql.statement import check_reading, writes
+from certstore.postgresql.statement import check_reading, fields, writes
 from certstore.rules import queries
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ _ANSWER = """
 it in whole."""
 
 
+_CALLABLE = """
+    SELECT proname::text FROM pg_proc WHERE proname = ANY ($1::text[]::name[])
+        AND 1 BETWEEN pronargs - pronargdefaults AND pronargs AND oid NOT IN (SELECT castfunc FROM pg_cast) LIMIT 1
+"""
+"""A function of these names, but for casts (``name``, ``date``), that can be called with one argument."""
+
+
 def run_select(raw: BoundedConnection, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows. The connection must be for this statement alone: it is restricted.
 
@@ -54,6 +61,7 @@ def run_select(raw: BoundedConnection, sql: str) -> tuple[list[str], list[tuple[
     deadline = time.monotonic() + queries.TIME_LIMIT
     try:
         _restrict(raw)
+        _check_fields(raw, fields(statement))
         query = _ANSWER.format(sql=statement, limit=MAX_ROW, too_large=_TOO_LARGE)
         raw.execute(query.encode(), binary=True)  # by the extended protocol, which takes one statement
         return _rows(raw, deadline)
@@ -70,6 +78,16 @@ def _restrict(raw: BoundedConnection) -> None:
     member = "SELECT pg_has_role(oid, 'MEMBER') FROM pg_roles WHERE rolname = $1"
     if raw.execute(member, [READERS]).fetchone() == (True,):
         raw.execute(f"SET LOCAL ROLE {READERS}".encode())
+
+
+def _check_fields(raw: BoundedConnection, names: list[str]) -> None:
+    """Raises `StoreError` if a name behind a dot is a function of one argument, which the server would call."""
+    found = raw.execute(_CALLABLE, [names]).fetchone() if names else None
+    if found is not None:
+        raise StoreError(
+            f"the statement has {found[0]} behind a dot, which is also a function that PostgreSQL would call; give the "
+            "column another name, or use psql for it"
+        )
 
 
 def _rows(raw: BoundedConnection, deadline: float) -> tuple[list[str], list[tuple[Any, ...]]]:

@@ -2,13 +2,16 @@
 
 A transaction that only reads does not keep a function from ending other sessions, reading the server's files or sending
 notifications. So the names before opening parentheses must be those below, or words of SQL, or the statement's own
-tables. Operators and casts of PostgreSQL have no side effects. What an extension or a user of the database has made
-under one of the names can be called: making it needs rights that this statement does not have.
+tables. PostgreSQL also takes ``x.f`` and ``(x).f`` as ``f(x)``: the names behind dots are compared with the functions
+of the server (`certstore.postgresql.select`). Operators and casts of PostgreSQL have no side effects. What an extension
+or a user of the database has made under one of the names can be called: making it needs rights that this statement does
+not have.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from certstore.errors import StoreError
@@ -95,6 +98,13 @@ def _check_alone(tokens: list[_Token]) -> None:
             raise StoreError("one statement at a time: there is something behind a semicolon")
         if depth < 0:
             raise StoreError("the statement has a closing parenthesis too many")
+
+
+def fields(sql: str) -> list[str]:
+    """The names behind dots but for `FUNCTIONS`: columns and tables, or functions of what stands before the dot."""
+    tokens = _tokens(sql)
+    behind = {token.word for dot, token in pairwise(tokens) if dot.text == "." and token.word}
+    return sorted(behind - FUNCTIONS)
 
 
 def writes(sql: str) -> bool:

@@ -95,6 +95,25 @@ def test_functions_that_do_more_than_read(sql: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
+        "select (0.1::float8).pg_sleep",
+        "select (1).PG_terminate_backend",
+        'select (array[0.1::float8])[1] . /* a comment */ "pg_sleep"',
+        "select g.pg_sleep from unnest(array[0.1::float8]) as g",
+        "select (g.a).pg_sleep, 1 as pg_sleep from (select 0.1::float8 as a) as g",
+        "select ('/etc/hostname'::text).pg_read_file",
+        "select c.one from certificate as c",
+    ],
+)
+def test_functions_behind_a_dot(database: PostgresDatabase, store: CertificateStore, sql: str) -> None:
+    """PostgreSQL takes a name behind a dot as a call, whatever the value before it is: it is refused."""
+    database.execute("create function one(certificate) returns int language sql as 'select 1'")
+    with pytest.raises(StoreError, match=r"has .* behind a dot, which is also a function that PostgreSQL would call"):
+        store.select(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
         "select E'\\' || pg_sleep(5) || \\''",
         "select e'a'",
         "select U&'a'",
@@ -123,6 +142,8 @@ def test_texts_in_which_a_call_could_hide(sql: str) -> None:
         "select string_agg(name, ',' order by name) filter (where enum > 3) from typetrustrole",
         "select exists (select 1), case when (true) then (1) else (2) end, array(select 1), coalesce(null, upper('a'))",
         "select t.name, lower(t.name) from typetrustrole as t join lateral (select 1) as x on (true)",
+        "select (t).name, t.*, (t).*, x.date from public.typetrustrole as t, (select now(), 7) as x(date, total)",
+        "select relname, pg_class.relkind from pg_catalog.pg_class where reltuples > 1.5",
     ],
 )
 def test_statements_that_only_read(store: CertificateStore, sql: str) -> None:
