@@ -115,6 +115,11 @@ async def test_long_reads_on_a_standby(own_server: Server) -> None:
             assert subjects(store) == ["CN=a", "CN=b"]
 
 
+def make_standby(server: Server) -> None:
+    """Has a server that is stopped begin as a standby."""
+    subprocess.run(["touch", str(server.data / "standby.signal")], check=True, **as_server())
+
+
 async def test_a_primary_of_before() -> None:
     """It comes back as a standby with a change that was lost at the failover: nothing is read there."""
     with new_server() as first, new_server(first) as second:
@@ -127,9 +132,7 @@ async def test_a_primary_of_before() -> None:
             store.import_certificate(certificate("CN=lost", 2), Purpose.Phone_trust)
         first.stop(signal.SIGKILL)
         second.run("select pg_promote()")
-        await asyncio.to_thread(
-            subprocess.run, ["touch", str(first.data / "standby.signal")], check=True, **as_server()
-        )
+        make_standby(first)
         first.start()
         assert first.run("select pg_is_in_recovery()") == [(True,)]
         with closing(open_store(first.url(name))) as store:
