@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tvs.process.current
 from certstore.cache import CertificateDBCache
 from certstore.purposes import Purpose
+from certstore.relational.store import RelationalStore
 from ctlcache.inspection import inspect_file
 from tests.fixtures.certificates import certificate
 from tvs.answers.seed import last_good_list, read_seed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from certstore.store import CertificateStore
     from ctlcache.inspection import Inspection
     from tvs.config.settings import Config
     from tvs.state import StateDirectory
@@ -191,6 +193,36 @@ def test_database_in_whose_place_another_one_was_put(
     add(state, 0x61)
     current.database_reported(reported(state, certificates=certificates), 1000.0)
     assert (len(current.seed.index), current.seed.behind) == ((5, False) if read else (4, True))
+
+
+@pytest.mark.parametrize(("certificates", "read"), [(20_000, True), (20_001, False)])
+@pytest.mark.parametrize("emptied", [False, True])
+def test_log_without_the_last_change(
+    current: Current,
+    state: StateDirectory,
+    monkeypatch: pytest.MonkeyPatch,
+    certificates: int,
+    *,
+    emptied: bool,
+    read: bool,
+) -> None:
+    """A large database whose log was emptied is not read as a whole, however few changes the numbers tell of."""
+    reads: list[CertificateStore] = []
+    trusted = RelationalStore.trusted
+
+    def reading(self: Any, on_bad_row: Any = None) -> Any:
+        reads.append(self)
+        return trusted(self, on_bad_row)
+
+    monkeypatch.setattr(RelationalStore, "trusted", reading)
+    if emptied:
+        with closing(sqlite3.connect(state.database)) as connection:
+            connection.execute("delete from certificatechangelog")
+            connection.commit()
+    add(state, 0x61)
+    current.database_reported(reported(state, certificates=certificates), 1000.0)
+    assert (len(current.seed.index), current.seed.behind) == ((5, False) if read or not emptied else (4, True))
+    assert len(reads) == (read and emptied)
 
 
 def test_restored_database_with_the_same_change_number(current: Current, state: StateDirectory) -> None:

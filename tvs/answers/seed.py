@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from certstore.index import CertificateIndex
+    from certstore.store import CertificateStore
     from ctlcache.inspection import Inspection
     from tvs.answers.lastgood import LastGood
     from tvs.config.settings import Config
@@ -102,7 +103,7 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
         known = database == seed.database and config.time_to_live == seed.time_to_live
         other = number == seed.change_number and content not in ("", seed.index.content)
         few_changes = known and not other and 0 <= number - seed.change_number <= MAX_CHANGES
-        if certificates > MAX_READ_AGAIN and not few_changes:
+        if certificates > MAX_READ_AGAIN and not (few_changes and _has_changes(store, seed)):
             return replace(seed, behind=True)
         cache = CertificateDBCache(store, default_time_to_live=config.time_to_live)
         if known:
@@ -118,6 +119,11 @@ def next_seed(config: Config, seed: Seed, *, certificates: int, content: str = "
         database=database,
         behind=False,
     )
+
+
+def _has_changes(store: CertificateStore, seed: Seed) -> bool:
+    """Whether the log has all changes since the seed. The cache reads these few again, else the whole database."""
+    return store.changes_since(seed.change_number, token=seed.token) is not None
 
 
 def last_good_list(config: Config, known: Inspection | None) -> Inspection | None:
