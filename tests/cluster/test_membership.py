@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from certstore.purposes import Purpose
 from tvs.cluster.membership import own_node
 from tvs.errors import NotInCluster
+from tvs.phone.trust import tvs_certificates
+from tvs.process.listtaker import ListTaker
 from tvs.server.credentials import own_certificates
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fixtures.administrator import Administrator
     from tests.fixtures.joined import Nodes
 
@@ -70,6 +75,37 @@ def test_a_deleted_node_is_none(nodes: Nodes) -> None:
         assert "is not a node of the cluster of cucm-1051-a-pub" in refused.err
     assert nodes.publisher.situation() == before
     assert nodes.sub1("show", "nodes").status == 0
+
+
+def test_a_deleted_node_keeps_its_lists(nodes: Nodes, tmp_path: Path) -> None:
+    """No command and no list taker takes those without its certificate, with which phones would refuse its service."""
+    before = {path.name: path.read_bytes() for path in nodes.sub1.state.tftp.iterdir()}
+    applied = nodes.sub1.state.cluster_file.read_bytes()
+    own = nodes.sub1.situation().require(Purpose.TVS, "sub1")
+    nodes.publisher.does("set", "node", "delete", "sub1", "-y")
+    nodes.publisher.does("utils", "itl", "update", "-y")
+    published, certificate = tmp_path / "published", tmp_path / "other.cer"
+    published.mkdir()
+    certificate.write_bytes(own)
+    for words in (
+        ("set", "cert", "import", "trust", "Phone-trust", certificate, "-y"),
+        ("set", "cert", "regen", "TVS", "-y"),
+        ("utils", "itl", "update", "-y"),
+        ("file", "delete", "tftp", "CTLFile.tlv", "-y"),
+        ("publish", published),
+    ):
+        refused = nodes.sub1(*words)
+        assert refused.status == 1, words
+        assert "is not a node of the cluster of cucm-1051-a-pub" in refused.err
+        assert "was not in place yet" not in refused.err
+    with closing(nodes.sub1.state.lazy_store()) as store:
+        taker = ListTaker(nodes.sub1.state, store, lambda *_, **__: None, lambda: None)
+        assert not taker.take()
+        assert "is not a node of the cluster" in taker.problem
+    assert {path.name: path.read_bytes() for path in nodes.sub1.state.tftp.iterdir()} == before
+    assert nodes.sub1.state.cluster_file.read_bytes() == applied
+    assert list(published.iterdir()) == []
+    assert own in tvs_certificates(before["ITLFile.tlv"])
 
 
 def test_a_replaced_publisher_that_was_deleted_is_none(nodes: Nodes) -> None:

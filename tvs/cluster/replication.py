@@ -16,6 +16,7 @@ from ctlcache.deletion import deletion_marker
 from ctlcache.verification import verify
 from tvs.cluster.applied import MODE, read_applied
 from tvs.cluster.deletion import delete_list, forget_deletion
+from tvs.cluster.membership import own_node
 from tvs.cluster.situation import read_list
 from tvs.errors import StateError
 from tvs.system.files import StagedFile, keep_previous, remove_left_over
@@ -97,12 +98,15 @@ def pending_lists(state: StateDirectory, store: CertificateStore) -> Pending:
 def apply_lists(state: StateDirectory, store: CertificateStore) -> Taken:
     """Puts `pending_lists` in place; call it with `StateDirectory.lock` held.
 
-    Replaced files stay as NAME.1. A second call changes nothing. Raises `StateError` and `StoreError`.
+    Replaced files stay as NAME.1. A second call changes nothing. Raises `StateError`, `NotInCluster` in a directory of
+    none of the cluster's nodes (their lists do not have its TVS certificate: phones would refuse its service), and
+    `StoreError`.
     """
     pending = pending_lists(state, store)
     number, lists = pending.generation, pending.lists
     if pending.is_nothing:
         return Taken(generation=number)
+    own_node(state, store)
     with staged_lists(state, lists, pending.applied.with_lists(number, pending.stored)) as staged:
         staged.publish(has_ctl=lists.get(CTL_NAME) is not None)
     return Taken(generation=number, written=staged.written, deleted=staged.deleted, refused=pending.refused)
