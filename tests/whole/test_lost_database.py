@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import pytest
 
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
-from tests.fixtures.processes import alive, until
+from tests.fixtures.processes import alive, helper_process, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,3 +130,35 @@ async def refused_reload(service: Running, workers: Workers) -> None:
     assert not any(line.endswith("info reloaded") for line in service.lines())
     assert workers(service) == before
     assert alive(before[0])
+
+
+async def test_a_reload_without_the_database_keeps_what_is_known_of_the_node(
+    serve: Serve, probe: Probe, workers: Workers, state: StateDirectory
+) -> None:
+    """Another follower begins, and the node has the name and the generations that it had before."""
+
+    def node() -> dict[str, object]:
+        found = probe(service, "/readyz")[1].get("node", {})
+        return {name: found.get(name) for name in ("name", "generation", "cluster_generation")}
+
+    service = serve(*QUIET)
+    change(state, add=IMPORTED)
+    with closing(state.store()) as store:
+        wanted = {
+            "name": store.nodes()[0].name,
+            "generation": store.generation().number,
+            "cluster_generation": store.generation().number,
+        }
+    await until(lambda: node() == wanted, "the node serves the cluster's generation")
+    state.database.rename(state.path / "away.db")
+    await until(lambda: "problem" in probe(service, "/readyz")[1]["node"], "the database is missed")
+    before = helper_process(service, "follower")
+    await refused_reload(service, workers)
+    await until(lambda: helper_process(service, "follower") not in (before, 0), "another follower")
+    for _ in range(20):
+        assert node() == wanted
+        await asyncio.sleep(0.1)
+    (state.path / "away.db").rename(state.database)
+    change(state, add=LATER)
+    await until(lambda: "problem" not in probe(service, "/readyz")[1]["node"], "the database that came back")
+    await until(lambda: node() == wanted, "the workers have it, too")

@@ -27,37 +27,37 @@ class ClusterView:
         board: memory that the admin process reads; a follower before this one may have written to it.
 
     Attributes:
-        known_at: when this node last knew that it serves the current generation, by the follower before; 0 without one.
+        before: what the follower before published last: it counts until the database can be read.
     """
 
     def __init__(self, board: Board) -> None:
         self._board = board
         self._liveness = Liveness()
-        self._nodes: tuple[NodeStatus, ...] = ()
         self._next = 0.0
         self._published = ClusterStatus()
         try:
-            self.known_at = ClusterStatus.from_json(board.read()).known_at
+            self.before = ClusterStatus.from_json(board.read())
         except (StatusError, ValueError):
-            self.known_at = 0.0
+            self.before = ClusterStatus()
+        self._nodes: tuple[NodeStatus, ...] = self.before.nodes
 
     def publish(self, serving: Serving, node: str, problem: str, store: CertificateStore | None, now: float) -> None:
         """Publishes what is due.
 
         Args:
             serving: what this node serves.
-            node: its name; empty if it is not known.
+            node: its name; empty if it is not known: then it is that of before.
             problem: what is wrong here.
             store: the database; None while it is out of reach: then it cannot be said of others how they are.
             now: the time.
         """
-        current = None if serving.current is None else serving.current.position.generation
+        current = self.before.current if serving.current is None else serving.current.position.generation
         due = now >= self._next
         if due:
             self._nodes = self._read(store, current, now)
             self._next = now + READ
         status = ClusterStatus(
-            node=shortened(node),
+            node=shortened(node) or self.before.node,
             generation=serving.generation,
             current=current,
             problem=shortened(problem),

@@ -61,7 +61,7 @@ class Reporter:
         self._stopped = False
         self._placed = Placed(state, setup.config)
         self._view = ClusterView(setup.cluster)
-        self._serving = Serving(0, self._view.known_at or now)
+        self._serving = Serving(self._view.before.generation, self._view.before.known_at or now)
         self._service: ServiceStatus | None = None
         self._published: tuple[int, int] | None = None
         self._identity: str | None = None
