@@ -72,6 +72,27 @@ def test_from_another_machine(check: Check, service: Running, state: StateDirect
     assert (status, "the signer of ITLFile.tlv is trusted" in line) == (0, True), line
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::"])  # noqa: S104 - as settings name all addresses
+def test_the_address_of_the_settings(
+    check: Check, serve: Callable[..., Running], state: StateDirectory, host: str
+) -> None:
+    """Without `--server` the service is asked where the settings have it listen; `--server` wins."""
+    port = serve("--listen", f"[{host}]:0" if ":" in host else f"{host}:0").endpoint.port
+    listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    (state.path / "tvs.toml").write_text(f'listen = "{listen}"\n')
+    status, line = check("--state", state.path)
+    assert status == 0, line
+    status, line = check("--state", state.path, "--server", "127.0.0.1:1")
+    assert (status, "127.0.0.1:1 does not accept the connection" in line) == (2, True), line
+
+
+def test_any_free_port_in_the_settings(check: Check, state: StateDirectory) -> None:
+    """Where the service is asked cannot be known then."""
+    (state.path / "tvs.toml").write_text('listen = "127.0.0.1:0"\n')
+    status, line = check("--state", state.path)
+    assert (status, "say which one with --server HOST:PORT" in line) == (3, True), line
+
+
 def test_json(check: Check, service: Running, state: StateDirectory) -> None:
     """With --json the verdict, its parts and the figures are members."""
     status, text = check("--state", state.path, "--server", service.endpoint, "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tvs.client.monitoring import Report
 
 _MAX_DAYS = 36_500
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as settings name all addresses of a machine
+"""Where a service that listens on all addresses is asked."""
 _EPILOG = """\
 Asks the service as a phone does, and prints one line for a monitoring system (Nagios, Icinga, Zabbix …):
   the ITL file, and the CTL file if there is one, are verified;
@@ -57,7 +60,7 @@ def add_commands(commands: Commands) -> None:
         "--server",
         type=values.server(DEFAULT_PORT),
         metavar="HOST[:PORT]",
-        help="the service (default: 127.0.0.1, port 2445)",
+        help="the service, port 2445 unless it is named (default: where the settings have it listen, see tvs serve)",
     )
     days = values.whole_number(0, _MAX_DAYS)
     service.add_argument(
@@ -114,8 +117,19 @@ def _service(arguments: argparse.Namespace) -> Report:
         timeout=arguments.timeout,
     )
     itl, ctl = _lists(arguments)
-    server = arguments.server or Endpoint("127.0.0.1", DEFAULT_PORT)
-    return asyncio.run(check_service(server, itl, ctl, limits))
+    return asyncio.run(check_service(arguments.server or _listening(arguments), itl, ctl, limits))
+
+
+def _listening(arguments: argparse.Namespace) -> Endpoint:
+    """Where the settings have the service listen, as a client of this machine reaches it. Raises `ValueError`."""
+    from tvs.config.loading import load_config
+
+    state = state_of(arguments)
+    with state.rights() if state.path.exists() else nullcontext():
+        listen = load_config({"state": str(state.path)}).listen
+    if not listen.port:
+        raise ValueError(f"listen = {listen} in the settings is any free port; say which one with --server HOST:PORT")
+    return Endpoint(_LOOPBACK.get(listen.host, listen.host), listen.port)
 
 
 def _lists(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
