@@ -117,6 +117,36 @@ def test_a_damaged_copy(state: StateDirectory) -> None:
         read_last_good(state)
 
 
+def test_damage_that_the_header_does_not_show(state: StateDirectory) -> None:
+    """A byte that was changed in the entries, or an end that was cut off, is found when the whole file is read."""
+    copy = copy_of(state)
+    write_last_good(state, copy)
+    whole = state.last_good.read_bytes()
+    assert same_as_written(state, copy, whole=True)
+    place = whole.rindex(copy.certificate) + len(copy.certificate) // 2
+    for damaged in (whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :], whole[:-1], whole[:place]):
+        state.last_good.write_bytes(damaged)
+        assert same_as_written(state, copy)
+        assert not same_as_written(state, copy, whole=True)
+    (key,) = state.keys.glob("TVS-*.key")
+    key.unlink()
+    with pytest.raises(StateError, match="the private key of the TVS certificate is not there"):
+        same_as_written(state, copy, whole=True)
+
+
+def test_a_damaged_certificate_in_the_header(state: StateDirectory) -> None:
+    """Base64 that is no certificate any more is a damaged copy, like all other damage."""
+    copy = copy_of(state)
+    write_last_good(state, copy)
+    data = state.last_good.read_bytes()
+    start = b'"certificate": "'
+    place = data.index(start) + len(start)
+    for text in (b"AAAA", b"MAAA"):
+        state.last_good.write_bytes(data[:place] + text + data[place + 4 :])
+        with pytest.raises(StateError, match="cannot be used: the certificate in its header is damaged"):
+            read_last_good(state)
+
+
 def test_a_copy_of_another_node(state: StateDirectory, tmp_path: Path) -> None:
     """A copy that another node signed is refused: its key is not here, and no other key stands in for it."""
     other = StateDirectory(tmp_path / "other")

@@ -17,6 +17,7 @@ from tests.fixtures.service import made_state, state
 from tvs.answers.lastgood import read_last_good
 from tvs.answers.seed import read_seed
 from tvs.config.settings import Config
+from tvs.errors import StateError
 from tvs.process.follower import Keeper
 
 if TYPE_CHECKING:
@@ -109,6 +110,25 @@ def test_a_copy_that_is_lost_is_made_again(keeper: Keeper, state: StateDirectory
     assert kept(state).index.content == keeper.cache.index.content
     state.last_good.write_bytes(b"damaged")
     keeper.keep()
+    assert kept(state).index.content == keeper.cache.index.content
+
+
+def test_a_copy_that_is_damaged_inside(keeper: Keeper, state: StateDirectory) -> None:
+    """What was damaged before the follower began is written anew, once: a start would refuse it."""
+    keeper.keep()
+    whole = state.last_good.read_bytes()
+    middle = len(whole) // 2
+    damaged = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    state.last_good.write_bytes(damaged)
+    with pytest.raises(StateError, match="its signature is not good"):
+        read_last_good(state)
+    keeper.keep()
+    assert state.last_good.read_bytes() == damaged, "a file of 100 MB is not read twice a minute"
+    with closing(state.lazy_store()) as store:
+        config = Config(state=state.path)
+        begun = Keeper(state, store, read_seed(config, lambda *_: None), config.time_to_live, lambda _: None)
+        begun.cache.refresh()
+        begun.keep()
     assert kept(state).index.content == keeper.cache.index.content
 
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from certstore.certificate import Certificate
 from certstore.index import CertificateIndex
 from certstore.lastgood import CopyDamaged, read_entries, read_header, verify_copy, write_copy
 from certstore.purposes import Purpose
@@ -98,14 +99,24 @@ def write_last_good(state: StateDirectory, copy: LastGood) -> None:
         raise StateError(f"{path}: the copy cannot be written: {error.strerror or error}") from error
 
 
-def same_as_written(state: StateDirectory, copy: LastGood) -> bool:
-    """Whether the file holds this copy, by its header: what the content is known by stands in it."""
+def same_as_written(state: StateDirectory, copy: LastGood, *, whole: bool = False) -> bool:
+    """Whether the file holds this copy, by its header: what the content is known by stands in it.
+
+    Args:
+        state: the state directory.
+        copy: the copy.
+        whole: also read the rest of the file, which can be damaged, and verify its signature. Raises `StateError` if
+            the node's key cannot be read.
+    """
     try:
         with _opened(state) as file:
-            header = read_header(file)
+            if read_header(file) != {**copy.header(), "entries": len(copy.index)}:
+                return False
+            if whole:
+                _verify(state, file, copy.certificate)
     except (CopyDamaged, OSError):
         return False
-    return header == {**copy.header(), "entries": len(copy.index)}
+    return True
 
 
 def still_good(state: StateDirectory) -> None:
@@ -130,8 +141,7 @@ def read_last_good(state: StateDirectory) -> LastGood | None:
 def _read(state: StateDirectory, file: IO[bytes]) -> LastGood:
     header = read_header(file)
     certificate, expiry = _decoded(header)
-    key = state.private_key(Purpose.TVS, certificate, exposed=True)
-    verify_copy(file, lambda digest, signature: _verifies(key, digest, signature))
+    _verify(state, file, certificate)
     read_header(file)
     index = CertificateIndex(read_entries(file, header["entries"]))
     texts, numbers = _members(header)
@@ -146,6 +156,16 @@ def _read(state: StateDirectory, file: IO[bytes]) -> LastGood:
         expiry=expiry,
         as_of=os.fstat(file.fileno()).st_mtime,
     )
+
+
+def _verify(state: StateDirectory, file: IO[bytes], certificate: bytes) -> None:
+    """Verifies the signature with the key of a certificate, DER. Raises `CopyDamaged`, `StateError` and `OSError`."""
+    try:
+        Certificate.from_der(certificate)
+        key = state.private_key(Purpose.TVS, certificate, exposed=True)
+    except ValueError as error:
+        raise CopyDamaged("the certificate in its header is damaged") from error
+    verify_copy(file, lambda digest, signature: _verifies(key, digest, signature))
 
 
 def _decoded(header: dict[str, Any]) -> tuple[bytes, tuple[tuple[str, str, float], ...]]:

@@ -118,6 +118,7 @@ class Keeper:
         self._on_problem = on_problem
         self._problem = ""
         self._number: int | None = None  # the change that the copy has
+        self._verified = False  # whether the whole file was read once: later only its header is
         self._next = self._compare = 0.0
         self.cache = CertificateDBCache(store, default_time_to_live=time_to_live)
         if seed.time_to_live == time_to_live:
@@ -168,10 +169,11 @@ class Keeper:
         )
 
     def _write(self, copy: LastGood) -> None:
-        if same_as_written(self._state, copy):
+        if same_as_written(self._state, copy, whole=not self._verified):
             still_good(self._state)
         else:
             write_last_good(self._state, copy)
+        self._verified = True
 
     def _failed(self, sentence: str) -> None:
         if sentence != self._problem:
