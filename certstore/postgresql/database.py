@@ -106,7 +106,8 @@ class PostgresDatabase(Database[PostgresConnection]):
         try:
             yield
         except psycopg.Error as error:
-            if self._connection is not None and self._connection.raw.broken:
+            fenced = self._target.writable and isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
+            if self._connection is not None and (self._connection.raw.broken or fenced):
                 self._give_up()
             raise unavailable(self.name, error) from error
 
@@ -217,11 +218,16 @@ class PostgresDatabase(Database[PostgresConnection]):
         return own or cluster or seen != number
 
     def _check_usable(self, listener: Listener) -> None:
-        """Raises `StoreUnavailable` if the tables are not for this program any more; access is refused from then on."""
+        """Raises `StoreUnavailable` if the tables are not for this program any more; access is refused from then on.
+
+        And `psycopg.Error` if the server takes no changes any more: the URL may name another one that does.
+        """
         try:
             if listener.found is not None:
                 check_usable(listener.found, self.name, self._schema)
-        except StoreUnavailable:
+            if listener.read_only and self._target.writable:
+                raise psycopg.errors.ReadOnlySqlTransaction("it was set to read-only")
+        except (StoreUnavailable, psycopg.Error):
             with self._lock:
                 self._give_up()
             raise

@@ -28,7 +28,7 @@ ANSWER = 3.5
 """Seconds that the answer to such a question may take: a server or a link that is dead is noticed in less than 5 s."""
 GREETING = 5.0
 """Seconds that a listener waits for the notification to itself."""
-_ASK = b"SELECT lastchange(), version, usablefrom FROM tvsschema"
+_ASK = b"SELECT lastchange(), version, usablefrom, current_setting('transaction_read_only') FROM tvsschema"
 
 
 class Listener:
@@ -37,6 +37,7 @@ class Listener:
     Attributes:
         known_at: when the last question was sent that was answered, monotonic seconds; 0 before the first answer.
         found: the tables' version in the last answer; None before the first one.
+        read_only: whether the server took no changes then.
     """
 
     def __init__(self, raw: BoundedConnection, own_processes: Collection[int]) -> None:
@@ -54,6 +55,7 @@ class Listener:
         self._asked: float | None = None
         self.known_at = 0.0
         self.found: Found | None = None
+        self.read_only = False
         self._next_question = time.monotonic() + HEARTBEAT
         raw.execute(f"LISTEN {CHANNEL}".encode())
 
@@ -156,9 +158,10 @@ class Listener:
         while (result := self._pgconn.get_result()) is not None:
             if result.status != ExecStatus.TUPLES_OK:
                 raise psycopg.OperationalError(result.get_error_message())
-            rows = [[result.get_value(row, column) for column in range(3)] for row in range(result.ntuples)]
-            number, version, usable_from = map(int, only_row(rows))
-            self.found = Found(version, usable_from)
+            rows = [[result.get_value(row, column) for column in range(4)] for row in range(result.ntuples)]
+            *numbers, read_only = only_row(rows)
+            number, version, usable_from = map(int, numbers)
+            self.found, self.read_only = Found(version, usable_from), read_only == b"on"
         self.known_at = self._asked
         self._asked, self._next_question = None, now + HEARTBEAT
         return number

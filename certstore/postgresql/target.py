@@ -41,6 +41,11 @@ class Target:
     name: str
     parameters: dict[str, str | int] = field(repr=False)
 
+    @property
+    def writable(self) -> bool:
+        """Whether a session must be on the server that takes changes, of several."""
+        return self.parameters.get("target_session_attrs") == "read-write"
+
     def standby(self) -> Target | None:
         """The same servers for a session on one that is a standby; None if the URL names one server only."""
         if "," not in str(self.parameters.get("host", "")):

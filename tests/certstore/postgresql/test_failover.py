@@ -12,6 +12,7 @@ import pytest
 
 from certstore.cache import CertificateDBCache
 from certstore.errors import StoreUnavailable
+from certstore.generations import NodeReport
 from certstore.opening import open_store
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
@@ -113,6 +114,52 @@ async def test_long_reads_on_a_standby(own_server: Server) -> None:
         with closing(open_store(both)) as store:
             standby.stop(signal.SIGKILL)
             assert subjects(store) == ["CN=a", "CN=b"]
+
+
+async def test_a_primary_that_is_fenced() -> None:
+    """It is set to read-only while its sessions go on: they leave it for the server that takes changes."""
+    with new_server() as first, new_server(first) as second:
+        first.make(name := first.new_name())
+        both = f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{first.port},127.0.0.1:{second.port}/{name}"
+        report = NodeReport(node="pub", generation=1, staleness=0.5, counter=1)
+        with (
+            closing(open_store(both, create=True)) as store,
+            closing(open_store(both, lazy=True)) as followed,
+            closing(open_store(both, lazy=True)) as reporting,
+        ):
+            store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+            cache = CertificateDBCache(followed)
+            cache.load()
+            reporting.report(report)
+            await until(lambda: replayed(first, second))
+            async with monitored(cache):
+                await until(lambda: followed.known_at() > 0)
+                first.run("alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+                await until(lambda: not cache.db_up)
+                assert "the server takes no changes: it is a standby, or set to read-only" in cache.problem
+                second.run("select pg_promote()")
+                with closing(await asyncio.to_thread(open_store, both)) as other:
+                    await asyncio.to_thread(other.import_certificate, certificate("CN=b", 2), Purpose.Phone_trust)
+                await until(lambda: len(cache) == 2)
+            with pytest.raises(StoreUnavailable, match="set to read-only"):
+                reporting.report(report)
+            reporting.report(report)
+            assert reporting.reports() == [report]
+
+
+async def test_a_database_that_is_only_read(own_server: Server) -> None:
+    """Of one server alone nothing is better than its sessions: they go on reading."""
+    with own_server.database() as url, closing(open_store(url, create=True)) as store:
+        store.import_certificate(certificate("CN=a", 1), Purpose.Phone_trust)
+        name = url.rpartition("/")[2]
+        own_server.run(f"alter database {name} set default_transaction_read_only = on")
+        with closing(open_store(url, lazy=True)) as followed:
+            cache = CertificateDBCache(followed)
+            async with monitored(cache):
+                await until(lambda: followed.known_at() > 0)
+                known = followed.known_at()
+                await until(lambda: followed.known_at() > known)
+                assert (cache.db_up, len(cache), cache.reconnects) == (True, 1, 0)
 
 
 def make_standby(server: Server) -> None:
