@@ -24,9 +24,10 @@ import time
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
-from tvs.config.store import may_be_named
+from tvs.config.store import VARIABLE, may_be_named, missing_file, passfile_named
 from tvs.errors import NoDatabase, StateBusy, StateError
 from tvs.system.owner import as_owner
 
@@ -152,7 +153,13 @@ class StateDirectory:
     def store(self) -> CertificateStore:
         """The certificate database, opened. Raises `StoreError`, and as `require` does."""
         self.require()
-        return open_store(self.store_name)
+        if not self.has_own_database and missing_file(self.store_name):
+            raise StoreUnavailable(
+                f"{missing_file(self.store_name)}: there is no database; restore it from the backup, or correct store "
+                f"in {self.path / SETTINGS_FILE}, or {VARIABLE}"
+            )
+        with passfile_named(self.store_name):
+            return open_store(self.store_name)
 
     def lazy_store(self) -> CertificateStore:
         """The certificate database, opened by the first access, which can fail without harm to a later one."""

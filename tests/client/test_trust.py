@@ -49,7 +49,10 @@ def test_tvs_records_of_a_list_are_trusted(itl: Callable[..., Path]) -> None:
     trust.check([identity("one", KeyType.P256).certificate])
     with pytest.raises(UntrustedServer) as caught:
         trust.check([identity("tftp", KeyType.P256).certificate])
-    assert str(caught.value) == f"the server's certificate (CN=tftp) is not in {path}"
+    assert str(caught.value) == (
+        f"the server's certificate (CN=tftp) is not in {path}; if it was changed: tvs utils itl update, then "
+        "reload the service; else give the list that its phones fetch"
+    )
     assert isinstance(caught.value, NoAnswer)
 
 

@@ -187,6 +187,16 @@ def test_each_fact(known: Facts, state: str, code: str, words: str) -> None:
     assert all(finding.advice and not finding.sentence.endswith(".") for finding in found)
 
 
+def test_advice_that_works_without_the_database() -> None:
+    """`tvs show nodes` is named while it can answer."""
+    behind = cluster(31.0, problem="no room")
+    (known,) = findings(facts(cluster=behind))
+    assert "tvs show nodes" in known.advice
+    away = findings(facts(workers(DOWN), cluster=behind))
+    assert [finding.code for finding in away] == ["database", "node_behind"]
+    assert not any("show nodes" in finding.advice for finding in away)
+
+
 def test_every_rule_has_a_case() -> None:
     """No rule is without a case in which it speaks."""
     from tvs.status import verdict as module  # noqa: PLC0415 - its rules

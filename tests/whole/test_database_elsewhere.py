@@ -116,10 +116,8 @@ def test_the_environment_names_the_database(url: str, start: Start, tmp_path: Pa
     (path / "tvs.toml").write_text(f'store = "sqlite://{tmp_path}/none.db"\n')
     assert run_tvs("show", "nodes", "--state", path, environment=environment).returncode == 0
     refused = run_tvs("show", "nodes", "--state", path)
-    assert (refused.returncode, refused.stderr) == (
-        1,
-        f"tvs: {tmp_path}/none.db: there is no database; make it with: tvs init\n",
-    )
+    sentence = f"{tmp_path}/none.db: there is no database; restore it from the backup, or correct store in "
+    assert (refused.returncode, refused.stderr) == (1, f"tvs: {sentence}{path}/tvs.toml, or TVS_STORE\n")
     start(StateDirectory(path), environment=environment)
     other = run_tvs(
         "init", "--state", tmp_path / "other", *NEW, "--store", f"sqlite://{tmp_path}/x.db", environment=environment

@@ -57,6 +57,26 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield start_service
 
 
+def test_a_password_file_that_does_not_exist(state: StateDirectory, tmp_path: Path) -> None:
+    """Commands on a state directory and those that make one name the file."""
+    missing = tmp_path / "missing"
+    url = state.store_name.partition("?")[0] + f"?passfile={missing}"
+    new = ("--state", tmp_path / "new", "--name", "sub", "--address", "127.0.0.2")
+    for refused in (
+        run_tvs("show", "nodes", "--state", state.path, environment={"TVS_STORE": url}),
+        run_tvs("init", *new, "--store", url),
+        run_tvs("init", *new, "--join", url),
+    ):
+        assert refused.returncode == 1
+        assert refused.stderr.endswith(f"; the file of passfile={missing} in the URL does not exist\n"), refused.stderr
+    wrong = tmp_path / "wrong"
+    wrong.touch(0o600)
+    refused = run_tvs(
+        "show", "nodes", "--state", state.path, environment={"TVS_STORE": url.replace("missing", "wrong")}
+    )
+    assert "does not exist" not in refused.stderr
+
+
 def add(state: StateDirectory, der: bytes, folder: Path) -> None:
     """Imports a certificate with the command."""
     (folder / "one.der").write_bytes(der)

@@ -138,7 +138,10 @@ def test_port_in_use(serve: Serve, state: StateDirectory) -> None:
         [*command, "--listen", str(service.endpoint)], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 1
-    assert f"cannot listen on {service.endpoint} for phones: Address already in use" in done.stderr
+    assert (
+        f"cannot listen on {service.endpoint} for phones: Address already in use; choose another --listen, or "
+        in done.stderr
+    )
     assert done.stdout == ""
 
 

@@ -67,7 +67,8 @@ class ServerTrust:
         if chain[0].public_bytes(Encoding.DER) in self.certificates or self._issued(chain):
             return
         raise UntrustedServer(
-            f"the server's certificate ({_subject(chain[0])}) is not in {self.source or 'the trust list'}"
+            f"the server's certificate ({_subject(chain[0])}) is not in {self.source or 'the trust list'}; if it was "
+            "changed: tvs utils itl update, then reload the service; else give the list that its phones fetch"
         )
 
     def _issued(self, chain: list[x509.Certificate]) -> bool:

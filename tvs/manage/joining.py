@@ -27,6 +27,7 @@ from tvs.cluster.keys import write_keys
 from tvs.cluster.membership import has_key
 from tvs.cluster.replication import apply_lists
 from tvs.config.places import SETTINGS_FILE
+from tvs.config.store import passfile_named
 from tvs.errors import StateError
 from tvs.identity import SELF_SIGNED, key_type, make_key, self_signed
 from tvs.manage.building import building, in_progress, left_over
@@ -102,7 +103,7 @@ def join(path: Path, new: NewNode, store: str, progress: Callable[[str], None] =
     path = path.absolute()
     if is_inside(store, path):
         raise StateError(f"--join {store} is a file in {path}, which is the cluster's own; choose another --state")
-    with rights_to_make(path), closing(open_store(store)) as tables:
+    with rights_to_make(path), passfile_named(store), closing(open_store(store)) as tables:
         publisher = _publisher(tables, store)
         state = StateDirectory(path, store)
         if (earlier := _earlier(state, tables)) is not None:

@@ -28,6 +28,7 @@ from tvs.cluster.situation import (
     Situation,
 )
 from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
+from tvs.config.store import passfile_named
 from tvs.errors import StateError
 from tvs.identity import MAX_NAME, SELF_SIGNED, capf_common_name, make_key, self_signed, validity_of
 from tvs.manage.building import building, remove_left_over
@@ -164,7 +165,8 @@ def _make(path: Path, cluster: NewCluster, progress: Callable[[str], None], stor
         state.keys.mkdir(mode=0o700)
         state.tftp.mkdir()
         state.tftp.chmod(0o755)  # the TFTP server reads it, whatever the umask
-        with contextlib.closing(open_store(state.store_name, create=True)) as tables:
+        name = state.store_name
+        with passfile_named(name), contextlib.closing(open_store(name, create=True)) as tables:
             _check_empty(state, tables)
             made = _own_certificates(cluster, progress)
             write_keys(state, [(unit, key) for unit, _, key in made])

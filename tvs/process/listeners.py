@@ -18,7 +18,8 @@ def open_listeners(config: Config) -> list[socket.socket]:
     try:
         return listen_together(config.listen.host, config.listen.port, config.worker_count)
     except OSError as error:
-        raise StartError(f"cannot listen on {config.listen} for phones: {error.strerror}") from None
+        advice = "choose another --listen, or stop the program that has it"
+        raise StartError(f"cannot listen on {config.listen} for phones: {error.strerror}; {advice}") from None
 
 
 def open_admin_listener(config: Config) -> socket.socket:

@@ -9,6 +9,8 @@ MAX_TEXT: Final = 200
 """Characters of a text, printable ASCII: 256 workers with their longest reports fit on the board."""
 MAX_WORD: Final = 16
 """Characters of a word: the name of a level, the number of an order."""
+_MORE: Final = " ..."
+"""The end of a text that was cut."""
 _LARGEST: Final = 2**63 - 1
 _Kind = TypeVar("_Kind", bound=StrEnum)
 
@@ -42,9 +44,13 @@ def word(value: object) -> str:
 
 
 def shortened(value: str) -> str:
-    """The text as `text` takes it: other characters than printable ASCII escaped, the rest cut off."""
+    """The text as `text` takes it: other characters than printable ASCII escaped, a long one cut behind a word."""
     printable = "".join(character if character.isprintable() else " " for character in value)
-    return printable.encode("ascii", "backslashreplace").decode()[:MAX_TEXT]
+    found = printable.encode("ascii", "backslashreplace").decode()
+    if len(found) <= MAX_TEXT:
+        return found
+    words = found[: MAX_TEXT - len(_MORE) + 1].rpartition(" ")[0].rstrip()
+    return (words if len(words) > MAX_TEXT // 2 else found[: MAX_TEXT - len(_MORE)]) + _MORE
 
 
 def choice(kind: type[_Kind], value: str) -> _Kind:

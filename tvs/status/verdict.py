@@ -193,7 +193,8 @@ def _node_behind(facts: Facts) -> Iterator[Finding]:
     if staleness is not None and staleness > STALENESS_BOUND:
         problem = f": {cluster.problem}" if cluster.problem else ""
         sentence = f"this node has not known for {round(staleness)} s that it serves what the cluster has{problem}"
-        advice = "see docs/alerts.md#tvsnodebehind; tvs show nodes says what each node serves"
+        away = any(not worker.db.up for worker in _workers(facts))
+        advice = "see docs/alerts.md#tvsnodebehind" + ("" if away else "; tvs show nodes says what each node serves")
         yield _limited("node_behind", sentence, advice, facts.now - staleness)
     elif others:
         named = ", ".join(f"{node.name} ({_how(node)})" for node in others[:MOST_NAMED])

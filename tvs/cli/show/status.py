@@ -139,7 +139,8 @@ def _last_minute(rates: Mapping[str, Any]) -> str:
         "turned_away": "turned away",
     }
     sums = {text: last_minute(rates[name]) for name, text in names.items()}
-    return ", ".join(f"{number} {text}" for text, number in sums.items() if number) or "nothing"
+    said = ((number, text.removesuffix("s") if number == 1 else text) for text, number in sums.items())
+    return ", ".join(f"{number} {text}" for number, text in said if number) or "nothing"
 
 
 def _handshakes(report: Mapping[str, Any]) -> str:
