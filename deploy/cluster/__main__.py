@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,17 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--remove belongs to down")
     folder = Folder(options.dir)
     try:
-        if options.action == "down":
-            return down(folder, remove=options.remove)
-        from deploy.cluster import site  # noqa: PLC0415 - down needs no environment
-
-        return site.up(folder) if options.action == "up" else site.status(folder)
+        status = _run(folder, options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output has ended, as head(1) does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"Interrupted. What was started is stopped with: {command(folder, 'down')}\n")
         return 130
+    return status
+
+
+def _run(folder: Folder, options: argparse.Namespace) -> int:
+    if options.action == "down":
+        return down(folder, remove=options.remove)
+    from deploy.cluster import site  # noqa: PLC0415 - down needs no environment
+
+    return site.up(folder) if options.action == "up" else site.status(folder)
 
 
 def down(folder: Folder, *, remove: bool) -> int:

@@ -18,7 +18,9 @@ USUAL = ROOT / ".cluster"
 def command(folder: Folder, action: str) -> str:
     """The command line for an action: the Makefile's if the folder is the usual one."""
     if folder.path == USUAL:
-        return {"up": "make cluster", "down": "make cluster-down"}.get(action, f"python -m deploy.cluster {action}")
+        return {"up": "make cluster", "down": "make cluster-down"}.get(
+            action, f".venv/bin/python -m deploy.cluster {action}"
+        )
     return f"{short(Path(sys.executable))} -m deploy.cluster {action} --dir {short(folder.path)}"
 
 

@@ -157,6 +157,16 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_reader_that_has_ended(tmp_path: Path) -> None:
+    """The command ends without a traceback when nobody reads its output any more, as with head(1)."""
+    read, write = os.pipe()
+    os.close(read)
+    words = [sys.executable, "-m", "deploy.cluster", "status", "--dir", str(tmp_path / "none")]
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(words, stdout=closed, stderr=subprocess.PIPE, text=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_without_postgresql(tmp_path: Path) -> None:
     """A wrong PG_BIN is named, and nothing is made."""
     up = cluster("up", "--dir", tmp_path / "cluster", PG_BIN=str(tmp_path))
