@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from tests.fixtures.administrator import Administrator
+    from tests.fixtures.joined import Nodes
 
 
 def certificate_file(of: Administrator, unit: str, path: Path) -> Path:
@@ -84,11 +85,28 @@ def test_a_node_goes(admin: Administrator, other: Administrator, tmp_path: Path)
     before = parse_trust_list(admin.state.itl_file.read_bytes()).records
     add_node(admin, other, tmp_path)
     done = admin.does("set", "node", "delete", "CUCM-1051-A-SUB1", answer="y\n")
-    assert done.lines[-1] == "Successfully deleted node CUCM-1051-A-SUB1."
+    assert "Successfully deleted node CUCM-1051-A-SUB1." in done.lines
     assert [r.elements for r in parse_trust_list(admin.state.itl_file.read_bytes()).records] == [
         r.elements for r in before
     ]
     assert len(admin.does("show", "cert", "list", "own").lines) == 4
+
+
+def test_what_follows_a_deletion(nodes: Nodes) -> None:
+    """The CTL file, phones' configuration and the service, in this order; without certificates only the second."""
+    done = nodes.publisher.does("set", "node", "delete", "sub1", "-y")
+    head = done.lines.index("What must follow, in this order:")
+    ctl, phones, service = done.lines[head + 1 : head + 4]
+    assert ctl == "  1. the CTL file has the certificates of sub1 until: tvs utils itl update"
+    assert phones.startswith("  2. phones' configuration files (SEP<MAC>.cnf.xml) that name sub1 or 127.0.0.2; then ")
+    assert service.startswith("  3. on sub1, if its service still runs, ")
+    assert b"sub1" in nodes.publisher.state.ctl_file.read_bytes()
+    nodes.publisher.does("utils", "itl", "update", "-y")
+    assert b"sub1" not in nodes.publisher.state.ctl_file.read_bytes()
+    nodes.publisher.does("set", "node", "add", "sub3", "--address", "127.0.0.4")
+    facts = json.loads(nodes.publisher.does("set", "node", "delete", "SUB3", "-y", "--json").out)
+    (only,) = facts["next_steps"]
+    assert "that name sub3 or 127.0.0.4" in only
 
 
 def test_a_node_s_new_certificate(admin: Administrator, other: Administrator, tmp_path: Path) -> None:

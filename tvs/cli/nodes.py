@@ -204,11 +204,14 @@ def _node_name(value: str) -> str:
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    from tvs.cluster.nodes import propose_no_node
+    from tvs.cluster.nodes import propose_no_node, steps_without
 
     ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
     made = make_change(arguments, partial(propose_no_node, name=arguments.name))
-    return say_change(arguments, made, f"Successfully deleted node {arguments.name}.")
+    steps = steps_without(made.change.before, made.change.after)
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    done = f"Successfully deleted node {arguments.name}."
+    return say_change(arguments, made, done, "What must follow, in this order:", *lines, next_steps=steps)
 
 
 def _set_phones(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from certstore.rules.nodes import check_addition, check_node, no_such_node
 from tvs.cluster.change import Change
 from tvs.cluster.imports import check_own
 from tvs.cluster.keys import list_signer
+from tvs.cluster.lists import signed_by_token
 from tvs.cluster.proposals import with_itl
 from tvs.cluster.renaming import own_description, propose_rename
 from tvs.errors import StateError
@@ -85,3 +86,27 @@ def propose_no_node(state: StateDirectory, situation: Situation, name: str) -> C
         after=with_itl(situation.without_node(name), list_signer(state, situation)),
         apply=lambda store: store.delete_node(name),
     )
+
+
+def steps_without(before: Situation, after: Situation) -> list[str]:
+    """The steps after a node was deleted, in their order, for people.
+
+    Args:
+        before: the situation before `propose_no_node`.
+        after: the one that it proposes.
+    """
+    (gone,) = (node for node in before.cluster_nodes if node.name not in {other.name for other in after.nodes})
+    steps = []
+    listed = [der for der in (gone.call_manager, gone.call_manager_ec, gone.tvs) if der is not None]
+    if after.ctl is not None and any(der in after.ctl for der in listed):
+        token = signed_by_token(after.ctl)
+        update = "tvs utils ctl update CTLFile --token URI" if token else "tvs utils itl update"
+        steps.append(f"the CTL file has the certificates of {gone.name} until: {update}")
+    named = gone.name if gone.address is None else f"{gone.name} or {gone.address}"
+    steps.append(f"phones' configuration files (SEP<MAC>.cnf.xml) that name {named}; then restart the phones")
+    if gone.tvs is not None:
+        steps.append(
+            f"on {gone.name}, if its service still runs, which answers phones with what it has: "
+            "systemctl disable --now tvs"
+        )
+    return steps
