@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.config.loading import ConfigError, load_config, load_store
-from tvs.config.store import read_store
+from tvs.config.store import missing_file, read_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,3 +150,12 @@ def test_commands_need_a_sound_file_and_no_more(tmp_path: Path) -> None:
             load_store(tmp_path, {})
     file.write_text(f'listen = "host.that.is.not.invalid:1"\nstore = "{ONE}"\n')
     assert load_store(tmp_path, {}) == ONE
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """Only an SQLite file that does not exist is missing; one that cannot be looked at is no reason to restore it."""
+    (tmp_path / "file").touch()
+    assert missing_file(f"sqlite://{tmp_path}/no%20file.db") == tmp_path / "no file.db"
+    assert missing_file(f"sqlite://{tmp_path}/file") is None
+    assert missing_file(f"sqlite://{tmp_path}/file/below.db") is None
+    assert missing_file("postgresql://db.example.com/tvs") is None

@@ -59,7 +59,7 @@ def missing_file(url: str) -> Path | None:
     """The file that the URL of an SQLite database names, if there is none; None for other databases too."""
     scheme, _, rest = url.partition("://")
     path = Path(unquote(rest))
-    return path if scheme == "sqlite" and not os.path.lexists(path) else None
+    return path if scheme == "sqlite" and _is_missing(path) else None
 
 
 @contextmanager
@@ -75,9 +75,20 @@ def passfile_named(url: str) -> Iterator[None]:
     except StoreUnavailable as error:
         parameters = parse_qsl(url.partition("?")[2]) if url.startswith("postgresql://") else []
         file = dict(parameters).get("passfile")
-        if file is None or "password" not in str(error) or os.path.lexists(file):
+        if file is None or "password" not in str(error) or not _is_missing(Path(file)):
             raise
         raise StoreUnavailable(f"{error}; the file of passfile={file} in the URL does not exist") from error
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is no such file. One that this user may not look at is there."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _check_path(rest: str) -> None:
