@@ -29,7 +29,7 @@ def present(directory: Path) -> Iterator[int | None]:
     """
     descriptor = _opened(directory)
     try:
-        if descriptor is not None and not _locked(descriptor, fcntl.LOCK_SH):
+        if descriptor is not None and not _locked(descriptor, fcntl.LOCK_SH, _ATTEMPTS):
             os.close(descriptor)
             descriptor = None
         yield descriptor
@@ -39,12 +39,15 @@ def present(directory: Path) -> Iterator[int | None]:
 
 
 def is_used(directory: Path) -> bool | None:
-    """Whether a process shows that it uses a directory; None if that cannot be said."""
+    """Whether a process shows that it uses a directory; None if that cannot be said.
+
+    It waits for nothing: while another process looks, too, a directory seems used.
+    """
     descriptor = _opened(directory)
     if descriptor is None:
         return None
     try:
-        free = _locked(descriptor, fcntl.LOCK_EX)
+        free = _locked(descriptor, fcntl.LOCK_EX, attempts=1)
     finally:
         os.close(descriptor)
     return None if free is None else not free
@@ -57,13 +60,15 @@ def _opened(directory: Path) -> int | None:
         return None
 
 
-def _locked(descriptor: int, kind: int) -> bool | None:
+def _locked(descriptor: int, kind: int, attempts: int) -> bool | None:
     """Whether the lock was had; None if the file system has none."""
-    for _ in range(_ATTEMPTS):
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(_PAUSE)
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(_PAUSE)
+            continue
         except OSError:
             return None
         else:
