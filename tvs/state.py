@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
-from tvs.config.store import VARIABLE, may_be_named, missing_file, passfile_named
+from tvs.config.store import VARIABLE, may_be_named
 from tvs.errors import NoDatabase, StateBusy, StateError
 from tvs.system.owner import as_owner
 
@@ -153,9 +153,13 @@ class StateDirectory:
     def store(self) -> CertificateStore:
         """The certificate database, opened. Raises `StoreError`, and as `require` does."""
         self.require()
-        if not self.has_own_database and missing_file(self.store_name):
+        if self.has_own_database:
+            return open_store(self.store_name)
+        from tvs.config.storefiles import missing_file, passfile_named  # noqa: PLC0415 - of a database elsewhere
+
+        if missing := missing_file(self.store_name):
             raise StoreUnavailable(
-                f"{missing_file(self.store_name)}: there is no database; restore it from the backup, or correct store "
+                f"{missing}: there is no database; restore it from the backup, or correct store "
                 f"in {self.path / SETTINGS_FILE}, or {VARIABLE}"
             )
         with passfile_named(self.store_name):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tvs.config.loading import ConfigError, load_config, load_store
-from tvs.config.store import missing_file, read_store
+from tvs.config.store import read_store
+from tvs.config.storefiles import missing_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,7 +27,7 @@ from tvs.cluster.keys import write_keys
 from tvs.cluster.membership import has_key
 from tvs.cluster.replication import apply_lists
 from tvs.config.places import SETTINGS_FILE
-from tvs.config.store import passfile_named
+from tvs.config.storefiles import passfile_named
 from tvs.errors import StateError
 from tvs.identity import SELF_SIGNED, key_type, make_key, self_signed
 from tvs.manage.building import building, in_progress, left_over

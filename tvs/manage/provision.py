@@ -28,7 +28,7 @@ from tvs.cluster.situation import (
     Situation,
 )
 from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
-from tvs.config.store import passfile_named
+from tvs.config.storefiles import passfile_named
 from tvs.errors import StateError
 from tvs.identity import MAX_NAME, SELF_SIGNED, capf_common_name, make_key, self_signed, validity_of
 from tvs.manage.building import building, remove_left_over
