@@ -216,15 +216,18 @@ def test_two_programs_at_once(old: SqliteDatabase, path: Path) -> None:
     assert version(old) == SCHEMA_VERSION
 
 
+@pytest.mark.parametrize(("kind", "schema"), [("old", 1), ("second", 2)])
 def test_an_old_database_that_cannot_be_written(
-    old: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, schema: int
 ) -> None:
     """The sentence names both schemas and says what migrates it; the database stays as it is."""
+    made: SqliteDatabase = request.getfixturevalue(kind)
     connect = database._connect
     monkeypatch.setattr(database, "_connect", lambda path, _, patience: connect(path, "ro", patience))
-    with pytest.raises(StoreUnavailable, match=r"has schema 1, this program needs 3, and the file cannot be written"):
+    sentence = f"has schema {schema}, this program needs 3, and the file cannot be written"
+    with pytest.raises(StoreUnavailable, match=sentence):
         open_store(str(path))
-    assert version(old) == 1
+    assert version(made) == schema
 
 
 def test_a_schema_that_never_was(old: SqliteDatabase, path: Path) -> None:
@@ -326,15 +329,6 @@ def test_a_kill_at_any_statement_of_schema_2(second: SqliteDatabase, path: Path,
     assert (versions[0], versions[-1]) == (2, SCHEMA_VERSION)
     assert versions == sorted(versions)
     assert len(versions) > 6
-
-
-def test_schema_2_that_cannot_be_written(second: SqliteDatabase, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names both schemas; the database stays as it is."""
-    connect = database._connect
-    monkeypatch.setattr(database, "_connect", lambda path, _, patience: connect(path, "ro", patience))
-    with pytest.raises(StoreUnavailable, match=r"has schema 2, this program needs 3, and the file cannot be written"):
-        open_store(str(path))
-    assert version(second) == 2
 
 
 def test_a_program_of_schema_2_goes_on(second: SqliteDatabase, path: Path) -> None:
