@@ -154,7 +154,7 @@ async def test_regeneration_of_call_manager(admin: Administrator, serve: Callabl
         ("utils", "itl", "update", "ITLFile"),
         ("file", "delete", "tftp", "CTLFile.tlv"),
         ("set", "cert", "regen", "TVS"),
-        ("set", "node", "delete", "cucm-1051-a-pub"),
+        ("set", "node", "rename", "cucm-1051-a-pub", "cucm-1051-b-pub"),
     ],
     ids=" ".join,
 )

@@ -18,7 +18,7 @@ from tvs.plan.phones import PhoneKind, parse_kinds
 from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tvs.cluster.change import Change
     from tvs.cluster.publishing import Published
@@ -122,7 +122,7 @@ def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
 
 
 def ask(question: str, arguments: argparse.Namespace, *, yes: tuple[str, ...] = ("y", "yes")) -> None:
-    """Asks; raises `CommandError` for anything but yes."""
+    """Asks, before `make_change` changes anything; raises `CommandError` for anything but yes."""
     if not confirm(question, arguments, yes=yes):
         raise CommandError("the answer was not yes; nothing was changed")
 
@@ -144,28 +144,47 @@ class MadeChange:
     published: tuple[Published, ...] = ()
 
 
-def make_change(arguments: argparse.Namespace, propose: Propose) -> MadeChange:
-    """Plans and makes a change. Raises `PhonesLost` and others."""
-    from tvs.manage.procedure import carry_out
+def make_change(
+    arguments: argparse.Namespace, propose: Propose, ask_first: Callable[[], None] | None = None
+) -> MadeChange:
+    """Plans and makes a change. Raises `PhonesLost` and others.
 
+    Args:
+        arguments: of the command.
+        propose: makes the change from the situation.
+        ask_first: asks the command's question, see `ask`; None for a command without one. What the change is refused
+            for, and its warnings, come before the question.
+    """
+    from tvs.manage.procedure import carry_out, check_beforehand
+
+    state, options = state_of(arguments), plan_options_of(arguments)
     plans: list[Plan] = []
     published: list[Published] = []
     readings: list[Reading] = []
+    warned: set[str] = set()
 
     def on_plan(plan: Plan) -> None:
         plans.append(plan)
         if not arguments.json:
-            _warn(plan)
+            _warn(plan, warned)
 
+    def on_reports(reading: Reading) -> None:
+        if ask_first is not None and arguments.yes:  # nobody waits for the answer
+            ask_first()
+        readings.append(reading)
+
+    if ask_first is not None and not arguments.yes:
+        check_beforehand(state, propose, options, force=arguments.force, on_plan=on_plan)
+        ask_first()
     change = carry_out(
-        state_of(arguments),
+        state,
         propose,
-        plan_options_of(arguments),
+        options,
         force=arguments.force,
         on_plan=on_plan,
         on_published=published.extend,
         on_taken=say_taken,
-        on_reports=readings.append,
+        on_reports=on_reports,
         on_unpublished=warn_unpublished,
     )
     return MadeChange(change=change, plan=plans[-1], before=readings[-1], published=tuple(published))
@@ -254,11 +273,12 @@ def _say_refused(sentences: Iterable[str]) -> None:
         sys.stderr.write(f"tvs: warning: {printable(sentence)}\n")
 
 
-def _warn(plan: Plan) -> None:
-    """Writes warnings to standard error; standard output stays as scripts know it."""
+def _warn(plan: Plan, warned: set[str]) -> None:
+    """Writes warnings that were not written yet to standard error; standard output stays as scripts know it."""
     from tvs.plan.model import Severity
 
     for finding in plan.findings:
-        if finding.severity is Severity.WARNING:
-            warning = f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}."
+        warning = f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}."
+        if finding.severity is Severity.WARNING and warning not in warned:
+            warned.add(warning)
             sys.stderr.write(f"tvs: warning: {printable(warning)}\n")

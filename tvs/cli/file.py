@@ -55,9 +55,12 @@ def _delete(arguments: argparse.Namespace) -> int:
     from tvs.units import CTL_NAME
 
     name = arguments.name.removeprefix(_FOLDER)
-    tell(f"Delete the File {name}?", arguments)
-    ask('Enter "y" followed by return to continue: ', arguments)
-    made = make_change(arguments, lambda _, situation: propose_deletion(situation, name))
+
+    def ask_first() -> None:
+        tell(f"Delete the File {name}?", arguments)
+        ask('Enter "y" followed by return to continue: ', arguments)
+
+    made = make_change(arguments, lambda _, situation: propose_deletion(situation, name), ask_first)
     if name == CTL_NAME and made.change.after.watched is not None:
         path = load_config({"state": str(state_of(arguments).path)}).ctl_path
         sys.stderr.write(f"tvs: warning: TVS watches {path}, another list, and vouches for it until you delete it\n")

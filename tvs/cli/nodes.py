@@ -163,8 +163,8 @@ def _add(arguments: argparse.Namespace) -> int:
 def _promote(arguments: argparse.Namespace) -> int:
     from tvs.cluster.promotion import next_steps, propose_promotion
 
-    ask("Make this node the publisher, because the present one is lost for good? (y/n):", arguments)
-    made = make_change(arguments, partial(propose_promotion, keys=arguments.keys))
+    question = "Make this node the publisher, because the present one is lost for good? (y/n):"
+    made = make_change(arguments, partial(propose_promotion, keys=arguments.keys), partial(ask, question, arguments))
     name, steps = made.change.after.publisher.name, next_steps(made.change)
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     head = f"{name} is the publisher now, and signs the trust lists. What must follow:"
@@ -175,9 +175,9 @@ def _rename(arguments: argparse.Namespace) -> int:
     from tvs.cluster.renaming import propose_rename
 
     address = "" if arguments.address is None else f" with address {arguments.address}"
-    ask(f"Rename node {arguments.name} to {arguments.new}{address}? (y/n):", arguments)
+    question = f"Rename node {arguments.name} to {arguments.new}{address}? (y/n):"
     propose = partial(propose_rename, old=arguments.name, new=arguments.new, address=arguments.address)
-    made = make_change(arguments, propose)
+    made = make_change(arguments, propose, partial(ask, question, arguments))
     return _say_renamed(arguments, made, f"Successfully renamed node {arguments.name} to {arguments.new}{address}.")
 
 
@@ -206,8 +206,8 @@ def _node_name(value: str) -> str:
 def _delete(arguments: argparse.Namespace) -> int:
     from tvs.cluster.nodes import propose_no_node, steps_without
 
-    ask(f"Delete node {arguments.name} and its certificates? (y/n):", arguments)
-    made = make_change(arguments, partial(propose_no_node, name=arguments.name))
+    question = f"Delete node {arguments.name} and its certificates? (y/n):"
+    made = make_change(arguments, partial(propose_no_node, name=arguments.name), partial(ask, question, arguments))
     steps = steps_without(made.change.before, made.change.after)
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     done = f"Successfully deleted node {arguments.name}."
@@ -215,7 +215,7 @@ def _delete(arguments: argparse.Namespace) -> int:
 
 
 def _set_phones(arguments: argparse.Namespace) -> int:
-    from tvs.manage.procedure import set_phone_kinds
+    from tvs.manage.unnoticed import set_phone_kinds
 
     try:
         kinds = parse_kinds(" ".join(arguments.kinds))

@@ -115,9 +115,13 @@ def _regen(arguments: argparse.Namespace) -> int:
     from tvs.cluster.certificates import propose_regeneration
 
     unit = unit_of(arguments.unit)
-    tell(f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}", arguments)
-    ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
-    made = make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key))
+
+    def ask_first() -> None:
+        warning = f"WARNING: This operation will overwrite any CA signed certificate previously imported for {unit}"
+        tell(warning, arguments)
+        ask("Proceed with regeneration (yes|no)? ", arguments, yes=("yes", "y"))
+
+    made = make_change(arguments, partial(propose_regeneration, unit=unit, kind=arguments.key), ask_first)
     return say_own(arguments, made, unit, f"Successfully Regenerated Certificate for {unit}.", "regenerated")
 
 
@@ -150,7 +154,7 @@ def _import(arguments: argparse.Namespace) -> int:
 
 
 def _request(arguments: argparse.Namespace) -> int:
-    from tvs.manage.procedure import make_request
+    from tvs.manage.unnoticed import make_request
 
     unit = unit_of(arguments.unit)
     request = make_request(state_of(arguments), unit, arguments.key, say_taken, warn_unpublished).rstrip()

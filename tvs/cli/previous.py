@@ -70,8 +70,8 @@ def _restore(arguments: argparse.Namespace) -> int:
     from tvs.cluster.previous import propose_restore
 
     unit = unit_of(arguments.unit)
-    ask(f"Restore the previous {unit} certificate? (y/n):", arguments)
-    made = make_change(arguments, partial(propose_restore, unit=unit, serial_number=arguments.serial))
+    ask_first = partial(ask, f"Restore the previous {unit} certificate? (y/n):", arguments)
+    made = make_change(arguments, partial(propose_restore, unit=unit, serial_number=arguments.serial), ask_first)
     return say_own(arguments, made, unit, f"Successfully restored certificate for {unit}.", "restored")
 
 
@@ -79,8 +79,9 @@ def _forget(arguments: argparse.Namespace) -> int:
     from tvs.cluster.previous import propose_forget
 
     unit = unit_of(arguments.unit)
-    ask(f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):", arguments)
-    made = make_change(arguments, partial(propose_forget, unit=unit, serial_number=arguments.serial))
+    question = f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):"
+    propose = partial(propose_forget, unit=unit, serial_number=arguments.serial)
+    made = make_change(arguments, propose, partial(ask, question, arguments))
     count = len(made.change.forgotten)
     return say_change(
         arguments, made, f"Successfully deleted {count} previous of {unit}, with the keys.", forgotten=count

@@ -49,10 +49,13 @@ def _carry_out(
     arguments: argparse.Namespace, operation: str, propose: Callable[..., Change], *, begin: str = "", done: str
 ) -> int:
     """Asks, makes the change and prints the result, in the original's words."""
-    ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
-    if begin:
-        tell(f"\n{begin}", arguments)
-    made = make_change(arguments, propose)
+
+    def ask_first() -> None:
+        ask(f"This operation will {operation}. Do you want to continue? (y/n):", arguments)
+        if begin:
+            tell(f"\n{begin}", arguments)
+
+    made = make_change(arguments, propose, ask_first)
     return say_change(arguments, made, done, RESTART)
 
 
@@ -205,9 +208,9 @@ def _update_lists(arguments: argparse.Namespace) -> int:
             raise _NothingToDo
         return change
 
-    ask("This operation will update the trust lists. Do you want to continue? (y/n):", arguments)
+    question = "This operation will update the trust lists. Do you want to continue? (y/n):"
     try:
-        made = make_change(arguments, propose)
+        made = make_change(arguments, propose, partial(ask, question, arguments))
     except _NothingToDo:
         if arguments.json:
             say_done("update the trust lists")

@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from certstore.errors import StoreError
@@ -20,13 +19,11 @@ from tvs.manage.kinds import phone_kinds
 from tvs.manage.taking import publish_rest, take_lists
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
-from tvs.plan.phones import PHONE_KINDS
 from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from certstore.purposes import Purpose
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
     from tvs.cluster.publishing import Published
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
-    from tvs.units import KeyType
 
     Propose = Callable[[StateDirectory, Situation], Change]
     Lists = Mapping[str, bytes | None]
@@ -140,11 +136,7 @@ def carry_out(
     with state.lock(), state.opened() as store:
         take_lists(state, store, on_taken, on_published)
         change = propose(state, read_situation(state, store, options.profile))
-        plan = _plan(state, store, change, options, lost_reports=_lost_reports(store, change))
-        on_plan(plan)
-        safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
-        if not (safe or force):
-            raise PhonesLost(plan, _ways_out(state, store, change, options))
+        _allow(state, store, change, options, force=force, on_plan=on_plan)
         to = destinations(state)
         if on_reports is not None:
             on_reports(_reports(store))
@@ -158,6 +150,44 @@ def carry_out(
             except StateError as error:
                 on_unpublished(error)
         return change
+
+
+def check_beforehand(
+    state: StateDirectory,
+    propose: Propose,
+    options: PlanOptions,
+    *,
+    force: bool = False,
+    on_plan: Callable[[Plan], None] = lambda _: None,
+) -> None:
+    """Raises what `carry_out` would raise before its commit, for a command that asks a question first.
+
+    Nothing is written, and the lock is not held any more when the question waits for its answer: `carry_out`, whose
+    arguments these are, looks at everything again.
+    """
+    with state.lock(), state.opened() as store:
+        pending = pending_lists(state, store).lists
+        change = propose(state, read_situation(state, store, options.profile).with_files(pending))
+        _ = change.before.this_node  # raises NotInCluster, as the commit does
+        _allow(state, store, change, options, pending, force=force, on_plan=on_plan)
+
+
+def _allow(
+    state: StateDirectory,
+    store: CertificateStore,
+    change: Change,
+    options: PlanOptions,
+    pending: Lists | None = None,
+    *,
+    force: bool,
+    on_plan: Callable[[Plan], None],
+) -> None:
+    """Plans a change. Raises `PhonesLost` for one that is not allowed."""
+    plan = _plan(state, store, change, options, pending, lost_reports=_lost_reports(store, change))
+    on_plan(plan)
+    safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
+    if not (safe or force):
+        raise PhonesLost(plan, _ways_out(state, store, change, options, pending))
 
 
 def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:
@@ -238,7 +268,9 @@ def _lost_reports(store: CertificateStore, change: Change) -> bool:
     return reports_on(store, change.after.lost)
 
 
-def _ways_out(state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions) -> list[str]:
+def _ways_out(
+    state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions, pending: Lists | None
+) -> list[str]:
     """The sentences of assumptions about held lists under which a change is safe; none if files were named."""
     if options.held:
         return []
@@ -249,7 +281,7 @@ def _ways_out(state: StateDirectory, store: CertificateStore, change: Change, op
     return [
         _ASSUMPTIONS[word]
         for word, other in others.items()
-        if other != options and _plan(state, store, change, other).safe
+        if other != options and _plan(state, store, change, other, pending).safe
     ]
 
 
@@ -259,35 +291,3 @@ def _held(state: StateDirectory, options: PlanOptions, pending: Lists) -> tuple[
     if options.held:
         return options.held
     return held_now(state, pending) if options.only_current else held_recently(state, time.time(), pending)
-
-
-# -- changes that no phone notices -----------------------------------------------------------------------------
-
-
-def set_phone_kinds(
-    state: StateDirectory,
-    kinds: frozenset[PhoneKind],
-    on_taken: Callable[[Taken], None] = lambda _: None,
-    on_unpublished: Callable[[StateError], None] = lambda _: None,
-) -> None:
-    """Puts the kinds of phones that the cluster has into the database; plans count these. See `carry_out`."""
-    from tvs.cluster.proposals import propose_parameter  # noqa: PLC0415 - this change's own
-
-    propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
-    carry_out(state, propose, PlanOptions(phones=kinds), on_taken=on_taken, on_unpublished=on_unpublished)
-
-
-def make_request(
-    state: StateDirectory,
-    unit: Purpose,
-    kind: KeyType | None = None,
-    on_taken: Callable[[Taken], None] = lambda _: None,
-    on_unpublished: Callable[[StateError], None] = lambda _: None,
-) -> str:
-    """A new key of the publisher and a certificate signing request for it, PEM; see `propose_request`, `carry_out`."""
-    from tvs.cluster.certificates import propose_request  # noqa: PLC0415 - this change's own
-
-    propose = partial(propose_request, unit=unit, kind=kind)
-    change = carry_out(state, propose, PlanOptions(), on_taken=on_taken, on_unpublished=on_unpublished)
-    ((_, request),) = change.requests
-    return request.decode("ascii")
