@@ -113,7 +113,7 @@ async def test_a_new_tvs_certificate_of_a_subscriber(nodes: Nodes, serve: Callab
     lists = listed(nodes.sub1, TrustRole.TVS)
     done = nodes.sub1.does("set", "cert", "regen", "TVS", "-y")
     assert f"  1. on {PUBLISHER}, whose key signs the trust lists" in done.out
-    assert "  2. when phones have fetched the new ITL file, here: systemctl reload tvs" in done.lines
+    assert "  3. when phones have fetched the new ITL file, here: systemctl reload tvs" in done.lines
     new = nodes.publisher.situation().require(Purpose.TVS, "sub1")
     assert new != old
     key = nodes.sub1.state.private_key(Purpose.TVS, new)
@@ -148,7 +148,7 @@ def test_an_ec_certificate_a_request_and_the_way_back(nodes: Nodes, tmp_path: Pa
     ec = nodes.sub1.situation().require(Purpose.CallManager_ECDSA, "sub1")
     assert x509.load_der_x509_certificate(ec).subject.rfc4514_string().endswith("CN=sub1-EC")
     deleted = nodes.sub1.does("set", "cert", "delete", "CallManager-ECDSA", "CallManager-ECDSA_sub1")
-    assert f"Next, on {PUBLISHER}" in deleted.out
+    assert f"  1. on {PUBLISHER}" in deleted.out
     request = x509.load_pem_x509_csr(nodes.sub1.does("set", "csr", "gen", "TVS").out.encode())
     before = nodes.sub1.situation().require(Purpose.TVS, "sub1")
     assert request.subject == x509.load_der_x509_certificate(before).subject

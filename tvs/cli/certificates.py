@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tvs.cli import own_certificates, previous
-from tvs.cli.changes import STATUSES, change_options, make_change, say_change
+from tvs.cli.changes import STATUSES, change_options, following, make_change, say_change
 from tvs.cli.common import (
     USAGE,
     CommandError,
@@ -111,15 +111,21 @@ def _imported(arguments: argparse.Namespace, unit: Purpose, certificates: Sequen
 
 
 def _delete(arguments: argparse.Namespace) -> int:
-    from tvs.cluster.certificates import next_steps as own_steps
+    from tvs.cluster.following import steps_after_own
     from tvs.cluster.trusted import propose_delete_trusted
 
     unit = unit_of(arguments.unit)
     made = make_change(arguments, partial(propose_delete_trusted, unit=unit, name=arguments.name))
     ((unit, name),) = made.change.removed
-    steps = own_steps(made.change, unit) if unit.own else []
-    lines = [f"Next, {step}" for step in steps]
+    steps = steps_after_own(made.change, unit) if unit.own else []
     facts: dict[str, object] = {"next_steps": steps} if steps else {}
     return say_change(
-        arguments, made, f"Successfully deleted {unit}/{name}.", *lines, unit=unit, name=name, deleted=True, **facts
+        arguments,
+        made,
+        f"Successfully deleted {unit}/{name}.",
+        *following(steps),
+        unit=unit,
+        name=name,
+        deleted=True,
+        **facts,
     )

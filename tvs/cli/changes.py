@@ -190,6 +190,12 @@ def make_change(
     return MadeChange(change=change, plan=plans[-1], before=readings[-1], published=tuple(published))
 
 
+def following(steps: Iterable[str]) -> list[str]:
+    """The lines that say what must follow a change; none without steps."""
+    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    return ["What must follow, in this order:", *lines] if lines else []
+
+
 def say_change(arguments: argparse.Namespace, made: MadeChange, *lines: str, **facts: object) -> int:
     """Prints the result of a change, waits for the nodes and prints which of them serve it; with `--json` all as one.
 

@@ -13,6 +13,7 @@ from tvs.cli.changes import (
     STATUSES,
     ask,
     change_options,
+    following,
     make_change,
     say_change,
     say_done,
@@ -185,9 +186,7 @@ def _say_renamed(arguments: argparse.Namespace, made: MadeChange, done: str) -> 
     from tvs.cluster.renaming import next_steps
 
     steps = next_steps(made.change.before, made.change.after)
-    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    head = ["What must follow, in this order:"] if lines else []
-    return say_change(arguments, made, done, *head, *lines, next_steps=steps)
+    return say_change(arguments, made, done, *following(steps), next_steps=steps)
 
 
 def _node_name(value: str) -> str:
@@ -209,9 +208,8 @@ def _delete(arguments: argparse.Namespace) -> int:
     question = f"Delete node {arguments.name} and its certificates? (y/n):"
     made = make_change(arguments, partial(propose_no_node, name=arguments.name), partial(ask, question, arguments))
     steps = steps_without(made.change.before, made.change.after)
-    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     done = f"Successfully deleted node {arguments.name}."
-    return say_change(arguments, made, done, "What must follow, in this order:", *lines, next_steps=steps)
+    return say_change(arguments, made, done, *following(steps), next_steps=steps)
 
 
 def _set_phones(arguments: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from tvs.cli.changes import (
     STATUSES,
     ask,
     change_options,
+    following,
     make_change,
     say_change,
     say_done,
@@ -126,18 +127,15 @@ def _regen(arguments: argparse.Namespace) -> int:
 
 
 def say_own(arguments: argparse.Namespace, made: MadeChange, unit: Purpose, done: str, how: str) -> int:
-    """Prints the result of a change of an own certificate, and on a subscriber the steps that must follow.
+    """Prints the result of a change of an own certificate, and the steps that must follow.
 
     Returns the exit status.
     """
-    from tvs.cluster.certificates import next_steps
+    from tvs.cluster.following import steps_after_own
 
     active = f"You must restart services related to {unit} for the {how} certificates to become active."
-    steps = next_steps(made.change, unit)
-    if not steps:
-        return say_change(arguments, made, done, active)
-    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    return say_change(arguments, made, done, "What must follow, in this order:", *lines, next_steps=steps)
+    steps = steps_after_own(made.change, unit)
+    return say_change(arguments, made, done, active, *following(steps), next_steps=steps)
 
 
 def _import(arguments: argparse.Namespace) -> int:

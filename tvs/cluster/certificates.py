@@ -229,19 +229,6 @@ def after_update(after: Situation, unit: Purpose, signer: KeySigner) -> Situatio
     return replace(after, ctl=build_ctl(after, tokenless_source(after, signer)))
 
 
-def next_steps(change: Change, unit: Purpose) -> list[str]:
-    """The steps after a subscriber's own certificate has changed, for people; none on the publisher."""
-    if change.before.subscriber is None:
-        return []
-    publisher = change.before.publisher.name
-    steps = [
-        f"on {publisher}, whose key signs the trust lists, which stay as they are until then: tvs utils itl update"
-    ]
-    if unit is Purpose.TVS:
-        steps.append("when phones have fetched the new ITL file, here: systemctl reload tvs")
-    return steps
-
-
 def trust_unit(unit: Purpose) -> Purpose:
     """The trust store of the authorities that issue a unit's certificates."""
     if unit in (Purpose.ITLRecovery, Purpose.CallManager_ECDSA):

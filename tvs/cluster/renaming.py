@@ -13,9 +13,9 @@ from certstore.rules.names import own_names
 from certstore.rules.nodes import check_addition, check_node, no_such_node, same_address
 from tvs.cluster.certificates import after_update
 from tvs.cluster.change import Change
+from tvs.cluster.following import UPDATE_LISTS, reload_service, update_ctl
 from tvs.cluster.imports import is_self_issued
 from tvs.cluster.keys import list_signer
-from tvs.cluster.lists import signed_by_server
 from tvs.cluster.proposals import with_itl
 from tvs.errors import StateError
 from tvs.identity import dns_names, ip_addresses
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
 
-_UPDATE_ALL = "tvs utils itl update"
 _ORDER = (Purpose.CallManager, Purpose.CallManager_ECDSA, Purpose.CAPF, Purpose.TVS)
 """Units in the order in which their certificates are replaced: TVS, which vouches for the others, comes last.
 
@@ -122,15 +121,11 @@ def next_steps(before: Situation, after: Situation) -> list[str]:
 
 def _steps(after: Situation, present: Node, node: Node) -> Iterator[str]:
     if after.ctl is not None:
-        yield f"the CTL file has the old name or address until: {_update(after.ctl)}"
+        yield f"the CTL file has the old name or address until: {update_ctl(after.ctl)}"
     if not node.publisher:
         yield f"on {node.name} itself, if it has a database of its own: tvs set node rename, as here"
     yield from _configuration(present, node)
     yield from _certificates(after, present, node)
-
-
-def _update(ctl: bytes) -> str:
-    return f"tvs utils ctl update CTLFile{'' if signed_by_server(ctl) else ' --token URI'}"
 
 
 def _configuration(present: Node, node: Node) -> Iterator[str]:
@@ -142,7 +137,7 @@ def _configuration(present: Node, node: Node) -> Iterator[str]:
     if node.address != present.address and node.publisher:
         yield "the setting listen (tvs.toml), if it has the old address; then restart the service"
     if node.name.lower() != present.name.lower():
-        yield f"DNS, and phones' configuration files that name {present.name}: {node.name}"
+        yield f"DNS, and phones' configuration files that name {present.name}: {node.name}; then restart the phones"
 
 
 def _certificates(after: Situation, present: Node, node: Node) -> Iterator[str]:
@@ -159,10 +154,10 @@ def _now(node: Node) -> str:
 
 
 def _after(unit: Purpose, after: Situation, node: Node) -> Iterator[str]:
-    if unit is Purpose.TVS and node.publisher:
-        yield "systemctl reload tvs"
-    elif unit is not Purpose.TVS and after.ctl is not None:
-        yield _update(after.ctl)
+    if unit is Purpose.TVS:
+        yield reload_service(None if node.publisher else node.name)
+    elif after.ctl is not None:
+        yield update_ctl(after.ctl)
 
 
 def _is_outdated(der: bytes, present: Node, node: Node) -> bool:
@@ -181,7 +176,7 @@ def _is_outdated(der: bytes, present: Node, node: Node) -> bool:
 
 def _replacement(unit: Purpose, der: bytes, node: Node) -> str:
     if not node.publisher:
-        joined = f"on {node.name}: tvs set cert regen {unit}, then here: {_UPDATE_ALL}"
+        joined = f"on {node.name}: tvs set cert regen {unit}, then here: {UPDATE_LISTS}"
         return f"{joined} (if it has a database of its own: tvs set cert import own {unit} FILE --node {node.name})"
     if is_self_issued(der):
         return f"tvs set cert regen {unit}"
