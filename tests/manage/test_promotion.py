@@ -144,13 +144,36 @@ async def test_phones_ask_about_a_new_signer(nodes: Nodes, serve: Callable[..., 
     assert found[PhoneKind.WITHOUT_TVS][0].decision is Decision.REFUSES
 
 
+@pytest.mark.parametrize("with_keys", [True, False], ids=["keys", "new"])
+@pytest.mark.parametrize("signer", ["ITLRecovery", "CallManager"])
+def test_another_publisher_is_no_other_certificate(nodes: Nodes, backup: Path, signer: str, *, with_keys: bool) -> None:
+    """A promotion replaces ITLRecovery at most: no plan says that CallManager or TVS changed together with it."""
+    if signer == "CallManager":
+        nodes.publisher.does("set", "signer", signer, "--announce")
+        nodes.publisher.does("set", "signer", signer, "--held", "current")
+    held = nodes.sub1.state.path.parent / "held.tlv"
+    shutil.copy(nodes.publisher.state.itl_file, held)
+    options = ("--keys", backup) if with_keys else ()
+    together = Code.CHANGED_TOGETHER
+    assert together not in planned(nodes.sub1, "promote", *options, "--held", held)
+    nodes.sub1.does(*PROMOTE, *options, "--held", held)
+    assert together not in planned(nodes.sub1, "--held", held)
+    assert together not in planned(nodes.sub1, "regen", "TVS", "--held", held)
+    if with_keys:
+        assert together not in planned(nodes.sub1, "regen", "ITLRecovery", "--held", held)
+    nodes.sub1.does("set", "cert", "regen", "CallManager", "-y", "--force")
+    nodes.sub1.does("set", "node", "delete", PUBLISHER, "-y", "--force")
+    found = planned(nodes.sub1, "regen", "ITLRecovery", "--held", held)[together]
+    assert found[0]["sentence"].startswith("CallManager and ITLRecovery changed together"), "as they have now"
+
+
 def test_the_lost_publisher_answers_nobody(nodes: Nodes, tmp_path: Path) -> None:
     """With a new signer, phones are lost whose ITL names no other TVS server: it answers nobody."""
     nodes.publisher.does("set", "node", "delete", "sub2", "-y")
     nodes.publisher.does("set", "node", "delete", "sub1", "-y")
     nodes.publisher.does("utils", "itl", "update", "-y")
     sub3 = joins(nodes.url, tmp_path / "sub3", "sub3", "127.0.0.4")
-    assert Code.TVS_NOT_IN_ITL in errors(planned(sub3, "promote"))
+    assert errors(planned(sub3, "promote")) == {Code.TVS_NOT_IN_ITL}
     assert errors(planned(sub3, "promote", "--keys", nodes.keys)) == set()
 
 

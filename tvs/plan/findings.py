@@ -62,14 +62,28 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _changed(held: HeldLists, after: Situation) -> list[str]:
+    """The units of which phones with an ITL have no certificate any more. Another publisher is not another certificate.
+
+    What phones find under a publisher that took a lost one's place is known to them if the ITL has it in any record, or
+    has the one of the lost node, which is still that node's.
+    """
     if parsed(held.itl) is None:
         return []
-    sast = sast_certificates(held.itl)
-    changed = [str(unit) for unit in _SIGNERS if after.own(unit) is not None and after.own(unit) not in sast]
-    known = tvs_certificates(held.itl or b"")
-    if known and after.tvs_certificates and not known & after.tvs_certificates:
+    sast, listed = sast_certificates(held.itl), {record.certificate for record in _records(held.itl)}
+    changed = [
+        str(unit)
+        for unit in _SIGNERS
+        if after.own(unit) not in {None, *listed} and sast.isdisjoint(_certificates_in(unit, after))
+    ]
+    known, present = tvs_certificates(held.itl or b""), _certificates_in(Purpose.TVS, after)
+    if known and present and known.isdisjoint(present):
         changed.insert(1 if changed[:1] == [Purpose.CallManager] else 0, str(Purpose.TVS))
     return changed
+
+
+def _certificates_in(unit: Purpose, situation: Situation) -> set[bytes]:
+    """The own certificates of all nodes in a unit, also of one that is lost."""
+    return {entry.certificate.der for entry in situation.entries if entry.own and entry.unit is unit}
 
 
 def _joined(names: Sequence[str]) -> str:
