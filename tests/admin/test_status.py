@@ -151,7 +151,7 @@ def test_certificate_that_waits_for_a_reload(world: World, state: StateDirectory
         (old,) = store.entries(own=True, unit=Purpose.TVS)
         store.delete(Purpose.TVS, old.name)
     report = world.report()
-    assert report["presented"]["in_database"] is False
+    assert (report["presented"]["in_database"], report["presented"]["in_cluster"]) == (False, True)
     world.status = replace(world.status, fingerprint="00" * 32)
     report = world.report()
     assert (report["presented"]["in_itl"], report["verdict"]["state"]) == (False, "turned_away")
@@ -184,7 +184,8 @@ def test_database_that_cannot_be_read(world: World, state: StateDirectory) -> No
     """Without it there are no own certificates; whether the presented one is in it is not known."""
     state.database.unlink()
     report = world.report()
-    assert (report["certificates"], report["presented"]["in_database"]) == ([], None)
+    presented = report["presented"]
+    assert (report["certificates"], presented["in_database"], presented["in_cluster"]) == ([], None, None)
     assert report["lists"][0]["signer_trusted"] is None
 
 

@@ -132,6 +132,7 @@ CASES: list[tuple[Facts, str, str, str]] = [
     (facts(presented={"in_itl": False}), "turned_away", "certificate_not_listed", "is not in ITLFile.tlv"),
     (facts(presented={"in_itl": None}), "answered", "", "All phones"),
     (facts(presented={"in_database": False}), "limited", "certificate_behind", "another TVS certificate"),
+    (facts(presented={"in_database": False, "in_cluster": False}), "limited", "node_deleted", "was deleted from the"),
     (facts(workers(worker(reasons=("CTL file damaged",)))), "limited", "incomplete", "not from complete data: CTL"),
     (facts(workers(DOWN)), "limited", "database", "cannot be read: disk I/O error"),
     (facts(copied(40)), "limited", "database_copy", "database that is less than a minute old, because it cannot be"),
@@ -173,6 +174,18 @@ CASES: list[tuple[Facts, str, str, str]] = [
     (facts(signers=(signer(device=""),)), "limited", "signer_refused", "192.0.2.9"),
     (facts(signers=(signer(trusted=True), signer(601))), "answered", "", "All phones"),
 ]
+
+
+def test_a_deleted_node() -> None:
+    """Its cause alone is named: a reload is refused, and the generation that it is behind is not its own any more."""
+    gone = {"in_database": False, "in_cluster": False}
+    (only,) = findings(facts(presented=gone, cluster=cluster(99.0, problem="is not a node of the cluster of pub")))
+    assert "SIGHUP" not in only.advice
+    assert "tvs init --join" in only.advice
+    assert "docs/cluster.md#nodes" in only.advice
+    worst, _ = findings(facts(presented={**gone, "in_itl": False}))
+    assert worst.code == "certificate_not_listed"
+    assert worst.advice == f"it was deleted from the cluster: {only.advice}"
 
 
 @pytest.mark.parametrize(

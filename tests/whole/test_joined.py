@@ -100,6 +100,16 @@ def shown(admin: Administrator, service: Running) -> dict[str, bool | None]:
     return {own["name"]: own["presented"] for own in status_of(admin, service)["certificates"] if own["unit"] == "TVS"}
 
 
+def advice(admin: Administrator, service: Running) -> dict[str, str]:
+    """What the verdict on a service advises, by code."""
+    return {found["code"]: found["advice"] for found in status_of(admin, service)["verdict"]["findings"]}
+
+
+def shown_status(admin: Administrator, service: Running) -> str:
+    """The status of a service as people read it."""
+    return admin("show", "status", "--admin", f"127.0.0.1:{service.admin.port}").out
+
+
 def status_of(admin: Administrator, service: Running) -> dict[str, Any]:
     """The status report of a service."""
     done = admin.does("show", "status", "--admin", f"127.0.0.1:{service.admin.port}", "--json")
@@ -125,6 +135,9 @@ def test_a_deleted_node_goes_on_answering(nodes: Nodes, start: Callable[..., Run
     refused = next(line for line in service.lines() if "reload_refused" in line)
     assert f"is not a node of the cluster of {PUBLISHER}" in refused
     assert query(nodes.sub1, service, old_itl)[0] == 0
+    wait_until(lambda: "node_deleted" in advice(nodes.sub1, service), "the verdict")
+    assert not any("SIGHUP" in said for code, said in advice(nodes.sub1, service).items() if code != "reload_failed")
+    assert "of a node that was deleted from the cluster" in shown_status(nodes.sub1, service)
     assert service.stop() == 0
     again = start(nodes.sub1.state)
     again.wait_for_line("db_copy_in_use")

@@ -14,7 +14,8 @@ from proto.text import printable
 from tvs.admin.expiry import signer_end
 from tvs.admin.trusted import signers_trusted
 from tvs.client.trust import ServerTrust
-from tvs.errors import StateError
+from tvs.cluster.membership import node_of
+from tvs.errors import NotInCluster, StateError
 from tvs.status.observed import MAX_TEXT
 from tvs.status.report import ListReport, OwnCertificate, Presented
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from certstore.store import StoreEntry
+    from certstore.store import CertificateStore, StoreEntry
     from tvs.state import StateDirectory
     from tvs.status.model import ServiceStatus
 
@@ -45,7 +46,7 @@ class StateFacts(NamedTuple):
 
 def read_state(state: StateDirectory, service: ServiceStatus, now: float) -> StateFacts:
     """Reads the facts, which takes some 10 ms. `now`: seconds since 1970."""
-    entries, trusted = _read_store(state)
+    entries, trusted, in_cluster = _read_store(state)
     lists = tuple(_list_report(path, trusted.get(path.name)) for path in (state.ctl_file, state.itl_file))
     certificates = tuple(_own(entry, service, now) for entry in entries)
     ours = [found.presented for found in certificates if found.presented is not None]
@@ -54,17 +55,33 @@ def read_state(state: StateDirectory, service: ServiceStatus, now: float) -> Sta
         not_after=next(iter(service.presented.values()), None),
         in_database=any(ours) if certificates else None,
         in_itl=_in_itl(state.itl_file, service.fingerprint),
+        in_cluster=None if in_cluster is False and any(ours) else in_cluster,  # a lost key is not a lost node
     )
     return StateFacts(lists, certificates, presented)
 
 
-def _read_store(state: StateDirectory) -> tuple[Sequence[StoreEntry], Mapping[str, bool]]:
-    """The own certificates, and whether the lists' signers are trusted; nothing while the database cannot be read."""
+def _read_store(state: StateDirectory) -> tuple[Sequence[StoreEntry], Mapping[str, bool], bool | None]:
+    """The own certificates, whether the lists' signers are trusted, and whether the directory is one of a node.
+
+    Nothing while the database cannot be read.
+    """
     try:
         with closing(state.store()) as store:
-            return store.entries(own=True), signers_trusted(state, store)
+            entries = store.entries(own=True)
+            return entries, signers_trusted(state, store), _is_node(state, store, entries)
     except (StateError, StoreError):
-        return (), {}
+        return (), {}, None
+
+
+def _is_node(state: StateDirectory, store: CertificateStore, entries: Sequence[StoreEntry]) -> bool | None:
+    """Whether the directory is that of a node of the cluster; None if that cannot be said."""
+    try:
+        node_of(state, store.nodes(), entries)
+    except NotInCluster:
+        return False
+    except StateError:
+        return None
+    return True
 
 
 def _list_report(path: Path, trusted: bool | None) -> ListReport:

@@ -140,12 +140,14 @@ class Presented:
         not_after: its end of validity; None before.
         in_database: whether the database has it as this node's TVS certificate; None if that cannot be read.
         in_itl: whether a TVS record of the ITL file has it; None without an ITL file that verifies.
+        in_cluster: whether its node is one of the cluster; False if that was deleted; None if that cannot be read.
     """
 
     sha256: str = ""
     not_after: float | None = None
     in_database: bool | None = None
     in_itl: bool | None = None
+    in_cluster: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from tvs.status.cluster import STALENESS_BOUND, ClusterStatus, NodeState
 from tvs.status.health import SIGNER, expired, health
 from tvs.status.model import ServiceState, SlotState
 from tvs.status.report import Finding, Verdict, VerdictState
+from tvs.status.words import age, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,11 @@ MOST_NAMED: Final = 3
 VERSION_REASONS: Final = ("unsupported_version", "no_shared_cipher")
 """Reasons of failed handshakes that the TLS profile decides."""
 _DAY: Final = 86_400
+_DELETED: Final = (
+    "if that is meant, stop the service (systemctl disable --now tvs) when no phone's configuration file names it any "
+    "more; else let the node join anew: tvs init --join URL with another, empty --state; see docs/cluster.md#nodes"
+)
+"""What to do with the service of a node that was deleted from the cluster."""
 _FIRST_WORDS: Final = {
     VerdictState.ANSWERED: "All phones are answered",
     VerdictState.LIMITED: "Answered, but ",
@@ -121,8 +127,8 @@ def _no_worker(facts: Facts) -> Iterator[Finding]:
 def _limit_reached(facts: Facts) -> Iterator[Finding]:
     lately = [part for part in facts.observed.intervals if part.time > facts.now - LIMIT_REACHED and part.turned_away]
     if lately:
-        number = sum(part.turned_away for part in lately)
-        sentence = f"{_number(number, 'connection')} closed at a limit in the last minute"
+        closed = number(sum(part.turned_away for part in lately), "connection")
+        sentence = f"{closed} closed at a limit in the last minute"
         advice = "tvs_connections_rejected_total says which limit; docs/operations.md says what each is for"
         yield _turned_away("limit_reached", sentence, advice, lately[0].time)
 
@@ -131,8 +137,8 @@ def _not_in_itl(facts: Facts) -> Iterator[Finding]:
     if facts.presented.in_itl is False:
         sentence = "the certificate that the service presents is not in ITLFile.tlv, so phones with that file refuse it"
         behind = facts.presented.in_database is False
-        reload = "reload the service (SIGHUP); the log says so if this node was deleted from the cluster"
-        advice = reload if behind else "on the publisher: tvs utils itl update"
+        advice = "reload the service (SIGHUP)" if behind else "on the publisher: tvs utils itl update"
+        advice = f"it was deleted from the cluster: {_DELETED}" if facts.presented.in_cluster is False else advice
         yield _turned_away("certificate_not_listed", sentence, advice)
 
 
@@ -151,8 +157,8 @@ def _database(facts: Facts) -> Iterator[Finding]:
     problem = next((f": {status.problem}" for status in down if status.problem), "")
     copy = facts.service.copy_as_of
     if copy is not None:
-        age = _age(facts.now - copy)
-        sentence = f"from a copy of the certificate database that is {age} old, because it cannot be read{problem}"
+        old = age(facts.now - copy)
+        sentence = f"from a copy of the certificate database that is {old} old, because it cannot be read{problem}"
         advice = "see docs/database.md#a-start-without-the-database; later changes are not known until it can be read"
         yield _limited("database_copy", sentence, advice)
     elif down:
@@ -182,7 +188,10 @@ def _lost_list(facts: Facts) -> Iterator[Finding]:
 
 
 def _behind(facts: Facts) -> Iterator[Finding]:
-    if facts.presented.in_database is False and facts.presented.in_itl is not False:
+    if facts.presented.in_cluster is False:
+        sentence = "this node was deleted from the cluster: it answers from what it has, and takes no changes"
+        yield _limited("node_deleted", sentence, _DELETED)
+    elif facts.presented.in_database is False and facts.presented.in_itl is not False:
         sentence = "with another TVS certificate than the database has"
         yield _limited("certificate_behind", sentence, "reload the service (SIGHUP) when phones have the new ITL file")
 
@@ -190,6 +199,8 @@ def _behind(facts: Facts) -> Iterator[Finding]:
 def _node_behind(facts: Facts) -> Iterator[Finding]:
     cluster, staleness = facts.cluster, facts.cluster.staleness(facts.monotonic)
     others = [node for node in cluster.nodes if node.is_behind and node.name.lower() != cluster.node.lower()]
+    if facts.presented.in_cluster is False:
+        return
     if staleness is not None and staleness > STALENESS_BOUND:
         problem = f": {cluster.problem}" if cluster.problem else ""
         sentence = f"this node has not known for {round(staleness)} s that it serves what the cluster has{problem}"
@@ -216,7 +227,7 @@ def _expiry(facts: Facts) -> Iterator[Finding]:
         days = int((end - facts.now) // _DAY)
         if 0 <= days < EXPIRES_SOON:
             advice = "tvs set cert regen TVS; docs/administration.md has the order"
-            yield _limited("expires_soon", f"the certificate {name} expires in {_number(days, 'day')}", advice)
+            yield _limited("expires_soon", f"the certificate {name} expires in {number(days, 'day')}", advice)
 
 
 def _reload(facts: Facts) -> Iterator[Finding]:
@@ -228,9 +239,9 @@ def _reload(facts: Facts) -> Iterator[Finding]:
 def _refused_versions(facts: Facts) -> Iterator[Finding]:
     seen = [kind for kind in facts.observed.failures if kind.reason in VERSION_REASONS and _late(kind.last, facts)]
     if seen:
-        number, last = sum(kind.count for kind in seen), max(seen, key=lambda kind: kind.last)
+        count, last = sum(kind.count for kind in seen), max(seen, key=lambda kind: kind.last)
         offer = f" that offer {last.version} at most" if last.version.startswith(("TLS", "SSL")) else ""
-        sentence = f"clients{offer} are refused by the TLS profile ({number} so far, the last from {last.address})"
+        sentence = f"clients{offer} are refused by the TLS profile ({count} so far, the last from {last.address})"
         advice = "if they are phones: docs/which-phones.md says which tls_profile serves them"
         yield _limited("version_refused", sentence, advice, min(kind.first for kind in seen))
 
@@ -239,8 +250,8 @@ def _refused_signers(facts: Facts) -> Iterator[Finding]:
     seen = [signer for signer in facts.observed.signers if not signer.trusted and _late(signer.last, facts)]
     if seen:
         last = max(seen, key=lambda signer: signer.last)
-        number = _number(len(seen), "certificate")
-        sentence = f"phones asked about {number} not trusted here (the last was {last.device or last.address})"
+        certificates = number(len(seen), "certificate")
+        sentence = f"phones asked about {certificates} not trusted here (the last was {last.device or last.address})"
         advice = "tvs show signers --refused; import those that should be trusted, or find out who signed the file"
         yield _limited("signer_refused", sentence, advice, min(signer.first for signer in seen))
 
@@ -281,16 +292,3 @@ def _workers(facts: Facts) -> Iterator[WorkerStatus]:
 
 def _late(time: float, facts: Facts) -> bool:
     return time > facts.now - LATELY
-
-
-def _age(seconds: float) -> str:
-    """A time in the largest unit that it fills: ``3 days``."""
-    for unit, noun in ((_DAY, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= unit:
-            return _number(int(seconds // unit), noun)
-    return "less than a minute"
-
-
-def _number(number: int, noun: str) -> str:
-    """A number with its noun: ``1 day``, ``3 days``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

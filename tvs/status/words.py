@@ -22,6 +22,19 @@ def duration(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def age(seconds: float) -> str:
+    """A time in the largest unit that it fills: ``3 days``."""
+    for unit, noun in ((86_400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= unit:
+            return number(int(seconds // unit), noun)
+    return "less than a minute"
+
+
+def number(count: int, noun: str) -> str:
+    """A number with its noun: ``1 day``, ``3 days``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def last_minute(rate: Sequence[int]) -> int:
     """The sum of the last minute of a rate. `rate`: numbers of intervals, the present one last."""
     return sum(rate[-_MINUTE:])

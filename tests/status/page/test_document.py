@@ -79,6 +79,10 @@ def test_what_it_says() -> None:
     ("changes", "words"),
     [
         ({"presented": {"sha256": "cd" * 32, "in_database": False, "in_itl": False}}, "ITLFile.tlv does not have it"),
+        (
+            {"presented": {"sha256": "cd" * 32, "in_database": False, "in_itl": True, "in_cluster": False}},
+            "its node was deleted from the cluster",
+        ),
         ({"refused_versions": {"TLSv1": 12}}, "12 offered TLSv1 at most"),
         ({"lists": [{**LIST, "verified": False, "reason": "bad_signature"}]}, "bad signature"),
         ({"lists": [{**LIST, "found": False, "verified": False, "reason": "missing", "modified": None}]}, "missing"),

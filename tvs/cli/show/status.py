@@ -118,6 +118,8 @@ def _presented(presented: Mapping[str, Any]) -> str:
     words = {True: "", False: "not "}
     places = {"in_database": "in the database", "in_itl": "in ITLFile.tlv"}
     found = [f"{words[presented[key]]}{place}" for key, place in places.items() if presented[key] is not None]
+    if presented.get("in_cluster") is False:
+        found.append("of a node that was deleted from the cluster")
     return f"certificate {presented['sha256'][:16]}…, {', '.join(found)}"
 
 

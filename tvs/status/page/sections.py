@@ -52,10 +52,12 @@ def lists(lists: Sequence[Report]) -> Markup:
 
 def presented(presented: Report) -> Markup | None:
     """What is wrong with the certificate that phones are presented; None if nothing is."""
-    if presented["in_database"] is not False and presented["in_itl"] is not False:
-        return None
     words = {"in_database": "the database has another one", "in_itl": "ITLFile.tlv does not have it"}
+    if presented.get("in_cluster") is False:
+        words["in_database"] = "its node was deleted from the cluster"
     said = " and ".join(text for key, text in words.items() if presented[key] is False)
+    if not said:
+        return None
     return tag("p", f"Phones are presented the certificate {presented['sha256'][:16]}…: {said}.", class_="no")
 
 
