@@ -12,7 +12,8 @@ import pytest
 from tests.fixtures.administrator import PUBLISHER
 from tests.fixtures.running import run_tvs, services, wait_until
 from tests.fixtures.stores import database, url
-from tvs.manage.provision import initialise
+from tvs.manage.provision import initialise, settings_of
+from tvs.state import StateDirectory
 
 if TYPE_CHECKING:
     import subprocess
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fixtures.running import Running
-    from tvs.state import StateDirectory
 
 __all__ = ["database", "url"]
 
@@ -82,6 +82,22 @@ def test_a_service_that_hangs(state: StateDirectory, service: Running) -> None:
     assert (done.returncode, in_use(done)) == (4, [("0", "1")]), done.stderr
     assert f"Not reached: {PUBLISHER.name} (" in done.stdout
     done = digest(state, "sha1")
+    assert (done.returncode, in_use(done)) == (0, [("1", "1")]), done.stderr
+
+
+def test_a_service_that_was_not_restarted(state: StateDirectory, service: Running, tmp_path: Path) -> None:
+    """After another database was named, the service uses the old one until it is restarted: the command says so."""
+    wait_until(state.last_good.exists, "the copy of the database")
+    moved = f"sqlite://{tmp_path}/moved.db"
+    assert run_tvs("database", "copy", "--to", moved, "--state", state.path).returncode == 0
+    (state.path / "tvs.toml").write_text(settings_of(moved))
+    done = digest(state, "sha256")
+    assert (done.returncode, in_use(done)) == (4, [("0", "1")]), done.stderr
+    assert f"Not reached: {PUBLISHER.name} (its service uses another database than this command" in done.stdout
+    assert service.stop() == 0
+    with services(tmp_path) as start:
+        start(StateDirectory(state.path), *INFO)
+        done = digest(state, "sha1")
     assert (done.returncode, in_use(done)) == (0, [("1", "1")]), done.stderr
 
 

@@ -138,6 +138,16 @@ def read_last_good(state: StateDirectory) -> LastGood | None:
         raise StateError(f"{state.last_good}: the copy cannot be used: {error}") from None
 
 
+def database_of_copy(state: StateDirectory) -> str | None:
+    """`LastGood.database` of the copy, which is not verified; None without one that can be read."""
+    try:
+        with _opened(state) as file:
+            database = read_header(file).get("database")
+    except (CopyDamaged, OSError):
+        return None
+    return database if isinstance(database, str) else None
+
+
 def _read(state: StateDirectory, file: IO[bytes]) -> LastGood:
     header = read_header(file)
     certificate, expiry = _decoded(header)

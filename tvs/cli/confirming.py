@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 _LOST = "its service was killed, hangs or lost its database; it takes the change when it is back"
+_ELSEWHERE = "its service uses another database than this command; if store was changed since its start, restart it"
 
 
 def no_wait_option(parser: argparse.ArgumentParser) -> None:
@@ -30,12 +31,16 @@ def wait(arguments: argparse.Namespace, change: Change, before: Reading) -> Conf
     """Waits until the nodes serve a change; None with `--no-wait`."""
     if arguments.no_wait:
         return None
-    from tvs.manage.confirmation import wait_for_nodes
+    from tvs.manage.confirmation import NodeStep, wait_for_nodes
 
     sys.stdout.flush()
-    return wait_for_nodes(
-        state_of(arguments), change, before, lambda names: progress(f"waiting for {', '.join(names)}")
-    )
+    state = state_of(arguments)
+    confirmation = wait_for_nodes(state, change, before, lambda names: progress(f"waiting for {', '.join(names)}"))
+    if not confirmation.at(NodeStep.LOST):
+        return confirmation
+    from tvs.manage.elsewhere import find_elsewhere
+
+    return find_elsewhere(state, confirmation)
 
 
 def say_confirmation(confirmation: Confirmation | None) -> None:
@@ -66,8 +71,9 @@ def _lines(confirmation: Confirmation) -> Iterator[str]:
         yield f"In use on {confirmed} of {confirmation.running} nodes after {seconds:.1f} s"
     for node in confirmation.at(NodeStep.BEHIND):
         yield f"Not confirmed: {node.node} ({_behind(node, confirmation.generation)})"
-    for node in confirmation.at(NodeStep.LOST):
-        yield f"Not reached: {node.node} ({_LOST})"
+    for step, reason in ((NodeStep.LOST, _LOST), (NodeStep.ELSEWHERE, _ELSEWHERE)):
+        for node in confirmation.at(step):
+            yield f"Not reached: {node.node} ({reason})"
     absent = [node.node for node in confirmation.at(NodeStep.ABSENT)]
     if confirmation.running and absent:
         yield f"No service: {', '.join(absent)} (the change is taken when one starts there)"

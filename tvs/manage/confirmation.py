@@ -36,8 +36,6 @@ QUICK_TIME: Final = 1.0
 """Seconds of quick readings; a wait that is longer is said to people at a terminal."""
 POLL: Final = 0.25
 """Seconds between two readings afterwards."""
-
-
 GONE: Final = 2.5
 """Seconds without a new report after which this node's service does not run, if it gives no other sign either."""
 
@@ -51,6 +49,8 @@ class NodeStep(StrEnum):
     """It reports, but does not serve the change yet."""
     LOST = "not_reached"
     """It has a report, and has not written another one for `LIVE` seconds; likewise this node without a report."""
+    ELSEWHERE = "other_database"
+    """Likewise, because its service uses another database, see `tvs.manage.elsewhere`: only this node."""
     ABSENT = "no_service"
     """It has no report: no service runs there, or it was stopped in order. This node also if its service was killed."""
 
