@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
-from psycopg import Error
+from psycopg import Error, pq
 from psycopg.conninfo import conninfo_to_dict
 
 from certstore.errors import StoreUnavailable
@@ -27,6 +28,12 @@ _HINT = (
     "write postgresql://USER@HOST:PORT/DATABASE?passfile=FILE, with % and two hex digits for each special character in "
     "a name or a password"
 )
+
+
+_KEYWORD = re.compile("[A-Za-z_]{1,40}")
+"""A parameter's name that a sentence may show."""
+_SECRETS = {"password", "sslpassword", "oauth_client_secret"}
+"""Parameters with a secret, which has no place in a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +68,13 @@ def parse(url: str, *, lazy: bool = False) -> Target:
         lazy: wait less for a connection.
 
     Raises:
-        StoreUnavailable: the URL cannot be read. The sentence shows nothing of it: the password may be anywhere.
+        StoreUnavailable: the URL cannot be read. The sentence shows nothing of it, because the password may be
+            anywhere, but the name of a parameter that libpq does not know.
     """
     try:
         given = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
-    except (Error, ValueError):
-        raise _unreadable() from None  # the driver's error quotes the URL
+    except (Error, ValueError):  # the driver's error quotes the URL
+        raise _unknown_parameter(url) or _unreadable() from None
     ports = given.get("port", "")
     if not all(port == "" or port.isdecimal() for port in ports.split(",")):
         raise _unreadable()
@@ -80,6 +88,28 @@ def parse(url: str, *, lazy: bool = False) -> Target:
 
 def _unreadable() -> StoreUnavailable:
     return StoreUnavailable(f"the database URL cannot be read (it is not shown, for the password's sake): {_HINT}")
+
+
+def _unknown_parameter(url: str) -> StoreUnavailable | None:
+    """The error for a parameter that libpq does not know; None for another fault.
+
+    None also where the name could be a part of a password: that can have ``?`` or ``&`` in it, before an ``@`` or in a
+    parameter of its own.
+    """
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
+    place, _, query = url.partition("?")
+    if "@" in query or ":" in place.partition("://")[2].rpartition("@")[0]:
+        return None
+    for parameter in query.split("&"):
+        keyword, equals, _ = parameter.partition("=")
+        if keyword in _SECRETS or not equals or not _KEYWORD.fullmatch(keyword):
+            return None
+        if keyword not in known and parameter != "ssl=true":
+            return StoreUnavailable(
+                f"the database URL has the parameter {keyword}, which libpq does not know (the rest of the URL is not "
+                f"shown, for a password's sake); it knows: {', '.join(sorted(known - _SECRETS))}"
+            )
+    return None
 
 
 def _name(given: dict[str, str]) -> str:

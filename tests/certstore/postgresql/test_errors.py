@@ -79,6 +79,35 @@ def test_urls_that_cannot_be_read(rest: str) -> None:
     assert "write postgresql://USER@HOST:PORT/DATABASE?passfile=FILE" in text
 
 
+@pytest.mark.parametrize("query", ["passfiel=/x", "sslmode=require&passfiel=/x&passfile=/y", "ssl=true&passfiel=/x"])
+def test_a_parameter_that_libpq_does_not_know(query: str) -> None:
+    """The sentence names it, and those that there are, but for the secret ones."""
+    text = refused(f"postgresql://tvs@127.0.0.1/x?{query}")
+    assert text.startswith("the database URL has the parameter passfiel, which libpq does not know")
+    known = text.partition("it knows: ")[2].split(", ")
+    assert {"passfile", "sslmode", "sslrootcert", "target_session_attrs", "connect_timeout"} < set(known)
+    assert not {"password", "sslpassword"} & set(known)
+    assert "/x" not in text
+    assert "the parameter passwrod, which" in refused("postgresql://tvs@127.0.0.1/x?passwrod=s3cret&s3cret=1")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "tvs:a?s3cret=b@127.0.0.1/x?nix=1",
+        "tvs:s3c?ret=1&s3cret=2@127.0.0.1/x?nix=1",
+        "tvs:x@127.0.0.1/x?s3cret=1",
+        "tvs@127.0.0.1/x?password=a&s3cret=1",
+        "tvs@127.0.0.1/x?sslpassword=a&s3cret=1",
+        "tvs@127.0.0.1/x?s3cret",
+        "tvs@127.0.0.1/x?s3c%65ret=1",
+    ],
+)
+def test_a_name_that_may_be_a_part_of_a_password(rest: str) -> None:
+    """It is not shown."""
+    assert "the database URL cannot be read (it is not shown" in refused(f"postgresql://{rest}")
+
+
 def test_no_password_in_its_text(database: PostgresDatabase, store: CertificateStore) -> None:
     """The representation of a store names its database."""
     assert repr(store) == f"PostgresStore('{database.url.replace(f':{PASSWORD}', '')}')"
