@@ -158,7 +158,11 @@ def test_show_nodes_that_report(
         store.report(NodeReport(node=sub, generation=number, staleness=0.5, counter=7))
         nodes = json.loads(admin.does("show", "nodes", "--json").out)
         assert [node["state"] for node in nodes] == ["unknown", "unknown"], "neither counter moves"
-        assert "no report for 2.5 s" in admin.does("show", "nodes").out
+        lines = admin.does("show", "nodes").lines
+        assert [line.split()[-3:] for line in lines[2:4]] == [["no", "report", "now"]] * 2
+        assert lines[4] == (
+            "no report now: none came in the 2.5 s for which this command watched; for how long before, is not known"
+        )
 
 
 def test_show_more_nodes_than_a_status_has(admin: Administrator) -> None:

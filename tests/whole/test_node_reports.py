@@ -190,7 +190,7 @@ def test_what_is_seen_of_it(
     service.kill()
     done = run_tvs("show", "nodes", "--state", state.path)
     assert done.stdout.splitlines()[0].split()[-3:] == ["Generation", "State", "Staleness"]
-    assert "no report for 2.5 s" in done.stdout
+    assert "no report now: none came in the 2.5 s for which this command watched" in done.stdout
 
 
 def test_lists_are_published(start: Start, state: StateDirectory, store: CertificateStore, tmp_path: Path) -> None:

@@ -22,7 +22,10 @@ PATIENCE = 2.5
 """Seconds for which a node that lives is seen to report: it does so once a second."""
 LOOK = 0.1
 """Seconds between two looks at the reports."""
-_STATES = {"absent": "not running", "unknown": f"no report for {PATIENCE:g} s"}
+_STATES = {"absent": "not running", "unknown": "no report now"}
+_NO_REPORT = (
+    f"no report now: none came in the {PATIENCE:g} s for which this command watched; for how long before, is not known"
+)
 
 
 def add_show_commands(show: Commands) -> None:
@@ -53,7 +56,9 @@ def _show(arguments: argparse.Namespace) -> int:
     columns["TVS"] = "tvs"
     if any("state" in node for node in nodes):
         columns |= {"Generation": "generation", "State": "state", "Staleness": "staleness"}
-    say(table(tuple(columns), [tuple(_cell(key, node[key]) for key in columns.values()) for node in nodes]))
+    say(table(tuple(columns), [tuple(_cell(key, node) for key in columns.values()) for node in nodes]))
+    if any(node.get("state") == "unknown" for node in nodes):
+        say(_NO_REPORT)
     for node in nodes:
         if node.get("problem"):
             say(f"{node['name']}: {node['problem']}")
@@ -98,11 +103,12 @@ def _served(store: CertificateStore, nodes: Sequence[Node]) -> list[dict[str, An
         time.sleep(LOOK)
 
 
-def _cell(key: str, value: Any) -> str:
-    """A value as the table shows it."""
+def _cell(key: str, node: Mapping[str, Any]) -> str:
+    """A value as the table shows it; the staleness that a node reported last is not the one that it has now."""
+    value = node[key]
     if key == "state":
         return _STATES.get(str(value), str(value))
-    if value is None:
+    if value is None or (key == "staleness" and node["state"] == "unknown"):
         return ""
     return f"{value:.1f} s" if key == "staleness" else str(value)
 
