@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,11 @@ import pytest
 from tests.fixtures.disks import make_disk
 from tests.fixtures.running import wait_until
 from tests.fixtures.sharing import does, elsewhere
+from tests.fixtures.users import GROUP, STRANGER, USER, copy_for_user, open_folder
 from tvs.cluster.applied import read_applied
 from tvs.process.listtaker import ListTaker
 from tvs.state import StateDirectory
+from tvs.system import rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
     from tests.fixtures.disks import Disk, MakeDisk
     from tvs.process.publisher import Level
 
-__all__ = ["make_disk"]
+__all__ = ["make_disk", "open_folder"]
 
 
 class Site:
@@ -191,3 +195,32 @@ def test_each_situation_is_tried_once(site: Site, taker: ListTaker) -> None:
     assert site.state.cluster_file.stat().st_mtime_ns == written
     taker.want(applied.generation + 2, read_applied(site.state))
     wait_until(lambda: site.nudges == 2, "the next lists")
+
+
+def test_other_threads_keep_their_rights(made_state: Path, open_folder: Path) -> None:
+    """While a service of root publishes in directories of others, its other threads have root's rights all the time."""
+    if os.uname().machine not in rights._NUMBERS:
+        pytest.skip("here threads have the rights of their process")
+    state = StateDirectory(copy_for_user(made_state, open_folder / "state"))
+    state.path.chmod(0o700)
+    folders = [open_folder / f"served{number}" for number in range(20)]
+    for folder in folders:
+        folder.mkdir(mode=0o755)
+        os.chown(folder, STRANGER, STRANGER)
+    settings = state.path / "tvs.toml"
+    settings.write_text(f"publish = {[str(folder) for folder in folders]}\n")
+    (secret := open_folder / "secret").write_text("secret")
+    secret.chmod(0o600)
+    found = set()
+    with closing(state.lazy_store()) as store, ThreadPoolExecutor(1) as pool:
+        publication = pool.submit(ListTaker(state, store, lambda *_, **__: None, lambda: None).publish)
+        while not publication.done():
+            found.add((os.geteuid(), os.getegid(), secret.read_text()))
+        assert publication.result() is True
+    assert found == {(0, 0, "secret")}
+    for folder in folders:
+        lists = {path.name: path for path in folder.iterdir()}
+        assert lists["CTLFile.tlv"].read_bytes() == state.ctl_file.read_bytes()
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in lists.values()} == {(STRANGER, STRANGER)}
+    assert (state.path / "lock").stat().st_uid == USER
+    assert (state.path / "lock").stat().st_gid == GROUP

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tvs.system import rights
 from tvs.system.owner import as_caller, as_owner, as_owner_below
 
 if TYPE_CHECKING:
@@ -71,6 +73,79 @@ def test_the_caller_s_own_files_can_be_read(foreign: Path, folder: Path) -> None
             assert pin.read_text() == "1234"
         with pytest.raises(PermissionError):
             pin.read_text()
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
+def test_another_thread_gives_up_its_own_rights_only(
+    foreign: Path, folder: Path, elsewhere: ThreadPoolExecutor
+) -> None:
+    """In another thread the block has the owner's rights alone, and the main thread has root's all the time."""
+    if os.uname().machine not in rights._NUMBERS:
+        pytest.skip("here threads have the rights of their process")
+    (secret := folder / "secret").write_text("secret")
+    secret.chmod(0o640)  # no group of root's reads it either
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    block = as_owner(foreign)
+    elsewhere.submit(block.__enter__).result()
+    try:
+        assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+        assert secret.read_text() == "secret"
+        there = elsewhere.submit(lambda: (os.geteuid(), os.getegid(), os.getgroups())).result()
+        assert there == (USER, GROUP, [GROUP])
+        with pytest.raises(PermissionError):
+            elsewhere.submit(secret.read_text).result()
+        elsewhere.submit((foreign / "made").write_text, "x").result()
+        assert elsewhere.submit(_as_caller, secret).result() == "secret"
+    finally:
+        elsewhere.submit(block.__exit__, None, None, None).result()
+    assert ((foreign / "made").stat().st_uid, (foreign / "made").stat().st_gid) == (USER, GROUP)
+    assert elsewhere.submit(lambda: (os.geteuid(), os.getegid(), os.getgroups())).result() == before
+
+
+def _as_caller(path: Path) -> str:
+    with as_caller():
+        return path.read_text()
+
+
+def test_where_threads_have_no_rights_of_their_own(
+    foreign: Path, folder: Path, elsewhere: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On other systems the whole process has the owner's rights meanwhile, and no more."""
+    monkeypatch.setattr(rights, "_NUMBERS", {})
+    (secret := folder / "secret").write_text("secret")
+    secret.chmod(0o600)
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    block = as_owner(foreign)
+    elsewhere.submit(block.__enter__).result()
+    try:
+        with pytest.raises(PermissionError):
+            elsewhere.submit(secret.read_text).result()
+        assert os.geteuid() == USER
+    finally:
+        elsewhere.submit(block.__exit__, None, None, None).result()
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
+
+
+def test_a_root_that_may_change_its_groups_only(foreign: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the user cannot be changed, as in some containers, the groups are root's again when the error comes."""
+    before = (os.geteuid(), os.getegid(), os.getgroups())
+    real = os.seteuid
+
+    def refuse(user: int) -> None:
+        if user != 0:
+            raise PermissionError(1, "Operation not permitted")
+        real(user)
+
+    monkeypatch.setattr(rights, "_OF_PROCESS", rights._OF_PROCESS._replace(user=refuse))
+    with pytest.raises(PermissionError), as_owner(foreign):
+        pass
+    assert (os.geteuid(), os.getegid(), os.getgroups()) == before
 
 
 def test_rights_come_back_after_an_error(foreign: Path) -> None:

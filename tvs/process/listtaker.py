@@ -3,8 +3,8 @@
 It publishes at its start, too: the follower before it, or a command that was killed, may not have come to that.
 
 A command may hold the lock of the state directory meanwhile: this thread waits for it, and nothing else of the follower
-does. Root works with the rights of the directory's owner while the lock is held. Those are the rights of all threads of
-the process, which touch nothing but the state directory either: no other thread changes them.
+does. Root works with the rights of the directory's owner while the lock is held, and publishes with those of each
+directory's owner: in this thread, no other one (`tvs.system.rights`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rights of a directory's owner: commands that root runs touch such a directory with these and no more.
+"""Rights of a directory's owner: what root runs touches such a directory with these and no more.
 
 A state directory belongs to the service's user. Whatever that user put there (a symbolic link to a secret of root's, a
 FIFO, a file with another name) can then lead a command of root's only to what that user could reach anyway, and files
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tvs.system.rights import Setters
+
 
 @contextmanager
 def as_owner(directory: Path) -> Iterator[None]:
     """Runs a block with the effective user and group of the directory's owner; as before for other users than root.
 
-    The rights are those of the whole process: only for processes of one thread, as commands are. Blocks can be nested.
-    Modules that the block imports are read with root's rights: Python itself may be readable for root only.
+    In the main thread the rights are those of the whole process, in another one its own, see `tvs.system.rights`.
+    Blocks can be nested. Modules that the block imports are read with root's rights: Python itself may be readable for
+    root only.
 
     Raises `OSError` if the directory cannot be looked at, if this root may not change its user, or if another user
     than root and the owner can put another directory in its place: that user would choose the rights.
@@ -59,18 +62,23 @@ def _rights_of(status: os.stat_result) -> Iterator[None]:
     if status.st_uid == 0:
         yield
         return
-    groups = os.getgroups()
-    group = os.getegid()
-    os.setgroups([status.st_gid])
-    os.setegid(status.st_gid)
-    os.seteuid(status.st_uid)
+    take, groups, group = _setters(), os.getgroups(), os.getegid()
     try:
+        take.groups([status.st_gid])
+        take.group(status.st_gid)
+        take.user(status.st_uid)
         with imports_in(as_caller):
             yield
     finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
+        take.user(0)
+        take.group(group)
+        take.groups(groups)
+
+
+def _setters() -> Setters:
+    from tvs.system.rights import setters  # noqa: PLC0415 - most commands are not root's
+
+    return setters()
 
 
 def _check_place(above: Path, owner: int, directory: Path) -> None:
@@ -86,10 +94,11 @@ def as_caller() -> Iterator[None]:
     if user == os.getuid():
         yield
         return
-    os.seteuid(os.getuid())
-    os.setegid(os.getgid())
+    take = _setters()
+    take.user(os.getuid())
+    take.group(os.getgid())
     try:
         yield
     finally:
-        os.setegid(group)
-        os.seteuid(user)
+        take.group(group)
+        take.user(user)
