@@ -24,7 +24,7 @@ from tvs.system.owner import as_caller, as_owner
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tvs.cluster.applied import Applied
@@ -74,32 +74,45 @@ class Destinations:
         by_caller: whether the caller named them: root then writes with the rights of each directory's owner. Otherwise
             the settings' file did, which belongs to another user than root: it leads root only to where the owner of
             the state directory may write.
+        by_root: whether this user is not root, and commands that root runs publish there, as root's settings say.
     """
 
     directories: tuple[Path, ...]
     by_caller: bool = True
+    by_root: bool = False
 
 
 def destinations(state: StateDirectory) -> Destinations:
     """The directories of the setting ``publish``. Raises `ConfigError`."""
     directories = load_config({"state": str(state.path)}).publish
-    return Destinations(directories, "TVS_PUBLISH" in os.environ or _of_caller(state.path / SETTINGS_FILE))
+    if "TVS_PUBLISH" in os.environ:
+        return Destinations(directories)
+    owner, user = _only_owner(state.path / SETTINGS_FILE), os.getuid()
+    return Destinations(directories, by_caller=owner == user, by_root=owner == 0 != user)
 
 
-def _of_caller(path: Path) -> bool:
-    """Whether a file belongs to this user, and nobody else may write to it."""
+def _only_owner(path: Path) -> int | None:
+    """The user to whom a file belongs; None if others may write to it, or if it is not a file."""
     try:
         status = path.lstat()
     except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+        return None
+    return status.st_uid if stat.S_ISREG(status.st_mode) and not status.st_mode & 0o022 else None
 
 
-def publish_lists(state: StateDirectory, to: Destinations) -> tuple[Published, ...]:
+def publish_lists(
+    state: StateDirectory, to: Destinations, on_closed: Callable[[Path], None] | None = None
+) -> tuple[Published, ...]:
     """Puts the CTL and the ITL of a state directory into directories; call it with `StateDirectory.lock` held.
 
     A file is replaced in one step, and only if it differs. One whose list an administrator deleted is removed, however
     long ago that was. Nothing else is touched: a file of that name that is not a trust list is an error.
+
+    Args:
+        state: the state directory.
+        to: the directories.
+        on_closed: called with a directory into which this user may not look and root's commands publish; it is left
+            out. None if that is an error as any other.
 
     Raises `NotPublished` if a directory could not get them; the others have them then. Raises `StateError` for a list
     that phones would refuse; nothing is published then.
@@ -111,6 +124,9 @@ def publish_lists(state: StateDirectory, to: Destinations) -> tuple[Published, .
     for directory in to.directories:
         try:
             _check_other(directory, state)
+            if on_closed is not None and to.by_root and _is_closed(directory):
+                on_closed(directory)
+                continue
             with _rights(directory, to):
                 done += _into(directory, lists)
         except OSError as error:
@@ -161,6 +177,16 @@ def _list_of(path: Path, applied: Applied) -> bytes | Step:
 def _check_other(directory: Path, state: StateDirectory) -> None:
     if directory.resolve() == state.tftp.resolve():
         raise StateError(f"{directory}: is where the lists are made; name another directory")
+
+
+def _is_closed(directory: Path) -> bool:
+    """Whether this user may not look at the lists that are there. Raises another error than that."""
+    try:
+        for name in (CTL_NAME, ITL_NAME):
+            _published_list(directory / name)
+    except PermissionError:
+        return True
+    return False
 
 
 def _into(directory: Path, lists: dict[str, bytes | Step]) -> Iterator[Published]:

@@ -22,6 +22,7 @@ from tvs.errors import StateBusy, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from certstore.store import CertificateStore
     from tvs.cluster.applied import Applied
@@ -34,6 +35,10 @@ LAST_RETRY: Final = 60.0
 """Seconds until the next attempt after one that failed: doubled from the first value to the last."""
 BUSY_RETRY: Final = 1.0
 """Seconds until the next attempt to get the lock that a command holds, maybe while it waits for a PIN."""
+_CLOSED: Final = (
+    "the service's user may not look into it, so that only commands that root runs publish there; "
+    "after another node's change run as root: tvs publish"
+)
 
 
 class ListTaker:
@@ -61,6 +66,7 @@ class ListTaker:
         self._last: tuple[int, Applied] | None = None
         self._backoff = Backoff(FIRST_RETRY, LAST_RETRY)
         self._published = False
+        self._closed: set[Path] = set()  # directories that were named since the lists were replaced
         self._problem = ""
         self._busy = ""
         self.refused: tuple[str, ...] = ()
@@ -148,6 +154,7 @@ class ListTaker:
                 deleted=list(taken.deleted),
             )
             self._published = False
+            self._closed.clear()
             self._taken()
         for sentence in taken.refused:
             if sentence not in self.refused:
@@ -160,5 +167,11 @@ class ListTaker:
             return
         to = destinations(self._state)
         if to.directories:
-            publish_lists(self._state, to)
+            publish_lists(self._state, to, self._left_to_root)
         self._published = True
+
+    def _left_to_root(self, directory: Path) -> None:
+        """Says, once while the lists stay the same, that it is not known whether a directory has them."""
+        if directory not in self._closed:
+            self._closed.add(directory)
+            self._event("warning", "publication_left_to_root", directory=str(directory), reason=_CLOSED)
