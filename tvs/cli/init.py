@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from argparse import ArgumentTypeError
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -121,7 +123,19 @@ def _subject(text: str) -> str:
 
 
 def _init(arguments: argparse.Namespace) -> int:
+    _name_left_over(state_of(arguments).path.absolute())
     return _make(arguments) if arguments.join is None else _join(arguments)
+
+
+def _name_left_over(path: Path) -> None:
+    """Warns of private keys that a killed command left beside the new directory."""
+    from tvs.manage.building import left_beside
+    from tvs.manage.provision import rights_to_make
+
+    with suppress(StateError), rights_to_make(path):
+        for folder in left_beside(path):
+            reason = "an init that was killed left it, with private keys that nothing uses; remove it: rm -r"
+            sys.stderr.write(f"tvs: warning: {printable(f'{folder}: {reason} {shlex.quote(str(folder))}')}\n")
 
 
 def _make(arguments: argparse.Namespace) -> int:

@@ -102,8 +102,38 @@ def building(path: Path) -> Iterator[Building]:
 
 def left_over(path: Path) -> list[Path]:
     """What killed commands left in a directory that they were filling."""
+    return _begun(path, path)
+
+
+def left_beside(path: Path) -> list[Path]:
+    """What killed commands left beside a directory that they were making: folders of this user with private keys.
+
+    A folder that a running command fills is not among them, nor is a copy of a state directory in use, whatever its
+    name: such a one holds more, at least the lock of the first command.
+    """
+    try:
+        return [folder for folder in _begun(path, path.parent) if _is_left(folder)]
+    except OSError:
+        return []
+
+
+_MADE = re.compile(r"keys|tftp|joining|cluster\.json|tvs\.toml|tvs\.db(-wal|-shm|-journal)?|\..+\.new")
+"""Names of all that a command puts into a directory that it makes."""
+
+
+def _begun(path: Path, above: Path) -> list[Path]:
+    """Folders of a directory with the names of those that become `path`."""
     name = re.compile(rf"\.{re.escape(path.name)}-[a-z0-9_]{{8}}")
-    return [one for one in path.iterdir() if name.fullmatch(one.name) and one.is_dir() and not one.is_symlink()]
+    return [one for one in above.iterdir() if name.fullmatch(one.name) and one.is_dir() and not one.is_symlink()]
+
+
+def _is_left(folder: Path) -> bool:
+    try:
+        if folder.stat().st_uid != os.geteuid() or _locked(folder):
+            return False
+        return all(_MADE.fullmatch(one.name) for one in folder.iterdir()) and any((folder / "keys").iterdir())
+    except OSError:  # it is gone by now, say
+        return False
 
 
 def in_progress(path: Path) -> bool:
