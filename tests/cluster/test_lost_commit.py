@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from certstore.errors import OutcomeUnknown
 from certstore.generations import NodeReport
 from certstore.opening import open_store
 from certstore.purposes import Purpose
-from tests.fixtures.administrator import PUBLISHER, Administrator
+from tests.fixtures.administrator import PUBLISHER, Administrator, command
 from tests.fixtures.certificates import certificate
 from tests.fixtures.cutting import cutting_relay
 from tests.fixtures.generations import check_settled, files, generation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fixtures.administrator import Done
     from tests.fixtures.cutting import CuttingRelay
 
 DIGEST = ("set", "digest", "sha256")
@@ -185,3 +187,81 @@ def test_the_store(admin: Administrator, relay: CuttingRelay, forward: bool) -> 
         with pytest.raises(OutcomeUnknown, match=LOST), store.transaction():
             store.import_certificate(certificate("CN=new"), Purpose.Phone_trust)
         assert len(store.entries(unit=Purpose.Phone_trust)) == int(forward)
+
+
+# -- tvs init ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def store(database: PostgresDatabase, relay: CuttingRelay, tmp_path: Path) -> str:
+    """The URL of an empty database with tables, through the relay."""
+    open_store(database.url, create=True).close()
+    setting = database.setting(tmp_path).replace(f":{shared_server().port}", f":{relay.port}")
+    if (passfile := tmp_path / "pgpass").exists():
+        passfile.write_text(passfile.read_text().replace(f":{shared_server().port}", f":{relay.port}"))
+    return setting
+
+
+def init(store: str, path: Path, *words: str) -> Done:
+    """Runs ``tvs init``."""
+    return command("init", "--store", store, "--state", path, "--name", "pub", *words)
+
+
+@pytest.fixture(params=[False, True], ids=["new", "empty"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A directory that does not exist, and one that is empty."""
+    path = tmp_path / "place"
+    if request.param:
+        path.mkdir()
+    return path
+
+
+def test_init_whose_answer_is_lost(store: str, relay: CuttingRelay, place: Path) -> None:
+    """A cluster that the server has made is there, with its keys."""
+    relay.cut_next_commit(forward=True)
+    done = init(store, place)
+    assert (done.status, relay.cuts) == (0, 1), done.err
+    Administrator(StateDirectory(place)).does("set", "cert", "regen", "TVS", "-y")
+    check_settled(StateDirectory(place))
+
+
+def test_init_whose_commit_is_lost(store: str, relay: CuttingRelay, place: Path) -> None:
+    """A cluster that the server has not made leaves no directory; the next try makes it."""
+    existed = place.exists()
+    relay.cut_next_commit(forward=False)
+    done = init(store, place)
+    assert (done.status, relay.cuts) == (1, 1)
+    assert f"{LOST} (" in done.err
+    assert "; the cluster was not made: nothing was changed; try again" in done.err
+    assert (place.exists() and list(place.iterdir()) == []) is existed
+    assert init(store, place).status == 0
+
+
+@pytest.mark.parametrize("forward", [True, False], ids=["made", "not made"])
+def test_init_while_the_database_stays_away(
+    store: str, relay: CuttingRelay, place: Path, monkeypatch: pytest.MonkeyPatch, forward: bool
+) -> None:
+    """The keys are kept, and the sentence says where to look; what is found there tells what to do."""
+    monkeypatch.setattr("tvs.cluster.outcome.PATIENCE", 1.0)
+    relay.cut_next_commit(forward=forward, then=relay.refuse)
+    done = init(store, place)
+    assert (done.status, relay.cuts) == (1, 1)
+    assert "the database cannot be asked whether the cluster was made: " in done.err
+    assert f"look with: tvs show cluster --state {place}. If that shows the cluster of pub" in done.err
+    relay.refuse(refuse=False)
+    shown = command("show", "cluster", "--state", place)
+    assert (shown.status == 0) is forward, shown.err
+    if forward:
+        Administrator(StateDirectory(place)).does("set", "cert", "regen", "CAPF", "-y")
+    else:
+        shutil.rmtree(place)
+        assert init(store, place).status == 0
+    check_settled(StateDirectory(place))
+
+
+def test_init_whose_database_is_lost_afterwards(store: str, relay: CuttingRelay, tmp_path: Path) -> None:
+    """The cluster is made and called so, with what is known without the database."""
+    relay.cut_next_commit(forward=True, answer=True, then=relay.refuse)
+    done = init(store, tmp_path / "place", "--json")
+    assert (done.status, relay.cuts) == (0, 1), done.err
+    assert (json.loads(done.out)["done"], json.loads(done.out)["state"]) == (True, str(tmp_path / "place"))

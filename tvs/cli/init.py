@@ -177,7 +177,6 @@ _OF_A_CLUSTER = ("store", "subject", "signer", "digest")
 
 
 def _join(arguments: argparse.Namespace) -> int:
-    from certstore.errors import StoreError
     from tvs.manage.joining import NewNode, join
     from tvs.manage.provision import this_host
 
@@ -195,11 +194,7 @@ def _join(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"tvs: warning: {printable(sentence)}\n")
     steps = [f"on {joined.publisher}: tvs utils itl update", f"tvs serve --state {joined.state.path}"]
     if arguments.json:
-        try:
-            facts = _facts(joined.state, before=joined.node.name)
-        except StoreError:  # it was lost since: the node has joined
-            facts = {}
-        say_done("join", **facts, next_steps=steps)
+        say_done("join", **_facts(joined.state, before=joined.node.name), next_steps=steps)
         return OK
     again = ", which an earlier try had entered" if joined.completed else ""
     say(f"Made {joined.state.path} for {joined.node.name} in the cluster of {joined.publisher}{again}.")
@@ -230,14 +225,20 @@ def _store(option: str, chosen: str | None, path: Path) -> str | None:
 def _facts(state: StateDirectory, before: str | None = None) -> dict[str, object]:
     """The new state directory: its paths, and the same facts as those of a change.
 
+    If the database was lost since, only the paths: the directory is made all the same.
+
     `before`: the node that has joined; None if the whole cluster is new.
     """
+    from certstore.errors import StoreError
     from tvs.cluster.situation import read_situation
     from tvs.manage.changed import changed_facts
 
-    with state.opened() as store:
-        after = read_situation(state, store)
+    paths: dict[str, object] = {"state": str(state.path), "database": state.store_name, "keys": str(state.keys)}
+    try:
+        with state.opened() as store:
+            after = read_situation(state, store)
+    except StoreError:
+        return paths
     earlier = replace(after, nodes=(), entries=()) if before is None else after.without_node(before)
     earlier = replace(earlier, ctl=None, itl=None)
-    paths = {"state": str(state.path), "database": state.store_name, "keys": str(state.keys)}
     return {**changed_facts(state, earlier, after), **paths}

@@ -28,18 +28,24 @@ def check_outcome(store: CertificateStore, made: Generation, lost: OutcomeUnknow
 
     Raises `StateError` if it was not made, or if the database cannot be reached; the sentence says which.
     """
+    try:
+        found = was_made(store, made)
+    except StoreUnavailable as error:
+        raise StateError(_unknown(made, lost, error)) from error
+    if not found:
+        raise StateError(f"{lost}; it was not made: nothing was changed; try again") from lost
+
+
+def was_made(store: CertificateStore, made: Generation) -> bool:
+    """Whether a generation was made, see `check_outcome`. Raises `StoreUnavailable` if the database stays away."""
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            found = _has(store, made)
-        except StoreUnavailable as error:
+            return _has(store, made)
+        except StoreUnavailable:
             if time.monotonic() >= until:
-                raise StateError(_unknown(made, lost, error)) from error
+                raise
             time.sleep(PAUSE)
-        else:
-            break
-    if not found:
-        raise StateError(f"{lost}; it was not made: nothing was changed; try again") from lost
 
 
 def _has(store: CertificateStore, made: Generation) -> bool:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from certstore.errors import OutcomeUnknown, StoreUnavailable
 from certstore.names import name_from_text
 from certstore.opening import open_store
 from certstore.purposes import Purpose
@@ -20,6 +21,7 @@ from certstore.store import CertificateStore, Node
 from ctlcache.digests import Digest
 from tvs.cluster.keys import list_signer, write_keys
 from tvs.cluster.lists import build_ctl, build_itl, tokenless_source
+from tvs.cluster.outcome import was_made
 from tvs.cluster.replication import apply_lists
 from tvs.cluster.situation import (
     LIST_DIGEST,
@@ -39,7 +41,9 @@ from tvs.units import CTL_NAME, FIRST_SIGNER, ITL_NAME, ORGANISATION, KeyType
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from certstore.generations import Generation
     from ctlcache.keyfile import PrivateKey
+    from tvs.manage.building import Building
 
     OwnCertificates = list[tuple[Purpose, bytes, PrivateKey]]
     """Unit, X.509 DER and private key of each own certificate."""
@@ -110,7 +114,8 @@ def initialise(
     of `path` if it exists, because systemd, a package or a container made it, else of the directory above.
 
     A database elsewhere gets everything in one transaction, which is committed when the directory is in its place: a
-    failure leaves no more than empty tables, which the next try uses.
+    failure leaves no more than empty tables, which the next try uses. If the connection is lost at the commit, the
+    database is asked whether it was made; while it cannot be asked, the directory stays.
 
     Args:
         path: must not exist, or be an empty directory.
@@ -170,15 +175,36 @@ def _make(path: Path, cluster: NewCluster, progress: Callable[[str], None], stor
             _check_empty(state, tables)
             made = _own_certificates(cluster, progress)
             write_keys(state, [(unit, key) for unit, _, key in made])
-            with tables.transaction():
-                _fill(tables, cluster, made)
-                progress("trust lists")
-                _trust_lists(state, tables, cluster)
-                if store is not None:
-                    place.write(SETTINGS_FILE, settings_of(store))
-                    place.place(last=SETTINGS_FILE)
+            try:
+                with tables.transaction():
+                    _fill(tables, cluster, made)
+                    progress("trust lists")
+                    generation = _trust_lists(state, tables, cluster)
+                    if store is not None:
+                        place.write(SETTINGS_FILE, settings_of(store))
+                        place.place(last=SETTINGS_FILE)
+            except OutcomeUnknown as lost:
+                _find_out(place, tables, generation, lost)
         if store is None:  # the database moves with its directory: nothing may have it open
             place.place(last=DATABASE_FILE)
+
+
+def _find_out(place: Building, tables: CertificateStore, made: Generation, lost: OutcomeUnknown) -> None:
+    """Asks the database whether it has the cluster. The directory stays unless the answer is no: its keys may be used.
+
+    Raises `StateError` if the cluster was not made, or if nobody can know.
+    """
+    place.kept = True
+    try:
+        place.kept = was_made(tables, made)
+    except StoreUnavailable as error:
+        raise StateError(
+            f"{lost}, and the database cannot be asked whether the cluster was made: {error}. When it is back, look "
+            f"with: tvs show cluster --state {place.path}. If that shows the cluster of {made.who}, it was made; else "
+            f"remove {place.path}, and try again"
+        ) from error
+    if not place.kept:
+        raise StateError(f"{lost}; the cluster was not made: nothing was changed; try again") from lost
 
 
 def settings_of(store: str) -> str:
@@ -220,7 +246,7 @@ def _fill(tables: CertificateStore, cluster: NewCluster, made: OwnCertificates) 
         tables.import_certificate(der, unit, node=cluster.name, description=SELF_SIGNED)
 
 
-def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewCluster) -> None:
+def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewCluster) -> Generation:
     situation = Situation(
         nodes=tuple(store.nodes()),
         entries=tuple(store.entries()),
@@ -231,5 +257,6 @@ def _trust_lists(state: StateDirectory, store: CertificateStore, cluster: NewClu
     signer = list_signer(state, situation)
     ctl = build_ctl(situation, tokenless_source(situation, signer))
     lists = {CTL_NAME: ctl, ITL_NAME: build_itl(situation, signer)}
-    store.advance(store.generation().number, who=cluster.name, what="init", lists=lists)
+    made = store.advance(store.generation().number, who=cluster.name, what="init", lists=lists)
     apply_lists(state, store)
+    return made
