@@ -94,7 +94,7 @@ def prepare_schema(
         name: the database's name, for sentences.
         schema: the program's.
         create: whether the tables are made in an empty database.
-        lazy: try a migration once only.
+        lazy: try a migration once only; its owner has read the database before, so that an empty one was damaged.
         renew: sets the session's search_path after the tables were made.
 
     Raises:
@@ -105,7 +105,7 @@ def prepare_schema(
         _create(raw, name, schema)
         renew()
     if not raw.has_tables:
-        raise _no_tables(raw, name)
+        raise _no_tables(raw, name, lazy=lazy)
     found = _found(raw)
     check_usable(found, name, schema)
     if found.version < schema.version:
@@ -141,10 +141,12 @@ def _tables(raw: BoundedConnection) -> list[tuple[Any, ...]]:
     ).fetchall()
 
 
-def _no_tables(raw: BoundedConnection, name: str) -> StoreUnavailable:
+def _no_tables(raw: BoundedConnection, name: str, *, lazy: bool = False) -> StoreUnavailable:
+    """The error of a database without our tables; a lazy store's owner has seen them."""
     if _tables(raw):
         return StoreUnavailable(f"{name}: a PostgreSQL database, but not one of this service; name another one")
-    return StoreUnavailable(f"{name}: the database is empty; make its tables with: tvs init")
+    advice = "" if lazy else ", or, if it is new, make its tables with: tvs init"
+    return StoreUnavailable(f"{name}: the database is empty; restore it from the backup{advice}")
 
 
 _OURS = """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from certstore.errors import StoreUnavailable
 from certstore.relational.database import Database
-from certstore.sqlite.file import checked_file, create_file, is_read_only
+from certstore.sqlite.file import LOST, NEW, checked_file, create_file, is_read_only
 from certstore.sqlite.schema import BUSY_CODES, BUSY_TIMEOUT, prepare_schema
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class SqliteDatabase(Database[sqlite3.Connection]):
     # -- opening and closing
 
     def _open(self, *, create: bool = False) -> sqlite3.Connection:
-        identity = checked_file(self.path)
+        identity = checked_file(self.path, LOST if self._lazy else NEW)
         try:
             connection = self._prepared(create=create, alone=False)
         except sqlite3.OperationalError as error:
@@ -94,7 +94,7 @@ class SqliteDatabase(Database[sqlite3.Connection]):
         connect = partial(_connect, alone=True) if alone else _connect
         connection = connect(self.path, "rw", self.patience)
         try:
-            prepare_schema(connection, self.path, create=create)
+            prepare_schema(connection, self.path, create=create, lazy=self._lazy)
         except BaseException:
             connection.close()
             raise
@@ -183,7 +183,9 @@ class SqliteDatabase(Database[sqlite3.Connection]):
             status = self.path.stat()
         except OSError as error:
             self._give_up()
-            raise StoreUnavailable(f"{self.path}: the database file is gone: {error.strerror}") from error
+            gone = isinstance(error, FileNotFoundError)
+            reason = f"is gone; {LOST}" if gone else f"cannot be looked at: {error.strerror}"
+            raise StoreUnavailable(f"{self.path}: the database file {reason}") from error
         if (status.st_dev, status.st_ino) != self._file:
             self._give_up()
             raise StoreUnavailable(f"{self.path}: the database file was replaced; opening the new one")

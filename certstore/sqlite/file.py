@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 SIDES = ("-journal", "-wal", "-shm")
 """Endings of the names of SQLite's files beside the database."""
+NEW = "make it with: tvs init"
+LOST = "restore it from the backup"
+"""Advice for a database that was never made, and for one that was there: a running service goes on from memory."""
 
 
 def create_file(path: Path) -> None:
@@ -33,12 +36,15 @@ def create_file(path: Path) -> None:
         os.close(file)
 
 
-def checked_file(path: Path) -> tuple[int, int]:
-    """Device and inode of the database file. Raises `StoreUnavailable` if it is missing, or others may write to it."""
+def checked_file(path: Path, advice: str = NEW) -> tuple[int, int]:
+    """Device and inode of the database file. Raises `StoreUnavailable` if it is missing, or others may write to it.
+
+    `advice`: what to do about a missing one.
+    """
     try:
         status = path.stat()
     except FileNotFoundError:
-        raise StoreUnavailable(f"{path}: there is no database; make it with: tvs init") from None
+        raise StoreUnavailable(f"{path}: there is no database; {advice}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise StoreUnavailable(f"{path}: the database cannot be opened: {reason}") from error

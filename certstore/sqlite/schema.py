@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from certstore.errors import StoreUnavailable
 from certstore.relational.codes import add_new_units
+from certstore.sqlite.file import LOST, NEW
 from certstore.sqlite.migration import OLDEST, migrate
 from certstore.sqlite.tables import APPLICATION_ID, SCHEMA_VERSION, create_tables, create_triggers
 
@@ -22,13 +23,14 @@ PAGE_SIZE = 8192
 """Bytes. A row has 2 to 4 KiB: two or three fit a page; of the default 4096 bytes a third would stay empty."""
 
 
-def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
+def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool, lazy: bool = False) -> None:
     """Checks that the database has the tables of this version, and migrates those of an earlier one.
 
     Args:
         connection: the open database.
         path: its file, for sentences.
         create: whether the tables are made in an empty database.
+        lazy: whether its owner has read it before, so that an empty one was damaged.
 
     Raises:
         StoreUnavailable: the database is empty, was made by another program or a newer version of this one, or is of
@@ -37,7 +39,7 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool) 
     if create and _is_empty(connection):
         _create(connection)
     if _is_empty(connection):
-        raise StoreUnavailable(f"{path}: the database is empty; make it with: tvs init")
+        raise StoreUnavailable(f"{path}: the database is empty; {LOST if lazy else f'{LOST}, or, if it is new, {NEW}'}")
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise StoreUnavailable(f"{path}: an SQLite database, but not one of this service; name another file")
     version = _pragma(connection, "user_version")

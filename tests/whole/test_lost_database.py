@@ -57,8 +57,8 @@ def open_to_all(database: Path) -> None:
 
 
 FAULTS: dict[Callable[[Path], None], str] = {
-    delete: "there is no database",
-    truncate: "the database is empty",
+    delete: "there is no database; restore it from the backup",
+    truncate: "the database is empty; restore it from the backup",
     damage: "not an SQLite database",
     directory: "not a regular file",
     open_to_all: "every user may write",
@@ -111,6 +111,7 @@ async def test_worker_dies_while_the_database_cannot_be_used(
     status, document = probe(service, "/readyz")
     assert (status, document["reasons"], document["db"]["certificates"]) == (200, [], 5)
     assert FAULTS[fault] in document["db"]["problem"]
+    assert not any("tvs init" in line for line in service.lines())
     await refused_reload(service, workers)
     await replaced(service, workers)
     assert await service.trusts(IMPORTED) == [True]

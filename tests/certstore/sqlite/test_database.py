@@ -66,10 +66,31 @@ def test_a_file_that_others_may_write(path: Path, store: CertificateStore) -> No
 def test_an_empty_file(path: Path) -> None:
     """The empty file of an interrupted creation is reported, and becomes a store when it is created again."""
     path.touch(0o600)
-    with pytest.raises(StoreUnavailable, match="the database is empty; make it with: tvs init"):
+    with pytest.raises(
+        StoreUnavailable, match=r"is empty; restore it from the backup, or, if it is new, make it with: tvs init$"
+    ):
         open_store(str(path))
     open_store(str(path), create=True).close()
     open_store(str(path)).close()
+
+
+def test_a_file_that_a_service_has_lost(path: Path, store: CertificateStore) -> None:
+    """A store that stays open, and one that is opened later, say that the file is to be restored, not made anew."""
+    with closing(open_store(str(path), lazy=True)) as opened, closing(open_store(str(path), lazy=True)) as later:
+        opened.nodes()
+        store.close()
+        path.unlink()
+        for lost, sentence in (
+            (opened, "the database file is gone; restore it from the backup"),
+            (opened, "there is no database; restore it from the backup"),
+            (later, "there is no database; restore it from the backup"),
+        ):
+            with pytest.raises(StoreUnavailable, match=f"{sentence}$"):
+                lost.changed()
+        path.touch(0o600)
+        for lost in (opened, later):
+            with pytest.raises(StoreUnavailable, match=r"the database is empty; restore it from the backup$"):
+                lost.changed()
 
 
 def test_a_foreign_database(path: Path) -> None:
