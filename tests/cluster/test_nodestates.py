@@ -69,6 +69,14 @@ def test_a_counter_that_begins_anew() -> None:
     assert liveness.lives("pub", 104.0) is True
 
 
+def test_a_report_that_comes_later() -> None:
+    """Who reports for the first time while the reader looks has just written it; that of the first reading is older."""
+    liveness = Liveness()
+    liveness.read([report("pub", 9)], 100.0)
+    liveness.read([report("pub", 9), report("sub1", 1), report("sub2", 70, generation=4)], 101.0)
+    assert states(liveness, 101.0) == [NodeState.UNKNOWN, NodeState.CURRENT, NodeState.BEHIND]
+
+
 def test_a_reader_that_could_not_read() -> None:
     """An outage of the database is no silence of nodes: they have `LIVE` seconds again; one silent before stays so."""
     liveness = Liveness()

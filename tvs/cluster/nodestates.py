@@ -24,48 +24,83 @@ GAP: Final = 3.0
 """Seconds between two readings: after more, the reader could not read meanwhile. It reads once a second."""
 
 
-@dataclass(slots=True)
-class _Seen:
-    """A counter, and when it was first seen."""
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A node's counter as a reader has seen it.
+
+    Attributes:
+        counter: as it was last.
+        since: time of the reading that found it so first.
+        moved: whether it is known to have moved since the reader looks.
+    """
 
     counter: int
     since: float
-    moved: bool = False
+    moved: bool
+
+
+class Counters:
+    """The counters of nodes' reports, as one reader sees them. All moments are its monotonic seconds.
+
+    All who watch nodes have this rule. The first reading says nothing of life. Later a counter that is another one than
+    before has moved, be it lower, and so has that of a report that was not there.
+    """
+
+    def __init__(self) -> None:
+        self._pulses: dict[str, Pulse] = {}
+        self._looked = False
+
+    def read(self, reports: Iterable[NodeReport], now: float) -> None:
+        """Takes the reports as they are now. What was known of a report that is gone stays."""
+        for report in reports:
+            name = report.node.lower()
+            before = self._pulses.get(name)
+            if before is None or before.counter != report.counter:
+                moved = self._looked or before is not None
+                self._pulses[name] = Pulse(report.counter, now, moved)
+        self._looked = True
+
+    def of(self, node: str) -> Pulse | None:
+        """What was seen of a node; None if it never had a report."""
+        return self._pulses.get(node.lower())
+
+    def resume(self, last: float, now: float) -> None:
+        """The reader could not read between two moments: what comes next is a first reading.
+
+        Of a node that was not silent before, it cannot be said how it is until its counter moves, or does not for
+        `LIVE` seconds.
+        """
+        for name, before in self._pulses.items():
+            silence = last - before.since
+            self._pulses[name] = Pulse(before.counter, now - silence if silence > LIVE else now, moved=False)
+        self._looked = False
 
 
 class Liveness:
     """Which nodes live. All moments are monotonic seconds of the reader."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
+        self._counters = Counters()
         self._reports: dict[str, NodeReport] = {}
         self._last: float | None = None
 
     def read(self, reports: Iterable[NodeReport], now: float) -> None:
         """Takes the reports as they are now.
 
-        The time since the reading before does not count if it is long: the database was out of reach. Of a node that
-        was not silent before, it cannot be said how it is until its counter moves, or does not for `LIVE` seconds.
+        The time since the reading before does not count if it is long: the database was out of reach.
         """
         if self._last is not None and now - self._last > GAP:
-            for name, before in self._seen.items():
-                silence = self._last - before.since
-                self._seen[name] = _Seen(before.counter, now - silence if silence > LIVE else now)
+            self._counters.resume(self._last, now)
         self._last = now
         self._reports = {report.node.lower(): report for report in reports}
-        for name, report in self._reports.items():
-            seen = self._seen.get(name)
-            if seen is None or seen.counter != report.counter:
-                self._seen[name] = _Seen(report.counter, now, moved=seen is not None)
-        for name in self._seen.keys() - self._reports.keys():
-            del self._seen[name]
+        self._counters.read(self._reports.values(), now)
 
     def lives(self, node: str, now: float) -> bool | None:
         """Whether a node lives; None if that cannot be said yet. False without a report."""
-        seen = self._seen.get(node.lower())
-        if seen is None or now - seen.since > LIVE:
+        pulse = self._counters.of(node)
+        if node.lower() not in self._reports or pulse is None or now - pulse.since > LIVE:
             return False
-        return seen.moved or None
+        return pulse.moved or None
 
     def statuses(self, nodes: Sequence[Node], current: int, now: float) -> tuple[NodeStatus, ...]:
         """The nodes' statuses, in their order.

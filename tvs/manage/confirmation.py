@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from certstore.errors import StoreError
 from tvs.cluster.membership import own_node
-from tvs.cluster.nodestates import LIVE
+from tvs.cluster.nodestates import LIVE, Counters
 from tvs.errors import StateError
 from tvs.system.presence import is_used
 
@@ -137,17 +137,10 @@ class _Node:
     name: str
     at: float
     report: NodeReport | None = None
-    fresh: bool = False
     present: bool = False
     awaited: bool = False
     confirmed: float | None = None
     runs: bool | None = None
-
-    def see(self, report: NodeReport | None, now: float) -> None:
-        self.present = report is not None
-        if report is not None and (self.report is None or report.counter != self.report.counter):
-            self.fresh, self.at = True, now
-        self.report = report or self.report
 
     def step(self, now: float) -> NodeStep:
         if self.confirmed is not None:
@@ -174,12 +167,14 @@ class Watch:
         self, generation: int, nodes: Iterable[str], before: Reading, former: dict[str, str] | None = None
     ) -> None:
         self._generation = generation
-        self._blind = before.reports is None  # the first reading is then the one that says nothing
+        self._counters = Counters()
         known = _by_name(before.reports or ())
         former = former or {}
         self._nodes = [
             _Node(name, before.at, known.get(former.get(name, name).lower()), awaited=name in former) for name in nodes
         ]
+        if before.reports is not None:  # else the first one after the change is the one that says nothing
+            self._counters.read([replace(one.report, node=one.name) for one in self._nodes if one.report], before.at)
 
     def running_here(self, name: str, *, runs: bool | None) -> None:
         """Takes in whether a service of the node of that name, this one, runs; None if that cannot be said."""
@@ -189,13 +184,16 @@ class Watch:
 
     def see(self, reports: Sequence[NodeReport], now: float) -> None:
         """Takes a reading in."""
+        self._counters.read(reports, now)
         found = _by_name(reports)
         for node in self._nodes:
-            node.see(found.get(node.name.lower()), now)
-            node.fresh = node.fresh and not self._blind
-            if node.fresh and node.report is not None and node.report.generation >= self._generation:
+            report, pulse = found.get(node.name.lower()), self._counters.of(node.name)
+            node.report, node.present = report or node.report, report is not None
+            if pulse is None:
+                continue
+            node.at = pulse.since
+            if pulse.moved and node.report is not None and node.report.generation >= self._generation:
                 node.confirmed = now if node.confirmed is None else node.confirmed
-        self._blind = False
 
     def lose(self) -> None:
         """Notes that the database was lost: reports that are gone afterwards went with it, and nodes are waited for."""

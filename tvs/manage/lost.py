@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from certstore.errors import StoreError
+from tvs.cluster.nodestates import Counters
 
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
@@ -20,17 +21,14 @@ def reports_on(store: CertificateStore, node: str) -> bool:
 
     A database that cannot give reports says nothing.
     """
-    until = time.monotonic() + WATCHED
+    until, counters = time.monotonic() + WATCHED, Counters()
     try:
-        first = _counter(store, node)
-        while first is not None and time.monotonic() < until:
-            time.sleep(POLL)
-            if _counter(store, node) not in (first, None):
+        counters.read(store.reports(), time.monotonic())
+        while (pulse := counters.of(node)) is not None and time.monotonic() < until:
+            if pulse.moved:
                 return True
+            time.sleep(POLL)
+            counters.read(store.reports(), time.monotonic())
     except StoreError:
         return False
     return False
-
-
-def _counter(store: CertificateStore, node: str) -> int | None:
-    return next((report.counter for report in store.reports() if report.node.lower() == node.lower()), None)
