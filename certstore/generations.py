@@ -102,8 +102,8 @@ class Position:
 class NodeReport:
     """The last report of a node: what it serves.
 
-    Whether a node is alive is seen from `counter` alone: a reader that reads twice sees it grow. No clock of one
-    machine is compared with that of another one.
+    Whether a node is alive is seen from `counter`: a reader that reads twice sees it grow. That it is dead can be seen
+    at once from `later`. No clock of one machine is compared with that of another one.
 
     Attributes:
         node: the node's name, 1 to `MAX_NODE` characters; compared without regard to case.
@@ -111,6 +111,8 @@ class NodeReport:
         staleness: seconds since it last knew that this is the current one, by its own monotonic clock.
         counter: one more with each report of the node, whatever its clock says.
         problem: one line for people, cut to `MAX_PROBLEM` characters; empty if all is well.
+        later: number of reports, of all nodes, that the database has taken since, as far as their nodes still have
+            one; a store that reads reports sets it.
     """
 
     node: str
@@ -118,6 +120,7 @@ class NodeReport:
     staleness: float
     counter: int
     problem: str = ""
+    later: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.node) <= MAX_NODE or self.node != bounded(self.node, MAX_NODE):

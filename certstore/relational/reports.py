@@ -19,7 +19,7 @@ _WRITE = """
 _LIMIT = """
     DELETE FROM nodereport WHERE written <= (SELECT written FROM nodereport ORDER BY written DESC LIMIT 1 OFFSET ?)
 """
-_READ = "SELECT node, generation, staleness, counter, problem FROM nodereport ORDER BY node LIMIT ?"
+_READ = "SELECT node, generation, staleness, counter, problem, written FROM nodereport ORDER BY node LIMIT ?"
 
 
 def write_report(connection: Connection, report: NodeReport) -> None:
@@ -37,9 +37,18 @@ def delete_report(connection: Connection, node: str) -> None:
 def read_reports(connection: Connection) -> list[NodeReport]:
     """The reports by node, without rows of other programs that cannot be used."""
     found = []
-    for node, generation, staleness, counter, problem in connection.execute(_READ, (MAX_REPORTS,)).fetchall():
+    rows = connection.execute(_READ, (MAX_REPORTS,)).fetchall()
+    last = max((written for *_, written in rows), default=0)
+    for node, generation, staleness, counter, problem, written in rows:
         with suppress(TypeError, ValueError, AttributeError):  # SQLite's columns hold values of any type
             found.append(
-                NodeReport(node=node, generation=generation, staleness=staleness, counter=counter, problem=problem)
+                NodeReport(
+                    node=node,
+                    generation=generation,
+                    staleness=staleness,
+                    counter=counter,
+                    problem=problem,
+                    later=last - written,
+                )
             )
     return found

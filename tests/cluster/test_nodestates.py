@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from certstore.generations import NodeReport
 from certstore.store import Node
-from tvs.cluster.nodestates import LIVE, Liveness
+from tvs.cluster.nodestates import LIVE, MOST, Liveness
+from tvs.process.reporter import LOOK
 from tvs.status.cluster import NodeState
 from tvs.status.members import MAX_TEXT
 
@@ -15,9 +16,9 @@ NODES = [
 ]
 
 
-def report(node: str, counter: int, generation: int = 5, problem: str = "") -> NodeReport:
+def report(node: str, counter: int, generation: int = 5, problem: str = "", later: int = 0) -> NodeReport:
     """A report."""
-    return NodeReport(node=node, generation=generation, staleness=0.25, counter=counter, problem=problem)
+    return NodeReport(node=node, generation=generation, staleness=0.25, counter=counter, problem=problem, later=later)
 
 
 def states(liveness: Liveness, now: float) -> list[str]:
@@ -100,6 +101,18 @@ def test_readings_that_are_a_little_late() -> None:
         liveness.read([report("pub", 1 + (moment > 100.0))], moment)
     assert liveness.lives("pub", 112.9) is True
     assert liveness.lives("pub", 113.0) is False
+
+
+def test_a_report_that_others_have_outdated() -> None:
+    """More reports since than nodes can write in `LIVE` seconds tell of a silent node at once; fewer tell nothing."""
+    assert MOST >= LIVE / LOOK
+    liveness = Liveness()
+    liveness.read([report("pub", 1), report("sub1", 7, later=2 * MOST)], 100.0)
+    assert states(liveness, 100.0)[:2] == [NodeState.UNKNOWN, NodeState.UNKNOWN]
+    liveness.read([report("pub", 2), report("sub1", 7, later=2 * MOST + 1)], 101.0)
+    assert states(liveness, 101.0)[:2] == [NodeState.CURRENT, NodeState.SILENT]
+    liveness.read([report("pub", 2, later=1), report("sub1", 8)], 102.0)
+    assert states(liveness, 102.0)[:2] == [NodeState.CURRENT, NodeState.CURRENT], "it is back"
 
 
 def test_what_a_status_has() -> None:

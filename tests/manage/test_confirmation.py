@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from certstore.generations import NodeReport
-from tvs.cluster.nodestates import LIVE
+from tvs.cluster.nodestates import LIVE, MOST
 from tvs.manage.confirmation import GONE, Confirmation, NodeStep, Reading, Watch
 
 BEGAN = 100.0
 MADE = 42
 
 
-def report(node: str, counter: int, generation: int = MADE, problem: str = "") -> NodeReport:
+def report(node: str, counter: int, generation: int = MADE, problem: str = "", later: int = 0) -> NodeReport:
     """A report of a node."""
-    return NodeReport(node=node, generation=generation, staleness=0.0, counter=counter, problem=problem)
+    return NodeReport(node=node, generation=generation, staleness=0.0, counter=counter, problem=problem, later=later)
 
 
 def watching(*before: NodeReport, nodes: str = "pub sub1 sub2", former: dict[str, str] | None = None) -> Watch:
@@ -51,6 +51,38 @@ def test_an_old_report_with_a_high_number_confirms_nothing() -> None:
     assert not watch.result(BEGAN, BEGAN + LIVE).complete
     watch.see([report("pub", 9), report("sub1", 4, 99)], BEGAN + LIVE + 1)
     assert steps(watch, BEGAN + LIVE + 1)["sub1"] == "confirmed", "it is back"
+
+
+def test_a_node_that_was_dead_before() -> None:
+    """Others have reported too often since its last report: it is not waited for, unless it reports meanwhile."""
+    dead = report("sub1", 3, 99, later=2 * MOST + 1)
+    watch = watching(report("pub", 7, 41), dead, nodes="pub sub1")
+    watch.see([report("pub", 7, 41), dead], BEGAN)
+    assert watch.waiting(BEGAN) == ["pub"]
+    assert steps(watch, BEGAN) == {"pub": "not_confirmed", "sub1": "not_reached"}
+    watch.see([report("pub", 8, 41), report("sub1", 4, 41)], BEGAN + 0.5)
+    assert watch.waiting(BEGAN + 0.5) == ["pub", "sub1"], "it is back"
+    watch.see([report("pub", 9), report("sub1", 5)], BEGAN + 1)
+    assert watch.result(BEGAN, BEGAN + 1).complete
+
+
+def test_nobody_could_report() -> None:
+    """After an outage of the database all reports are old, and none is outdated: nodes are waited for."""
+    old = [report("pub", 7, 41, later=MOST), report("sub1", 3, 41, later=2 * MOST), report("sub2", 5, 41)]
+    watch = watching(*old)
+    watch.see(old, BEGAN + 0.1)
+    assert watch.waiting(BEGAN + 0.1) == ["pub", "sub1", "sub2"]
+
+
+def test_this_node_was_dead_before() -> None:
+    """Its outdated report says nothing if a service runs, which has just started; else it is not waited for."""
+    dead = report("pub", 3, 99, later=MOST * 2 + 1)
+    for runs, step in ((True, "not_confirmed"), (False, "no_service"), (None, "not_reached")):
+        watch = watching(dead, nodes="pub sub1")
+        watch.running_here("pub", runs=runs)
+        watch.see([dead, report("sub1", 9)], BEGAN)
+        assert steps(watch, BEGAN)["pub"] == step
+    assert not watch.waiting(BEGAN)
 
 
 def test_a_node_that_lives_and_is_behind() -> None:

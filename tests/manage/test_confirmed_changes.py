@@ -18,6 +18,7 @@ from tests.fixtures.reporting import current, node_of, reporting
 from tests.fixtures.running import PATIENCE, run_tvs
 from tests.fixtures.stores import PostgresDatabase, database, url
 from tests.fixtures.terminal import CTRL_C, terminal
+from tvs.cluster.nodestates import LIVE, MOST
 from tvs.manage.provision import initialise
 
 if TYPE_CHECKING:
@@ -163,6 +164,29 @@ def test_nodes_that_do_not_confirm(cluster: Administrator) -> None:
     steps = {node["node"]: node["step"] for node in made["confirmation"]["nodes"]}
     assert steps == {PUB: "confirmed", "sub1": "not_confirmed", "sub2": "not_reached"}
     assert generation(cluster.state).number == number + 2
+
+
+def test_a_node_that_was_dead_before(cluster: Administrator) -> None:
+    """A node whose last report is older than many of the others is named at once; it is waited for when it is back."""
+    left_over(cluster, "sub1")
+    with cluster.store() as store:
+        for counter in range(3 * MOST):
+            store.report(NodeReport(node=PUB, generation=1, staleness=0.0, counter=counter))
+    with reporting(node_of(cluster.state, PUB)):
+        done = cluster("set", "digest", "sha256", "--json")
+        confirmation = json.loads(done.out)["confirmation"]
+        assert (done.status, confirmation["complete"]) == (4, False)
+        assert {node["node"]: node["step"] for node in confirmation["nodes"]} == {
+            PUB: "confirmed",
+            "sub1": "not_reached",
+            "sub2": "no_service",
+        }
+        assert confirmation["seconds"] < LIVE
+        assert confirmation["sentences"][1] == f"Not reached: sub1 ({NOT_REACHED})"
+        states = {node["name"]: node.get("state") for node in json.loads(cluster.does("show", "nodes", "--json").out)}
+        assert states["sub1"] == "silent"
+        with reporting(node_of(cluster.state, "sub1")):
+            assert in_use(cluster.does("set", "digest", "sha1").lines[1]) == (2, 2)
 
 
 def test_no_wait(cluster: Administrator) -> None:

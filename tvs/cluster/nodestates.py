@@ -1,25 +1,29 @@
 """States of the cluster's nodes, from the reports that a reader sees one after the other. Pure.
 
-A node lives while its counter moves by the reader's own clock: no clock of one machine is compared with that of
-another one.
+A node lives while its counter moves by the reader's own clock, and is silent when the others have reported more often
+since its last report than they can in that time: no clock of one machine is compared with that of another one. The
+second rule needs no look for some seconds, and no node is silent by it because the database was out of reach: nobody
+has reported then.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tvs.status.cluster import MAX_NODES, NodeState, NodeStatus
 from tvs.status.members import shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from certstore.generations import NodeReport
     from certstore.store import Node
 
 LIVE: Final = 10.0
 """Seconds for which a node counts as live after its counter has moved: it reports once a second."""
+MOST: Final = 100
+"""Reports that a node writes in `LIVE` seconds at most: it looks ten times a second. Usually it is a tenth of that."""
 GAP: Final = 3.0
 """Seconds between two readings: after more, the reader could not read meanwhile. It reads once a second."""
 
@@ -32,11 +36,13 @@ class Pulse:
         counter: as it was last.
         since: time of the reading that found it so first.
         moved: whether it is known to have moved since the reader looks.
+        outdated: whether all nodes together have reported more often since than they can in `LIVE` seconds.
     """
 
     counter: int
     since: float
-    moved: bool
+    moved: bool = False
+    outdated: bool = False
 
 
 class Counters:
@@ -50,14 +56,14 @@ class Counters:
         self._pulses: dict[str, Pulse] = {}
         self._looked = False
 
-    def read(self, reports: Iterable[NodeReport], now: float) -> None:
+    def read(self, reports: Collection[NodeReport], now: float) -> None:
         """Takes the reports as they are now. What was known of a report that is gone stays."""
         for report in reports:
             name = report.node.lower()
-            before = self._pulses.get(name)
-            if before is None or before.counter != report.counter:
-                moved = self._looked or before is not None
-                self._pulses[name] = Pulse(report.counter, now, moved)
+            pulse = self._pulses.get(name)
+            if pulse is None or pulse.counter != report.counter:
+                pulse = Pulse(report.counter, now, moved=self._looked or pulse is not None)
+            self._pulses[name] = replace(pulse, outdated=report.later > MOST * len(reports))
         self._looked = True
 
     def of(self, node: str) -> Pulse | None:
@@ -72,7 +78,7 @@ class Counters:
         """
         for name, before in self._pulses.items():
             silence = last - before.since
-            self._pulses[name] = Pulse(before.counter, now - silence if silence > LIVE else now, moved=False)
+            self._pulses[name] = Pulse(before.counter, now - silence if silence > LIVE else now)
         self._looked = False
 
 
@@ -98,7 +104,7 @@ class Liveness:
     def lives(self, node: str, now: float) -> bool | None:
         """Whether a node lives; None if that cannot be said yet. False without a report."""
         pulse = self._counters.of(node)
-        if node.lower() not in self._reports or pulse is None or now - pulse.since > LIVE:
+        if node.lower() not in self._reports or pulse is None or pulse.outdated or now - pulse.since > LIVE:
             return False
         return pulse.moved or None
 

@@ -2,8 +2,9 @@
 
 Nodes report through the database (`certstore.generations.NodeReport`). A report that was there before the change says
 nothing: only one whose counter changed since counts, so that the last report of a node that crashed confirms nothing.
-Whether a service of this node runs is known without a report, see `tvs.system.presence`: one that has just started is
-waited for, and one that was killed is not. Times are by this process's own monotonic clock.
+A node was dead before the change, and is not waited for, if others have reported too often since its last report, see
+`tvs.cluster.nodestates`. Whether a service of this node runs is known without one, see `tvs.system.presence`: one that
+has just started is waited for, and one that was killed is not. Times are by this process's own monotonic clock.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from certstore.errors import StoreError
@@ -48,7 +50,7 @@ class NodeStep(StrEnum):
     BEHIND = "not_confirmed"
     """It reports, but does not serve the change yet."""
     LOST = "not_reached"
-    """It has a report, and has not written another one for `LIVE` seconds; likewise this node without a report."""
+    """It has not written another report for `LIVE` seconds, by the clock or by others' reports; or none, this node."""
     ELSEWHERE = "other_database"
     """Likewise, because its service uses another database, see `tvs.manage.elsewhere`: only this node."""
     ABSENT = "no_service"
@@ -138,6 +140,7 @@ class _Node:
     at: float
     report: NodeReport | None = None
     present: bool = False
+    outdated: bool = False
     awaited: bool = False
     confirmed: float | None = None
     runs: bool | None = None
@@ -145,7 +148,7 @@ class _Node:
     def step(self, now: float) -> NodeStep:
         if self.confirmed is not None:
             return NodeStep.CONFIRMED
-        silent = now - self.at
+        silent = inf if self.outdated and not self.runs else now - self.at
         if not self.runs and (self.report is None or not (self.present or self.awaited)):
             return NodeStep.ABSENT
         if self.runs is False and silent >= GONE:
@@ -191,7 +194,7 @@ class Watch:
             node.report, node.present = report or node.report, report is not None
             if pulse is None:
                 continue
-            node.at = pulse.since
+            node.at, node.outdated = pulse.since, pulse.outdated
             if pulse.moved and node.report is not None and node.report.generation >= self._generation:
                 node.confirmed = now if node.confirmed is None else node.confirmed
 

@@ -24,7 +24,7 @@ def reports_on(store: CertificateStore, node: str) -> bool:
     until, counters = time.monotonic() + WATCHED, Counters()
     try:
         counters.read(store.reports(), time.monotonic())
-        while (pulse := counters.of(node)) is not None and time.monotonic() < until:
+        while (pulse := counters.of(node)) is not None and not pulse.outdated and time.monotonic() < until:
             if pulse.moved:
                 return True
             time.sleep(POLL)

@@ -323,6 +323,18 @@ def test_reports_of_nodes(store: CertificateStore, database: Database) -> None:
         assert store.reports() == other.reports() == expected
 
 
+def test_how_many_reports_are_later(store: CertificateStore, database: Database) -> None:
+    """Each report tells how many any program wrote after it, up to the last one that is there."""
+    with closing(database.open()) as other:
+        for node in ("sub1", "pub", "sub2", "pub", "PUB"):
+            (store if node == "pub" else other).report(report(node))
+        assert {found.node: found.later for found in store.reports()} == {"PUB": 0, "sub1": 4, "sub2": 2}
+        store.forget("pub")
+        assert {found.node: found.later for found in other.reports()} == {"sub1": 2, "sub2": 0}
+        other.report(report("sub2", 2))
+        assert {found.node: found.later for found in store.reports()} == {"sub1": 5, "sub2": 0}
+
+
 def test_reports_touch_nothing_else(store: CertificateStore) -> None:
     """A report is no commit that the caches would have to look at, and no generation."""
     store.import_certificate(certificate(), Purpose.TVS)

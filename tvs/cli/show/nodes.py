@@ -87,7 +87,7 @@ def _described(node: Node, ends: Mapping[Purpose, str]) -> dict[str, Any]:
 def _served(store: CertificateStore, nodes: Sequence[Node]) -> list[dict[str, Any]]:
     """What each of these nodes serves, in their order.
 
-    Waits until all counters have moved that move, `PATIENCE` seconds at most.
+    Waits until it is known of each whether it lives, `PATIENCE` seconds at most.
     """
     import time
 
@@ -97,7 +97,7 @@ def _served(store: CertificateStore, nodes: Sequence[Node]) -> list[dict[str, An
     while True:
         reports, now = store.reports(), time.monotonic()
         liveness.read(reports, now)
-        if now >= until or all(liveness.lives(report.node, now) for report in reports):
+        if now >= until or all(liveness.lives(report.node, now) is not None for report in reports):
             current = store.generation().number
             return [status.to_json() for node in nodes for status in liveness.statuses([node], current, now)]
         time.sleep(LOOK)
