@@ -7,22 +7,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from certstore.generations import Position, StoredList
+from certstore.generations import FIRST_GENERATION, Position, StoredList
 from tests.fixtures.statuses import worker
 from tvs.cluster.applied import Applied
 from tvs.cluster.serving import MOMENTS_KEPT, Moment, Serving
 
 if TYPE_CHECKING:
+    from certstore.generations import Generation
     from tvs.status.model import WorkerStatus
 
 CTL, ITL = "CTLFile.tlv", "ITLFile.tlv"
 NONE = Applied()
 
 
-def moment(generation: int, number: int, **lists: StoredList) -> Moment:
+def moment(generation: int, number: int, history: str = "", **lists: StoredList) -> Moment:
     """The database at a generation and a change number; lists by the first part of their names."""
     position = Position(generation=generation, change_number=number)
-    return Moment.of(position, {f"{name}File.tlv": one for name, one in lists.items()})
+    return Moment.of(position, {f"{name}File.tlv": one for name, one in lists.items()}, made(generation, history))
+
+
+def made(generation: int, history: str = "") -> Generation:
+    """A generation of one history or another."""
+    return replace(FIRST_GENERATION, number=generation, what=history)
 
 
 def at(number: int, *, content: str | None = "aa", known_at: float = 50.0) -> WorkerStatus:
@@ -110,6 +116,52 @@ def test_another_database() -> None:
     assert serving.generation == 4
     serving.look([at(40, known_at=100.5)], NONE, None)
     assert serving.generation == 5
+
+
+def test_a_failover() -> None:
+    """A database with the same history takes over: what was served is served still, before the workers have looked."""
+    there = [made(number) for number in range(1, 7)]
+    serving = Serving(4, 10.0, there.__contains__)
+    serving.add(moment(5, 50), 40.0)
+    serving.look([at(50)], NONE, None)
+    for generation, began in ((5, 100.0), (6, 200.0)):  # the second one has a change that this node did not see
+        serving.replaced(began)
+        assert serving.generation == 5
+        serving.add(moment(generation, 70), began)
+        serving.look([at(50, known_at=99.0)], NONE, None)
+        assert serving.generation == 5
+    serving.look([at(70, known_at=201.0)], NONE, None)
+    assert serving.generation == 6
+
+
+def test_a_failover_that_lost_changes() -> None:
+    """Of a history that differs from some generation on, that one and later ones are not served by who had others."""
+    there = [made(1), made(2), *(made(number, "other") for number in range(3, 9))]
+    serving = Serving(0, 10.0, there.__contains__)
+    for number in range(1, 6):
+        serving.add(moment(number, 10 * number), 40.0)
+    serving.look([at(50)], NONE, None)
+    assert serving.generation == 5
+    serving.replaced(100.0)
+    serving.add(moment(8, 45, "other"), 100.0)
+    serving.look([at(50, known_at=99.0)], NONE, None)
+    assert serving.generation == 2, "not 5 or 7, which are others there"
+    serving.look([at(45, known_at=100.5)], NONE, None)
+    assert serving.generation == 8
+    serving.replaced(200.0)
+    assert serving.generation == 8
+
+
+def test_a_generation_that_came_while_it_was_read() -> None:
+    """A generation that belongs to a later position is not taken for the one of this position."""
+    serving = Serving(0, 10.0, [made(1), made(2)].__contains__)
+    position = Position(generation=1, change_number=10)
+    serving.add(Moment.of(position, {}, made(2)), 40.0)
+    serving.look([at(10)], NONE, None)
+    assert serving.generation == 1
+    serving.replaced(100.0)
+    serving.add(moment(1, 10), 100.0)
+    assert serving.generation == 0
 
 
 def test_a_database_that_was_set_back(serving: Serving) -> None:

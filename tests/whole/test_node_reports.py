@@ -263,6 +263,43 @@ def test_a_database_server_that_is_gone(start: Start, tmp_path: Path, probe: Pro
         assert "problem" not in probe(service, "/readyz")[1]["node"]
 
 
+def test_a_failover(start: Start, tmp_path: Path) -> None:
+    """Before its workers have looked at the standby that took over, a node reports what it reported before."""
+    from tests.fixtures.stores import PostgresDatabase  # noqa: PLC0415 - the others are on each kind
+
+    with new_server() as first, new_server(first) as second:
+        database = PostgresDatabase(first)
+        state = made_in(database, tmp_path)
+        name, primary, standby = database.url.rpartition("/")[2], f"127.0.0.1:{first.port}", f"127.0.0.1:{second.port}"
+        settings, passwords = state.path / "tvs.toml", tmp_path / "pgpass"
+        settings.write_text(settings.read_text().replace(primary, f"{primary},{standby}"))
+        passwords.write_text(passwords.read_text() + passwords.read_text().replace(primary, standby))
+        service = start(state, *TWO, "--worker-timeout", "300")
+        with closing(state.store()) as store:
+            before = wait_for(store, generation(state))
+        numbers = "select max(number) from clustergeneration"
+        wait_until(lambda: second.run(numbers, database=name) == [(before.generation,)], "the standby's copy")
+        processes = document(service)["service"]["processes"]
+        workers = [processes[slot] for slot in ("0", "1")]
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        try:
+            first.stop(signal.SIGKILL)
+            second.run("select pg_promote()")
+            with closing(state.store()) as store:
+                counter = before.counter
+                for _ in range(3):
+                    report = wait_for_next(store, counter)
+                    assert report.generation == before.generation
+                    counter = report.counter
+        finally:
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+        does(elsewhere(state), "set", "digest", "sha256")
+        with closing(state.store()) as store:
+            assert wait_for(store, before.generation + 1).problem == ""
+
+
 def test_a_long_name(start: Start, state: StateDirectory, store: CertificateStore) -> None:
     """A node with a name of 255 characters reports as every other does."""
     name = f"{'x' * 63}." * 3 + "y" * 63

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from certstore.generations import Position, StoredList
+    from certstore.generations import Generation, Position, StoredList
     from tvs.cluster.applied import Applied
     from tvs.status.model import WorkerStatus
 
@@ -28,15 +28,21 @@ class Moment:
     Attributes:
         position: generation and change number.
         lists: generation and SHA-256 in hex of each trust list by name; the digest is None for a deleted one.
+        made: the generation as the database has it; None if it was not read.
     """
 
     position: Position
     lists: Mapping[str, tuple[int, str | None]]
+    made: Generation | None = None
 
     @classmethod
-    def of(cls, position: Position, lists: Mapping[str, StoredList]) -> Moment:
-        """The moment of a position. `lists`: of this generation, or of a later one that need not be seen yet."""
-        return cls(position=position, lists={name: (one.generation, one.digest) for name, one in lists.items()})
+    def of(cls, position: Position, lists: Mapping[str, StoredList], made: Generation | None = None) -> Moment:
+        """The moment of a position. The rest is of this generation, or of a later one that need not be seen yet."""
+        return cls(
+            position=position,
+            lists={name: (one.generation, one.digest) for name, one in lists.items()},
+            made=made if made is not None and made.number == position.generation else None,
+        )
 
     def in_place(self, applied: Applied) -> bool:
         """Whether these lists, or later ones, are the files that phones fetch."""
@@ -55,16 +61,20 @@ class Serving:
     Args:
         last: the generation that the node's last report has; 0 without one.
         known_at: when that was known to be the current one.
+        has: whether the database, as it is now, has a generation that was read before.
 
     Attributes:
         generation: number of the generation that all running workers serve.
         known_at: when this was last known to be the current generation.
     """
 
-    def __init__(self, last: int, known_at: float) -> None:
+    def __init__(self, last: int, known_at: float, has: Callable[[Generation], bool] = lambda _: False) -> None:
         self.generation = last
         self.known_at = known_at
+        self._has = has
         self._moments: list[Moment] = []
+        self._made: list[Generation] = []  # of the database's history, in their order
+        self._common = False  # whether the database that took the place of another one has the served generation
         self._since = 0.0  # an index that was looked at earlier can be of another database
 
     @property
@@ -92,12 +102,24 @@ class Serving:
         """
         if self._went_back(moment.position):
             self.replaced(now)
-        if not self._moments:
+        if not self._moments and not self._common:
             self.generation = min(self.generation, max(0, moment.position.generation - 1))
         self._moments = [*self._moments, moment][-MOMENTS_KEPT:]
+        if moment.made is not None:
+            self._made = [*self._made, moment.made][-MOMENTS_KEPT:]
 
     def replaced(self, now: float) -> None:
-        """The database is another one than before: what workers knew of that one does not count."""
+        """The database is another one than before: what workers knew of that one does not count.
+
+        But it may have the same history up to some generation, as after a failover: what the node served of that it
+        serves still. Raises what `has` raises; then nothing has changed.
+        """
+        served = [made for made in self._made if made.number <= self.generation]
+        while served and not self._has(served[-1]):
+            served.pop()
+        self._made, self._common = served, bool(served)
+        if served:
+            self.generation = served[-1].number
         self._moments.clear()
         self._since = now
 

@@ -61,7 +61,7 @@ class Reporter:
         self._stopped = False
         self._placed = Placed(state, setup.config)
         self._view = ClusterView(setup.cluster)
-        self._serving = Serving(self._view.before.generation, self._view.before.known_at or now)
+        self._serving = Serving(self._view.before.generation, self._view.before.known_at or now, store.has_generation)
         self._service: ServiceStatus | None = None
         self._published: tuple[int, int] | None = None
         self._identity: str | None = None
@@ -163,7 +163,7 @@ class Reporter:
         if is_new or not self._node:
             self._call_oneself(self._own_name())
         if is_new:
-            self._serving.add(Moment.of(position, self._store.lists()), now)
+            self._serving.add(Moment.of(position, self._store.lists(), self._store.generation()), now)
 
     def _own_name(self) -> str:
         """The name of this node. One that was deleted takes its report away, once: another may have the name soon."""
@@ -211,7 +211,11 @@ class Reporter:
         return next(filter(None, problems), "")
 
     def _report_due(self, now: float) -> None:
-        """Reports once the service has answered phones, until it stops."""
+        """Reports once the service has answered phones, until it stops.
+
+        After an outage another database may have come. It gets no report before the node has found out what it serves
+        of that one.
+        """
         self._leave_if_stopping()
         if self._service is None or self._service.state is not ServiceState.RUNNING or not self._node:
             return
@@ -219,6 +223,8 @@ class Reporter:
         if now < self._next_report and (report == self._reported or self._unreported):
             return
         try:
+            if self._database and self._store.identity() != self._identity:
+                return
             self._store.report(
                 NodeReport(
                     node=self._node,
