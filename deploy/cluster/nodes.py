@@ -30,6 +30,8 @@ TVS = (sys.executable, "-m", "tvs")
 PATIENCE = 120.0
 """Seconds until a node must answer, and until all have the same lists."""
 _TURN = 0.1
+_VIEW = 1.5
+"""Seconds for which a node shows what it saw of the others: it looks every second."""
 _DEVICE = "CP-8861-SEP000000000001"
 
 
@@ -69,13 +71,20 @@ def start(folder: Folder, node: Node) -> bool:
     return True
 
 
-def await_ready(folder: Folder, nodes: tuple[Node, ...]) -> None:
+def await_ready(folder: Folder, nodes: tuple[Node, ...], since: float) -> None:
     """Waits until all nodes are ready, have the same lists, answer a phone, and have told each other what they serve.
 
-    A node that phones refuse is not waited for, see `refused`. Raises `ClusterError`.
+    A node that phones refuse is not waited for, see `refused`.
+
+    Args:
+        folder: of the cluster.
+        nodes: its nodes.
+        since: monotonic seconds after which the nodes must have seen all this: what they show can be of before.
+
+    Raises `ClusterError`.
     """
     until = time.monotonic() + PATIENCE
-    while missing := _missing(folder, nodes):
+    while missing := _missing(folder, nodes, since):
         ended = next((node for node in nodes if processes.leader(parts.serving(folder, node.name)) is None), None)
         if ended is not None:
             raise ClusterError(f"{ended.name} has ended; {last_words(folder, ended.name)}")
@@ -84,7 +93,7 @@ def await_ready(folder: Folder, nodes: tuple[Node, ...]) -> None:
         time.sleep(_TURN)
 
 
-def _missing(folder: Folder, nodes: tuple[Node, ...]) -> str:
+def _missing(folder: Folder, nodes: tuple[Node, ...], since: float) -> str:
     """What is not as it must be; empty if nothing is missing."""
     for node in nodes:
         if not is_ready(node):
@@ -98,19 +107,26 @@ def _missing(folder: Folder, nodes: tuple[Node, ...]) -> str:
         if (reason := _unanswered(folder, node)) is not None:
             return f"{node.name} does not answer a phone: {reason}"
     for node in nodes:
-        if behind := _not_current(node):
+        if behind := _not_current(node, since):
             return f"{node.name} does not see after {PATIENCE:g} s that {', '.join(behind)} serves what the cluster has"
     return ""
 
 
-def _not_current(node: Node) -> list[str]:
-    """Nodes of which a node does not know that they serve the current generation: commands do not wait for these."""
+def _not_current(node: Node, since: float) -> list[str]:
+    """Nodes of which a node does not know that they serve the current generation: commands do not wait for these.
+
+    Itself, if it has not known that since a moment (monotonic seconds).
+    """
+    asked = time.monotonic()
     try:
         with urllib.request.urlopen(f"http://{node.address}:{node.admin}/status.json", timeout=5) as answer:
-            seen = json.load(answer)["cluster"]["nodes"]
+            cluster = json.load(answer)["cluster"]
     except (OSError, urllib.error.HTTPError, ValueError):
         return [node.name]
-    return [one["name"] for one in seen if one["state"] != "current"] if seen else [node.name]
+    seen, staleness = cluster["nodes"], cluster["staleness"]
+    if not seen or staleness is None or asked - staleness < since + _VIEW:
+        return [node.name]
+    return [one["name"] for one in seen if one["state"] != "current"]
 
 
 def _content(path: Path) -> bytes | None:

@@ -61,12 +61,15 @@ def _make(folder: Folder) -> Ports:
 
 def _start(folder: Folder, ports: Ports) -> bool:
     """Starts what does not run. Returns whether that was anything."""
-    started = Database(folder, ports.postgres).start()
+    since = 0.0
+    if started := Database(folder, ports.postgres).start():
+        _tell("PostgreSQL: started")
+        since = time.monotonic()
     for node in ports.nodes:
         if nodes.start(folder, node):
             _tell(f"{node.name}: started")
             started = True
-    nodes.await_ready(folder, ports.nodes)
+    nodes.await_ready(folder, ports.nodes, since)
     if processes.leader(parts.phones(folder)) is None:
         folder.counts.unlink(missing_ok=True)
         processes.start([sys.executable, "-m", *parts.phones(folder)], folder.log(parts.PHONES), cwd=ROOT)
@@ -75,6 +78,8 @@ def _start(folder: Folder, ports: Ports) -> bool:
     for name in nodes.refused(folder, ports.nodes):
         update = f"tvs utils itl update --yes --state {short(folder.state(ports.nodes[0].name))}"
         _tell(f"{name}: phones refuse its new TVS certificate, which is in no ITL file yet; sign one with: {update}")
+    if started:
+        _tell("All nodes are current")
     return started
 
 

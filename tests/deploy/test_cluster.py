@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +23,8 @@ from tests.fixtures.running import run_tvs, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from deploy.cluster.layout import Node
 
 PATIENCE = 300.0
 """Seconds for a start, on a busy machine."""
@@ -60,6 +64,22 @@ def left(folder: Folder) -> list[str]:
 def answers(folder: Folder) -> dict[str, int]:
     """The answers that phones had, by node."""
     found: dict[str, int] = json.loads(folder.counts.read_text())["answers"]
+    return found
+
+
+def kill_database(folder: Folder) -> float:
+    """Kills PostgreSQL; returns when it is gone, and the time, monotonic seconds."""
+    process = processes.leader(parts.database(folder))
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    wait_until(lambda: not Path(f"/proc/{process}").exists(), "the end of PostgreSQL")
+    return time.monotonic()
+
+
+def shown(node: Node) -> dict[str, Any]:
+    """What a node shows of the cluster."""
+    with urllib.request.urlopen(f"http://{node.address}:{node.admin}/status.json", timeout=PATIENCE) as answer:
+        found: dict[str, Any] = json.load(answer)["cluster"]
     return found
 
 
@@ -112,14 +132,23 @@ def test_from_up_to_down(folder: Folder) -> None:
     assert renewed.returncode == 0, renewed.stderr
     again = cluster("up", *where)
     assert again.returncode == 0, again.stderr
-    first, second = again.stderr.splitlines()
-    assert first == "sub2: started"
+    first, second, last = again.stderr.splitlines()
+    assert (first, last) == ("sub2: started", "All nodes are current")
     assert second.startswith("sub2: phones refuse its new TVS certificate")
     update = run_tvs(*second.rpartition(" with: tvs ")[2].split())
     assert update.returncode == 0, update.stderr
     assert cluster("up", *where).stderr == ""
     assert cluster("status", *where).returncode == 0
     assert json.loads(folder.counts.read_text())["failed"] == 0
+
+    assert folder.ports is not None
+    killed = kill_database(folder)
+    restarted = cluster("up", *where)
+    assert (restarted.returncode, restarted.stderr) == (0, "PostgreSQL: started\nAll nodes are current\n")
+    for node in folder.ports.nodes:
+        seen = shown(node)
+        assert [one["state"] for one in seen["nodes"]] == ["current"] * 3
+        assert time.monotonic() - seen["staleness"] > killed, "what it shows is of before"
 
     down = cluster("down", *where)
     assert down.stdout == "Stopped: phones, sub2, sub1, pub, PostgreSQL.\n"
