@@ -14,9 +14,9 @@ from certstore.postgresql.advice import only_row, outcome_unknown, unavailable
 from certstore.postgresql.connecting import LAZY, USUAL, Patience, connect, set_up
 from certstore.postgresql.dialect import PostgresConnection, StreamedConnection
 from certstore.postgresql.listening import Listener
-from certstore.postgresql.schema import check_usable, prepare_schema
+from certstore.postgresql.schema import check_usable, find_version, prepare_schema
 from certstore.postgresql.standby import Standby
-from certstore.postgresql.tables import WRITING
+from certstore.postgresql.tables import WHOLE, WRITING
 from certstore.relational.database import Database
 
 if TYPE_CHECKING:
@@ -151,6 +151,7 @@ class PostgresDatabase(Database[PostgresConnection]):
                 return
         with self.alone() as raw:
             raw.execute(self.BEGIN_SNAPSHOT)
+            find_version(raw)
             yield StreamedConnection(raw)
 
     @contextmanager
@@ -174,7 +175,7 @@ class PostgresDatabase(Database[PostgresConnection]):
     @staticmethod
     def change_number(connection: PostgresConnection) -> int:
         """The highest number that the change log ever had; 0 in a new database."""
-        (number,) = only_row(connection.execute("SELECT lastchange()").fetchall())
+        (number,) = only_row(connection.execute(f"SELECT lastchange() WHERE {WHOLE}").fetchall())
         return int(number)
 
     def changed(self) -> bool:
@@ -274,10 +275,7 @@ class PostgresDatabase(Database[PostgresConnection]):
         numbers. So each of them is another database. If a server refuses to tell one of these, the others count.
         """
         with self.access() as connection:
-            rows = connection.execute(
-                "SELECT d.oid::text, s.id FROM pg_database AS d, tvsschema AS s WHERE d.datname = current_database()"
-            ).fetchall()
-            number, made = only_row(rows)
+            number, made = only_row(connection.execute(_DATABASE).fetchall())
             return "/".join((*(self._told(connection, statement) for statement in _OF_SERVER), str(number), str(made)))
 
     @staticmethod
@@ -293,6 +291,7 @@ class PostgresDatabase(Database[PostgresConnection]):
 
 _NUMBERED = ("processnode", "certificate", "certificateservicecertificatemap")
 """Tables whose keys the database gives."""
+_DATABASE = "SELECT d.oid::text, s.id FROM pg_database AS d, tvsschema AS s WHERE d.datname = current_database()"
 _OF_SERVER = (
     "SELECT system_identifier::text FROM pg_control_system()",
     "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)",

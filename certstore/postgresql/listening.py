@@ -13,7 +13,7 @@ from psycopg.pq import ExecStatus
 from certstore.errors import StoreError
 from certstore.postgresql.advice import POOLER, only_row
 from certstore.postgresql.schema import Found
-from certstore.postgresql.tables import CERTIFICATES, CHANNEL, CLUSTER
+from certstore.postgresql.tables import CERTIFICATES, CHANNEL, CLUSTER, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -28,7 +28,10 @@ ANSWER = 3.5
 """Seconds that the answer to such a question may take: a server or a link that is dead is noticed in less than 5 s."""
 GREETING = 5.0
 """Seconds that a listener waits for the notification to itself."""
-_ASK = b"SELECT lastchange(), version, usablefrom, current_setting('transaction_read_only') FROM tvsschema"
+_ASK = (
+    "SELECT lastchange(), version, usablefrom, current_setting('transaction_read_only') FROM tvsschema "  # noqa: S608
+    f"WHERE {WHOLE}"
+).encode()
 
 
 class Listener:

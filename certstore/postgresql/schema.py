@@ -20,7 +20,7 @@ from psycopg import errors
 from certstore.errors import StoreUnavailable
 from certstore.postgresql.advice import only_row
 from certstore.postgresql.dialect import PostgresConnection
-from certstore.postgresql.tables import PREPARING, creation
+from certstore.postgresql.tables import PREPARING, WHOLE, creation
 from certstore.relational.codes import add_new_units, insert_fixed_rows
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ MIGRATION_PATIENCE = 60.0
 """Seconds in which a migration tries to get its locks: a worker's comparison reads for up to half a minute."""
 MIGRATION_LOCK = 0.25
 """Seconds of one such try. While it waits, readers behind it wait too, those of a service for half a second at most."""
+_FIND = f"SELECT version, usablefrom FROM tvsschema WHERE {WHOLE}"  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ def prepare_schema(
         renew()
     if not raw.has_tables:
         raise _no_tables(raw, name, lazy=lazy)
-    found = _found(raw)
+    found = find_version(raw)
     check_usable(found, name, schema)
     if found.version < schema.version:
         _migrate(raw, schema, patience=0.0 if lazy else MIGRATION_PATIENCE)
@@ -129,8 +130,9 @@ def check_usable(found: Found, name: str, schema: Schema) -> None:
         )
 
 
-def _found(raw: BoundedConnection) -> Found:
-    return Found(*only_row(raw.execute("SELECT version, usablefrom FROM tvsschema").fetchall()))
+def find_version(raw: BoundedConnection) -> Found:
+    """The tables' version. Raises `psycopg.OperationalError` for tables that are not whole."""
+    return Found(*only_row(raw.execute(_FIND.encode()).fetchall()))
 
 
 def _tables(raw: BoundedConnection) -> list[tuple[Any, ...]]:
@@ -228,7 +230,7 @@ def _try_migration(raw: BoundedConnection, schema: Schema) -> None:
 
 
 def _run(raw: BoundedConnection, schema: Schema) -> None:
-    version = _found(raw).version
+    version = find_version(raw).version
     for step in schema.steps:
         if step.version > version:
             raw.execute(step.statements)

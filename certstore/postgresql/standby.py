@@ -9,6 +9,7 @@ import psycopg
 
 from certstore.errors import StoreUnavailable
 from certstore.postgresql.connecting import connect
+from certstore.postgresql.tables import WHOLE
 
 if TYPE_CHECKING:
     from certstore.postgresql.connecting import BoundedConnection, Patience
@@ -21,10 +22,11 @@ _LAST_CHANGE: Final = """
     SELECT s.id, lastchange(), coalesce((SELECT token FROM certificatechangelog WHERE number = lastchange()), '')
     FROM tvsschema AS s
 """
-_HAS_CHANGE: Final = b"""
+_HAS_CHANGE: Final = f"""
     SELECT s.id = $1 AND lastchange() = $2
         AND coalesce((SELECT token FROM certificatechangelog WHERE number = $2), '') = $3 FROM tvsschema AS s
-"""
+    WHERE {WHOLE}
+""".encode()  # noqa: S608 - constants
 
 
 class Standby:

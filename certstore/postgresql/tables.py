@@ -20,6 +20,16 @@ WRITING = 0x54565331
 change numbers are in the order of commits. A reader that has seen a number misses no change with a lower one."""
 PREPARING = 0x54565332
 """Key of the advisory lock of the program that makes or migrates the tables."""
+_READ = (
+    "tvsschema,certificate,certificatetrustrolemap,processnode,certificateservicecertificatemap,certificatechosenrole,"
+    "processconfig,certificatechangelog,certificatechangefloor,clustergeneration,trustlist"
+)
+WHOLE = (
+    f"(SELECT count(*) FROM pg_class WHERE relname = ANY ('{{{_READ}}}') AND relhasindex "  # noqa: S608 - constants
+    f"AND relnamespace = quote_ident(current_schema())::regnamespace) = {_READ.count(',') + 1}"
+)
+"""A condition: the tables that a service reads are whole. pg_restore, also a parallel one, makes each table's indexes
+when the table has been filled. They are found by name: a statement that is prepared keeps the numbers of tables."""
 _TRIM_EVERY = 1000
 """Changes between two deletions of old rows: each row that a long transaction deletes slows its next deletion down."""
 

@@ -22,6 +22,9 @@ from tests.fixtures.pooler import pooler
 from tests.fixtures.relay import relay_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from certstore.store import CertificateStore
     from tests.fixtures.postgres import Server
     from tests.fixtures.stores import PostgresDatabase
@@ -90,6 +93,43 @@ async def test_a_restore_under_way(server: Server, database: PostgresDatabase, s
             await until(lambda: not cache.db_up)
             with pytest.raises(StoreUnavailable, match="the tables are incomplete"):
                 store.change_number()
+
+
+async def test_a_parallel_restore(server: Server, tmp_path: Path) -> None:
+    """Its tables are filled in any order: none is read before all are, whatever is there already."""
+    with server.database() as url:
+        name, dump = url.rpartition("/")[2], tmp_path / "dump"
+        with closing(open_store(url, create=True)) as store:
+            store.import_certificate(certificate(serial=7), Purpose.Phone_trust, roles=[7])
+        server.program("pg_dump", "--format=custom", f"--file={dump}", name)
+
+        def restore(section: str, *tables: str) -> None:
+            only = [f"--table={table}" for table in tables]
+            server.program("pg_restore", f"--dbname={name}", f"--section={section}", *only, str(dump))
+
+        with closing(open_store(url, lazy=True)) as lazy:
+            cache = CertificateDBCache(lazy)
+            cache.load()
+            async with monitored(cache):
+                await until(lambda: lazy.known_at() > 0)
+                server.drop(name)
+                server.make(name)
+                restore("pre-data")
+                first = ("tvsschema", "certificatechangefloor", "certificatechangelog", "certificate", "typetrustrole")
+                restore("data", *first)
+                await until(lambda: "the tables are incomplete: a backup is being restored" in cache.problem)
+                with pytest.raises(StoreUnavailable, match=f"{name}: the tables are incomplete"):
+                    open_store(url)
+                reads: tuple[Callable[[], object], ...] = (lazy.change_number, lambda: list(lazy.trusted()))
+                for read in reads:
+                    with pytest.raises(StoreUnavailable, match="the tables are incomplete"):
+                        read()
+                rest = server.run("select tablename from pg_tables where schemaname = 'public'", database=name)
+                restore("data", *(table for (table,) in rest if table not in first))
+                assert [entry.roles for entry in cache.index] == [(7,)]
+                restore("post-data")
+                await until(lambda: cache.db_up)
+                assert [entry.roles for entry in cache.index] == [(7,)]
 
 
 async def test_other_tables(
