@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from certstore.certificate import Certificate, TrustedCertificate
     from certstore.changes import BadRow, Changes, LastChange
+    from certstore.devices import DeviceStore
     from certstore.purposes import Purpose
 
 MAX_TIME_TO_LIVE = 0xFFFF_FFFF
@@ -276,6 +277,10 @@ class CertificateStore(GenerationStore):
         Readers see them when they are committed. A transaction inside another one can fail alone. Raises
         `OutcomeUnknown` too.
         """
+
+    @abstractmethod
+    def devices(self) -> DeviceStore:
+        """What is kept of the cluster's phones."""
 
     @abstractmethod
     def close(self) -> None:

@@ -18,6 +18,7 @@ from uuid import uuid4
 from psycopg import errors
 
 from certstore.errors import StoreUnavailable
+from certstore.postgresql import devicetables
 from certstore.postgresql.advice import only_row
 from certstore.postgresql.dialect import PostgresConnection
 from certstore.postgresql.tables import PREPARING, WHOLE, creation
@@ -68,7 +69,7 @@ class Schema:
         return self.steps[-1].version if self.steps else FIRST_VERSION
 
 
-SCHEMA = Schema()
+SCHEMA = Schema(steps=(Step(version=2, usable_from=FIRST_VERSION, statements=devicetables.TABLES),))
 """The schema of this program."""
 
 

@@ -18,6 +18,7 @@ from certstore.relational.reports import delete_report, read_reports, write_repo
 from certstore.relational.store import RelationalStore
 
 if TYPE_CHECKING:
+    from certstore.devices import DeviceStore
     from certstore.generations import NodeReport
     from certstore.postgresql.schema import Schema
 
@@ -64,6 +65,12 @@ class PostgresStore(RelationalStore[PostgresConnection]):
         """The rows of that table; none after a crash of the server."""
         with self._database.access() as connection:
             return read_reports(connection)
+
+    def devices(self) -> DeviceStore:
+        """In tables of their own."""
+        from certstore.postgresql.devices import PostgresDevices  # noqa: PLC0415 - few commands need them
+
+        return PostgresDevices(self._database)
 
     def select(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs one SELECT on a connection of its own, which cannot write."""

@@ -104,19 +104,22 @@ class Database(ABC, Generic[C]):
                 yield self._connection or self._open()
 
     @contextmanager
-    def transaction(self) -> Iterator[C]:
+    def transaction(self, begin: tuple[str, ...] | None = None) -> Iterator[C]:
         """The shared connection in a transaction: committed at the end, rolled back after an exception.
 
         A transaction inside another one is a savepoint: it can fail alone.
+
+        Args:
+            begin: statements that begin it; None for `BEGIN`.
         """
         with self.access() as connection:
-            begin, end, rollback = (
+            first, end, rollback = (
                 (("SAVEPOINT part",), _release, ("ROLLBACK TO part", "RELEASE part"))
                 if self._depth
-                else (self.BEGIN, self._commit, ("ROLLBACK",))
+                else (begin or self.BEGIN, self._commit, ("ROLLBACK",))
             )
             try:
-                for statement in begin:
+                for statement in first:
                     connection.execute(statement)
                 self._depth += 1
                 try:

@@ -1,7 +1,8 @@
 """The certificate store in one SQLite file.
 
 `database` has the connection; `tables`, `schema` and `migration` the tables; `select` an administrator's statement;
-`reports` the file of nodes' reports; `certstore.relational` the rest; `certstore.rules` what is refused and why.
+`reports` the file of nodes' reports, `devices` that of phones; `certstore.relational` the rest; `certstore.rules` what
+is refused and why.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from certstore.devices import DeviceStore
     from certstore.generations import NodeReport
     from certstore.sqlite.reports import ReportFile
 
@@ -64,6 +66,13 @@ class SqliteStore(RelationalStore[sqlite3.Connection]):
 
         self._database.check_usable()
         return ReportFile(self._database.path.with_name(REPORTS_NAME), self._database.patience)
+
+    def devices(self) -> DeviceStore:
+        """In a file of their own, ``tvs-fleet.db`` beside the database."""
+        from certstore.sqlite.devices import FLEET_NAME, DeviceFile  # noqa: PLC0415 - few commands need it
+
+        self._database.check_usable()
+        return DeviceFile(self._database.path.with_name(FLEET_NAME), self._database.patience)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -21,6 +21,7 @@ from tvs.fleet.tally import Tally
 from tvs.process.observer import BOARD_SIZE
 from tvs.server.credentials import read_credentials
 from tvs.status.cluster import ClusterStatus
+from tvs.status.fleet import FleetStatus
 from tvs.status.model import ServiceStatus
 from tvs.system.board import Board
 
@@ -64,8 +65,9 @@ class World:
         self.board = Board(BOARD_SIZE)
         self.clock = Clock()
         self.cluster = ClusterStatus()
+        self.fleet = FleetStatus()
         self._reporter = StatusReporter(
-            state, lambda: self.status, lambda: self.cluster, self.board, CollectorRegistry()
+            state, lambda: self.status, lambda: self.cluster, self.board, CollectorRegistry(), lambda: self.fleet
         )
 
     def observe(self) -> None:

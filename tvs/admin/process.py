@@ -25,6 +25,7 @@ from tvs.admin.cluster import ClusterCollector, cluster_status
 from tvs.admin.collector import ServiceCollector
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
+from tvs.admin.fleet import FleetCollector, fleet_status
 from tvs.admin.lastgood import CopyCollector
 from tvs.admin.server import AdminServer
 from tvs.admin.status import StatusReporter
@@ -49,6 +50,7 @@ def run_admin(
     board: Board,
     observed: Board,
     cluster: Board,
+    fleet: Board,
     metrics: Path,
     state: StateDirectory,
     token_file: Path | None,
@@ -62,6 +64,7 @@ def run_admin(
         board: the status that the supervisor publishes.
         observed: what the observer publishes.
         cluster: what the follower publishes.
+        fleet: what the observer publishes of the record of phones.
         metrics: directory of the files in which the workers count.
         state: the state directory, whose certificates expire.
         token_file: file of the admin token; None: there is none.
@@ -82,7 +85,8 @@ def run_admin(
     registry.register(TrustCollector(state))
     registry.register(CopyCollector(state, status))
     registry.register(ClusterCollector(nodes))
-    reporter = StatusReporter(state, status, nodes, observed, workers)
+    registry.register(FleetCollector(lambda: fleet_status(fleet)))
+    reporter = StatusReporter(state, status, nodes, observed, workers, lambda: fleet_status(fleet))
     threading.Thread(target=reporter.watch, name="status", daemon=True).start()
     server = AdminServer(
         listener,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tvs.admin.facts import StateFacts
     from tvs.state import StateDirectory
     from tvs.status.cluster import ClusterStatus
+    from tvs.status.fleet import FleetStatus
     from tvs.status.model import ServiceStatus, SlotStatus
     from tvs.status.report import Finding
     from tvs.system.board import Board
@@ -48,6 +49,7 @@ class StatusReporter:
         cluster: gives the status that the follower published last.
         observed: what the observer publishes.
         workers: the metrics that the workers have counted.
+        fleet: gives the status of the record of phones that the observer published last.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class StatusReporter:
         cluster: Callable[[], ClusterStatus],
         observed: Board,
         workers: Collector,
+        fleet: Callable[[], FleetStatus],
     ) -> None:
         self._state = state
         self._service = service
         self._cluster = cluster
         self._observed = observed
         self._workers = workers
+        self._fleet = fleet
         self._lock = threading.Lock()
         self._facts: StateFacts | None = None
         self._read_at = 0.0
@@ -114,6 +118,7 @@ class StatusReporter:
             trace=_trace_json(service, now, monotonic),
             counted=counted(self._workers.collect()),
             observed=seen,
+            fleet=self._fleet(),
             observing=service.observe and now - seen.time < OBSERVER_SILENT,
         )
 

@@ -123,6 +123,18 @@ class Config:
         "whether the last queries and the signers that phones asked about are kept in memory, for tvs show status",
         metavar="true|false",
     )
+    fleet: bool = _setting(
+        read_switch,
+        True,
+        "whether each phone is recorded in the database, for tvs show phones; needs observe",
+        metavar="true|false",
+    )
+    fleet_days: int = _setting(
+        read_number(1, 3650),
+        730,
+        "days for which a phone that does not ask any more stays recorded (a healthy one asks after changes only)",
+        metavar="DAYS",
+    )
     max_connections: int = _setting(read_number(1, 1_000_000), 10_000, "open connections, at most", metavar="N")
     max_half_open: int = _setting(
         read_number(1, 1_000_000),

@@ -6,14 +6,16 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from tvs.admin.fleet import fleet_status
 from tvs.admin.process import run_admin
 from tvs.process.follower import run_follower
 from tvs.process.followersetup import FollowerSetup
 from tvs.process.helper import Helper
-from tvs.process.observer import BOARD_SIZE, run_observer
+from tvs.process.observer import BOARD_SIZE, ObserverSetup, run_observer
 from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
 from tvs.state import StateDirectory
+from tvs.status.fleet import FLEET_BOARD
 from tvs.system.board import Board
 from tvs.system.fork import fork
 from tvs.system.funnel import Funnel
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tvs.config.settings import Config
     from tvs.process.current import Current
     from tvs.process.publisher import Level
     from tvs.process.slot import Slot
@@ -80,6 +83,10 @@ class Children:
         self._nudge = Nudge(slots)
         self._observed = Board(BOARD_SIZE)
         self._cluster = Board()
+        self._fleet = Board(FLEET_BOARD)
+        self._recorded: tuple[object, ...] = ()
+        self._fleet_seen: tuple[int, int] | None = None
+        self._fleet_problem = ""
         self._admin_token_file: Path | None = None
         self.admin = Helper("admin", self._fork_admin)
         self.observer = Helper("observer", self._fork_observer)
@@ -141,12 +148,24 @@ class Children:
         if self.follower.process and self._followed != self._log.opened:
             self.follower.end()  # a reload: the next one has its settings, and the log that it opened
         self.follower.start_due(now)
+        self._keep_observer(now)
+
+    def _keep_observer(self, now: float) -> None:
         if self._current.config.observe:
+            if self.observer.process and self._recorded != _recording(self._current.config):
+                self.observer.end()  # a reload: the next one records as the new settings want it
             self.observer.start_due(now)
         else:
             self.observer.end()
             if not self.observer.process:
                 self._observed.clear()
+                self._fleet.clear()
+        if (stamp := self._fleet.stamp) != self._fleet_seen:
+            self._fleet_seen = stamp
+            problem = fleet_status(self._fleet).problem
+            if problem and not self._fleet_problem:
+                self._event("warning", "phones_not_recorded", problem=problem)
+            self._fleet_problem = problem
 
     def helper_ended(self, process: int, now: float) -> bool:
         """A child process has ended; whether it was a helper. `now`: monotonic seconds."""
@@ -177,6 +196,7 @@ class Children:
                 board=self._board,
                 observed=self._observed,
                 cluster=self._cluster,
+                fleet=self._fleet,
                 metrics=self._metrics,
                 state=state,
                 token_file=token_file,
@@ -216,10 +236,26 @@ class Children:
         return fork(work)
 
     def _fork_observer(self, heartbeat: Heartbeat) -> int:
+        config = self._current.config
+        self._recorded = _recording(config)
+
         def work() -> int:
             self._leave(None)
             self._nudge.close()
             self._log.close()
-            return run_observer(self._funnel.receivers(), self._observed, heartbeat)
+            return run_observer(
+                ObserverSetup(
+                    config=config,
+                    receivers=self._funnel.receivers(),
+                    board=self._observed,
+                    fleet=self._fleet,
+                    heartbeat=heartbeat,
+                )
+            )
 
         return fork(work)
+
+
+def _recording(config: Config) -> tuple[object, ...]:
+    """The settings of the record of phones."""
+    return config.fleet, config.fleet_days

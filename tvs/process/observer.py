@@ -1,7 +1,8 @@
 """The observer: a process that sums up what the workers see of phones, for `/status.json`.
 
-The supervisor forks it. It reads the workers' batches, and publishes the sums on a board that the admin process reads.
-No phone and no worker waits for it: while it is gone, the last batches wait in the sockets, and the rest is dropped.
+The supervisor forks it. It reads the workers' batches, and publishes the sums on a board that the admin process reads;
+a thread records each phone in the database (`tvs.fleet.ledger`). No phone and no worker waits for it: while it is gone,
+the last batches wait in the sockets, and the rest is dropped.
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ import contextlib
 import os
 import select
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from tvs.cluster.membership import own_node
 from tvs.fleet.batches import decoded
+from tvs.fleet.ledger import Ledger
 from tvs.fleet.tally import Tally
+from tvs.process.ledgerwriter import LedgerWriter
+from tvs.state import StateDirectory
 from tvs.system.signals import end_on_sigterm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from tvs.config.settings import Config
     from tvs.system.board import Board
     from tvs.system.funnel import FunnelReceiver
     from tvs.system.heartbeat import Heartbeat
@@ -35,33 +42,71 @@ NICE: Final = 10
 """Niceness beyond that of the workers, who need the processor more."""
 
 
-def run_observer(receivers: Sequence[FunnelReceiver], board: Board, heartbeat: Heartbeat) -> int:
-    """Sums up until SIGTERM. Returns the exit status.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverSetup:
+    """Everything that an observer starts with.
 
-    Args:
+    Attributes:
+        config: all settings.
         receivers: what the workers send arrives here.
         board: memory that the admin process reads; this process alone writes to it.
+        fleet: likewise, for the status of the record of phones.
         heartbeat: the supervisor replaces a process that gives no sign of life.
     """
+
+    config: Config
+    receivers: Sequence[FunnelReceiver]
+    board: Board
+    fleet: Board
+    heartbeat: Heartbeat
+
+
+def run_observer(setup: ObserverSetup) -> int:
+    """Sums up until SIGTERM. Returns the exit status."""
     end_on_sigterm()
     with contextlib.suppress(OSError):
         os.nice(NICE)
-    observer = Observer(receivers, board, time.time())
-    while True:
-        observer.turn(time.monotonic(), time.time())
-        heartbeat.beat()
+    if not setup.config.fleet:
+        setup.fleet.clear()
+        _observe(setup, None, lambda: True)
+        return 1
+    state = StateDirectory.of(setup.config)
+    with contextlib.closing(state.lazy_store()) as store:
+        ledger = Ledger(store, lambda: own_node(state, store).name, setup.config.fleet_days)
+        writer = LedgerWriter(ledger, setup.fleet)
+        writer.start()
+        try:
+            _observe(setup, ledger, lambda: writer.runs)
+        finally:
+            writer.stop()
+    return 1
+
+
+def _observe(setup: ObserverSetup, ledger: Ledger | None, goes_on: Callable[[], bool]) -> None:
+    """Sums up while that is said to go on; at the end what has arrived is taken, for the record."""
+    observer = Observer(setup.receivers, setup.board, time.time(), ledger)
+    try:
+        while goes_on():
+            observer.turn(time.monotonic(), time.time())
+            setup.heartbeat.beat()
+    finally:
+        observer.take_rest(time.time())
 
 
 class Observer:
     """The observer's loop.
 
     Args:
-        receivers, board: as of `run_observer`.
+        receivers, board: as of `ObserverSetup`.
         now: the time of day, seconds since 1970.
+        ledger: records the phones; None: nobody does.
     """
 
-    def __init__(self, receivers: Sequence[FunnelReceiver], board: Board, now: float) -> None:
+    def __init__(
+        self, receivers: Sequence[FunnelReceiver], board: Board, now: float, ledger: Ledger | None = None
+    ) -> None:
         self._tally = Tally(now)
+        self._ledger = ledger
         self._board = board
         self._published = -PUBLISH_IDLE
         self._changed = False
@@ -86,11 +131,19 @@ class Observer:
             self._pause = min(PUBLISH_IDLE, max(PUBLISH, SHARE * (time.thread_time() - began)))
             self._published, self._changed = monotonic, False
 
+    def take_rest(self, now: float) -> None:
+        """Takes what has arrived, without waiting."""
+        for descriptor, _ in self._poll.poll(0):
+            self._take(descriptor, now)
+
     def _take(self, descriptor: int, now: float) -> None:
         receiver = self._receivers[descriptor]
         for message in receiver.messages():
             if not message:  # this worker's socket was shut down: it would be ready again and again
                 self._poll.unregister(descriptor)
                 return
-            self._tally.take(decoded(message, now), receiver.number, now)
+            batch = decoded(message, now)
+            self._tally.take(batch, receiver.number, now)
+            if self._ledger is not None:
+                self._ledger.take(batch)
             self._changed = True

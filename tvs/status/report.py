@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tvs.status.observed import INTERVAL, Interval
 
 if TYPE_CHECKING:
+    from tvs.status.fleet import FleetStatus
     from tvs.status.observed import Observed
 
 VERSION: Final = 1
@@ -193,6 +194,7 @@ class StatusReport:
         trace: what is logged at another level than the settings', of whom, and until when.
         counted: what the workers have counted.
         observed: what the observer has seen.
+        fleet: the record of phones.
         observing: whether there is an observer that publishes.
     """
 
@@ -209,6 +211,7 @@ class StatusReport:
     trace: Mapping[str, object]
     counted: Counted
     observed: Observed
+    fleet: FleetStatus
     observing: bool
 
     def to_json(self) -> dict[str, object]:
@@ -236,6 +239,7 @@ class StatusReport:
                 "unreadable": seen.unreadable,
                 "signers_forgotten": seen.forgotten,
             },
+            "fleet": plain(self.fleet),
             "queries": plain(seen.queries),
             "refused": plain(seen.refused),
             "signers": plain(seen.signers),

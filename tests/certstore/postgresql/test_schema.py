@@ -11,7 +11,7 @@ import pytest
 
 from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
-from certstore.postgresql.schema import Schema, Step
+from certstore.postgresql.schema import SCHEMA, Schema, Step
 from certstore.postgresql.store import PostgresStore
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from tests.fixtures.postgres import Server
     from tests.fixtures.stores import PostgresDatabase
 
+NEXT = SCHEMA.version + 1
 EXPANDED = Schema(
     steps=(
+        *SCHEMA.steps,
         Step(
-            version=2,
+            version=NEXT,
             usable_from=1,
             statements="ALTER TABLE certificate ADD COLUMN seen bigint; CREATE TABLE steps (number integer);"
             "INSERT INTO steps VALUES (2)",
@@ -34,7 +36,10 @@ EXPANDED = Schema(
     )
 )
 CONTRACTED = Schema(
-    steps=(*EXPANDED.steps, Step(version=3, usable_from=2, statements="INSERT INTO steps VALUES (3)")),
+    steps=(
+        *EXPANDED.steps,
+        Step(version=NEXT + 1, usable_from=NEXT, statements="INSERT INTO steps VALUES (3)"),
+    ),
 )
 """Two made-up versions: one that older programs can use, and one that the oldest cannot."""
 
@@ -108,7 +113,7 @@ def test_a_step_that_older_programs_can_use(database: PostgresDatabase, store: C
             assert older.changed() is False
             assert older.entries() == newer.entries()
     assert rows(database) == [2]
-    assert database.execute("select version, usablefrom from tvsschema") == [(2, 1)]
+    assert database.execute("select version, usablefrom from tvsschema") == [(NEXT, 1)]
 
 
 def test_a_step_that_older_programs_cannot_use(database: PostgresDatabase) -> None:
@@ -116,7 +121,10 @@ def test_a_step_that_older_programs_cannot_use(database: PostgresDatabase) -> No
     for _ in range(2):
         PostgresStore(database.url, schema=CONTRACTED).close()
     assert rows(database) == [2, 3]
-    with pytest.raises(StoreUnavailable, match=r"schema 3, which programs with schema 2 or newer .* knows 1: update"):
+    with pytest.raises(
+        StoreUnavailable,
+        match=rf"schema {NEXT + 1}, .* schema {NEXT} or newer .* knows {NEXT - 1}: update",
+    ):
         open_store(database.url)
     PostgresStore(database.url, schema=EXPANDED).close()
     assert rows(database) == [2, 3]
@@ -127,7 +135,7 @@ def test_a_step_that_ends_an_older_program(database: PostgresDatabase, store: Ce
     assert store.changed() is False
     with closing(PostgresStore(database.url, schema=CONTRACTED)) as newer:
         newer.import_certificate(certificate(), Purpose.Phone_trust)
-        refusal = "schema 3, which programs with schema 2 or newer"
+        refusal = f"schema {NEXT + 1}, which programs with schema {NEXT} or newer"
         with pytest.raises(StoreUnavailable, match=refusal):
             wait_until(store.changed, "the import or the refusal")
         for access in (store.changed, store.entries, store.change_number):
@@ -139,15 +147,15 @@ def test_a_step_that_ends_an_older_program(database: PostgresDatabase, store: Ce
 def test_a_new_database_of_a_later_version(empty: str) -> None:
     """A later program makes the tables of its own version at once."""
     with closing(PostgresStore(empty, create=True, schema=CONTRACTED)) as store:
-        assert store.select("select version, usablefrom from tvsschema")[1] == [(3, 2)]
+        assert store.select("select version, usablefrom from tvsschema")[1] == [(NEXT + 1, NEXT)]
 
 
 def test_a_step_that_fails(database: PostgresDatabase) -> None:
     """A step is done whole or not at all."""
-    step = Step(version=2, usable_from=2, statements="CREATE TABLE steps (number integer); SELECT 1/0")
+    step = Step(version=NEXT, usable_from=NEXT, statements="CREATE TABLE steps (number integer); SELECT 1/0")
     with pytest.raises(StoreUnavailable, match="division by zero"):
-        PostgresStore(database.url, schema=Schema(steps=(step,)))
-    assert database.execute("select to_regclass('steps') is null, version from tvsschema") == [(True, 1)]
+        PostgresStore(database.url, schema=Schema(steps=(*SCHEMA.steps, step)))
+    assert database.execute("select to_regclass('steps') is null, version from tvsschema") == [(True, SCHEMA.version)]
     open_store(database.url).close()
 
 

@@ -1,0 +1,162 @@
+"""The ledger: every phone that was seen goes into the store, in batches, beside the process that sums up.
+
+The observer's loop hands over what it reads and waits for nothing; a thread writes once a second. While the store
+cannot be written, what was seen waits in memory: of each phone one value, of so many phones that a storm at full speed
+fits some seconds. What finds no room is counted.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from certstore.errors import StoreError
+from tvs.errors import StateError
+from tvs.fleet.sightings import TURNED_AWAY, added, merged, seen, turned_away
+from tvs.status.fleet import MAX_GROUPS, FleetStatus, Group
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from certstore.devices import Device, DeviceTable, Unserved
+    from certstore.store import CertificateStore
+    from tvs.fleet.batches import Batch
+
+MAX_WAITING: Final = 20_000
+"""Most phones, and most addresses, that wait to be written: a core completes some 4,400 connections a second."""
+CLEAN: Final = 3600.0
+"""Seconds between two deletions of what is too old."""
+COUNT: Final = 30.0
+"""Seconds between two counts by model, at least: 200,000 phones take 0.1 s."""
+DAY: Final = 86_400
+
+
+class Ledger:
+    """The phones on their way into the store.
+
+    Args:
+        store: the database, which may be out of reach.
+        own_name: gives the name of this node; raises `StateError` and `StoreError`.
+        days: for which a phone that is not seen any more is kept.
+    """
+
+    def __init__(self, store: CertificateStore, own_name: Callable[[], str], days: int) -> None:
+        self._store = store
+        self._own_name = own_name
+        self._days = days
+        self._lock = threading.Lock()
+        self._devices: dict[str, Device] = {}
+        self._unserved: dict[str, Unserved] = {}
+        self._dropped = 0
+        self._node = ""
+        self._generation = 0
+        self._clean = self._count = 0.0
+        self._written = True
+        self._counts = (0, 0)
+        self._groups: tuple[Group, ...] = ()
+        self._problem = ""
+
+    @property
+    def status(self) -> FleetStatus:
+        """How it is."""
+        devices, unserved = self._counts
+        return FleetStatus(
+            kept=True,
+            devices=devices,
+            unserved=unserved,
+            dropped=self._dropped,
+            problem=self._problem,
+            groups=self._groups,
+        )
+
+    def take(self, batch: Batch) -> None:
+        """Adds what workers have seen. Takes microseconds for each record, and never waits for the store."""
+        with self._lock:
+            for record in batch.answered:
+                if record.device:
+                    self._add_device(seen(record, self._node, self._generation))
+            for failure in batch.failed:
+                if failure.reason in TURNED_AWAY:
+                    self._add_unserved(turned_away(failure, self._node))
+
+    def _add_device(self, device: Device) -> None:
+        before = self._devices.get(device.name)
+        if before is None and len(self._devices) >= MAX_WAITING:
+            self._dropped += 1
+        else:
+            self._devices[device.name] = merged(before, device)
+
+    def _add_unserved(self, unserved: Unserved) -> None:
+        before = self._unserved.get(unserved.address)
+        if before is None and len(self._unserved) >= MAX_WAITING:
+            self._dropped += 1
+        else:
+            self._unserved[unserved.address] = added(before, unserved)
+
+    def write(self, monotonic: float, now: float) -> bool:
+        """Writes what waits, and deletes what is too old. Blocking. Returns whether that was possible.
+
+        Args:
+            monotonic: monotonic seconds.
+            now: the time of day, seconds since 1970.
+        """
+        with self._lock:
+            devices, self._devices = self._devices, {}
+            unserved, self._unserved = self._unserved, {}
+        try:
+            self._look()
+            if devices or unserved or monotonic >= self._clean:
+                with self._store.devices().writing() as table:
+                    self._write(table, devices, unserved)
+                    if monotonic >= self._clean:
+                        table.forget_before(int(now) - self._days * DAY)
+                self._written = True
+                if monotonic >= self._clean:
+                    self._clean = monotonic + CLEAN
+            if self._written and monotonic >= self._count:
+                self._count_all(monotonic)
+        except (StoreError, StateError) as error:
+            self._problem = str(error)
+            self._take_back(devices, unserved)
+            return False
+        self._problem = ""
+        return True
+
+    def _count_all(self, monotonic: float) -> None:
+        with self._store.devices().reading() as table:
+            counts, groups = table.count(), table.groups()
+        groups.sort(key=lambda group: -group[2])
+        self._counts = counts
+        self._groups = tuple(
+            Group(model=model, standing=standing, devices=number) for model, standing, number in groups[:MAX_GROUPS]
+        )
+        self._count, self._written = monotonic + COUNT, False
+
+    def _look(self) -> None:
+        """Which node this is, and the cluster's generation: what is seen from now on was seen after it."""
+        generation = self._store.generation().number
+        if generation != self._generation or not self._node:
+            self._node = self._own_name()
+        self._generation = generation
+
+    def _write(self, table: DeviceTable, devices: dict[str, Device], unserved: dict[str, Unserved]) -> None:
+        present = table.find(devices)
+        new = [name for name in devices if name not in present]
+        beyond = new[table.room() :] if new else []
+        for name in beyond:
+            del devices[name]
+        self._dropped += len(beyond)
+        table.put(merged(present.get(name), device) for name, device in devices.items())
+        failed = table.unserved(unserved)
+        table.put_unserved(added(failed.get(address), found) for address, found in unserved.items())
+        table.trim_unserved()
+
+    def _take_back(self, devices: dict[str, Device], unserved: dict[str, Unserved]) -> None:
+        """What could not be written waits again, before what was seen meanwhile."""
+        with self._lock:
+            later, self._devices = self._devices, devices
+            for device in later.values():
+                self._add_device(device)
+            failed, self._unserved = self._unserved, unserved
+            for address in failed.values():
+                self._add_unserved(address)

@@ -1,0 +1,157 @@
+"""Sightings: what one record says of a phone, and how it is added to what was known. Pure functions of values."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from certstore.devices import MAX_ADDRESSES, Device, Unserved
+from proto.messages import MessageType
+from proto.roles import TrustRole
+from tvs.fleet.tally import TRUSTED
+from tvs.tls.failures import TLSFailure
+
+if TYPE_CHECKING:
+    from tvs.fleet.batches import Answered, Failed, Question
+
+_PHONE: Final = re.compile(r"(?:(?P<model>.{1,32})-)?SEP(?P<mac>[0-9A-Fa-f]{12})")
+"""A phone's name in its requests: the model, and the name that the Unified CM has for it."""
+TURNED_AWAY: Final = frozenset(
+    {
+        TLSFailure.UNSUPPORTED_VERSION,
+        TLSFailure.NO_SHARED_CIPHER,
+        TLSFailure.CERTIFICATE_MISSING,
+        TLSFailure.CERTIFICATE_REFUSED,
+        TLSFailure.ALERT,
+    }
+)
+"""Reasons for which the service turns phones away, or they the service. The others are of networks and of programs that
+are no phones."""
+_SIGNER: Final = MessageType.QUERY_CERT_REQ.name
+"""The question 'who is this signer?' of a phone with a trust list; the other one is about servers."""
+
+
+@lru_cache(maxsize=1024)
+def identity(text: str) -> tuple[str, str]:
+    """Name and model of a phone that calls itself so: ``SEPB000B4BA0AEE`` and ``CP-8861`` of both in one.
+
+    Whatever is not of this form is a name without a model.
+    """
+    match = _PHONE.fullmatch(text)
+    return (f"SEP{match['mac'].upper()}", match["model"] or "") if match else (text, "")
+
+
+def seen(record: Answered, node: str, generation: int) -> Device:
+    """The phone of an answered request, as this request alone shows it.
+
+    Args:
+        record: of a request with a device name.
+        node: name of the node that answered it.
+        generation: of the cluster, known to the node before.
+    """
+    name, model = identity(record.device)
+    time, question, tls = int(record.time), record.question, record.tls
+    is_trusted = question.result == TRUSTED
+    device = Device(
+        name=name,
+        model=model,
+        node=node,
+        addresses=record.address,
+        first=time,
+        last=time,
+        tls=tls.version,
+        cipher=tls.cipher,
+        certificate=tls.certificate,
+        generation=generation,
+        requests=1,
+        refused=not is_trusted,
+        request=question.request,
+        subject=question.subject,
+        issuer=question.issuer,
+        serial=question.serial,
+        result=question.result,
+        source=question.source,
+        roles=" ".join(map(str, question.roles)),
+    )
+    if question.request != _SIGNER or not question.serial:
+        return device
+    if vouched_for(question):
+        return device._replace(
+            signer_issuer=question.issuer,
+            signer_serial=question.serial,
+            signer_seen=time,
+            signer_generation=generation,
+        )
+    return device._replace(
+        denied_issuer=question.issuer, denied_serial=question.serial, denied_seen=time, denied_generation=generation
+    )
+
+
+def vouched_for(question: Question) -> bool:
+    """Whether the phone was told that this certificate may sign trust lists: trusted, with the role SAST."""
+    return question.result == TRUSTED and TrustRole.SAST in question.roles
+
+
+def merged(before: Device | None, later: Device) -> Device:
+    """A device with what was seen of it later, or listed."""
+    if before is None:
+        return later
+    seen_later = later.requests > 0
+    last = later if seen_later else before
+    signer, denied = (later if found else before for found in (later.signer_serial, later.denied_serial))
+    listed = later if later.listed else before
+    return Device(
+        name=before.name,
+        model=later.model or before.model,
+        description=listed.description,
+        listed=max(before.listed, later.listed),
+        node=last.node,
+        addresses=_latest(f"{later.addresses} {before.addresses}") if seen_later else before.addresses,
+        first=min(filter(None, (before.first, later.first)), default=0),
+        last=max(before.last, later.last),
+        tls=last.tls,
+        cipher=last.cipher,
+        certificate=last.certificate,
+        generation=last.generation,
+        requests=before.requests + later.requests,
+        refused=before.refused + later.refused,
+        request=last.request,
+        subject=last.subject,
+        issuer=last.issuer,
+        serial=last.serial,
+        result=last.result,
+        source=last.source,
+        roles=last.roles,
+        signer_issuer=signer.signer_issuer,
+        signer_serial=signer.signer_serial,
+        signer_seen=signer.signer_seen,
+        signer_generation=signer.signer_generation,
+        denied_issuer=denied.denied_issuer,
+        denied_serial=denied.denied_serial,
+        denied_seen=denied.denied_seen,
+        denied_generation=denied.denied_generation,
+    )
+
+
+def _latest(addresses: str) -> str:
+    """The first of these addresses, each once."""
+    return " ".join([*dict.fromkeys(addresses.split())][:MAX_ADDRESSES])
+
+
+def turned_away(record: Failed, node: str) -> Unserved:
+    """The address of a failed handshake."""
+    time = int(record.time)
+    return Unserved(record.address, node, time, time, record.reason, record.version, 1)
+
+
+def added(before: Unserved | None, later: Unserved) -> Unserved:
+    """An address with what failed there later."""
+    if before is None:
+        return later
+    return later._replace(
+        first=min(before.first, later.first),
+        last=max(before.last, later.last),
+        version=later.version or before.version,
+        failures=before.failures + later.failures,
+    )

@@ -1,0 +1,92 @@
+"""Status of the record of phones, as typed values, and their JSON form for its board.
+
+The observer publishes it. As in `tvs.status.model`, `from_json` takes nothing for granted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from certstore.devices import Standing
+from tvs.status.members import StatusError, choice, member, shortened, text
+
+MAX_GROUPS: Final = 200
+"""Most groups that are published, those with the most phones: there are 45 models, and a stranger may invent names."""
+FLEET_BOARD: Final = 128 * 1024
+"""Bytes of the board: a group has at most 300."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Phones of one model that were last told the same.
+
+    Attributes:
+        model: such as ``CP-8861``; empty if it is not known.
+        standing: what they were told.
+        devices: their number.
+    """
+
+    model: str
+    standing: Standing
+    devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetStatus:
+    """How the record is. Without arguments: there is none, or none yet.
+
+    Attributes:
+        kept: whether phones are recorded.
+        devices: phones in it.
+        unserved: addresses in it from which handshakes failed.
+        dropped: phones and addresses that found no room, since the observer's start.
+        problem: why it cannot be written; empty if it can.
+        groups: numbers by model and standing, the largest first.
+    """
+
+    kept: bool = False
+    devices: int = 0
+    unserved: int = 0
+    dropped: int = 0
+    problem: str = ""
+    groups: tuple[Group, ...] = ()
+
+    def to_json(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "kept": self.kept,
+            "devices": self.devices,
+            "unserved": self.unserved,
+            "dropped": self.dropped,
+            "problem": shortened(self.problem),
+            "groups": [
+                {"model": shortened(group.model), "standing": str(group.standing), "devices": group.devices}
+                for group in self.groups
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, document: object) -> Self:
+        """Reads the JSON form; an empty object is nothing. Raises `StatusError`."""
+        if document == {}:
+            return cls()
+        groups = member(document, "groups", list)
+        if len(groups) > MAX_GROUPS:
+            raise StatusError(f"{len(groups)} groups are more than {MAX_GROUPS}")
+        return cls(
+            kept=member(document, "kept", bool),
+            devices=member(document, "devices", int),
+            unserved=member(document, "unserved", int),
+            dropped=member(document, "dropped", int),
+            problem=text(member(document, "problem", str)),
+            groups=tuple(map(_group, groups)),
+        )
+
+
+def _group(document: object) -> Group:
+    return Group(
+        model=text(member(document, "model", str)),
+        standing=choice(Standing, member(document, "standing", str)),
+        devices=member(document, "devices", int),
+    )
