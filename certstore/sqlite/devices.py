@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from certstore.devices import DeviceStore
 from certstore.errors import StoreUnavailable
 from certstore.relational.devices import RelationalDevices
-from certstore.sqlite.database import readable
 from certstore.sqlite.file import SIDES, checked_file, create_file
 
 if TYPE_CHECKING:
@@ -121,11 +120,7 @@ class DeviceFile(DeviceStore):
             raise StoreUnavailable(f"{self._path}: the record of phones cannot be used: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._patience, isolation_level=None
-        )
-        connection.text_factory = readable
-        return connection
+        return sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=self._patience, isolation_level=None)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Makes the tables in an empty file. Raises `StoreUnavailable` for tables of another version."""

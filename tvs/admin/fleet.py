@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from certstore.devices import Standing
-from tvs.phone.models import Series, find_model
+from tvs.phone.models import OTHER, Series, series_of
 from tvs.status.fleet import FleetStatus
 from tvs.status.members import StatusError
 
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from tvs.system.board import Board
-
-OTHER: Final = "other"
-"""Series of a model that is not known."""
-
-
-@lru_cache(maxsize=256)
-def series_of(model: str) -> str:
-    """The series of a model such as ``CP-8861``."""
-    try:
-        return str(find_model(model).series)
-    except ValueError:
-        return OTHER
 
 
 def fleet_status(board: Board) -> FleetStatus:

@@ -9,6 +9,7 @@ import shlex
 import sys
 import warnings
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from proto.text import printable
@@ -41,7 +42,7 @@ _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
     *("serve", "init", "query", "check", "phone", "replay"),
-    *("show", "set", "utils", "ctl", "file", "publish", "database", "run", "admin"),
+    *("show", "set", "utils", "ctl", "file", "publish", "import", "fleet", "database", "run", "admin"),
     *("completion", "man"),
 )
 """The first words of all commands; the module of that name adds the rest of the command."""
@@ -61,7 +62,7 @@ def parser(word: str = "", following: str = "") -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"tvs {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in [word] if word in COMMANDS else COMMANDS:
-        module = import_module(f"tvs.cli.{name}")
+        module = import_module(f"tvs.cli.{name}_" if iskeyword(name) else f"tvs.cli.{name}")
         clear = beginning_with(following, getattr(module, "MODULES", ())) if word and following else []
         module.add_commands(commands, *(clear if len(clear) == 1 else ()))
     return root

@@ -1,4 +1,4 @@
-"""`tvs set node …`, `tvs show nodes`, `tvs set phones`, `tvs show phones`."""
+"""`tvs set node …`, `tvs set phones`."""
 
 from __future__ import annotations
 

@@ -148,6 +148,19 @@ def find_model(text: str) -> PhoneModel:
     return model
 
 
+OTHER = "other"
+"""Series of a model that is not known."""
+
+
+@functools.lru_cache(maxsize=256)
+def series_of(model: str) -> str:
+    """The series of a model such as ``CP-8861``, by name; `OTHER` for one that is not known."""
+    try:
+        return str(find_model(model).series)
+    except ValueError:
+        return OTHER
+
+
 _DEVICE = r"(CP-[0-9]{4})-SEP([0-9A-F]{12})"
 
 

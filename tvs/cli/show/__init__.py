@@ -13,7 +13,7 @@ MODULES = {
     "queries": "queries",
     "signers": "queries",
     "nodes": "nodes",
-    "phones": "nodes",
+    "phones": "phones",
     "ctl": "lists",
     "itl": "lists",
     "cert": "certificates",

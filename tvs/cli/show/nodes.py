@@ -1,4 +1,4 @@
-"""`tvs show nodes`, `tvs show phones`."""
+"""`tvs show nodes`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from certstore.purposes import Purpose
 from tvs.cli.common import OK, say, say_json, state_command, store_of
 from tvs.cli.tables import table
-from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
     import argparse
@@ -29,15 +28,12 @@ _NO_REPORT = (
 
 
 def add_show_commands(show: Commands) -> None:
-    """Adds `show nodes` and `show phones`."""
-    for name, help_text, handler in (
-        ("nodes", "nodes of the cluster", _show),
-        ("phones", "kinds of phones that the cluster has", _show_phones),
-    ):
-        parser = show.add_parser(
-            name, help=help_text, description=f"Shows the {help_text}.", epilog=f"example:\n  tvs show {name} --json"
-        )
-        state_command(parser, handler)
+    """Adds `show nodes`."""
+    what = "nodes of the cluster"
+    parser = show.add_parser(
+        "nodes", help=what, description=f"Shows the {what}.", epilog="example:\n  tvs show nodes --json"
+    )
+    state_command(parser, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -111,16 +107,3 @@ def _cell(key: str, node: Mapping[str, Any]) -> str:
     if value is None or (key == "staleness" and node["state"] == "unknown"):
         return ""
     return f"{value:.1f} s" if key == "staleness" else str(value)
-
-
-def _show_phones(arguments: argparse.Namespace) -> int:
-    from tvs.manage.kinds import phone_kinds
-
-    with store_of(arguments) as store:
-        kinds = phone_kinds(store)
-    if arguments.json:
-        say_json({kind.value: kind in kinds for kind in PhoneKind})
-        return OK
-    rows = [(kind, "yes" if kind in kinds else "no", kind.phones) for kind in PhoneKind]
-    say(table(("Kind", "Here", "Phones"), rows))
-    return OK

@@ -1,0 +1,291 @@
+"""`tvs show phones`: the phones that were seen, and what they hold."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+from tvs.cli import values
+from tvs.cli.common import OK, say, say_json, state_command, store_of
+from tvs.cli.show.service import time_text
+from tvs.plan.phones import PhoneKind
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from certstore.devices import Device, Unserved
+    from tvs.cli.common import Commands
+    from tvs.fleet.holding import PresentLists
+
+_EPILOG = """\
+A service records each phone that asks it, and the addresses that it turned away in the handshake (docs/fleet.md). What
+a phone holds follows from what it asked: 'present' lists if it asked for their signer and was told to trust it,
+'refused' if it was not, 'unknown' if it did not ask for that signer: it may know it from a list that it held before.
+
+At risk are phones that refused the present lists, or were last not told to trust a signer; phones of the inventory that
+no node has seen; and addresses that were turned away.
+
+examples:
+  tvs show phones --at-risk
+  tvs show phones --lists unknown --unseen-for 30
+  tvs show phones --series 7900 --csv > old.csv
+  tvs show phones SEPB000B4BA0AEE --json
+
+exit statuses: 0 shown, 1 the record cannot be read, 2 wrong usage.
+"""
+_COLUMNS = ("Phone", "Model", "Last seen", "Node", "Address", "TLS", "Certificate", "Asked about", "Answer", "Lists")
+_FAILED_COLUMNS = ("Turned away", "Node", "Last", "First", "Times", "Offered", "Reason")
+_LINES = 1000
+"""Lines that are written at once."""
+_CSV = (
+    *("name", "model", "series", "description", "listed", "node", "addresses", "first", "last", "tls", "cipher"),
+    *("certificate", "generation", "requests", "refused", "request", "subject", "issuer", "serial", "result", "source"),
+    *("roles", "lists", "reason"),
+)
+_SORTS = ("name", "model", "last", "lists")
+_LISTS = ("present", "refused", "unknown", "never-seen")
+_SECONDS = 86_400
+_MAX_WIDTH = 60
+"""Most characters that values are padded to; longer ones are printed whole."""
+
+
+def add_show_commands(show: Commands) -> None:
+    """Adds `show phones`."""
+    parser = show.add_parser(
+        "phones",
+        help="the phones that were seen, and what they hold",
+        description="Shows the phones that services have recorded, and those of imported inventories.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names of phones, such as SEPB000B4BA0AEE")
+    parser.add_argument("--at-risk", action="store_true", help="only phones that may be lost, and who was turned away")
+    parser.add_argument("--series", metavar="SERIES", help="only phones of this series, such as 8800 or 'other'")
+    parser.add_argument("--lists", choices=_LISTS, help="only phones with these lists")
+    parser.add_argument(
+        "--unseen-for",
+        type=values.whole_number(0, 36_500),
+        metavar="DAYS",
+        help="only phones that were not seen for so many days",
+    )
+    parser.add_argument(
+        "--sort", choices=_SORTS, default="name", help="order (default: %(default)s); the last seen first"
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--csv", action="store_true", help="print a table for spreadsheets, with all that is recorded")
+    output.add_argument(
+        "--kinds", action="store_true", help="show the kinds of phones that plans count, see tvs set phones"
+    )
+    state_command(parser, _show)
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    if arguments.kinds:
+        return _show_kinds(arguments)
+    from tvs.manage.fleet import present_lists
+
+    with store_of(arguments) as store:
+        lists = present_lists(store)
+        with store.devices().reading() as table:
+            devices = _chosen(table.all(), arguments, lists)
+            unserved = _turned_away(table.unserved().values(), arguments)
+    if arguments.json:
+        say_json(
+            {"phones": [_described(device, lists) for device in devices], "turned_away": [*map(_failed, unserved)]}
+        )
+    elif arguments.csv:
+        _write_csv(devices, lists)
+    else:
+        _say_table(devices, unserved, lists, arguments)
+    return OK
+
+
+def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: PresentLists) -> list[Device]:
+    """The phones that are asked for, in the order that is."""
+    from tvs.fleet.holding import holding
+    from tvs.fleet.sightings import identity
+
+    conditions: list[Callable[[Device], bool]] = []
+    if arguments.names:
+        names = {identity(name)[0] for name in arguments.names}
+        conditions.append(lambda device: device.name in names)
+    if arguments.series is not None:
+        wanted = arguments.series.lower()
+        conditions.append(lambda device: _series(device.model) == wanted)
+    if arguments.unseen_for is not None:
+        before = time.time() - arguments.unseen_for * _SECONDS
+        conditions.append(lambda device: device.last < before)
+    if arguments.lists is not None:
+        lists_wanted = arguments.lists.replace("-", " ")
+        conditions.append(lambda device: holding(device, lists) == lists_wanted)
+    if arguments.at_risk:
+        conditions.append(lambda device: _at_risk(device, lists))
+    found = [device for device in devices if all(condition(device) for condition in conditions)]
+    match arguments.sort:
+        case "model":
+            found.sort(key=lambda device: device.model)
+        case "last":
+            found.sort(key=lambda device: -device.last)
+        case "lists":
+            found.sort(key=lambda device: holding(device, lists))
+    return found
+
+
+def _at_risk(device: Device, lists: PresentLists) -> bool:
+    from certstore.devices import Standing
+    from tvs.fleet.holding import Holding, holding
+
+    return holding(device, lists) in (Holding.REFUSED, Holding.NEVER_SEEN) or Standing.of(device) is Standing.DENIED
+
+
+def _turned_away(unserved: Iterable[Unserved], arguments: argparse.Namespace) -> list[Unserved]:
+    """The addresses to show: all of them, unless phones are chosen by what is not known of an address."""
+    if arguments.names or arguments.series or arguments.lists or arguments.unseen_for is not None:
+        return []
+    return sorted(unserved, key=lambda row: -row.last)
+
+
+def _series(model: str) -> str:
+    from tvs.phone.models import series_of
+
+    return series_of(model)
+
+
+def _described(device: Device, lists: PresentLists) -> dict[str, Any]:
+    from tvs.fleet.holding import holding, reason
+
+    fields = device._asdict()
+    for key in ("listed", "first", "last", "signer_seen", "denied_seen"):
+        fields[key] = fields[key] or None
+    return {
+        **fields,
+        "addresses": device.addresses.split(),
+        "roles": [int(role) for role in device.roles.split()],
+        "series": _series(device.model),
+        "lists": str(holding(device, lists)),
+        "reason": reason(device, lists),
+    }
+
+
+def _failed(row: Unserved) -> dict[str, Any]:
+    return dict(row._asdict())
+
+
+def _write_csv(devices: Sequence[Device], lists: PresentLists) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(_CSV)
+    for device in devices:
+        row = _described(device, lists)
+        row |= {"addresses": device.addresses, "roles": device.roles}
+        row |= {key: time_text(row[key]) if row[key] else "" for key in ("listed", "first", "last")}
+        writer.writerow([_harmless(str(row[column])) for column in _CSV])
+
+
+def _harmless(cell: str) -> str:
+    """A text that no spreadsheet takes for a formula (names and descriptions come from strangers), on one line."""
+    from proto.text import printable
+
+    text = printable(cell)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+def _say_table(
+    devices: Sequence[Device], unserved: Sequence[Unserved], lists: PresentLists, arguments: argparse.Namespace
+) -> None:
+    rows = [_row(device, lists) for device in devices]
+    if rows or not arguments.at_risk:
+        for part in _table(_COLUMNS, rows):
+            say(part)
+    if unserved and (arguments.at_risk or not rows):
+        say()
+        for part in _table(_FAILED_COLUMNS, [_failed_row(row) for row in unserved]):
+            say(part)
+    say()
+    say(_summary(rows, len(unserved)))
+
+
+def _row(device: Device, lists: PresentLists) -> tuple[str, ...]:
+    from tvs.fleet.holding import holding
+
+    return (
+        device.name,
+        device.model,
+        _time(device.last) if device.last else "never",
+        device.node,
+        device.addresses.partition(" ")[0],
+        device.tls,
+        device.certificate.replace("_", " "),
+        device.subject or device.issuer,
+        device.result.replace("_", " "),
+        holding(device, lists),
+    )
+
+
+def _failed_row(row: Unserved) -> tuple[str, ...]:
+    return (
+        row.address,
+        row.node,
+        _time(row.last),
+        _time(row.first),
+        f"{row.failures:,}",
+        row.version,
+        row.reason.replace("_", " "),
+    )
+
+
+def _time(seconds: int) -> str:
+    """Local time, as `time_text`, in a third of its time."""
+    year, month, day, hour, minute, second = time.localtime(seconds)[:6]
+    return f"{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """A table as `tvs.cli.tables.table` makes it, in parts, for very many rows."""
+    widths = [
+        max(len(name), min(_MAX_WIDTH, max((len(row[place]) for row in rows), default=0)))
+        for place, name in enumerate(columns)
+    ]
+    form = " ".join(f"%-{width}s" for width in widths)
+    lines = chain(
+        [(form % tuple(columns)).rstrip(), form % tuple("=" * width for width in widths)],
+        ((form % row).rstrip() for row in rows),
+    )
+    while part := list(islice(lines, _LINES)):
+        yield "\n".join(part)
+
+
+def _summary(rows: Sequence[tuple[str, ...]], unserved: int) -> str:
+    """What the phones of a table hold, in numbers."""
+    from tvs.fleet.holding import Holding
+
+    numbers = Counter(row[-1] for row in rows)
+    said = {
+        Holding.PRESENT: "with the present lists",
+        Holding.REFUSED: "refused them",
+        Holding.UNKNOWN: "unknown",
+        Holding.NEVER_SEEN: "never seen",
+    }
+    parts = [f"{numbers[state]:,} {words}" for state, words in said.items() if numbers[state]]
+    if unserved:
+        parts.append(f"{unserved:,} address{'' if unserved == 1 else 'es'} turned away")
+    phones = f"{len(rows):,} phone{'' if len(rows) == 1 else 's'}"
+    return f"{phones}: {', '.join(parts)}" if parts else phones
+
+
+def _show_kinds(arguments: argparse.Namespace) -> int:
+    from tvs.cli.tables import table
+    from tvs.manage.kinds import phone_kinds
+
+    with store_of(arguments) as store:
+        kinds = phone_kinds(store)
+    if arguments.json:
+        say_json({kind.value: kind in kinds for kind in PhoneKind})
+        return OK
+    rows = [(kind, "yes" if kind in kinds else "no", kind.phones) for kind in PhoneKind]
+    say(table(("Kind", "Here", "Phones"), rows))
+    return OK
