@@ -15,7 +15,7 @@ from tvs.tls.failures import TLSFailure
 if TYPE_CHECKING:
     from tvs.fleet.batches import Answered, Failed, Question
 
-_PHONE: Final = re.compile(r"(?:(?P<model>.{1,32})-)?SEP(?P<mac>[0-9A-Fa-f]{12})")
+_PHONE: Final = re.compile(r"(?:(?P<model>.{1,32})-)?(?i:SEP)(?P<mac>[0-9A-Fa-f]{12})")
 """A phone's name in its requests: the model, and the name that the Unified CM has for it."""
 TURNED_AWAY: Final = frozenset(
     {
