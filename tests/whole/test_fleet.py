@@ -152,8 +152,8 @@ async def test_a_record_that_cannot_be_written(
     serve: Serve, state: StateDirectory, shown: Shown, scrape: Scrape, tvs: Tvs
 ) -> None:
     """Phones are answered; the log says it once, metrics and the command say it; what waited is written later."""
-    service = serve(*QUIET)
     (state.path / "tvs-fleet.db").mkdir()
+    service = serve(*QUIET)
     await ask(service, FIRST)
     service.wait_for_line("phones_not_recorded")
     await until(lambda: scrape(service)["tvs_fleet_recorded"] == 0, "the metric")
