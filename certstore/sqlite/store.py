@@ -72,7 +72,7 @@ class SqliteStore(RelationalStore[sqlite3.Connection]):
         from certstore.sqlite.devices import FLEET_NAME, DeviceFile  # noqa: PLC0415 - few commands need it
 
         self._database.check_usable()
-        return DeviceFile(self._database.path.with_name(FLEET_NAME), self._database.patience)
+        return DeviceFile(self._database.path.with_name(FLEET_NAME))
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

@@ -6,7 +6,8 @@ import pytest
 
 from certstore.devices import Device, Unserved
 from tests.fixtures.observed import TLS_1_2, answered, failed
-from tvs.fleet.sightings import added, identity, merged, seen, turned_away
+from tvs.fleet.names import identity
+from tvs.fleet.sightings import added, merged, seen, turned_away
 
 HTTPS = "CERT_VERIFICATION_REQ"
 

@@ -58,7 +58,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _forget(arguments: argparse.Namespace) -> int:
-    from tvs.fleet.sightings import identity
+    from tvs.fleet.names import identity
     from tvs.manage.fleet import forget, forget_all, forget_unseen
 
     chosen = [bool(arguments.names or arguments.address), arguments.unseen_for is not None, arguments.all]

@@ -10,7 +10,7 @@ from certstore.devices import MAX_DEVICES, Device
 from proto.text import printable
 from tvs.errors import StateError
 from tvs.fleet.batches import MAX_DEVICE
-from tvs.fleet.sightings import identity
+from tvs.fleet.names import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

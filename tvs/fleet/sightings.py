@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from certstore.devices import MAX_ADDRESSES, Device, Unserved
 from proto.messages import MessageType
 from proto.roles import TrustRole
+from tvs.fleet.names import identity
 from tvs.fleet.tally import TRUSTED
 from tvs.tls.failures import TLSFailure
 
 if TYPE_CHECKING:
     from tvs.fleet.batches import Answered, Failed, Question
 
-_PHONE: Final = re.compile(r"(?:(?P<model>.{1,32})-)?(?i:SEP)(?P<mac>[0-9A-Fa-f]{12})")
-"""A phone's name in its requests: the model, and the name that the Unified CM has for it."""
 TURNED_AWAY: Final = frozenset(
     {
         TLSFailure.UNSUPPORTED_VERSION,
@@ -30,16 +27,6 @@ TURNED_AWAY: Final = frozenset(
 are no phones."""
 _SIGNER: Final = MessageType.QUERY_CERT_REQ.name
 """The question 'who is this signer?' of a phone with a trust list; the other one is about servers."""
-
-
-@lru_cache(maxsize=1024)
-def identity(text: str) -> tuple[str, str]:
-    """Name and model of a phone that calls itself so: ``SEPB000B4BA0AEE`` and ``CP-8861`` of both in one.
-
-    Whatever is not of this form is a name without a model.
-    """
-    match = _PHONE.fullmatch(text)
-    return (f"SEP{match['mac'].upper()}", match["model"] or "") if match else (text, "")
 
 
 def seen(record: Answered, node: str, generation: int) -> Device:

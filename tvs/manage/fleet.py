@@ -6,12 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certstore.serials import serial_text
-from ctlcache.verification import verify
-from proto.text import printable
 from tvs.errors import StateError
-from tvs.fleet.batches import MAX_NAME, MAX_WORD
-from tvs.fleet.holding import PresentLists
 from tvs.fleet.inventory import InventoryError
 from tvs.fleet.sightings import merged
 
@@ -20,7 +15,6 @@ if TYPE_CHECKING:
 
     from certstore.devices import Device
     from certstore.store import CertificateStore
-    from ctlcache.model import TrustList
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +82,3 @@ def forget_all(store: CertificateStore) -> int:
     """Deletes the whole record. Raises `StoreUnavailable`."""
     with store.devices().writing() as table:
         return table.forget_all()
-
-
-def present_lists(store: CertificateStore) -> PresentLists:
-    """The lists that the cluster has now. Raises `StoreError`."""
-    signers, generation = set(), 0
-    for stored in store.lists().values():
-        verification = verify(stored.data) if stored.data is not None else None
-        if verification is not None and verification.trust_list is not None:
-            signers.add(_signer(verification.trust_list))
-            generation = max(generation, stored.generation)
-    return PresentLists(signers=frozenset(signers), generation=generation)
-
-
-def _signer(trust_list: TrustList) -> tuple[str, str]:
-    """Issuer name and serial number as phones copy them from a list's header, and as the record has them."""
-    header = trust_list.header
-    return printable(header.ca_name[:MAX_NAME])[:MAX_NAME], serial_text(header.serial_number)[:MAX_WORD]

@@ -13,6 +13,14 @@ _MINUTE: Final = 60 // INTERVAL
 """Intervals of a minute."""
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60))
 
+STANDINGS: Final = {
+    "trusting": "told to trust the signer",
+    "denied": "told not to",
+    "elsewhere": "asked for no signer",
+    "missing": "never seen",
+}
+"""What phones were last told of the signer of a trust list, by `certstore.devices.Standing`."""
+
 
 def duration(seconds: float) -> str:
     """A duration in one unit: ``12 s``, ``3 min``, ``5 h``, ``8 d``."""

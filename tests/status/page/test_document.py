@@ -90,6 +90,10 @@ def test_what_it_says() -> None:
         ({"queries": [QUERY] * (SHOWN_QUERIES + 3)}, "3 more in status.json"),
         ({"latency": {"answer": {}}}, "\N{EN DASH}"),
         ({"workers": [{**REPORT["workers"][0], "state": "waiting"}]}, "0 of 1"),
+        ({}, "CP-8861 1254 1187 12 0 55"),
+        ({}, "3 addresses turned away in the handshake: tvs show phones --at-risk."),
+        ({"fleet": {**REPORT["fleet"], "unserved": 1}}, "1 address turned away"),
+        ({"fleet": {**REPORT["fleet"], "problem": "the disk is full"}}, "Phones cannot be recorded: the disk is full."),
         ({}, "sub1 subscriber 6 behind 12.3 s"),
         ({}, "sub2 subscriber 5 silent 0.2 s"),
         ({}, "sub3 subscriber \N{EN DASH} not running \N{EN DASH}"),
@@ -106,6 +110,12 @@ def test_a_cluster_of_one_node() -> None:
     alone = {**REPORT, "cluster": {**cluster, "nodes": cluster["nodes"][:1]}}
     assert "pub (this one)" in Reader(page(REPORT)).text
     assert "pub (this one)" not in Reader(page(alone)).text
+
+
+def test_no_section_of_phones_that_nobody_records() -> None:
+    """Without a record the page has no section of phones."""
+    assert "Never seen" in Reader(page(REPORT)).text
+    assert "Never seen" not in Reader(page({**REPORT, "fleet": {**REPORT["fleet"], "kept": False}})).text
 
 
 def test_no_word_of_a_trace_that_nobody_ordered() -> None:

@@ -85,7 +85,7 @@ def add_show_commands(show: Commands) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     if arguments.kinds:
         return _show_kinds(arguments)
-    from tvs.manage.fleet import present_lists
+    from tvs.manage.presentlists import present_lists
 
     with store_of(arguments) as store:
         lists = present_lists(store)
@@ -106,7 +106,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: PresentLists) -> list[Device]:
     """The phones that are asked for, in the order that is."""
     from tvs.fleet.holding import holding
-    from tvs.fleet.sightings import identity
+    from tvs.fleet.names import identity
 
     conditions: list[Callable[[Device], bool]] = []
     if arguments.names:

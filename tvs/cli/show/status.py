@@ -65,6 +65,7 @@ def status_lines(report: Mapping[str, Any]) -> Iterator[str]:
             "Failed": _numbers(report["failures"]),
             "Refused": _refused(report["refused_versions"]),
             "Answers": _latency(report["latency"].get("answer", {})),
+            "Phones": _phones(report["fleet"]),
             "Trace": _trace(report),
         }
     )
@@ -127,6 +128,23 @@ def _connections(report: Mapping[str, Any]) -> str:
     service, rejected = report["service"], _numbers(report["rejected"])
     limit = service["limits"].get("connections", "")
     return f"{service['connections']} open, {limit} at most" + (f"; turned away: {rejected}" if rejected else "")
+
+
+def _phones(fleet: Mapping[str, Any]) -> str:
+    from tvs.status.words import STANDINGS
+
+    if not fleet["kept"]:
+        return ""
+    numbers = dict.fromkeys(STANDINGS, 0)
+    for group in fleet["groups"]:
+        numbers[group["standing"]] += group["devices"]
+    parts = [f"{number:,} {STANDINGS[standing]}" for standing, number in numbers.items() if number]
+    if fleet["unserved"]:
+        plural = "es" if fleet["unserved"] != 1 else ""
+        parts.append(f"{fleet['unserved']:,} address{plural} turned away")
+    if fleet["problem"]:
+        parts.append(f"cannot be written: {fleet['problem']}")
+    return f"{fleet['devices']:,} recorded" + (f": {', '.join(parts)}" if parts else "")
 
 
 def _last_minute(rates: Mapping[str, Any]) -> str:

@@ -76,6 +76,8 @@ def _sections(report: Report) -> Iterator[Markup]:
         class_="pair",
     )
     yield _section("Signers that were refused", sections.signers([one for one in report["signers"] if one["refused"]]))
+    if report["fleet"]["kept"]:
+        yield _section("Phones", sections.fleet(report["fleet"]), sections.turned_away(report["fleet"]))
     yield _section("Last queries", sections.queries(report["queries"]), sections.hidden(report["queries"]))
     if len(report["cluster"]["nodes"]) > 1:
         yield _section("Cluster", sections.nodes(report["cluster"]))

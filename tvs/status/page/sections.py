@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tvs.status.page.markup import Markup, tag
 from tvs.status.page.tables import DASH, Cell, number, stranger, table, time_cell, word
 from tvs.status.verdict import EXPIRES_SOON
-from tvs.status.words import duration, traced_phones
+from tvs.status.words import STANDINGS, duration, traced_phones
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,9 @@ SHOWN_QUERIES: Final = 40
 """Last queries that the page shows; `/status.json` has 200."""
 SHOWN_SIGNERS: Final = 40
 """Refused signers that the page shows; `/status.json` has all 256."""
+
+SHOWN_MODELS: Final = 40
+"""Models of phones that the page shows, those with the most phones."""
 
 
 def trace(trace: Report) -> Markup | None:
@@ -123,6 +126,41 @@ def signers(signers: Sequence[Report]) -> Markup:
     return table(
         "Refused signers", ("Subject", "Issuer", "Serial number", "Refused", "First", "Last", "Last phone"), rows
     )
+
+
+def fleet(fleet: Report) -> Markup:
+    """Recorded phones by model and by what they were told of the last signer of a trust list."""
+    models: dict[str, dict[str, int]] = {}
+    for group in fleet["groups"]:
+        numbers = models.setdefault(group["model"], dict.fromkeys(STANDINGS, 0))
+        numbers[group["standing"]] = numbers.get(group["standing"], 0) + group["devices"]
+    rows = [
+        (
+            stranger(model or DASH),
+            number(sum(numbers.values())),
+            number(numbers["trusting"]),
+            _alarming(numbers["denied"], "no"),
+            number(numbers["elsewhere"]),
+            _alarming(numbers["missing"], "soon"),
+        )
+        for model, numbers in sorted(models.items(), key=lambda item: -sum(item[1].values()))[:SHOWN_MODELS]
+    ]
+    return table("Phones", ("Model", "Recorded", *(text.capitalize() for text in STANDINGS.values())), rows)
+
+
+def _alarming(count: int, tone: str) -> Cell:
+    cell = number(count)
+    return cell._replace(kind=f"{cell.kind} {tone}") if count else cell
+
+
+def turned_away(fleet: Report) -> Markup | None:
+    """What is to be said of the record beside its numbers; None if nothing is."""
+    if fleet["problem"]:
+        return tag("p", f"Phones cannot be recorded: {fleet['problem']}.", class_="soon")
+    if not fleet["unserved"]:
+        return None
+    said = f"{fleet['unserved']:,} addresses" if fleet["unserved"] > 1 else "1 address"
+    return tag("p", f"{said} turned away in the handshake: tvs show phones --at-risk.", class_="soon")
 
 
 def queries(queries: Sequence[Report]) -> Markup:
