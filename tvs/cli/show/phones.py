@@ -8,9 +8,11 @@ from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from certstore.devices import Standing
 from tvs.cli import values
 from tvs.cli.common import OK, say, say_json, state_command, store_of
 from tvs.cli.show.service import time_text
+from tvs.fleet.holding import Holding, holding, reason
 from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
@@ -105,7 +107,6 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: PresentLists) -> list[Device]:
     """The phones that are asked for, in the order that is."""
-    from tvs.fleet.holding import holding
     from tvs.fleet.names import identity
 
     conditions: list[Callable[[Device], bool]] = []
@@ -135,9 +136,6 @@ def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Pre
 
 
 def _at_risk(device: Device, lists: PresentLists) -> bool:
-    from certstore.devices import Standing
-    from tvs.fleet.holding import Holding, holding
-
     return holding(device, lists) in (Holding.REFUSED, Holding.NEVER_SEEN) or Standing.of(device) is Standing.DENIED
 
 
@@ -155,8 +153,6 @@ def _series(model: str) -> str:
 
 
 def _described(device: Device, lists: PresentLists) -> dict[str, Any]:
-    from tvs.fleet.holding import holding, reason
-
     fields = device._asdict()
     for key in ("listed", "first", "last", "signer_seen", "denied_seen"):
         fields[key] = fields[key] or None
@@ -210,8 +206,6 @@ def _say_table(
 
 
 def _row(device: Device, lists: PresentLists) -> tuple[str, ...]:
-    from tvs.fleet.holding import holding
-
     return (
         device.name,
         device.model,
@@ -261,8 +255,6 @@ def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[
 
 def _summary(rows: Sequence[tuple[str, ...]], unserved: int) -> str:
     """What the phones of a table hold, in numbers."""
-    from tvs.fleet.holding import Holding
-
     numbers = Counter(row[-1] for row in rows)
     said = {
         Holding.PRESENT: "with the present lists",
