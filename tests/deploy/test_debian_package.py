@@ -91,7 +91,8 @@ def test_life(machine: Machine, package: Path) -> None:
     left = machine.run(
         "find", "/etc", "/var/lib/tvs", "/var/log", "/usr", "/run", "-name", "*tvs*", "-not", "-path", "/run/host/*"
     )
-    kept = ("tvs.db", "tvs-nodes.db", "tvs-nodes.db-journal")
+    files = ("tvs-nodes.db", "tvs-fleet.db")
+    kept = ("tvs.db", *files, *(f"{name}-journal" for name in files))
     assert set(left.split()) == {STATE, *(f"{STATE}/{name}" for name in kept)}
     assert machine.run("sh", "-c", f"ls {STATE}/keys/*.key | wc -l").strip() == "4"
     install(machine, package)
