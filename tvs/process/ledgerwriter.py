@@ -47,6 +47,7 @@ class LedgerWriter:
         self._thread.join(END)
 
     def _run(self) -> None:
+        self._publish()
         backoff, pause = Backoff(), 0.0
         while not self._ended.wait(pause):
             if self._turn():
@@ -58,5 +59,8 @@ class LedgerWriter:
 
     def _turn(self) -> bool:
         written = self._ledger.write(time.monotonic(), time.time())
-        self._board.write(self._ledger.status.to_json())
+        self._publish()
         return written
+
+    def _publish(self) -> None:
+        self._board.write(self._ledger.status.to_json())
