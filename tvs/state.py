@@ -150,11 +150,15 @@ class StateDirectory:
             advice = f"restore it from the backup, or say with store in {SETTINGS_FILE} where the database is"
         raise NoDatabase(f"{self.path} {reason}; {advice}, or name another one with --state DIR or TVS_STATE")
 
-    def store(self) -> CertificateStore:
-        """The certificate database, opened. Raises `StoreError`, and as `require` does."""
+    def store(self, *, lazy: bool = False) -> CertificateStore:
+        """The certificate database, opened. Raises `StoreError`, and as `require` does.
+
+        Args:
+            lazy: open it at the first access, and wait less, see `open_store`; its files are looked for at once.
+        """
         self.require()
         if self.has_own_database:
-            return open_store(self.store_name)
+            return open_store(self.store_name, lazy=lazy)
         from tvs.config.storefiles import missing_file, passfile_named  # noqa: PLC0415 - of a database elsewhere
 
         if missing := missing_file(self.store_name):
@@ -163,7 +167,7 @@ class StateDirectory:
                 f"in {self.path / SETTINGS_FILE}, or {VARIABLE}"
             )
         with passfile_named(self.store_name):
-            return open_store(self.store_name)
+            return open_store(self.store_name, lazy=lazy)
 
     def lazy_store(self) -> CertificateStore:
         """The certificate database, opened by the first access, which can fail without harm to a later one."""

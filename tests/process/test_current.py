@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from certstore.purposes import Purpose
 from certstore.relational.store import RelationalStore
 from ctlcache.inspection import inspect_file
 from tests.fixtures.certificates import certificate
+from tests.fixtures.silent import SILENCE
 from tvs.answers.seed import last_good_list, read_seed
 from tvs.config.loading import load_config
 from tvs.process.current import Current
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from certstore.store import CertificateStore
     from ctlcache.inspection import Inspection
     from tvs.config.settings import Config
     from tvs.state import StateDirectory
@@ -207,11 +208,13 @@ def test_log_without_the_last_change(
     read: bool,
 ) -> None:
     """A large database whose log was emptied is not read as a whole, however few changes the numbers tell of."""
-    reads: list[CertificateStore] = []
+    reads = state.path / "reads"  # a child process reads
+    reads.touch()
     trusted = RelationalStore.trusted
 
     def reading(self: Any, on_bad_row: Any = None) -> Any:
-        reads.append(self)
+        with reads.open("a") as file:
+            file.write("whole\n")
         return trusted(self, on_bad_row)
 
     monkeypatch.setattr(RelationalStore, "trusted", reading)
@@ -222,7 +225,7 @@ def test_log_without_the_last_change(
     add(state, 0x61)
     current.database_reported(reported(state, certificates=certificates), 1000.0)
     assert (len(current.seed.index), current.seed.behind) == ((5, False) if read or not emptied else (4, True))
-    assert len(reads) == (read and emptied)
+    assert reads.read_text() == "whole\n" * (read and emptied)
 
 
 def test_restored_database_with_the_same_change_number(current: Current, state: StateDirectory) -> None:
@@ -246,6 +249,33 @@ def test_restored_database_with_the_same_change_number(current: Current, state: 
     again = current.seed
     current.database_reported(replace(reported(state), content="0" * 32), 5000.0)
     assert current.seed is again is not seed
+
+
+def test_database_that_is_silent(current: Current, state: StateDirectory, silent_name_server: str) -> None:
+    """The supervisor waits some seconds only: the seed is behind, and what the database has comes when it answers."""
+    config = replace(current.config, store=silent_name_server)
+    add(state, 0x61)
+    status = reported(state)
+    answering, current.config = current.config, config
+    before, began = current.seed.index, time.monotonic()
+    current.database_reported(status, 1000.0)
+    assert time.monotonic() - began < SILENCE / 2
+    assert (current.seed.index, current.seed.behind) == (before, True)
+    current.config = answering
+    current.database_reported(status, 2000.0)
+    assert (len(current.seed.index), current.seed.behind) == (5, False)
+
+
+def test_no_process_for_the_read(current: Current, state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing can be forked the seed is behind, and the supervisor goes on."""
+
+    def fail() -> int:
+        raise BlockingIOError
+
+    add(state, 0x61)
+    monkeypatch.setattr("os.fork", fail)
+    current.database_reported(reported(state), 1000.0)
+    assert (len(current.seed.index), current.seed.behind) == (4, True)
 
 
 def _copied(source: Path, target: Path) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.fixtures.silent import SILENCE
 from tests.process.site import Site
 from tvs.config.loading import ConfigError
 from tvs.status.health import readiness
@@ -258,6 +261,23 @@ def test_reload_without_descriptors(site: Site, no_descriptors: Callable[[], Non
     assert site.lines()
     assert all(line.startswith("error reload_refused problem=") for line in site.lines())
     assert [site.orders(number) for number in (0, 1)] == [[], []]
+    site.reloader.begin()
+    site.acknowledge(0)
+    site.acknowledge(1)
+    assert site.reloader.successful
+
+
+def test_reload_while_the_database_is_silent(site: Site, silent_name_server: str) -> None:
+    """The supervisor waits some seconds only, refuses the reload with a sentence, and takes the next one."""
+    in_use = site.current.config
+    site.current.config = replace(in_use, store=silent_name_server)
+    began = time.monotonic()
+    refuse(site)
+    assert time.monotonic() - began < SILENCE / 2
+    assert site.lines() == [
+        f'error reload_refused problem="{silent_name_server}: the database has not answered for 4 s"'
+    ]
+    site.current.config = in_use
     site.reloader.begin()
     site.acknowledge(0)
     site.acknowledge(1)

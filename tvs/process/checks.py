@@ -19,20 +19,28 @@ from tvs.system.exposure import exposures
 from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tvs.config.endpoint import Endpoint
     from tvs.config.settings import Config
 
 
-def examine(config: Config) -> tuple[Credentials | None, list[str]]:
+def examine(
+    config: Config, read: Callable[[Config], Credentials] = read_credentials
+) -> tuple[Credentials | None, list[str]]:
     """Reads the TLS credentials, and checks the CTL file and the files that are written to.
 
     Returns the credentials, None if they cannot be used, and a sentence for each problem. A missing CTL file is not
     one: clusters in non-secure mode have none. Log and TLS key log are opened, which creates them.
+
+    Args:
+        config: the settings.
+        read: reads the credentials. Raises `StateError` and `StoreError`; what else it raises is not caught.
     """
     problems: list[str] = []
     credentials = None
     try:
-        credentials = read_credentials(config)
+        credentials = read(config)
     except (StateError, StoreError) as error:
         problems.append(str(error))
     inspection = inspect_file(config.ctl_path, config.time_to_live)

@@ -103,8 +103,8 @@ class Current:
         """Reads the database's changes when a worker reports that it has others than the seed.
 
         Another database with the same change number (a restored backup) is known by its content.
-        A worker that starts while the database cannot be read then answers as the others do. The database is open
-        only meanwhile: a fork would share it. `now`: monotonic seconds.
+        A worker that starts while the database cannot be read then answers as the others do. A database that is late
+        counts as one that cannot be read. `now`: monotonic seconds.
         """
         reported = (status.change_number, status.content or self.seed.index.content)
         if status.up:
@@ -125,7 +125,7 @@ class Current:
             self.seed = next_seed(self.config, self.seed, certificates=status.certificates, content=content)
             if status.content and (self.seed.change_number, self.seed.index.content) != reported:
                 self._refuted = None if self.seed.behind else reported
-        except (StateError, StoreError):
+        except (StateError, StoreError, OSError):
             self.seed = replace(self.seed, behind=True)
         pause = LONG_PAUSE if self.seed.behind else FIRST_PAUSE
         self._next_read = now + max(pause, SHARE * (time.monotonic() - started))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from tvs.answers.seed import read_aside
 from tvs.config.loading import ConfigError
 from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
+from tvs.server.credentials import read_credentials
 from tvs.system.channel import ChannelClosed, Order
 from tvs.system.limits import shortage
 
@@ -104,7 +107,7 @@ class Reloader:
         kept = {name: getattr(in_use, name) for name in NEED_RESTART}
         changed = [name for name, value in kept.items() if getattr(config, name) != value]
         config = replace(config, **kept)
-        credentials, more = examine(config)
+        credentials, more = examine(config, _read_aside)
         problems += more
         for event, sentence in warnings(config):
             self._publisher.report("warning", event, problem=sentence)
@@ -176,3 +179,8 @@ class Reloader:
         if self._again:
             self._again = False
             self.begin()
+
+
+def _read_aside(config: Config) -> Credentials:
+    """Reads the credentials without waiting long for the database: the supervisor would stand still."""
+    return read_aside(config, partial(read_credentials, config, lazy=True))

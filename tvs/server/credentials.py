@@ -86,13 +86,17 @@ class Credentials:
         )
 
 
-def read_credentials(config: Config) -> Credentials:
+def read_credentials(config: Config, *, lazy: bool = False) -> Credentials:
     """Reads the certificate, its key and the client CAs, and checks that they fit. Opens and closes the store.
+
+    Args:
+        config: the state directory, and the settings of client certificates.
+        lazy: wait less for the store, see `open_store`.
 
     Raises `StateError` and `StoreError`, whose sentences say what to do.
     """
     state = StateDirectory.of(config)
-    with closing(state.store()) as store:
+    with closing(state.store(lazy=lazy)) as store:
         certificate, expiry = own_certificates(state, store)
     return credentials_of(config, certificate, expiry)
 
