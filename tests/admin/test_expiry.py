@@ -14,6 +14,7 @@ from certstore.purposes import Purpose
 from certstore.store import Node
 from tests.fixtures.certificates import certificate
 from tests.fixtures.statuses import service, slot, worker
+from tvs.admin.database import DatabaseReader
 from tvs.admin.expiry import WorkersCollector
 from tvs.state import StateDirectory
 from tvs.status.model import ServiceStatus
@@ -60,7 +61,10 @@ def workers() -> CollectorRegistry:
 def ends(state: StateDirectory, status: ServiceStatus | None = None) -> dict[tuple[str, str], float]:
     """The samples of the ends of validity; the workers' other metrics are there too, each family once."""
     registry = CollectorRegistry()
-    registry.register(WorkersCollector(workers(), state, lambda: status or ServiceStatus()))
+    reader = DatabaseReader(state)
+    reader.look()
+    reader.close()
+    registry.register(WorkersCollector(workers(), state, reader, lambda: status or ServiceStatus()))
     families = list(registry.collect())
     assert [family.name for family in families].count(NAME) == 1
     assert registry.get_sample_value("tvs_accepted_total") == 3

@@ -15,6 +15,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.observed import answered, batch
 from tests.fixtures.service import made_state, state
 from tests.fixtures.statuses import service, slot, worker
+from tvs.admin.database import DatabaseReader
 from tvs.admin.status import StatusReporter
 from tvs.config.loading import load_config
 from tvs.fleet.tally import Tally
@@ -26,6 +27,8 @@ from tvs.status.model import ServiceStatus
 from tvs.system.board import Board
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tvs.state import StateDirectory
 
 __all__ = ["made_state", "state"]
@@ -66,8 +69,15 @@ class World:
         self.clock = Clock()
         self.cluster = ClusterStatus()
         self.fleet = FleetStatus()
+        self.reader = DatabaseReader(state)
         self._reporter = StatusReporter(
-            state, lambda: self.status, lambda: self.cluster, self.board, CollectorRegistry(), lambda: self.fleet
+            state,
+            self.reader,
+            lambda: self.status,
+            lambda: self.cluster,
+            self.board,
+            CollectorRegistry(),
+            lambda: self.fleet,
         )
 
     def observe(self) -> None:
@@ -80,18 +90,20 @@ class World:
     def report(self, passed: float = 0.0) -> dict[str, Any]:
         """The report so many seconds later, as a client reads it."""
         self.clock.now += passed
+        self.reader.look()
         self.status = replace(self.status, time=self.clock.monotonic())
         document: dict[str, Any] = json.loads(json.dumps(self._reporter.report().to_json()))
         return document
 
 
 @pytest.fixture
-def world(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(state: StateDirectory, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A service in order, seen by nobody yet."""
     world = World(state)
     monkeypatch.setattr(tvs.admin.status, "time", world.clock)
     monkeypatch.setattr("tvs.status.verdict.health", lambda _status, _now: (True, {}))
-    return world
+    yield world
+    world.reader.close()
 
 
 def test_service_in_order(world: World, state: StateDirectory) -> None:

@@ -1,22 +1,19 @@
 """Ends of validity of all certificates whose renewal an administrator has to plan.
 
-The workers publish the end of the certificate that they present. The other own certificates and the ITL file are read
-from the state directory at each scrape, which costs the admin process 4 ms and the workers nothing. So a certificate
-that is replaced or removed leaves no stale sample.
+The workers publish the end of the certificate that they present. The other own certificates are those that were last
+read of the database, see `tvs.admin.database`, and the ITL file is read at each scrape. So a certificate that is
+replaced or removed leaves no stale sample.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from certstore.certificate import Certificate, CertificateError
-from certstore.errors import StoreError
 from tvs.admin.lists import verified
-from tvs.errors import StateError
 from tvs.status.health import SIGNER, ctl_signer_not_after
 
 if TYPE_CHECKING:
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from tvs.admin.database import DatabaseReader
     from tvs.state import StateDirectory
     from tvs.status.model import ServiceStatus
 
@@ -40,12 +38,20 @@ class WorkersCollector(Collector):
     Args:
         workers: the metrics that the workers have counted.
         state: the state directory.
+        database: what is read of its database.
         status: gives the status that the supervisor published last.
     """
 
-    def __init__(self, workers: Collector, state: StateDirectory, status: Callable[[], ServiceStatus]) -> None:
+    def __init__(
+        self,
+        workers: Collector,
+        state: StateDirectory,
+        database: DatabaseReader,
+        status: Callable[[], ServiceStatus],
+    ) -> None:
         self._workers = workers
         self._state = state
+        self._database = database
         self._status = status
 
     def collect(self) -> Iterator[Metric]:
@@ -66,7 +72,7 @@ class WorkersCollector(Collector):
 
     def _ends(self, presented: Ends) -> Ends:
         """All ends. What phones are presented counts, not its successor in the database that waits for a reload."""
-        ends = own_ends(self._state)
+        ends = _own_ends(self._database)
         itl = signer_end(self._state.itl_file)
         ctl = ctl_signer_not_after(self._status())
         for path, end in ((self._state.itl_file, itl), (self._state.ctl_file, ctl)):
@@ -75,13 +81,10 @@ class WorkersCollector(Collector):
         return ends | presented
 
 
-def own_ends(state: StateDirectory) -> Ends:
-    """Ends of the own certificates of all nodes; empty while the database cannot be read."""
-    try:
-        with closing(state.store()) as store:
-            entries = store.entries(own=True)
-    except (StateError, StoreError):
-        return {}
+def _own_ends(database: DatabaseReader) -> Ends:
+    """Ends of the own certificates of all nodes; empty while they are not known."""
+    facts = database.facts
+    entries = () if facts is None else facts.own
     return {(entry.unit.value, entry.name): entry.certificate.not_after.timestamp() for entry in entries}
 
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from certstore.errors import StoreError
 from certstore.purposes import Purpose
 from ctlcache.files import read_snapshot
 from ctlcache.reportjson import report_json
 from proto.text import printable
+from tvs.admin.database import DatabaseFacts
 from tvs.admin.expiry import signer_end
-from tvs.admin.trusted import signers_trusted
 from tvs.client.trust import ServerTrust
-from tvs.cluster.membership import node_of
-from tvs.errors import NotInCluster, StateError
 from tvs.status.observed import MAX_TEXT
 from tvs.status.report import ListReport, OwnCertificate, Presented
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from certstore.store import CertificateStore, StoreEntry
+    from certstore.store import StoreEntry
     from tvs.state import StateDirectory
     from tvs.status.model import ServiceStatus
 
@@ -44,9 +39,9 @@ class StateFacts(NamedTuple):
     presented: Presented
 
 
-def read_state(state: StateDirectory, service: ServiceStatus, now: float) -> StateFacts:
-    """Reads the facts, which takes some 10 ms. `now`: seconds since 1970."""
-    entries, trusted, in_cluster = _read_store(state)
+def read_state(state: StateDirectory, database: DatabaseFacts | None, service: ServiceStatus, now: float) -> StateFacts:
+    """Reads the files, which takes some 10 ms, and adds what is known of the database. `now`: seconds since 1970."""
+    entries, trusted, _, in_cluster = database or DatabaseFacts((), {}, (), None)
     lists = tuple(_list_report(path, trusted.get(path.name)) for path in (state.ctl_file, state.itl_file))
     certificates = tuple(_own(entry, service, now) for entry in entries)
     ours = [found.presented for found in certificates if found.presented is not None]
@@ -58,30 +53,6 @@ def read_state(state: StateDirectory, service: ServiceStatus, now: float) -> Sta
         in_cluster=None if in_cluster is False and any(ours) else in_cluster,  # a lost key is not a lost node
     )
     return StateFacts(lists, certificates, presented)
-
-
-def _read_store(state: StateDirectory) -> tuple[Sequence[StoreEntry], Mapping[str, bool], bool | None]:
-    """The own certificates, whether the lists' signers are trusted, and whether the directory is one of a node.
-
-    Nothing while the database cannot be read.
-    """
-    try:
-        with closing(state.store()) as store:
-            entries = store.entries(own=True)
-            return entries, signers_trusted(state, store), _is_node(state, store, entries)
-    except (StateError, StoreError):
-        return (), {}, None
-
-
-def _is_node(state: StateDirectory, store: CertificateStore, entries: Sequence[StoreEntry]) -> bool | None:
-    """Whether the directory is that of a node of the cluster; None if that cannot be said."""
-    try:
-        node_of(state, store.nodes(), entries)
-    except NotInCluster:
-        return False
-    except StateError:
-        return None
-    return True
 
 
 def _list_report(path: Path, trusted: bool | None) -> ListReport:

@@ -7,7 +7,8 @@
     /          the same as a page
 
 The supervisor forks it. It reads the files in which the workers count, and the supervisor's board. Threads of the
-standard library's WSGI server serve the requests, so that a stalled reader delays no other.
+standard library's WSGI server serve the requests, so that a stalled reader delays no other. The database is read by a
+thread of its own, and no request waits for it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import os
 import shutil
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
 from tvs.admin.access import Access
 from tvs.admin.cluster import ClusterCollector, cluster_status
 from tvs.admin.collector import ServiceCollector
+from tvs.admin.database import DatabaseReader
 from tvs.admin.expiry import WorkersCollector
 from tvs.admin.files import FilesCollector
 from tvs.admin.fleet import FleetCollector, fleet_status
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
     from tvs.status.cluster import ClusterStatus
     from tvs.system.board import Board
     from tvs.system.heartbeat import Heartbeat
+
+FIRST_LOOK: Final = 1.0
+"""Seconds for which the first request waits for the first look at the database."""
 
 
 def run_admin(
@@ -79,14 +84,16 @@ def run_admin(
         return cluster_status(cluster)
 
     end_on_sigterm()
+    database = DatabaseReader(state)
+    threading.Thread(target=database.watch, name="database", daemon=True).start()
     registry, workers = CollectorRegistry(), FilesCollector(metrics)
-    registry.register(WorkersCollector(workers, state, status))
+    registry.register(WorkersCollector(workers, state, database, status))
     registry.register(ServiceCollector(status))
-    registry.register(TrustCollector(state))
+    registry.register(TrustCollector(database))
     registry.register(CopyCollector(state, status))
     registry.register(ClusterCollector(nodes))
     registry.register(FleetCollector(lambda: fleet_status(fleet)))
-    reporter = StatusReporter(state, status, nodes, observed, workers, lambda: fleet_status(fleet))
+    reporter = StatusReporter(state, database, status, nodes, observed, workers, lambda: fleet_status(fleet))
     threading.Thread(target=reporter.watch, name="status", daemon=True).start()
     server = AdminServer(
         listener,
@@ -98,8 +105,10 @@ def run_admin(
         on_turn=heartbeat.beat,
     )
     try:
+        database.wait(FIRST_LOOK)
         server.serve()
     finally:
+        database.close()
         if os.getppid() != supervisor:
             shutil.rmtree(metrics, ignore_errors=True)
     return 0

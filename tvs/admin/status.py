@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
+    from tvs.admin.database import DatabaseReader
     from tvs.admin.facts import StateFacts
     from tvs.state import StateDirectory
     from tvs.status.cluster import ClusterStatus
@@ -45,6 +46,7 @@ class StatusReporter:
 
     Args:
         state: the state directory.
+        database: what is read of its database.
         service: gives the status that the supervisor published last.
         cluster: gives the status that the follower published last.
         observed: what the observer publishes.
@@ -55,6 +57,7 @@ class StatusReporter:
     def __init__(
         self,
         state: StateDirectory,
+        database: DatabaseReader,
         service: Callable[[], ServiceStatus],
         cluster: Callable[[], ClusterStatus],
         observed: Board,
@@ -62,6 +65,7 @@ class StatusReporter:
         fleet: Callable[[], FleetStatus],
     ) -> None:
         self._state = state
+        self._database = database
         self._service = service
         self._cluster = cluster
         self._observed = observed
@@ -132,7 +136,7 @@ class StatusReporter:
     def _state_facts(self, service: ServiceStatus, now: float, monotonic: float) -> StateFacts:
         fresh = monotonic - self._read_at < FRESH and self._read_for == service.fingerprint
         if self._facts is None or not fresh:
-            self._facts = read_state(self._state, service, now)
+            self._facts = read_state(self._state, self._database.facts, service, now)
             self._read_at, self._read_for = monotonic, service.fingerprint
         return self._facts
 
