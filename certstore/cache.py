@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from certstore.backoff import Backoff
-from certstore.errors import StoreError
+from certstore.errors import StoreError, StoreUnavailable
 from certstore.index import CacheEntry, CertificateIndex, combined, content_text, entry_digest
 from certstore.lookup import CertificateCache
 from certstore.pacing import Pause, paced, slow_batches
@@ -48,6 +48,7 @@ class CertificateDBCache(CertificateCache):
         store: CertificateStore,
         *,
         default_time_to_live: int = DEFAULT_TIME_TO_LIVE,
+        may_be_empty: bool = True,
         on_event: Callable[[str, dict[str, Any]], None] | None = None,
     ) -> None:
         """Empty until `load`.
@@ -55,19 +56,20 @@ class CertificateDBCache(CertificateCache):
         Args:
             store: the store; the cache does not close it.
             default_time_to_live: seconds, for certificates without one of their own.
+            may_be_empty: whether a store without certificates and nodes is one that can be used.
             on_event: called with each event's name and fields.
         """
         super().__init__()
         self._store = store
         self._default_time_to_live = default_time_to_live
+        self._may_be_empty = may_be_empty
         self._on_event = on_event
         self._refreshing = threading.Lock()
         self._number = self._reconnects = self._bad_rows = 0
-        self._token = ""  # of that change; empty if it is not known
+        self._token = self._problem = ""  # the token is that of that change; empty if it is not known
         self._compare_all = True
         self._unverified = False  # whether the content can differ although the change number is the same
         self._db_up = self._was_down = False
-        self._problem = ""
         self._known_at = 0.0
         self._pause = Pause()
 
@@ -154,6 +156,7 @@ class CertificateDBCache(CertificateCache):
             else:
                 index = self.index.updated(remove=changes.removed, add=map(self._entry, changes.changed))
                 last = changes.last
+            self._check_filled(index)
         except BaseException as error:
             self._went_down(error)
             raise
@@ -164,6 +167,10 @@ class CertificateDBCache(CertificateCache):
         self._came_back()
         self._report_refreshed(changes, monotonic() - started)
         return True
+
+    def _check_filled(self, index: CertificateIndex) -> None:
+        if not (index or self._may_be_empty or self._store.nodes()):
+            raise StoreUnavailable("the database is empty: its tables have no rows; restore a backup")
 
     def _is_current(self, last: LastChange) -> bool:
         """Whether the index has this change as its last; of two histories with one number, tokens tell which it is."""
@@ -255,7 +262,7 @@ class CertificateDBCache(CertificateCache):
             self.verify()
 
     def _went_down(self, error: BaseException) -> None:
-        self._problem = _reason(error)
+        self._problem = str(error) if isinstance(error, StoreError) else repr(error)
         self._db_up, self._was_down, self._compare_all = False, True, True
 
     def _came_back(self) -> None:
@@ -291,8 +298,3 @@ class CertificateDBCache(CertificateCache):
     def _report_failure(self, error: Exception, retry_in: float) -> None:
         self._went_down(error)
         self._emit("refresh_failed", reason=self._problem, retry_in=retry_in)
-
-
-def _reason(error: BaseException) -> str:
-    """A store's error in its own words, another one with its kind."""
-    return str(error) if isinstance(error, StoreError) else repr(error)

@@ -12,7 +12,7 @@ class StateError(Exception):
 
 
 class NoDatabase(StateError):  # noqa: N818 - a state, as operators name it
-    """The state directory has no certificate database."""
+    """The state directory has no certificate database, or one whose rows are missing."""
 
 
 class NotInCluster(StateError):  # noqa: N818 - likewise

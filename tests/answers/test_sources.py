@@ -170,6 +170,24 @@ def test_database_that_is_gone(
         assert (status.up, "there is no database" in status.problem) == (False, True)
 
 
+def test_database_without_rows(config: Config, store: CertificateStore, make: Callable[..., Sources]) -> None:
+    """A worker takes a database without nodes and certificates for one that cannot be read, and answers from the seed.
+
+    What the cluster's mode is, the seed says too.
+    """
+    seed = replace(seed_of(config), security_mode="0")
+    for entry in store.entries():
+        store.delete(entry.unit, entry.name)
+    for used in (seed, replace(seed, database="1:2")):
+        sources = make(config, used)
+        sources.load()
+        assert (trusted(sources, 0x71), sources.problems()) == (True, [])
+        status = sources.db_status()
+        assert (status.up, "its tables have no rows; restore a backup" in status.problem) == (False, True)
+    with pytest.raises(StoreUnavailable):
+        make(config).load()
+
+
 def test_seed_that_is_behind(
     config: Config, store: CertificateStore, make: Callable[..., Sources], tmp_path: Path
 ) -> None:

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
+from certstore.store import Node
 from tests.fixtures.der import common_name
 from tests.fixtures.odd import KINDS
 from tests.fixtures.tls import connected, identity
 from tests.fixtures.worker import OWN
-from tvs.errors import StateError
+from tvs.errors import NoDatabase, StateError
 from tvs.server.credentials import Credentials, read_credentials
 from tvs.state import StateDirectory
 from tvs.tls.profiles import ClientCertificates
@@ -51,8 +52,16 @@ def test_credentials_travel_to_other_processes(config: Config) -> None:
 
 def test_certificate_that_is_missing(config: Config, store: CertificateStore) -> None:
     """Without a TVS certificate the sentence says how to make one."""
+    store.add_node(Node(name="pub", address="192.0.2.1", publisher=True))
     store.delete(Purpose.TVS, "TVS")
     with pytest.raises(StateError, match="holds no TVS certificate of this node; make one with: tvs init"):
+        read_credentials(config)
+
+
+def test_tables_without_rows(config: Config, store: CertificateStore) -> None:
+    """A database without nodes and certificates was not restored whole: the sentence says to restore it."""
+    store.delete(Purpose.TVS, "TVS")
+    with pytest.raises(NoDatabase, match="its tables have no rows, as after a restore that did not end; restore a b"):
         read_credentials(config)
 
 

@@ -18,7 +18,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import until
 from tests.fixtures.running import PATIENCE, run_tvs, wait_until
-from tests.whole.test_lost_database import damage, delete, truncate
+from tests.whole.test_lost_database import damage, delete, emptied, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KNOWN, LATER = certificate("CN=known", 0x71), certificate("CN=later", 0x72)
 UNKNOWN = certificate("CN=unknown", 0x73)
 INFO = ("--log-level", "info")
-FAULTS = (damage, delete, truncate)
+FAULTS = (damage, delete, emptied, truncate)
 
 
 def add(state: StateDirectory, der: bytes) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,15 @@ def damage(database: Path) -> None:
     database.write_bytes(b"not a database" * 4000)
 
 
+def emptied(database: Path) -> None:
+    """The tables have no rows, as after a restore of the schema alone."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            if not table.startswith(("sqlite_", "type")):  # constants
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of the schema
+
+
 def directory(database: Path) -> None:
     """A directory stands in the database's place."""
     database.unlink()
@@ -60,6 +70,7 @@ FAULTS: dict[Callable[[Path], None], str] = {
     delete: "there is no database; restore it from the backup",
     truncate: "the database is empty; restore it from the backup",
     damage: "not an SQLite database",
+    emptied: "its tables have no rows; restore a backup",
     directory: "not a regular file",
     open_to_all: "every user may write",
 }

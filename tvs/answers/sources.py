@@ -50,7 +50,9 @@ class Sources:
         state = StateDirectory.of(config)
         self._store = state.lazy_store()
         self._behind = False
-        self.db = CertificateDBCache(self._store, default_time_to_live=config.time_to_live, on_event=on_db_event)
+        self.db = CertificateDBCache(
+            self._store, default_time_to_live=config.time_to_live, may_be_empty=False, on_event=on_db_event
+        )
         self.ctl = CertificateCTLCache(
             config.ctl_path,
             copy_of=state.ctl_file,
@@ -81,9 +83,11 @@ class Sources:
     def _security_mode(self, seed: Seed | None) -> str | None:
         """The cluster's security mode, as the seed has it while the database cannot be read."""
         try:
-            return self._store.parameter(SECURITY_MODE)
+            if seed is None or self.db.db_up:
+                return self._store.parameter(SECURITY_MODE)
         except StoreError:
-            return None if seed is None else seed.security_mode
+            pass
+        return None if seed is None else seed.security_mode
 
     def _load_db(self, seed: Seed | None, *, paced: bool) -> None:
         if seed is not None and self._is_ours(seed):

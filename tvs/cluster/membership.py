@@ -63,7 +63,7 @@ def node_of(state: StateDirectory, nodes: Sequence[Node], entries: Iterable[Stor
             return node
     publisher = next((node for node in nodes if node.publisher), None)
     if publisher is None:
-        raise StateError("the database has no publisher; make a new state directory with: tvs init")
+        raise StateError("the database has no publisher; restore a backup, or make a new cluster with: tvs init")
     if state.has_own_database or (
         not _has_tvs_key(state) and any(has_key(state, entry) for entry in own if entry.node == publisher.name)
     ):

@@ -80,7 +80,7 @@ class Situation:
         for node in self.nodes:
             if node.publisher:
                 return node
-        raise StateError("the database has no publisher; make a new state directory with: tvs init")
+        raise StateError("the database has no publisher; restore a backup, or make a new cluster with: tvs init")
 
     @property
     def this_node(self) -> Node:

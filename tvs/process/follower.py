@@ -120,7 +120,7 @@ class Keeper:
         self._number: int | None = None  # the change that the copy has
         self._verified = False  # whether the whole file was read once: later only its header is
         self._next = self._compare = 0.0
-        self.cache = CertificateDBCache(store, default_time_to_live=time_to_live)
+        self.cache = CertificateDBCache(store, default_time_to_live=time_to_live, may_be_empty=False)
         if seed.time_to_live == time_to_live:
             self.cache.adopt(seed.index, seed.change_number, token=seed.token, same_database=False)
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from certstore.certificate import CertificateError
 from certstore.purposes import Purpose
 from tvs.cluster.membership import own_node
-from tvs.errors import StateError
+from tvs.errors import NoDatabase, StateError
 from tvs.state import StateDirectory
 from tvs.system.files import read_regular
 from tvs.tls.contexts import server_context
@@ -136,6 +136,11 @@ def own_certificates(state: StateDirectory, store: CertificateStore) -> tuple[by
     node = own_node(state, store).name if store.nodes() else None  # no name while there are no nodes
     entries = store.entries(own=True, unit=Purpose.TVS)
     own = [entry for entry in entries if entry.node == node]
+    if not own and node is None:
+        raise NoDatabase(
+            f"{state.store_name} has no nodes: its tables have no rows, as after a restore that did not end; "
+            "restore a backup"
+        )
     if not own:
         raise StateError(
             f"{state.store_name} holds no TVS certificate of this node; make one with: tvs init (a new state directory)"
