@@ -80,6 +80,18 @@ def test_a_worker_that_falls_back(serving: Serving) -> None:
     assert serving.generation == 4
 
 
+def test_a_worker_that_has_never_read_the_database(serving: Serving) -> None:
+    """What it begins with can be older than what was reported, but nothing newer is known by it."""
+    serving.add(moment(6, 60), 40.0)
+    serving.look([at(50)], NONE, None)
+    serving.look([at(60), at(60, known_at=0.0)], NONE, None)
+    assert serving.generation == 5
+    serving.look([at(60), at(49, known_at=0.0)], NONE, None)
+    assert serving.generation == 4
+    serving.look([at(60), at(60)], NONE, None)
+    assert serving.generation == 6
+
+
 def test_lists_must_be_in_place() -> None:
     """A generation whose list is not in place is not served; a later list of that name counts for it."""
     serving = Serving(4, 10.0)

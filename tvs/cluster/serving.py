@@ -126,13 +126,17 @@ class Serving:
     def look(self, workers: Sequence[WorkerStatus], applied: Applied, ctl: str | None) -> None:
         """Finds out what the workers serve.
 
+        One that has not read the database itself answers from what the supervisor has read, which can be older.
+
         Args:
             workers: the running ones, as they reported last.
             applied: which lists are in place, read before `ctl`.
             ctl: what workers report of the CTL file in its place (`tvs.status.sources.CTLStatus.content`); None if they
                 watch another file.
         """
-        if not workers or not self._moments or any(worker.db.known_at <= self._since for worker in workers):
+        if not workers or not self._moments:
+            return
+        if self._since and any(worker.db.known_at <= self._since for worker in workers):
             return
         number = min(worker.db.change_number for worker in workers)
         reached = [moment for moment in self._moments if moment.position.change_number <= number]
@@ -140,6 +144,8 @@ class Serving:
             self.generation = min(self.generation, max(0, self._moments[0].position.generation - 1))
             return
         self.generation = min(self.generation, reached[-1].position.generation)
+        if not all(worker.db.known_at for worker in workers):  # it can serve less, but more is not known of it
+            return
         if ctl is not None and any(worker.ctl.content != ctl for worker in workers):
             return
         found = [moment.position.generation for moment in reached if moment.in_place(applied)]
