@@ -103,8 +103,38 @@ def test_lists_must_be_in_place() -> None:
     other = {CTL: (5, old.digest), ITL: (3, old.digest)}
     serving.look([at(50)], Applied(generation=5, lists=other), None)
     assert serving.generation == 4, "a list of the same number from another database"
-    serving.look([at(50)], Applied(generation=6, lists={CTL: (6, None), ITL: (3, old.digest)}), None)
+    later = Applied(generation=6, lists={CTL: (6, None), ITL: (3, old.digest)})
+    serving.look([at(50)], later, None)
+    assert serving.generation == 4, "a later list can be of a history that is lost"
+    serving.add(moment(6, 60, CTL=StoredList(generation=6, data=None), ITL=old), 40.0)
+    serving.look([at(50)], later, None)
     assert serving.generation == 5
+    serving.look([at(60)], later, None)
+    assert serving.generation == 6
+
+
+@pytest.mark.parametrize("number", [4, 8])
+def test_lists_of_a_lost_history(number: int) -> None:
+    """A restored database has lost a list that is still in place: nothing is served until its own lists are."""
+    there = [made(1), made(2), made(3), *(made(lost, "anew") for lost in range(4, 9))]
+    serving = Serving(0, 10.0, there.__contains__)
+    first, lost = StoredList(generation=2, data=b"first"), StoredList(generation=6, data=b"lost")
+    in_place = Applied(generation=6, lists={CTL: (6, lost.digest)})
+    for generation in range(1, 7):
+        serving.add(moment(generation, 10 * generation, CTL=lost if generation == 6 else first), 40.0)
+    serving.look([at(60)], in_place, None)
+    assert serving.generation == 6
+    serving.replaced(100.0)
+    for read in (3, number):
+        serving.add(moment(read, 10 * read, CTL=first), 100.0)
+        serving.look([at(10 * read, known_at=99.0)], in_place, None)
+        assert serving.generation == 0
+        serving.look([at(10 * read, known_at=101.0)], in_place, None)
+        assert serving.generation == 0
+    serving.look([at(10 * number)], Applied(generation=number, lists={CTL: (2, first.digest)}), None)
+    assert serving.generation == 0, "a look of before"
+    serving.look([at(10 * number, known_at=102.0)], Applied(generation=number, lists={CTL: (2, first.digest)}), None)
+    assert serving.generation == number
 
 
 def test_the_ctl_file_must_be_read(serving: Serving) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import urllib.request
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +24,6 @@ from tvs.cluster.applied import read_applied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from certstore.generations import NodeReport
     from certstore.store import CertificateStore
@@ -241,6 +242,36 @@ def test_a_command_that_holds_the_lock(start: Start, state: StateDirectory, stor
     wait_for(store, before.generation + 1)
     assert state.ctl_file.read_bytes() == other.ctl_file.read_bytes()
     assert not any("lists_not_taken" in line for line in service.lines())
+
+
+def test_a_restored_database(start: Start, tmp_path: Path) -> None:
+    """Lists of changes that a restored database has lost count for nothing while they are in place."""
+    with KINDS["sqlite"](tmp_path) as database:
+        state = made_in(database, tmp_path)
+        other, file, backup = elsewhere(state), Path(database.url), tmp_path / "backup"
+        start(state, *INFO)
+        with closing(state.store()) as store:
+            before = wait_for(store, generation(state))
+            with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(backup)) as target:
+                source.backup(target)
+            for number in (1, 2):
+                does(other, "utils", "ctl", "update", "CTLFile", "-y")
+                wait_for(store, before.generation + number)
+            lost = state.ctl_file.read_bytes()
+        with state.lock():
+            for suffix in ("-wal", "-shm"):
+                Path(f"{file}{suffix}").unlink(missing_ok=True)
+            backup.chmod(0o600)
+            backup.replace(file)
+            with closing(state.store()) as store:
+                wait_for(store, 0)
+                does(other, "utils", "ctl", "update", "CTLFile", "-y")
+                report = wait_for_next(store, wait_for_next(store, wait_for(store, 0).counter).counter)
+                assert report.generation == 0
+                assert state.ctl_file.read_bytes() == lost
+        with closing(state.store()) as store:
+            wait_for(store, before.generation + 1)
+        assert state.ctl_file.read_bytes() == other.ctl_file.read_bytes() != lost
 
 
 def test_a_database_server_that_is_gone(start: Start, tmp_path: Path, probe: Probe) -> None:

@@ -44,13 +44,13 @@ class Moment:
             made=made if made is not None and made.number == position.generation else None,
         )
 
-    def in_place(self, applied: Applied) -> bool:
-        """Whether these lists, or later ones, are the files that phones fetch."""
-        return all(_has(applied.lists.get(name), wanted) for name, wanted in self.lists.items())
+    def in_place(self, applied: Applied, later: Sequence[Moment] = ()) -> bool:
+        """Whether these lists, or those of later moments, are the files that phones fetch.
 
-
-def _has(applied: tuple[int, str | None] | None, wanted: tuple[int, str | None]) -> bool:
-    return applied is not None and (applied == wanted or applied[0] > wanted[0])
+        A higher number alone says nothing: it can be of a change that the database has lost.
+        """
+        moments = (self, *later)
+        return all(applied.lists.get(name) in {moment.lists.get(name) for moment in moments} for name in self.lists)
 
 
 class Serving:
@@ -74,7 +74,7 @@ class Serving:
         self._has = has
         self._moments: list[Moment] = []
         self._made: list[Generation] = []  # of the database's history, in their order
-        self._common = False  # whether the database that took the place of another one has the served generation
+        self._common = 0  # the last served generation that the database has, too, which took the place of another
         self._since = 0.0  # an index that was looked at earlier can be of another database
 
     @property
@@ -112,14 +112,14 @@ class Serving:
         """The database is another one than before: what workers knew of that one does not count.
 
         But it may have the same history up to some generation, as after a failover: what the node served of that it
-        serves still. Raises what `has` raises; then nothing has changed.
+        serves still, unless its lists are of changes that are lost. Raises what `has` raises; then nothing has changed.
         """
         served = [made for made in self._made if made.number <= self.generation]
         while served and not self._has(served[-1]):
             served.pop()
-        self._made, self._common = served, bool(served)
+        self._made, self._common = served, served[-1].number if served else 0
         if served:
-            self.generation = served[-1].number
+            self.generation = self._common
         self._moments.clear()
         self._since = now
 
@@ -134,10 +134,13 @@ class Serving:
             ctl: what workers report of the CTL file in its place (`tvs.status.sources.CTLStatus.content`); None if they
                 watch another file.
         """
+        if self._common and self._has_lost(applied):
+            self.generation = 0
         if not workers or not self._moments:
             return
         if self._since and any(worker.db.known_at <= self._since for worker in workers):
             return
+        self._common = 0
         number = min(worker.db.change_number for worker in workers)
         reached = [moment for moment in self._moments if moment.position.change_number <= number]
         if not reached:
@@ -148,8 +151,19 @@ class Serving:
             return
         if ctl is not None and any(worker.ctl.content != ctl for worker in workers):
             return
-        found = [moment.position.generation for moment in reached if moment.in_place(applied)]
-        self.generation = max([self.generation, *found])
+        for number in range(len(reached), 0, -1):
+            if reached[number - 1].in_place(applied, self._moments[number:]):
+                self.generation = max(self.generation, reached[number - 1].position.generation)
+                return
+
+    def _has_lost(self, applied: Applied) -> bool:
+        """Whether a list in place is of a change that the database has lost, by what is known of both."""
+        for name in () if self.current is None else self.current.lists:
+            found = applied.lists.get(name)
+            known = (moment.lists.get(name) for moment in self._moments)
+            if found is not None and found[0] > self._common and found not in known:
+                return True
+        return False
 
     def know(self, known_at: float) -> None:
         """The follower and all workers have seen every commit up to a moment; it counts for the current generation."""
