@@ -147,6 +147,16 @@ def test_the_ctl_file_must_be_read(serving: Serving) -> None:
     assert serving.generation == 5
 
 
+def test_lists_must_be_published(serving: Serving) -> None:
+    """While other servers lack the lists that are in place, no later generation is served; earlier ones are."""
+    serving.look([at(50)], NONE, None, published=False)
+    assert serving.generation == 4
+    serving.look([at(50)], NONE, None)
+    assert serving.generation == 5
+    serving.look([at(50)], NONE, None, published=False)
+    assert serving.generation == 5
+
+
 def test_another_database() -> None:
     """What workers knew of the database before does not count, although its change numbers are as high."""
     serving = Serving(4, 10.0)

@@ -118,11 +118,12 @@ def test_directories_that_cannot_be_published_to(site: Site, taker: ListTaker, t
     assert taker.take() is False
     assert site.events == ["lists_taken", "lists_not_taken"]
     assert str(folder) in taker.problem
+    assert not taker.published
     assert site.state.ctl_file.read_bytes() == site.other.ctl_file.read_bytes()
     folder.mkdir()
     assert taker.take() is True
     assert (folder / "CTLFile.tlv").read_bytes() == site.other.ctl_file.read_bytes()
-    assert taker.problem == ""
+    assert (taker.problem, taker.published) == ("", True)
 
 
 def test_a_directory_that_missed_it_before_a_reload(site: Site, taker: ListTaker, tmp_path: Path) -> None:
@@ -148,10 +149,12 @@ def test_a_start_with_nothing_to_publish(site: Site, taker: ListTaker, tmp_path:
     """Without directories the lock is not asked for; with unchanged files nothing is written or said."""
     with site.state.lock():
         assert taker.publish() is True
+        assert taker.published
     with (site.state.path / "tvs.toml").open("a") as settings:
         settings.write(f'publish = ["{tmp_path / "published"}"]\n')
     (tmp_path / "published").mkdir()
-    assert taker.publish() is True
+    with closing(site.state.lazy_store()) as store:
+        assert ListTaker(site.state, store, site.event, site.nudge).publish() is True
     before = {path.name: path.stat().st_ino for path in (tmp_path / "published").iterdir()}
     with closing(site.state.lazy_store()) as store:
         assert ListTaker(site.state, store, site.event, site.nudge).publish() is True

@@ -212,6 +212,48 @@ def test_lists_are_published(start: Start, state: StateDirectory, store: Certifi
     assert (folder / "ITLFile.tlv").read_bytes() == state.itl_file.read_bytes()
 
 
+def test_a_directory_that_is_away(start: Start, state: StateDirectory, store: CertificateStore, tmp_path: Path) -> None:
+    """A node whose server hands out old lists serves no later generation, until its directory has the new ones."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    other = elsewhere(state)
+    with (state.path / "tvs.toml").open("a") as settings:
+        settings.write(f"publish = [{json.dumps(str(folder))}]\n")
+    start(state, *INFO)
+    before = wait_for(store, generation(state))
+    away = folder.rename(tmp_path / "away")
+    does(other, "utils", "ctl", "update", "CTLFile", "-y")
+    wait_until(lambda: (report := reported(store)) is not None and str(folder) in report.problem, "the problem")
+    import_one(other, 0x92)
+    report = wait_for_next(store, wait_for_next(store, before.counter).counter + 1)
+    assert report.generation == before.generation
+    assert state.ctl_file.read_bytes() == other.ctl_file.read_bytes()
+    away.rename(folder)
+    assert wait_for(store, before.generation + 2).problem == ""
+    assert (folder / "CTLFile.tlv").read_bytes() == other.ctl_file.read_bytes()
+
+
+def test_a_published_file_that_workers_watch(
+    start: Start, state: StateDirectory, store: CertificateStore, tmp_path: Path
+) -> None:
+    """While it is not the list of the last change, that change is not served, also if a command here made it."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    with (state.path / "tvs.toml").open("a") as settings:
+        settings.write(f"publish = [{json.dumps(str(folder))}]\nctl_file = {json.dumps(f'{folder}/CTLFile.tlv')}\n")
+    assert run_tvs("publish", "--state", state.path).returncode == 0
+    start(state, *TWO)
+    before = wait_for(store, generation(state))
+    away = folder.rename(tmp_path / "away")
+    done = run_tvs("utils", "ctl", "update", "CTLFile", "-y", "--no-wait", "--state", state.path)
+    assert (done.returncode, generation(state)) == (1, before.generation + 1)
+    report = wait_for_next(store, wait_for_next(store, before.counter).counter + 2)
+    assert report.generation == before.generation
+    away.rename(folder)
+    assert run_tvs("publish", "--state", state.path).returncode == 0
+    wait_for(store, before.generation + 1)
+
+
 def test_a_list_that_phones_would_refuse(start: Start, state: StateDirectory, store: CertificateStore) -> None:
     """It is not put in place; the node says why, once, and does not serve that generation until a good one comes."""
     service = start(state, *INFO)

@@ -123,7 +123,9 @@ class Serving:
         self._moments.clear()
         self._since = now
 
-    def look(self, workers: Sequence[WorkerStatus], applied: Applied, ctl: str | None) -> None:
+    def look(
+        self, workers: Sequence[WorkerStatus], applied: Applied, ctl: str | None, *, published: bool = True
+    ) -> None:
         """Finds out what the workers serve.
 
         One that has not read the database itself answers from what the supervisor has read, which can be older.
@@ -133,6 +135,7 @@ class Serving:
             applied: which lists are in place, read before `ctl`.
             ctl: what workers report of the CTL file in its place (`tvs.status.sources.CTLStatus.content`); None if they
                 watch another file.
+            published: whether other servers hand out the lists that are in place, as far as that is this node's work.
         """
         if self._common and self._has_lost(applied):
             self.generation = 0
@@ -149,7 +152,7 @@ class Serving:
         self.generation = min(self.generation, reached[-1].position.generation)
         if not all(worker.db.known_at for worker in workers):  # it can serve less, but more is not known of it
             return
-        if ctl is not None and any(worker.ctl.content != ctl for worker in workers):
+        if not published or (ctl is not None and any(worker.ctl.content != ctl for worker in workers)):
             return
         for number in range(len(reached), 0, -1):
             if reached[number - 1].in_place(applied, self._moments[number:]):

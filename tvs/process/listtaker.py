@@ -52,6 +52,8 @@ class ListTaker:
 
     Attributes:
         refused: sentences about lists of the database that phones would refuse.
+        published: whether the lists were copied to all directories of the setting ``publish`` since they were replaced,
+            as far as this thread replaced them, and since the start.
         retry: seconds until the next attempt; None if there is nothing to retry.
     """
 
@@ -65,7 +67,7 @@ class ListTaker:
         self._wanted = threading.Event()
         self._last: tuple[int, Applied] | None = None
         self._backoff = Backoff(FIRST_RETRY, LAST_RETRY)
-        self._published = False
+        self.published = False
         self._closed: set[Path] = set()  # directories that were named since the lists were replaced
         self._problem = ""
         self._busy = ""
@@ -107,6 +109,7 @@ class ListTaker:
             try:
                 with self._state.lock():
                     self._busy = ""
+                    self.published = False  # before lists are replaced: the reporter looks meanwhile
                     self._report(apply_lists(self._state, self._store))
                     self._publish()
             except StateBusy as error:
@@ -124,6 +127,8 @@ class ListTaker:
             if destinations(self._state).directories:
                 with self._state.lock():
                     self._publish()
+            else:
+                self.published = True
         return self.retry is None
 
     @contextmanager
@@ -153,7 +158,6 @@ class ListTaker:
                 written=list(taken.written),
                 deleted=list(taken.deleted),
             )
-            self._published = False
             self._closed.clear()
             self._taken()
         for sentence in taken.refused:
@@ -163,12 +167,12 @@ class ListTaker:
 
     def _publish(self) -> None:
         """Copies the lists, unless that was done since they were replaced. Raises `StateError` and `ConfigError`."""
-        if self._published:
+        if self.published:
             return
         to = destinations(self._state)
         if to.directories:
             publish_lists(self._state, to, self._left_to_root)
-        self._published = True
+        self.published = True
 
     def _left_to_root(self, directory: Path) -> None:
         """Says, once while the lists stay the same, that it is not known whether a directory has them."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ctlcache.deletion import deletion_marker
-from ctlcache.inspection import inspect_file
+from ctlcache.inspection import FileState, inspect_file
 from tvs.cluster.applied import Applied, read_applied
 from tvs.status.sources import content_text
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +24,19 @@ class Placed:
 
     Args:
         state: the state directory.
-        config: settings of the service: the CTL file that its workers watch.
+        config: settings of the service: the CTL file that its workers watch, and where the lists are published.
 
     Attributes:
         applied: which lists of the database were put in place.
-        ctl: what workers report of the CTL file in its place; None if they watch another file.
+        ctl: what workers report of the CTL file in its place, or of its copy in a directory that it is published to;
+            None if they watch another file, or if there is no list to be published.
     """
 
     def __init__(self, state: StateDirectory, config: Config) -> None:
         self._state = state
         self._time_to_live = config.time_to_live
         self._watched = config.ctl_path == state.ctl_file
+        self._published = config.ctl_path in {directory / CTL_NAME for directory in config.publish}
         self._seen: tuple[_Identity, ...] = ()
         self.applied = Applied()
         self.ctl: str | None = None
@@ -47,9 +50,12 @@ class Placed:
         if seen == self._seen:
             return
         self.applied = read_applied(self._state)
-        if self._watched:
+        if self._watched or self._published:
             inspection = inspect_file(self._state.ctl_file, self._time_to_live)
-            self.ctl = None if inspection is None else content_text(inspection.content)
+            if inspection is None or (self._published and inspection.state is FileState.MISSING):
+                self.ctl = None
+            else:
+                self.ctl = content_text(inspection.content)
         self._seen = seen
 
     @property

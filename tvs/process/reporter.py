@@ -106,7 +106,7 @@ class Reporter:
         self._look_at_database(now)
         self._look_at_files()
         workers = self._workers()
-        self._serving.look(workers, self._placed.applied, self._placed.ctl)
+        self._serving.look(workers, self._placed.applied, self._placed.ctl, published=self._taker.published)
         if workers and not self._database:
             self._serving.know(min([self._store.known_at(), *(worker.db.known_at for worker in workers)]))
         self._report_due(now)
