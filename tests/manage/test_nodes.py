@@ -151,7 +151,7 @@ def test_show_nodes_that_report(
             reporting.join()
         assert lines[0].split()[-3:] == ["Generation", "State", "Staleness"]
         assert lines[2].split()[-4:] == [str(number - 1), "behind", "12.3", "s"]
-        assert lines[3].rstrip().endswith("not running")
+        assert lines[3].rstrip().endswith("no service seen")
         assert lines[-1] == f"{pub}: x"
         assert [(node["state"], node["generation"]) for node in nodes] == [("behind", number - 1), ("absent", None)]
         monkeypatch.undo()

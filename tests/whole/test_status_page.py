@@ -109,7 +109,7 @@ def test_page_of_a_cluster(nodes: Nodes, probe: Probe, browse: Browse, tmp_path:
         number = generation(nodes.publisher.state).number
         seen = browse(f"http://{service.admin}/", WIDE, "light")
         rows = (f"{name} (this one) publisher {number} current", f"sub1 subscriber {number} current")
-        for row in (*rows, "sub2 subscriber \N{EN DASH} not running"):
+        for row in (*rows, "sub2 subscriber \N{EN DASH} no service seen"):
             assert row in " ".join(seen.text.split())
         other.kill()
         wait_until(lambda: states()["sub1"] == "silent", "the end of sub1's reports")

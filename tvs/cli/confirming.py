@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LOST = "its service was killed, hangs or lost its database; it takes the change when it is back"
 _ELSEWHERE = "its service uses another database than this command; if store was changed since its start, restart it"
+_ABSENT = "none runs there, or one that was started without the database answers as before until it has it"
 
 
 def no_wait_option(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,7 @@ def _lines(confirmation: Confirmation) -> Iterator[str]:
             yield f"Not reached: {node.node} ({reason})"
     absent = [node.node for node in confirmation.at(NodeStep.ABSENT)]
     if confirmation.running and absent:
-        yield f"No service: {', '.join(absent)} (the change is taken when one starts there)"
+        yield f"No service seen: {', '.join(absent)} ({_ABSENT})"
 
 
 def _behind(node: NodeConfirmation, generation: int) -> str:
@@ -105,7 +106,7 @@ def confirmation_json(confirmation: Confirmation | None) -> dict[str, object] | 
         "complete": confirmation.complete,
         "seconds": _rounded(confirmation.seconds),
         "nodes": nodes,
-        "sentences": list(_lines(confirmation)) or ["No service runs on any node"],
+        "sentences": list(_lines(confirmation)) or ["No service seen on any node"],
     }
 
 

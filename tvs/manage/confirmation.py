@@ -54,7 +54,8 @@ class NodeStep(StrEnum):
     ELSEWHERE = "other_database"
     """Likewise, because its service uses another database, see `tvs.manage.elsewhere`: only this node."""
     ABSENT = "no_service"
-    """It has no report: no service runs there, or it was stopped in order. This node also if its service was killed."""
+    """It has no report: no service runs there, or one that was started after an order to stop, while it could not reach
+    the database, and answers from its last copy. This node also if its service was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class Confirmation:
 
     @property
     def running(self) -> int:
-        """Number of nodes with a service, be it in reach or not."""
+        """Number of nodes with a service, be it in reach or not; without those that have none by all that is known."""
         return len(self.nodes) - len(self.at(NodeStep.ABSENT))
 
     @property

@@ -31,7 +31,7 @@ class NodeState(StrEnum):
     UNKNOWN = "unknown"
     """It cannot be said yet whether its reports go on."""
     ABSENT = "absent"
-    """It has no report: its service does not run."""
+    """It has no report: its service does not run, or was started while it could not reach the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,7 +96,7 @@ def test_what_it_says() -> None:
         ({"fleet": {**REPORT["fleet"], "problem": "the disk is full"}}, "Phones cannot be recorded: the disk is full."),
         ({}, "sub1 subscriber 6 behind 12.3 s"),
         ({}, "sub2 subscriber 5 silent 0.2 s"),
-        ({}, "sub3 subscriber \N{EN DASH} not running \N{EN DASH}"),
+        ({}, "sub3 subscriber \N{EN DASH} no service seen \N{EN DASH}"),
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], words: str) -> None:

@@ -21,7 +21,7 @@ PATIENCE = 2.5
 """Seconds for which a node that lives is seen to report: it does so once a second."""
 LOOK = 0.1
 """Seconds between two looks at the reports."""
-_STATES = {"absent": "not running", "unknown": "no report now"}
+_STATES = {"absent": "no service seen", "unknown": "no report now"}
 _NO_REPORT = (
     f"no report now: none came in the {PATIENCE:g} s for which this command watched; for how long before, is not known"
 )

@@ -237,7 +237,7 @@ def nodes(cluster: Report) -> Markup:
 
 def _state(state: str) -> Cell:
     kinds = {"current": "yes", "silent": "no", "absent": "no", "behind": "soon"}
-    return Cell("not running" if state == "absent" else state, kinds.get(state, "quiet"))
+    return Cell("no service seen" if state == "absent" else state, kinds.get(state, "quiet"))
 
 
 def _staleness(seconds: float | None, bound: float) -> Cell:
