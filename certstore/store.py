@@ -127,10 +127,19 @@ class CertificateStore(GenerationStore):
         """
 
     @abstractmethod
-    def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
+    def entries(
+        self,
+        *,
+        own: bool | None = None,
+        unit: Purpose | None = None,
+        on_bad_row: Callable[[BadRow], None] | None = None,
+    ) -> list[StoreEntry]:
         """The certificates of all units, of the own or the trust ones, or of one, by unit and name.
 
-        Rows that cannot be decoded are left out; `trusted` reports them.
+        Args:
+            own: only own certificates, or only trusted ones.
+            unit: of one unit only.
+            on_bad_row: called with each row that cannot be decoded; such rows are left out.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 tvs.db              the certificate database (SQLite), unless the setting `store` names another one
 keys/UNIT-ID.key    private keys of the own certificates, PEM, 0600 in a directory of 0700
 keys/UNIT-ID-….pem  own certificates that were replaced, kept with their keys, see `tvs.cluster.kept`
+keys/unused/        keys, and replaced certificates, that nothing needs, see `tvs.cluster.aside`
 tftp/               CTLFile.tlv and ITLFile.tlv, as phones fetch them
 UNIT.csr            the last certificate signing request of a unit
 tvs.toml            settings, optional
@@ -97,6 +98,11 @@ class StateDirectory:
         return self.path / "keys"
 
     @property
+    def unused_keys(self) -> Path:
+        """The directory of private keys that nothing needs, see `tvs.cluster.aside`."""
+        return self.keys / "unused"
+
+    @property
     def tftp(self) -> Path:
         """The directory that a TFTP server serves to phones."""
         return self.path / "tftp"
@@ -112,10 +118,15 @@ class StateDirectory:
         return self.tftp / "ITLFile.tlv"
 
     def key_file(self, unit: Purpose, public_key: CertificatePublicKeyTypes) -> Path:
-        """The path of the private key that belongs to a unit's public key, on the disk or to be written."""
+        """The path of the private key that belongs to a unit's public key: where it is, or where it belongs.
+
+        One that was put aside is found, too: whatever needs it can use it there.
+        """
         from tvs.identity import key_id  # noqa: PLC0415 - most commands read no key
 
-        return self.keys / f"{unit}-{key_id(public_key)}.key"
+        path = self.keys / f"{unit}-{key_id(public_key)}.key"
+        aside = self.unused_keys / path.name
+        return aside if not path.exists() and aside.exists() else path
 
     def request_file(self, unit: Purpose) -> Path:
         """The unit's last certificate signing request, PEM."""
@@ -209,13 +220,21 @@ class StateDirectory:
         from certstore.certificate import public_key  # noqa: PLC0415 - likewise
         from tvs.identity import load_private_key  # noqa: PLC0415 - likewise
 
-        path = self.key_file(unit, public_key(x509.load_der_x509_certificate(certificate)))
+        key = public_key(x509.load_der_x509_certificate(certificate))
+        path = self.key_file(unit, key)
+        if not path.exists():
+            path = self.key_file(unit, key)  # a command has just moved it
         if not path.exists():
             raise StateError(
                 f"{path}: the private key of the {unit} certificate is not there; "
                 f"restore it, or make a new certificate with: tvs set cert regen {unit}"
             )
-        return load_private_key(path, exposed=exposed)
+        try:
+            return load_private_key(path, exposed=exposed)
+        except StateError:
+            if path.exists() or path == (moved := self.key_file(unit, key)):
+                raise
+            return load_private_key(moved, exposed=exposed)
 
     @contextmanager
     def lock(self, patience: float = LOCK_PATIENCE) -> Iterator[None]:

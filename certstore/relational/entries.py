@@ -13,7 +13,7 @@ from certstore.errors import StoreError
 from certstore.purposes import Purpose
 from certstore.relational.codes import UNIT_CODES, UNITS
 from certstore.relational.nodes import find_owner
-from certstore.relational.rows import COLUMNS, ROW_ERRORS, certificate_from_row
+from certstore.relational.rows import COLUMNS, ROW_ERRORS, bad_row, certificate_from_row
 from certstore.relational.settling import settle
 from certstore.rules.columns import name_column, name_from_column, serial_column, text_column
 from certstore.rules.entries import CertificateRow, find_same, replaces_own
@@ -30,9 +30,10 @@ from certstore.rules.values import checked_roles
 from certstore.store import StoreEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from certstore.certificate import Certificate
+    from certstore.changes import BadRow
     from certstore.relational.connection import Connection
     from certstore.store import Node
 
@@ -65,13 +66,14 @@ def entry_rows(connection: Connection, unit: Purpose) -> list[tuple[Any, ...]]:
     return connection.execute(_ENTRIES_OF_UNIT, (UNIT_CODES[unit],)).fetchall()
 
 
-def decoded(rows: Iterable[tuple[Any, ...]]) -> Iterator[StoreEntry]:
-    """The entries in rows of `entry_rows`, without damaged ones."""
+def decoded(rows: Iterable[tuple[Any, ...]], on_bad_row: Callable[[BadRow], None] | None) -> Iterator[StoreEntry]:
+    """The entries in rows of `entry_rows`, without damaged ones, with which `on_bad_row` is called."""
     for row in rows:
         try:
             yield _entry(row)
-        except ROW_ERRORS:
-            continue
+        except ROW_ERRORS as error:
+            if on_bad_row is not None:
+                on_bad_row(bad_row(row, error))
 
 
 def find_mapping(connection: Connection, unit: Purpose, name: str) -> int:

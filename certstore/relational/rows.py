@@ -45,7 +45,7 @@ def trusted_certificates(
             trusted = TrustedCertificate(certificate=certificate, roles=roles, time_to_live=time_to_live)
         except ROW_ERRORS as error:
             if on_bad_row is not None:
-                on_bad_row(BadRow(identity=_identity(row), reason=str(error)))
+                on_bad_row(bad_row(row, error))
         else:
             yield trusted
 
@@ -85,7 +85,9 @@ def identity_from_row(row: tuple[bytes, bytes]) -> tuple[bytes, str] | None:
         return None
 
 
-def _identity(row: tuple[Any, ...]) -> str:
-    return " ".join(
+def bad_row(row: tuple[Any, ...], error: Exception) -> BadRow:
+    """The report of a row that begins with `COLUMNS`, and of why it cannot be decoded."""
+    identity = " ".join(
         value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else repr(value) for value in row[:2]
     )
+    return BadRow(identity=identity, reason=str(error))

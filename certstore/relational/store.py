@@ -90,12 +90,18 @@ class RelationalStore(CertificateStore, Generic[C]):
 
     # -- certificates
 
-    def entries(self, *, own: bool | None = None, unit: Purpose | None = None) -> list[StoreEntry]:
+    def entries(
+        self,
+        *,
+        own: bool | None = None,
+        unit: Purpose | None = None,
+        on_bad_row: Callable[[BadRow], None] | None = None,
+    ) -> list[StoreEntry]:
         """The entries of the units that meet both conditions; decoded when no transaction is open any more."""
         units = [purpose for purpose in Purpose if unit in (None, purpose) and own in (None, purpose.own)]
         with self._database.snapshot() as connection:
             rows = [entry_rows(connection, purpose) for purpose in units]
-        return [entry for of_unit in rows for entry in decoded(of_unit)]
+        return [entry for of_unit in rows for entry in decoded(of_unit, on_bad_row)]
 
     def entry(self, unit: Purpose, name: str) -> StoreEntry:
         """The entry of that name, with or without ``.pem``."""

@@ -94,22 +94,28 @@ def test_kept_certificates_survive_other_changes(admin: Administrator) -> None:
 
 
 def test_number_is_bounded(admin: Administrator) -> None:
-    """Of each unit the last few are kept, the newest first; older ones go with their keys."""
+    """Of each unit the last few are kept beside the keys in use; older ones are put aside, and found there."""
     made = [own(admin, "TVS")]
     for _ in range(KEPT_CERTIFICATES + 2):
         regenerate(admin, "TVS", "--key", "p256")
         made.insert(0, own(admin, "TVS"))
-    assert previous(admin, "TVS") == [serial(der) for der in made[1 : KEPT_CERTIFICATES + 1]]
-    keys = [path.name for path in admin.state.keys.iterdir()]
+    assert previous(admin, "TVS") == [serial(der) for der in made[1:]]
+    keys = [path.name for path in admin.state.keys.iterdir() if path.is_file()]
     assert sum(name.endswith(".key") for name in keys) == len(UNITS) + KEPT_CERTIFICATES
     assert sum(name.endswith(".pem") for name in keys) == KEPT_CERTIFICATES
-    assert {path.stat().st_mode & 0o777 for path in admin.state.keys.iterdir()} == {0o600}
+    aside = [path.name for path in admin.state.unused_keys.iterdir()]
+    assert [sum(name.endswith(suffix) for name in aside) for suffix in (".key", ".pem")] == [2, 2]
+    assert {path.stat().st_mode & 0o777 for path in admin.state.keys.rglob("*.*")} == {0o600}
+    assert admin.state.unused_keys.stat().st_mode & 0o777 == 0o700
     oldest = serial(made[KEPT_CERTIFICATES])
     admin.does("set", "cert", "restore", "TVS", "-y", "--held", "current", "--serial", oldest.lower())
     assert own(admin, "TVS") == made[KEPT_CERTIFICATES]
-    gone = admin("set", "cert", "restore", "TVS", "-y", "--serial", serial(made[-1]))
+    admin.does("set", "cert", "restore", "TVS", "-y", "--held", "current", "--serial", serial(made[-1]))
+    assert own(admin, "TVS") == made[-1]
+    assert admin.key(Purpose.TVS).public_key() == x509.load_der_x509_certificate(made[-1]).public_key()
+    gone = admin("set", "cert", "restore", "TVS", "-y", "--serial", "0BADCAFE")
     assert gone.status == 1
-    assert f"with serial number {serial(made[-1])} is kept; there is " in gone.err
+    assert "with serial number 0BADCAFE is kept; there is " in gone.err
 
 
 def test_shown_certificate(admin: Administrator) -> None:
@@ -158,7 +164,11 @@ def test_forgotten_certificate_whose_key_is_in_use(admin: Administrator) -> None
     (admin.state.path / "renewed.der").write_bytes(renewed.public_bytes(Encoding.DER))
     admin.does("set", "cert", "import", "own", "TVS", admin.state.path / "renewed.der")
     assert len(previous(admin, "TVS")) == 1
-    admin.does("set", "cert", "forget", "TVS", "-y")
+    done = admin("set", "cert", "forget", "TVS", "-y")
+    assert done.status == 1
+    assert "Deleted 1 previous of TVS. A key remains:" in done.lines
+    assert done.lines[-1].endswith(".key stays: the present certificate TVS/TVS.pem has it")
+    assert previous(admin, "TVS") == []
     assert admin.key(unit).public_key() == key.public_key()
 
 

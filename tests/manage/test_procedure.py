@@ -40,7 +40,7 @@ WRITING = {
 MAY_WRITE = {"cluster", "manage/provision.py", "manage/joining.py", "manage/moving.py"}
 """Proposals, whose `apply` a commit calls, the commit, and three commands: two make a state directory, one copies."""
 FILES = {
-    *("StagedFile", "write_atomically", "write_keys", "write_requests", "delete_list", "keep_previous"),
+    *("StagedFile", "write_atomically", "write_keys", "staged_requests", "settle", "delete_list", "keep_previous"),
     *("staged_lists", "StagedLists"),
 }
 """Functions that write keys, requests and trust lists."""

@@ -30,6 +30,7 @@ set cert regen TVS --key p256
 set cert regen CallManager --force
 set cert restore CallManager --force
 set csr gen CAPF --key p256
+set csr gen CAPF --key p256
 utils ctl update CTLFile --force
 utils itl update ITLFile --force
 set cert import trust Phone-SAST-trust {certificate}

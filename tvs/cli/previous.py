@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from proto.text import printable
 from tvs.cli.changes import STATUSES, ask, change_options, make_change, say_change
-from tvs.cli.common import handled_by, unit_of
+from tvs.cli.common import FAILED, handled_by, unit_of
 from tvs.cli.own_certificates import say_own
 from tvs.cli.serials import serial_option
 
@@ -29,7 +30,8 @@ examples:
 {STATUSES}"""  # noqa: S608 - a text for people
 _FORGET_EPILOG = f"""\
 A key in wrong hands must not come back: after a regeneration for that reason, forget the previous certificate. While
-the CTL file has it, TVS vouches for it; the update of the CTL file ends that.
+the CTL file has it, TVS vouches for it; the update of the CTL file ends that. A key that remains, because the present
+certificate or a request has it, is named with the reason, and the exit status is 1.
 
 examples:
   tvs set cert forget CallManager                  all that are kept
@@ -82,7 +84,10 @@ def _forget(arguments: argparse.Namespace) -> int:
     question = f"Delete previous {unit} certificates and their keys? They cannot come back. (y/n):"
     propose = partial(propose_forget, unit=unit, serial_number=arguments.serial)
     made = make_change(arguments, propose, partial(ask, question, arguments))
-    count = len(made.change.forgotten)
-    return say_change(
-        arguments, made, f"Successfully deleted {count} previous of {unit}, with the keys.", forgotten=count
-    )
+    count, left = len(made.change.forgotten), made.change.left
+    if not left:
+        done = f"Successfully deleted {count} previous of {unit}, with the keys."
+        return say_change(arguments, made, done, forgotten=count)
+    facts = {"done": False, "forgotten": count, "keys_left": list(left)}
+    say_change(arguments, made, f"Deleted {count} previous of {unit}. A key remains:", *map(printable, left), **facts)
+    return FAILED

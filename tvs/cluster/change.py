@@ -29,7 +29,8 @@ class Change:
         deletes: name of the list that is deleted; TVS no longer vouches for a CTL file, even one that vanished before.
         late_signer: of a CTL file that is an `UnsignedList` until the commit; None if it is signed.
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
-        forgotten: files of previous certificates that are removed, see `tvs.cluster.kept`.
+        forgotten: files of previous certificates that are deleted, see `tvs.cluster.kept`.
+        left: after its commit, a sentence for each key of theirs that remains.
         apply: changes the database, called inside one transaction.
         generation: number of the generation that its commit made; None before.
         unsure: whether the answer to its commit was lost, and the database was asked; it may have been down meanwhile.
@@ -45,6 +46,7 @@ class Change:
     deletes: str | None = None
     late_signer: Signer | None = None
     forgotten: tuple[Path, ...] = ()
+    left: tuple[str, ...] = ()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
     generation: int | None = None
     unsure: bool = False

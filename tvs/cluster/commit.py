@@ -2,8 +2,9 @@
 
 The order of its steps leaves everything usable after a kill at any moment. One transaction of the database has it all:
 the next generation, which is refused if another node has made it meanwhile; certificates and parameters; the new trust
-lists. Before it ends, new keys and new lists are on the disk, read back and verified, and the certificates that are
-replaced are kept. Its commit switches certificates and keys; the lists take their names after it, which needs no room.
+lists. Before it ends, new keys, lists and requests are on the disk, lists read back and verified, and the certificates
+that are replaced are kept. Its commit switches certificates and keys; lists and requests take their names after it,
+which needs no room, and what nothing needs any more is put aside.
 A kill between these two leaves the old lists, which are still valid, and the next command puts the new ones in place
 (`tvs.cluster.replication`). If the connection to the database is lost at its commit, the database is asked whether it
 was made (`tvs.cluster.outcome`).
@@ -15,13 +16,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from certstore.errors import OutcomeUnknown, StoreError
+from certstore.errors import OutcomeUnknown
 from ctlcache.trustlist import UnsignedList
 from ctlcache.unsigned import sign_list
 from ctlcache.verification import verify
 from tvs.cluster.applied import read_applied
+from tvs.cluster.aside import find_use
 from tvs.cluster.kept import keep_replaced
-from tvs.cluster.keys import remove_unused, unfinished_keys, write_keys, write_requests
+from tvs.cluster.keys import staged_requests, unfinished_keys, write_keys
 from tvs.cluster.outcome import check_outcome
 from tvs.cluster.replication import staged_lists
 from tvs.units import CTL_NAME, ITL_NAME
@@ -44,8 +46,6 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
     """
     node = change.before.this_node
     change, unsure = _signed(change), False
-    if change.keys:
-        remove_unused(state, store, node)  # a command that failed on a full disk left its keys
     with ExitStack() as stack:
         try:
             with store.transaction():
@@ -55,19 +55,21 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
                 applied = read_applied(state).with_lists(made.number, stored)
                 staged = stack.enter_context(staged_lists(state, lists, applied))
                 write_keys(state, change.keys)
-                write_requests(state, change.requests)
+                publish_requests = stack.enter_context(staged_requests(state, change.requests))
                 keep_replaced(state, change.before, change.after)
                 change.apply(store)
+                use = find_use(state, store, change)
         except OutcomeUnknown as lost:
             check_outcome(store, made, lost)
             unsure = True
         staged.publish(has_ctl=change.after.ctl is not None)
-    for path in (*change.forgotten, *unfinished_keys(state)):
-        path.unlink(missing_ok=True)
-    if change.forgotten or not change.keeps_files:
-        with suppress(StoreError):  # the change is made, whatever is lost now; the next one tidies up
-            remove_unused(state, store, node)
-    return replace(change, generation=made.number, unsure=unsure)
+        publish_requests()
+    forgotten, left = use.forget(state, change)
+    use.settle(state)
+    with suppress(OSError):
+        for path in unfinished_keys(state):
+            path.unlink(missing_ok=True)
+    return replace(change, generation=made.number, unsure=unsure, forgotten=forgotten, left=left)
 
 
 def _signed(change: Change) -> Change:

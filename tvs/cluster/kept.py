@@ -2,7 +2,7 @@
 
 ``keys/UNIT-ID-PRINT.pem`` is such a certificate: ID names its key, which stays beside it as ``keys/UNIT-ID.key``, PRINT
 is the start of its SHA-256. The file is written before the database changes. After a kill in between it holds the
-current certificate, which is not a previous one and is left out.
+current certificate, which is not a previous one and is left out. Older ones are put aside, see `tvs.cluster.aside`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from tvs.state import StateDirectory
 
 KEPT_CERTIFICATES = 3
-"""Most previous certificates of a unit that are kept: each has a key, and a key that exists can be stolen."""
+"""Most previous certificates of a unit that are kept: each has a key, and a key that exists can be stolen. Older ones
+are put aside, and deleted in the end."""
 MODE = 0o600
 """Permissions, as of the keys beside them."""
 _PRINT = 16
@@ -56,8 +57,12 @@ class KeptCertificate:
 
 
 def kept_certificates(state: StateDirectory) -> list[KeptCertificate]:
-    """All kept certificates, the last replaced first; other files in the directory are left out."""
-    found = [kept for path in state.keys.glob("*.pem") if (kept := _read(path)) is not None]
+    """All kept certificates, also those that were put aside, the last replaced first.
+
+    Other files in the directories are left out.
+    """
+    paths = {path.name: path for folder in (state.unused_keys, state.keys) for path in folder.glob("*.pem")}
+    found = [kept for path in paths.values() if (kept := _read(path)) is not None]
     return sorted(found, key=lambda kept: kept.replaced, reverse=True)
 
 
@@ -104,10 +109,12 @@ def keep_replaced(state: StateDirectory, before: Situation, after: Situation) ->
         except CertificateError:  # of a foreign program; no key here belongs to it
             continue
         if state.key_file(unit, key).exists():
-            _write(state.keys / f"{unit}-{key_id(key)}-{_print(old)}.pem", old)
+            keep(state.keys, unit, key_id(key), old)
 
 
-def _write(path: Path, der: bytes) -> None:
+def keep(folder: Path, unit: Purpose, ident: str, der: bytes) -> None:
+    """Writes a certificate's file beside its key, which the ID names. Raises `StateError`."""
+    path = folder / f"{unit}-{ident}-{_print(der)}.pem"
     try:
         from ssl import DER_cert_to_PEM_cert  # noqa: PLC0415 - plans write nothing
 

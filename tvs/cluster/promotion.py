@@ -123,7 +123,9 @@ def _restored_keys(keys: Path, certificates: Mapping[Purpose, bytes]) -> dict[Pu
     """The keys of certificates (X.509 DER) from a backup, read with the caller's rights. Raises `StateError`."""
     wanted = {unit: public_key(x509.load_der_x509_certificate(der)) for unit, der in certificates.items()}
     with as_caller():
-        files = {path.stem.rpartition("-")[2]: path for path in _listed(keys) if path.suffix == ".key"}
+        aside = keys / "unused"
+        listed = [*(_listed(aside) if aside.is_dir() else ()), *_listed(keys)]
+        files = {path.stem.rpartition("-")[2]: path for path in listed if path.suffix == ".key"}
         missing = [f"{unit} ({unit}-{key_id(key)}.key)" for unit, key in wanted.items() if key_id(key) not in files]
         if missing:
             raise StateError(

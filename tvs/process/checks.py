@@ -69,7 +69,7 @@ def _exposed_keys(config: Config) -> list[str]:
     found = []
     try:
         owner = os.geteuid() or state.path.stat().st_uid  # root may work for another user
-        for path in sorted(state.keys.iterdir()):
+        for path in sorted((*state.keys.iterdir(), *state.unused_keys.glob("*.key"))):
             status = path.stat()
             if path.suffix == ".key" and (sentence := key_exposure(path, status)) is not None:
                 found.append(sentence)
