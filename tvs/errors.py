@@ -11,6 +11,10 @@ class StateError(Exception):
     """The state directory, or a file in it, is missing or not usable; the sentence says what to do."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came when it was too late to undo everything; the sentence says what may have been done."""
+
+
 class NoDatabase(StateError):  # noqa: N818 - a state, as operators name it
     """The state directory has no certificate database, or one whose rows are missing."""
 

@@ -16,7 +16,7 @@ from proto.text import printable
 from tvs import __version__
 from tvs.cli.common import CHECK_FAILED, FAILED, INTERRUPTED, OK, USAGE, CommandError, Parser, UsageExit, say_refusal
 from tvs.cli.words import Speller, beginning_with
-from tvs.errors import NotPublisher, StartError, StateError
+from tvs.errors import Interrupted, NotPublisher, StartError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         status = _run(arguments)
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as stop:
+        return _failed(str(stop), INTERRUPTED) if isinstance(stop, Interrupted) else INTERRUPTED
     except BrokenPipeError:  # the reader of the output has ended, as head(1) does
         _drop_output()
         return FAILED

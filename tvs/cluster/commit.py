@@ -24,12 +24,13 @@ from tvs.cluster.applied import read_applied
 from tvs.cluster.aside import find_use
 from tvs.cluster.kept import keep_replaced
 from tvs.cluster.keys import staged_requests, unfinished_keys, write_keys
-from tvs.cluster.outcome import check_outcome
+from tvs.cluster.outcome import check_outcome, interrupted
 from tvs.cluster.replication import staged_lists
+from tvs.errors import Interrupted
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from certstore.generations import StoredList
+    from certstore.generations import Generation, StoredList
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
     from tvs.state import StateDirectory
@@ -42,10 +43,20 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
     Raises `StateError`, `StoreError` or `SigningError`; everything is then as it was, unless the sentence names an
     exception. `NotInCluster` in a state directory of none of the cluster's nodes, `GenerationConflict` if the cluster
     was changed since the situation that the change was made from. A token's PIN is asked for here, before anything is
-    written.
+    written. Raises `Interrupted` for Ctrl-C when the change may have been made.
     """
-    node = change.before.this_node
-    change, unsure = _signed(change), False
+    ending: list[Generation] = []
+    try:
+        return _make(state, store, _signed(change), ending)
+    except KeyboardInterrupt as stop:
+        if ending:
+            raise Interrupted(interrupted(ending[0])) from stop
+        raise
+
+
+def _make(state: StateDirectory, store: CertificateStore, change: Change, ending: list[Generation]) -> Change:
+    """Commits a change; puts its generation into the list when nothing but the end of the transaction is left."""
+    node, unsure = change.before.this_node, False
     with ExitStack() as stack:
         try:
             with store.transaction():
@@ -59,6 +70,7 @@ def commit(state: StateDirectory, store: CertificateStore, change: Change) -> Ch
                 keep_replaced(state, change.before, change.after)
                 change.apply(store)
                 use = find_use(state, store, change)
+                ending.append(made)
         except OutcomeUnknown as lost:
             check_outcome(store, made, lost)
             unsure = True

@@ -57,6 +57,17 @@ def _has(store: CertificateStore, made: Generation) -> bool:
 def _unknown(made: Generation, lost: OutcomeUnknown, error: StoreUnavailable) -> str:
     return (
         f"{lost}, and the database cannot be asked whether the change was made: {error}. When it is back, look with: "
+        f"{_where(made)}"
+    )
+
+
+def interrupted(made: Generation) -> str:
+    """The sentence about a change whose commit was interrupted."""
+    return f"interrupted at the commit: the change may have been made. Look with: {_where(made)}"
+
+
+def _where(made: Generation) -> str:
+    return (
         f"tvs show cluster. The change was made if generation {made.number} is {made.what!r} by {made.who}; the next "
         "command that changes something puts its lists in place"
     )
