@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
 
 from certstore.errors import OutcomeUnknown
 from certstore.generations import NodeReport
@@ -19,7 +17,6 @@ from tests.fixtures.certificates import certificate
 from tests.fixtures.cutting import cutting_relay
 from tests.fixtures.generations import check_settled, files, generation
 from tests.fixtures.postgres import shared_server
-from tests.fixtures.running import wait_until
 from tests.fixtures.stores import PostgresDatabase
 from tvs.manage.provision import initialise
 from tvs.state import StateDirectory
@@ -159,27 +156,6 @@ def test_reports_that_are_lost_with_the_answer(
     assert f"Not reached: {PUBLISHER.name} (" in done.out
 
 
-def test_a_commit_on_its_way(admin: Administrator, relay: CuttingRelay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another command beside a commit that the database has not made yet leaves the keys of both outcomes alone."""
-    monkeypatch.setattr("tvs.cluster.outcome.PATIENCE", 0.0)
-    before = admin.situation().require(Purpose.ITLRecovery)
-    relay.hold_next_commit()
-    done = admin("set", "cert", "regen", "ITLRecovery", "-y", "--force")
-    assert (done.status, relay.cuts) == (1, 1)
-    assert "cannot be asked whether the change was made" in done.err
-    other = admin("set", "csr", "gen", "CAPF", "--key", "p256")
-    assert other.status == 1, "the database makes one change after the other"
-    relay.deliver()
-    wait_until(lambda: generation(admin.state).number == 2, "the commit is made")
-    for der in (before, admin.situation().require(Purpose.ITLRecovery)):
-        key = admin.state.private_key(Purpose.ITLRecovery, der)
-        assert key.public_key() == x509.load_der_x509_certificate(der).public_key()
-    admin.does("set", "csr", "gen", "CAPF", "--key", "p256")
-    check_settled(admin.state)
-    admin.does("set", "cert", "restore", "ITLRecovery", "-y", "--force")
-    assert admin.situation().require(Purpose.ITLRecovery) == before
-
-
 @pytest.mark.parametrize("forward", [True, False], ids=["made", "not made"])
 def test_the_database_stays_away(
     admin: Administrator, relay: CuttingRelay, monkeypatch: pytest.MonkeyPatch, forward: bool
@@ -276,9 +252,9 @@ def test_init_while_the_database_stays_away(
     assert (shown.status == 0) is forward, shown.err
     if forward:
         Administrator(StateDirectory(place)).does("set", "cert", "regen", "CAPF", "-y")
-    else:
-        shutil.rmtree(place)
-        assert init(store, place).status == 0
+    again = init(store, place)
+    assert again.status == 0, again.err
+    assert not (place / "joining").exists()
     check_settled(StateDirectory(place))
 
 

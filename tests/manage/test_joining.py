@@ -25,7 +25,7 @@ from tests.fixtures.stores import ROOT, database, url
 from tvs.cluster.membership import own_node
 from tvs.errors import StateError
 from tvs.manage.building import building
-from tvs.manage.joining import JOINING
+from tvs.manage.earlier import JOINING
 from tvs.manage.provision import initialise
 from tvs.state import StateDirectory
 

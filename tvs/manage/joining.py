@@ -1,15 +1,12 @@
 """A node that joins a cluster: its state directory, and its certificates in the cluster's database.
 
 The node's keys are made here and stay here. One transaction of the database has the node, its certificates and the
-next generation; it is committed when the directory is in its place. The empty file ``joining`` comes first into that
-directory and is removed after the commit: a next try finds by it what a command left that was killed in between, or
-whose connection broke. If the database knows the keys of such a directory, the commit was made, and the try completes
-it; if not, the try removes it and begins anew.
+next generation; it is committed when the directory is in its place. A next try finds what a command left that was
+killed in between, or whose connection broke, see `tvs.manage.earlier`.
 """
 
 from __future__ import annotations
 
-import shutil
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,13 +21,13 @@ from certstore.purposes import Purpose
 from certstore.rules.nodes import check_addition, check_node, same_address
 from certstore.store import Node
 from tvs.cluster.keys import write_keys
-from tvs.cluster.membership import has_key
 from tvs.cluster.replication import apply_lists
 from tvs.config.places import SETTINGS_FILE
 from tvs.config.storefiles import passfile_named
-from tvs.errors import StateError
+from tvs.errors import Interrupted, StateError
 from tvs.identity import SELF_SIGNED, key_type, make_key, self_signed
-from tvs.manage.building import building, in_progress, left_over
+from tvs.manage.building import building
+from tvs.manage.earlier import JOINING, complete, find_earlier
 from tvs.manage.provision import check_address, check_free, check_host_name, is_inside, rights_to_make, settings_of
 from tvs.state import StateDirectory
 
@@ -41,11 +38,6 @@ if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.manage.provision import OwnCertificates
     from tvs.units import KeyType
-
-JOINING = "joining"
-"""Name of the file that marks a directory whose node may not be in the database yet."""
-_MADE = ("keys", "tftp", "cluster.json", SETTINGS_FILE, JOINING)
-"""Everything that such a directory has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +98,8 @@ def join(path: Path, new: NewNode, store: str, progress: Callable[[str], None] =
     with rights_to_make(path), passfile_named(store), closing(open_store(store)) as tables:
         publisher = _publisher(tables, store)
         state = StateDirectory(path, store)
-        if (earlier := _earlier(state, tables)) is not None:
-            _complete(path, earlier, new)
+        if (earlier := find_earlier(state, tables, store)) is not None:
+            complete(path, earlier, new.name)
             return Joined(state=state, node=earlier, publisher=publisher, completed=True)
         check_free(path)
         node = _node(tables, new)
@@ -124,47 +116,6 @@ def _publisher(tables: CertificateStore, store: str) -> str:
         f"{store} has no cluster that a node could join; nothing was changed. Make one on its first node: "
         "tvs init --store URL"
     )
-
-
-# -- what an earlier try left ------------------------------------------------------------------------------------------
-
-
-def _earlier(state: StateDirectory, tables: CertificateStore) -> Node | None:
-    """The node that an earlier try entered; None without one, and then nothing of an earlier try is left.
-
-    Raises `StateError` while that try is still running.
-    """
-    path = state.path
-    if not (path / JOINING).is_file():
-        return None
-    try:
-        if in_progress(path):
-            raise StateError(f"another command is making {path}; try again when it has ended")
-        known = {entry.node for entry in tables.entries(own=True, unit=Purpose.TVS) if has_key(state, entry)}
-        for node in tables.nodes():
-            if node.name in known:
-                return node
-        for left in (*left_over(path), *(path / name for name in _MADE)):  # the mark goes last
-            _remove(left)
-    except OSError as error:
-        raise StateError(f"{error.filename or path}: {error.strerror}; remove {path} and try again") from None
-    return None
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _complete(path: Path, earlier: Node, new: NewNode) -> None:
-    """Does what is left to do after the commit."""
-    if earlier.name.lower() != new.name.lower():
-        raise StateError(f"{path} is the state directory of node {earlier.name} already; choose another --state")
-    for left in (*left_over(path), path / JOINING):
-        with suppress(OSError):  # nobody needs it, and it stops nobody
-            _remove(left)
 
 
 # -- the node and its certificates -------------------------------------------------------------------------------------
@@ -243,7 +194,14 @@ def _make(path: Path, tables: CertificateStore, store: str, node: Node, made: Ow
             if place.kept:
                 raise StateError(f"{error}; the same command again finds out whether {node.name} has joined") from error
             raise
-        (path / JOINING).unlink()
+        except KeyboardInterrupt as stop:
+            if place.kept:
+                raise Interrupted(
+                    f"interrupted at the commit; the same command again finds out whether {node.name} has joined"
+                ) from stop
+            raise
+        with suppress(OSError):  # the node has joined
+            (path / JOINING).unlink()
     return taken.refused
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certstore.errors import OutcomeUnknown, StoreUnavailable
+from certstore.errors import OutcomeUnknown, StoreError, StoreUnavailable
 from certstore.names import name_from_text
 from certstore.opening import open_store
 from certstore.purposes import Purpose
@@ -31,9 +31,10 @@ from tvs.cluster.situation import (
 )
 from tvs.config.places import DATABASE_FILE, SETTINGS_FILE
 from tvs.config.storefiles import passfile_named
-from tvs.errors import StateError
+from tvs.errors import Interrupted, StateError
 from tvs.identity import MAX_NAME, SELF_SIGNED, capf_common_name, make_key, self_signed, validity_of
 from tvs.manage.building import building, remove_left_over
+from tvs.manage.earlier import JOINING, complete, find_earlier
 from tvs.state import StateDirectory
 from tvs.system.owner import as_owner_below
 from tvs.units import CTL_NAME, FIRST_SIGNER, ITL_NAME, ORGANISATION, KeyType
@@ -115,10 +116,11 @@ def initialise(
 
     A database elsewhere gets everything in one transaction, which is committed when the directory is in its place: a
     failure leaves no more than empty tables, which the next try uses. If the connection is lost at the commit, the
-    database is asked whether it was made; while it cannot be asked, the directory stays.
+    database is asked whether it was made; while it cannot be asked, the directory stays, and so it does after a kill.
+    The next try completes it then, or begins anew, see `tvs.manage.earlier`.
 
     Args:
-        path: must not exist, or be an empty directory.
+        path: must not exist, be an empty directory, or be what an earlier try left.
         cluster: names and keys.
         progress: called with the name of each step.
         store: URL of the certificate database, which the settings of the directory then name, see
@@ -130,10 +132,27 @@ def initialise(
     path = path.absolute()
     if store is not None and is_inside(store, path):
         raise StateError(f"--store {store} is a file in {path}; leave --store out: {DATABASE_FILE} is made there")
+    state = StateDirectory(path, store)
     with rights_to_make(path):
-        check_free(path)
-        _make(path, cluster, progress, store)
-    return StateDirectory(path, store)
+        if store is None or not _completed(state, cluster, store):
+            check_free(path)
+            _make(path, cluster, progress, store)
+    return state
+
+
+def _completed(state: StateDirectory, cluster: NewCluster, store: str) -> bool:
+    """Whether an earlier try made the cluster, whose directory is completed now; otherwise nothing of it is left."""
+    path = state.path
+    if not (path / JOINING).is_file():
+        return False
+    with passfile_named(store), contextlib.closing(open_store(store, create=True)) as tables:
+        earlier = find_earlier(state, tables, store)
+        if earlier is None:
+            return False
+        if not earlier.publisher:
+            raise StateError(f"{path} is the state directory of node {earlier.name} already; choose another --state")
+        complete(path, earlier, cluster.name)
+    return True
 
 
 @contextlib.contextmanager
@@ -181,10 +200,23 @@ def _make(path: Path, cluster: NewCluster, progress: Callable[[str], None], stor
                     progress("trust lists")
                     generation = _trust_lists(state, tables, cluster)
                     if store is not None:
+                        place.write(JOINING, "")
                         place.write(SETTINGS_FILE, settings_of(store))
-                        place.place(last=SETTINGS_FILE)
+                        place.place(first=JOINING, last=SETTINGS_FILE)
+                        place.kept = True  # from here on, only the database knows whether the commit is made
             except OutcomeUnknown as lost:
                 _find_out(place, tables, generation, lost)
+            except StoreError as error:
+                if place.kept:
+                    raise StateError(f"{error}; {_AGAIN}") from error
+                raise
+            except KeyboardInterrupt as stop:
+                if place.kept:
+                    raise Interrupted(f"interrupted at the commit; {_AGAIN}") from stop
+                raise
+        if store is not None:
+            with contextlib.suppress(OSError):  # the cluster is made
+                (path / JOINING).unlink()
         if store is None:  # the database moves with its directory: nothing may have it open
             place.place(last=DATABASE_FILE)
 
@@ -194,17 +226,19 @@ def _find_out(place: Building, tables: CertificateStore, made: Generation, lost:
 
     Raises `StateError` if the cluster was not made, or if nobody can know.
     """
-    place.kept = True
     try:
         place.kept = was_made(tables, made)
     except StoreUnavailable as error:
         raise StateError(
             f"{lost}, and the database cannot be asked whether the cluster was made: {error}. When it is back, look "
-            f"with: tvs show cluster --state {place.path}. If that shows the cluster of {made.who}, it was made; else "
-            f"remove {place.path}, and try again"
+            f"with: tvs show cluster --state {place.path}. If that shows the cluster of {made.who}, it was made. The "
+            "same command again completes it, or begins anew"
         ) from error
     if not place.kept:
         raise StateError(f"{lost}; the cluster was not made: nothing was changed; try again") from lost
+
+
+_AGAIN = "the same command again finds out whether the cluster was made"
 
 
 def settings_of(store: str) -> str:
