@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import time
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,12 +16,19 @@ from certstore.errors import StoreUnavailable
 from certstore.purposes import Purpose
 from tests.fixtures.certificates import certificate
 from tests.fixtures.processes import until
+from tests.fixtures.running import wait_until
 from tests.fixtures.service import made_state, state
+from tests.fixtures.silent import SILENCE
 from tvs.answers.lastgood import read_last_good
 from tvs.answers.seed import read_seed
 from tvs.config.settings import Config
 from tvs.errors import StateError
-from tvs.process.follower import Keeper
+from tvs.process.follower import TURN, Keeper, run_follower
+from tvs.process.followersetup import FollowerSetup
+from tvs.system.board import Board
+from tvs.system.fork import fork
+from tvs.system.heartbeat import Heartbeat
+from tvs.system.nudge import Nudge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,3 +190,39 @@ async def test_changes_are_followed(keeper: Keeper, state: StateDirectory) -> No
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_thread_that_hangs(
+    state: StateDirectory, silent_name_server: str, monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    """A process that looks at the database for too long gives no sign of life: the supervisor replaces it."""
+    monkeypatch.setattr("tvs.process.follower.STUCK", 1.0 if hangs else SILENCE)
+    config = Config(state=state.path)
+    setup = FollowerSetup(
+        config=replace(config, store=silent_name_server),
+        seed=read_seed(config, lambda *_: None),
+        board=Board(),
+        cluster=Board(),
+        nudge=Nudge(1),
+        event=lambda *_, **__: None,
+        heartbeat=Heartbeat(),
+    )
+    process = fork(lambda: run_follower(setup))
+    try:
+        wait_until(lambda: setup.heartbeat.count > 0, "the first sign of life")
+        if hangs:
+            wait_until(lambda: _is_still(setup.heartbeat), "the end of the signs")
+        else:
+            assert not _is_still(setup.heartbeat)
+    finally:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
+        setup.nudge.close()
+
+
+def _is_still(heartbeat: Heartbeat) -> bool:
+    """Whether there is no sign of life in four turns."""
+    before = heartbeat.count
+    time.sleep(4 * TURN)
+    return heartbeat.count == before

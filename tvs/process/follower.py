@@ -43,6 +43,8 @@ SHARE: Final = 20
 """The same as a multiple of the time that the last copy took: 100,000 certificates take one second and 100 MB."""
 STILL_GOOD: Final = 30.0
 """Seconds between two comparisons of an unchanged copy: that it is what the database has is noted then."""
+STUCK: Final = 300.0
+"""Seconds that one piece of a thread's work may take before it counts as hanging: a slow disk, a silent name server."""
 NICE: Final = 10
 """Niceness beyond that of the workers, who need the processor more."""
 
@@ -67,9 +69,15 @@ def run_follower(setup: FollowerSetup) -> int:
         for thread in threads:
             thread.start()
         while all(thread.is_alive() for thread in threads):  # one ends by failing only: another process begins anew
-            setup.heartbeat.beat()
+            if not _is_stuck(time.monotonic(), keeper.busy_since, reporter.busy_since, taker.busy_since):
+                setup.heartbeat.beat()
             time.sleep(TURN)
     return 1
+
+
+def _is_stuck(now: float, *begun: float | None) -> bool:
+    """Whether a thread is at one thing for so long that it hangs. `begun`: when each began what it does now."""
+    return any(since is not None and now - since > STUCK for since in begun)
 
 
 def _work(work: Callable[[], None], setup: FollowerSetup) -> None:
@@ -102,6 +110,7 @@ class Keeper:
 
     Attributes:
         cache: the database's certificates; run its monitor.
+        busy_since: when the copy that is under way began, monotonic seconds; None without one.
     """
 
     def __init__(
@@ -120,6 +129,7 @@ class Keeper:
         self._number: int | None = None  # the change that the copy has
         self._verified = False  # whether the whole file was read once: later only its header is
         self._next = self._compare = 0.0
+        self.busy_since: float | None = None
         self.cache = CertificateDBCache(store, default_time_to_live=time_to_live, may_be_empty=False)
         if seed.time_to_live == time_to_live:
             self.cache.adopt(seed.index, seed.change_number, token=seed.token, same_database=False)
@@ -137,7 +147,7 @@ class Keeper:
 
     def keep(self) -> None:
         """Brings the copy up to date. Blocking. What cannot be done now is done by a later call."""
-        began = time.monotonic()
+        began = self.busy_since = time.monotonic()
         try:
             copy = self._read()
             if copy is None:
@@ -147,6 +157,8 @@ class Keeper:
             self._failed(shortage(error) or str(error))
         else:
             self._number, self._problem = copy.change_number, ""
+        finally:
+            self.busy_since = None
         ended = time.monotonic()
         self._next, self._compare = ended + max(SETTLED, SHARE * (ended - began)), ended + STILL_GOOD
 

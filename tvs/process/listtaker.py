@@ -10,6 +10,7 @@ directory's owner: in this thread, no other one (`tvs.system.rights`).
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,7 @@ class ListTaker:
         published: whether the lists were copied to all directories of the setting ``publish`` since they were replaced,
             as far as this thread replaced them, and since the start.
         retry: seconds until the next attempt; None if there is nothing to retry.
+        busy_since: when the attempt that is under way began, monotonic seconds; None without one.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class ListTaker:
         self._busy = ""
         self.refused: tuple[str, ...] = ()
         self.retry: float | None = None
+        self.busy_since: float | None = None
 
     @property
     def problem(self) -> str:
@@ -134,6 +137,7 @@ class ListTaker:
     @contextmanager
     def _attempt(self) -> Iterator[None]:
         """Catches what can pass, and notes when the next attempt is due."""
+        self.busy_since = time.monotonic()
         try:
             yield
         except StateBusy:
@@ -148,6 +152,8 @@ class ListTaker:
         else:
             self._backoff.reset()
             self._problem, self.retry = "", None
+        finally:
+            self.busy_since = None
 
     def _report(self, taken: Taken) -> None:
         if taken.written or taken.deleted:

@@ -48,6 +48,9 @@ class Reporter:
         setup: what the follower starts with.
         taker: takes lists.
         now: the time.
+
+    Attributes:
+        busy_since: when the look that is under way began; None between two.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Reporter:
         self._taker = taker
         self._turning = threading.Lock()
         self._stopped = False
+        self.busy_since: float | None = None
         self._placed = Placed(state, setup.config)
         self._view = ClusterView(setup.cluster)
         self._serving = Serving(self._view.before.generation, self._view.before.known_at or now, store.has_generation)
@@ -99,7 +103,9 @@ class Reporter:
         """Looks once at everything, and reports if it is time or if there is news."""
         with self._turning:
             if not self._stopped:
+                self.busy_since = now
                 self._turn(now)
+                self.busy_since = None
 
     def _turn(self, now: float) -> None:
         self._look_at_service()
