@@ -29,6 +29,8 @@ MAX_WHAT = 200
 """Maximum length of the line about a change."""
 GENERATIONS_KEPT = 10_000
 """Generations that a store keeps; earlier ones are deleted."""
+LISTS_KEPT = 12
+"""Former lists of each name that a store keeps: phones hold those of the last day."""
 MAX_REPORTS = 1000
 """Maximum number of nodes whose last report a store keeps. Of more, those that reported last stay."""
 MAX_PROBLEM = 500
@@ -83,6 +85,23 @@ class StoredList:
     def digest(self) -> str | None:
         """SHA-256 of the list in hex; None for a deleted one."""
         return None if self.data is None else hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerList:
+    """A trust list that another one has taken the place of, or that was deleted.
+
+    Attributes:
+        name: one of `LIST_NAMES`.
+        generation: number of the generation that put it into the store.
+        data: the signed list.
+        age: seconds since it was replaced, by the database's clock.
+    """
+
+    name: str
+    generation: int
+    data: bytes = field(repr=False)
+    age: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +214,10 @@ class GenerationStore(ABC):
     @abstractmethod
     def lists(self) -> dict[str, StoredList]:
         """The trust lists by name, deleted ones too; without those that the store never had."""
+
+    @abstractmethod
+    def former_lists(self) -> list[FormerList]:
+        """The last `LISTS_KEPT` lists of each name that were replaced or deleted; for each name the last one first."""
 
     @abstractmethod
     def report(self, report: NodeReport) -> None:

@@ -21,6 +21,7 @@ from certstore.errors import StoreUnavailable
 from certstore.postgresql import devicetables
 from certstore.postgresql.advice import only_row
 from certstore.postgresql.dialect import PostgresConnection
+from certstore.postgresql.formerlists import FORMER_LISTS
 from certstore.postgresql.tables import PREPARING, WHOLE, creation
 from certstore.relational.codes import add_new_units, insert_fixed_rows
 
@@ -69,7 +70,12 @@ class Schema:
         return self.steps[-1].version if self.steps else FIRST_VERSION
 
 
-SCHEMA = Schema(steps=(Step(version=2, usable_from=FIRST_VERSION, statements=devicetables.TABLES),))
+SCHEMA = Schema(
+    steps=(
+        Step(version=2, usable_from=FIRST_VERSION, statements=devicetables.TABLES),
+        Step(version=3, usable_from=FIRST_VERSION, statements=FORMER_LISTS),
+    )
+)
 """The schema of this program."""
 
 

@@ -55,6 +55,7 @@ _TABLES = (
     _Table("processconfig", "paramname, paramvalue", "paramname", numbered=False),
     _Table("clustergeneration", "number, changed, changedby, description, lists, head", "number"),
     _Table("trustlist", "name, generation, content", "name", numbered=False),
+    _Table("formerlist", "name, generation, replaced, content", "name, generation", numbered=False),
 )
 """In the order of their foreign keys. The change log and nodes' reports are not data."""
 _MUST_BE_EMPTY = ("processnode", "certificate", "clustergeneration", "trustlist")

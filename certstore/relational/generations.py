@@ -8,9 +8,11 @@ from certstore.generations import (
     FIRST_GENERATION,
     GENERATIONS_KEPT,
     LIST_NAMES,
+    LISTS_KEPT,
     MAX_WHAT,
     MAX_WHEN,
     MAX_WHO,
+    FormerList,
     Generation,
     StoredList,
     bounded,
@@ -27,6 +29,7 @@ _COLUMNS = "number, changed, changedby, description, lists, head"
 _CURRENT = f"SELECT {_COLUMNS} FROM clustergeneration ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants
 _NUMBERED = f"SELECT {_COLUMNS} FROM clustergeneration WHERE number = ?"  # noqa: S608 - likewise
 _LISTS = "SELECT name, generation, content FROM trustlist ORDER BY name"
+_FORMER = "SELECT generation, replaced, content FROM formerlist WHERE name = ? ORDER BY generation DESC LIMIT ?"
 _INSERT = "INSERT INTO clustergeneration VALUES (?, ?, ?, ?, ?, ?)"
 _PUT_LIST = """
     INSERT INTO trustlist VALUES (?, ?, ?)
@@ -60,6 +63,15 @@ def stored_lists(connection: Connection) -> dict[str, StoredList]:
         for name, generation, data in rows
         if name in LIST_NAMES
     }
+
+
+def former_lists(connection: Connection, now: int) -> list[FormerList]:
+    """The lists that were replaced, for each name the last one first. `now`: by the database's clock."""
+    return [
+        FormerList(name=name, generation=generation, data=_bytes(data) or b"", age=float(now - _seconds(replaced)))
+        for name in LIST_NAMES
+        for generation, replaced, data in connection.execute(_FORMER, (name, LISTS_KEPT)).fetchall()
+    ]
 
 
 # SQLite's columns hold values of any type, and a program that is not ours may have written others.

@@ -21,7 +21,7 @@ from certstore.relational.entries import (
     remove_mapping,
     rename_own,
 )
-from certstore.relational.generations import advance, current_generation, has_generation, stored_lists
+from certstore.relational.generations import advance, current_generation, former_lists, has_generation, stored_lists
 from certstore.relational.nodes import insert_node, list_nodes, own_mappings, remove_node, swap_publisher, update_node
 from certstore.relational.ownership import move_own
 from certstore.rules.names import storable
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from certstore.certificate import Certificate, TrustedCertificate
     from certstore.changes import BadRow, Changes, NewCertificate
-    from certstore.generations import Generation, StoredList
+    from certstore.generations import FormerList, Generation, StoredList
     from certstore.relational.database import Database
 
 _SET_PARAMETER = """
@@ -223,6 +223,11 @@ class RelationalStore(CertificateStore, Generic[C]):
         """The rows of `trustlist`."""
         with self._database.access() as connection:
             return stored_lists(connection)
+
+    def former_lists(self) -> list[FormerList]:
+        """The rows of `formerlist`."""
+        with self._database.access() as connection:
+            return former_lists(connection, self._now(connection))
 
     # -- the rest
 

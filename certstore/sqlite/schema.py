@@ -10,7 +10,7 @@ from certstore.errors import StoreUnavailable
 from certstore.relational.codes import add_new_units
 from certstore.sqlite.file import LOST, NEW
 from certstore.sqlite.migration import OLDEST, migrate
-from certstore.sqlite.tables import APPLICATION_ID, SCHEMA_VERSION, create_tables, create_triggers
+from certstore.sqlite.tables import APPLICATION_ID, SCHEMA_VERSION, add_former_lists, create_tables, create_triggers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,6 +53,7 @@ def prepare_schema(connection: sqlite3.Connection, path: Path, *, create: bool, 
     if version < SCHEMA_VERSION:
         _migrate(connection, path, version)
     add_new_units(connection)
+    add_former_lists(connection)
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, version: int) -> None:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from certstore.relational.store import RelationalStore
 from certstore.sqlite.database import SqliteDatabase, readable
 from certstore.sqlite.select import run_select
+from certstore.sqlite.tables import has_former_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from certstore.devices import DeviceStore
-    from certstore.generations import NodeReport
+    from certstore.generations import FormerList, NodeReport
     from certstore.sqlite.reports import ReportFile
 
 
@@ -48,6 +49,13 @@ class SqliteStore(RelationalStore[sqlite3.Connection]):
     def _now(connection: sqlite3.Connection) -> int:
         [(now,)] = connection.execute("SELECT CAST(strftime('%s', 'now') AS INTEGER)").fetchall()
         return int(now)
+
+    def former_lists(self) -> list[FormerList]:
+        """The rows of `formerlist`; none in a database that lacks it and cannot be written."""
+        with self._database.access() as connection:
+            if not has_former_lists(connection):
+                return []
+        return super().former_lists()
 
     def report(self, report: NodeReport) -> None:
         """Writes to a file of its own, ``tvs-nodes.db`` beside the database."""

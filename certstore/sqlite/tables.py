@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sqlite3
 
+from certstore.generations import LISTS_KEPT
 from certstore.relational.codes import CHANGES_KEPT, insert_fixed_rows
-
-if TYPE_CHECKING:
-    import sqlite3
 
 SCHEMA_VERSION = 3
 """``PRAGMA user_version``. Raised with each change of the tables, with a migration in `certstore.sqlite.migration`."""
@@ -172,6 +170,28 @@ CREATE TRIGGER nodeupdated AFTER UPDATE OF name, address ON processnode BEGIN
     WHERE pkid IN (SELECT fkcertificate FROM certificateservicecertificatemap WHERE fkprocessnode = NEW.pkid);
 END
 """
+_FORMER_LISTS = """
+CREATE TABLE formerlist (
+    name TEXT NOT NULL,
+    generation INTEGER NOT NULL,             -- that put the list into trustlist
+    replaced INTEGER NOT NULL,               -- or deleted: seconds since 1970, UTC
+    content BLOB NOT NULL,
+    PRIMARY KEY (name, generation)
+)
+"""
+_LIST_REPLACED = f"""
+CREATE TRIGGER listreplaced AFTER UPDATE ON trustlist
+WHEN OLD.content IS NOT NULL AND NEW.content IS NOT OLD.content BEGIN
+    DELETE FROM formerlist WHERE name = OLD.name AND generation = OLD.generation;
+    INSERT INTO formerlist VALUES (OLD.name, OLD.generation, CAST(strftime('%s', 'now') AS INTEGER), OLD.content);
+    DELETE FROM formerlist WHERE name = OLD.name AND generation <= (
+        SELECT generation FROM formerlist WHERE name = OLD.name ORDER BY generation DESC LIMIT 1 OFFSET {LISTS_KEPT}
+    );
+END
+"""  # noqa: S608 - constants
+"""The table of former lists came later: older programs do not notice it, and the trigger fills it for them, too."""
+_CANNOT_WRITE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+"""Error codes of a database that cannot be written now: the next program that opens it adds the table."""
 
 
 def create_tables(connection: sqlite3.Connection) -> None:
@@ -197,3 +217,25 @@ def create_triggers(connection: sqlite3.Connection) -> None:
     """Makes the triggers; rows that were written before are not in the change log."""
     for statement in _TRIGGERS.split("\n\n"):
         connection.execute(statement.replace("CHANGES_KEPT", str(CHANGES_KEPT)))
+
+
+def has_former_lists(connection: sqlite3.Connection) -> bool:
+    """Whether the database has the table."""
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'formerlist'").fetchall())
+
+
+def add_former_lists(connection: sqlite3.Connection) -> None:
+    """Makes the table and its trigger, unless they are there or the database cannot be written."""
+    if has_former_lists(connection):
+        return
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        if not has_former_lists(connection):
+            connection.execute(_FORMER_LISTS)
+            connection.execute(_LIST_REPLACED)
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if error.sqlite_errorcode & 0xFF not in _CANNOT_WRITE:
+            raise

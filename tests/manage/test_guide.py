@@ -14,6 +14,7 @@ from ctlcache.trustlist import RecordTag, parse_trust_list, signed_bytes
 from ctlcache.verification import verify
 from proto.roles import TrustRole
 from tests.fixtures.administrator import RESTART
+from tests.fixtures.joined import forget_former_lists
 from tests.fixtures.running import wait_until
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
@@ -45,6 +46,7 @@ def make_non_secure(admin: Administrator) -> None:
     admin.does("file", "delete", "tftp", "CTLFile.tlv", "-y")
     for old in admin.state.tftp.glob("*.tlv.*"):
         old.unlink()
+    forget_former_lists(admin.state.database)
 
 
 def test_non_secure_to_mixed_mode(admin: Administrator) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.generations import FormerList
 from ctlcache.builder import build_trust_list
 from ctlcache.entries import itl_entries, tokenless_ctl_entries
 from proto.roles import TrustRole
+from tests.fixtures.administrator import PUBLISHER, Administrator
+from tests.fixtures.joined import forget_former_lists, joins
 from tests.fixtures.refusals import ctl_of
 from tvs.errors import StateError
 from tvs.manage.held import RECENT, held_from_files, held_now, held_recently, is_itl
+from tvs.manage.provision import initialise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
     from ctlcache.entries import ListEntry
     from ctlcache.signing import KeyFileSigner
-    from tests.fixtures.administrator import Administrator
     from tvs.plan.phones import HeldLists
 
 
@@ -117,3 +121,51 @@ def test_damaged_and_equal_lists_are_held_by_no_phone(admin: Administrator) -> N
     second.write_bytes(admin.state.ctl_file.read_bytes())
     first.write_bytes(first.read_bytes()[:-1])
     assert [held.ctl_name for held in held_recently(admin.state, time.time())] == ["CTLFile.tlv"]
+
+
+def test_a_node_that_joined_later(tmp_path: Path) -> None:
+    """Its plans know the lists that other nodes made before, from the database; also those of a busy day."""
+    url = f"sqlite://{tmp_path}/cluster.db"
+    publisher = Administrator(initialise(tmp_path / "pub", PUBLISHER, store=url))
+    first = joins(url, tmp_path / "sub1", "sub1", "127.0.0.2")
+    publisher.does("utils", "itl", "update", "-y")
+    first.does("set", "phones", "with-tvs")
+    second = joins(url, tmp_path / "sub2", "sub2", "127.0.0.3")
+    for _ in range(6):
+        publisher.does("utils", "itl", "update", "-y")
+    for one in (first, second):
+        one.does("set", "phones", "with-tvs")
+    plans = [one("ctl", "plan", "promote") for one in (first, second)]
+    assert [plan.status for plan in plans] == [1, 1]
+    assert all(plan.lines[-1] == "Phones would be lost." for plan in plans)
+    with first.store() as store:
+        former = store.former_lists()
+    held = [
+        {(one.ctl, one.itl) for one in held_recently(node.state, time.time(), {}, former)} for node in (first, second)
+    ]
+    assert held[0] == held[1]
+    assert "ITLFile.tlv of generation 1" in {
+        one.itl_name for one in held_recently(second.state, time.time(), {}, former)
+    }
+    forget_former_lists(tmp_path / "cluster.db")
+    assert second("ctl", "plan", "promote").status == 0, "a day later all have fetched the lists"
+
+
+def test_former_lists_of_the_database(admin: Administrator) -> None:
+    """Those of the last day count, and the last one of a list that was deleted, whenever that was."""
+    first = admin.state.ctl_file.read_bytes()
+    admin.does("utils", "ctl", "update", "CTLFile", "-y")
+    second = admin.state.ctl_file.read_bytes()
+    for old in admin.state.tftp.glob("*.1"):
+        old.unlink()
+
+    def found(age: float, generation: int = 4) -> list[str]:
+        former = [FormerList(name="CTLFile.tlv", generation=2, data=data, age=age) for data in (second, first, b"odd")]
+        former[0] = replace(former[0], generation=generation)
+        return [held.ctl_name for held in held_recently(admin.state, time.time(), {}, former)]
+
+    assert found(RECENT - 60) == ["CTLFile.tlv", "CTLFile.tlv of generation 2"]
+    assert found(RECENT + 60) == ["CTLFile.tlv"]
+    admin.state.ctl_file.unlink()
+    assert found(RECENT - 60) == ["no CTLFile.tlv", "CTLFile.tlv of generation 4", "CTLFile.tlv of generation 2"]
+    assert found(RECENT + 60) == ["no CTLFile.tlv", "CTLFile.tlv of generation 4"]

@@ -76,7 +76,7 @@ def test_the_writing_methods_are_those_of_the_store() -> None:
     reading = {
         "trusted", "changes_since", "change_number", "last_change", "changed", "entries", "entry", "roles", "nodes",
             "parameter", "select", "trusted_ends", "generation", "has_generation", "position", "known_at",
-            "lists", "reports",
+            "lists", "former_lists", "reports",
     }  # fmt: skip
     others = {"transaction", "close", "identity"}
     others |= {"report", "forget"}  # of a node about itself, no part of the data

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.postgresql.schema import SCHEMA
 from tests.fixtures.administrator import PUBLISHER, Administrator
 from tests.fixtures.certificates import certificate
 from tests.fixtures.joined import joins
@@ -41,7 +42,11 @@ PATIENT = ("--handshake-timeout", "60", "--request-timeout", "60", "--connection
 PAUSE = 0.03
 """Seconds between two conversations of a phone."""
 LISTS = ("CTLFile.tlv", "ITLFile.tlv")
-REFUSED = "the database has schema 3, which programs with schema 2 or newer can use, and this one knows 1"
+THIS = SCHEMA.version
+REFUSED = (
+    f"the database has schema {THIS + 2}, which programs with schema {THIS + 1} or newer can use, "
+    f"and this one knows {THIS}"
+)
 
 
 @dataclass
@@ -189,7 +194,7 @@ async def test_one_node_after_the_other(site: Site) -> None:
     site.add_everywhere(subscriber, 0xA1)
     async with asking(Phones(site), phones=3) as phones:
         await to_thread(site.add_everywhere, publisher, 0xA2, "expanded")
-        assert site.version() == [(2, 1)]
+        assert site.version() == [(THIS + 1, THIS)]
         await to_thread(site.restart, publisher, "expanded")
         await to_thread(site.add_everywhere, publisher, 0xA3, "expanded")
         await to_thread(site.add_everywhere, subscriber, 0xA4)
@@ -208,7 +213,7 @@ async def test_an_older_node_beside_contracted_tables(site: Site, probe: Probe) 
     """A node that is too old answers from memory, says so, starts from its copy, and serves all once it is upgraded."""
     publisher, subscriber = NODES
     site.begin(publisher, "expanded")
-    assert site.version() == [(2, 1)]
+    assert site.version() == [(THIS + 1, THIS)]
     site.trusted.append(site.add(subscriber, 0xA0))  # before the service starts: its first copy has it
     site.begin(subscriber)
     await until(site.agree, "both nodes serve the import")
@@ -216,7 +221,7 @@ async def test_an_older_node_beside_contracted_tables(site: Site, probe: Probe) 
     async with asking(Phones(site), phones=3) as phones:
         certificates = probe(site.services[subscriber], "/readyz")[1]["db"]["certificates"]
         later = await to_thread(site.add, publisher, 0xA6, "contracted")
-        assert site.version() == [(3, 2)]
+        assert site.version() == [(THIS + 2, THIS + 1)]
         await until_trusted(site.services[publisher], later)
         old = site.services[subscriber]
         await until(lambda: not probe(old, "/readyz")[1]["db"]["up"], "the refusal")

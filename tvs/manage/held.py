@@ -1,4 +1,7 @@
-"""Trust lists that phones hold, taken from given files or from the state directory's latest ones."""
+"""Trust lists that phones hold: given files, or the latest ones of the state directory and of the database.
+
+The database has those of all nodes: a node that joined later, or was away, never had them in its state directory.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from tvs.system.files import KEPT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from certstore.generations import FormerList
     from tvs.state import StateDirectory
 
     Lists = Mapping[str, bytes | None]
@@ -68,19 +72,44 @@ def held_none() -> tuple[HeldLists, ...]:
     return (HeldLists(),)
 
 
-def held_recently(state: StateDirectory, now: float, pending: Lists = _NO_LISTS) -> tuple[HeldLists, ...]:
+def held_recently(
+    state: StateDirectory, now: float, pending: Lists = _NO_LISTS, former: Sequence[FormerList] = ()
+) -> tuple[HeldLists, ...]:
     """Each combination of the current files and those that were replaced within a day.
 
     Args:
         state: the state directory.
         now: seconds since 1970.
         pending: lists that are the current ones, before the files, by name; None for one that was deleted.
+        former: lists that were replaced in the database, the last one first.
     """
-    return _found(state, now - RECENT, pending)
+    return _found(state, now - RECENT, pending, former)
 
 
-def _found(state: StateDirectory, since: float, pending: Lists) -> tuple[HeldLists, ...]:
-    return _combined(*(_generations(path, since, pending) for path in (state.ctl_file, state.itl_file)))
+def _found(
+    state: StateDirectory, since: float, pending: Lists, former: Sequence[FormerList] = ()
+) -> tuple[HeldLists, ...]:
+    found = []
+    for path in (state.ctl_file, state.itl_file):
+        lists = _generations(path, since, pending)
+        lists += _formerly(lists, [one for one in former if one.name == path.name])
+        found.append(lists)
+    return _combined(*found)
+
+
+def _formerly(
+    current: Sequence[tuple[str, bytes | None]], former: Sequence[FormerList]
+) -> Iterator[tuple[str, bytes | None]]:
+    """Name and bytes of lists of the last day that are not among those that were found here.
+
+    Phones keep a list that was deleted: the last one counts for as long as there is no other.
+    """
+    known = {data for _, data in current}
+    for one in former:
+        kept = None in known and one is former[0]
+        if (kept or one.age <= RECENT) and one.data not in known and verify(one.data).ok:
+            known.add(one.data)
+            yield f"{one.name} of generation {one.generation}", one.data
 
 
 def _generations(path: Path, since: float, pending: Lists) -> list[tuple[str, bytes | None]]:

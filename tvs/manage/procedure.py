@@ -247,7 +247,7 @@ def _plan(
     if options.no_list and later is not None:
         after, later = later, None
     return plan_change(
-        _held(state, options, pending or {}),
+        _held(state, store, options, pending or {}),
         change.before,
         after,
         datetime.now(UTC),
@@ -285,9 +285,13 @@ def _ways_out(
     ]
 
 
-def _held(state: StateDirectory, options: PlanOptions, pending: Lists) -> tuple[HeldLists, ...]:
+def _held(
+    state: StateDirectory, store: CertificateStore, options: PlanOptions, pending: Lists
+) -> tuple[HeldLists, ...]:
     if options.no_list:
         return held_none()
     if options.held:
         return options.held
-    return held_now(state, pending) if options.only_current else held_recently(state, time.time(), pending)
+    if options.only_current:
+        return held_now(state, pending)
+    return held_recently(state, time.time(), pending, store.former_lists())

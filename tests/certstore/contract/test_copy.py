@@ -78,6 +78,7 @@ def test_everything_is_copied(store: CertificateStore, target: CertificateStore,
     assert sorted(map(repr, target.trusted())) == sorted(map(repr, store.trusted()))
     assert target.nodes() == store.nodes()
     assert (target.generation(), target.lists()) == (store.generation(), store.lists())
+    assert [one.data for one in target.former_lists()] == [one.data for one in store.former_lists()] == [b"\0ctl"]
     assert [target.parameter(name) for name in ("ClusterSecurityMode", "a")] == ["1", "ü"]
     assert counts["certificate"] == len(list(store.trusted()))
     assert counts["certificateservicecertificatemap"] == len(store.entries())

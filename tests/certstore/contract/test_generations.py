@@ -14,6 +14,7 @@ import pytest
 from certstore.errors import Conflict, GenerationConflict, StoreError, StoreUnavailable
 from certstore.generations import (
     GENERATIONS_KEPT,
+    LISTS_KEPT,
     MAX_HEAD,
     MAX_LIST,
     MAX_PROBLEM,
@@ -55,6 +56,35 @@ def test_a_change_is_a_generation(store: CertificateStore, database: Database) -
     with closing(database.open()) as other:
         assert other.generation() == made
         assert other.lists() == {CTL: StoredList(generation=1, data=b"first"), ITL: StoredList(generation=1, data=b"i")}
+
+
+def test_lists_that_were_replaced(store: CertificateStore, database: Database) -> None:
+    """The last ones of each name stay, deleted ones too, with the time since; equal lists are none."""
+    assert store.former_lists() == []
+    store.advance(0, who="pub", what="both", lists={CTL: b"c1", ITL: b"i1"})
+    store.advance(1, who="pub", what="the same", lists={CTL: b"c1"})
+    with pytest.raises(GenerationConflict):
+        store.advance(1, who="pub", what="too late", lists={CTL: b"c2"})
+    assert store.former_lists() == []
+    store.advance(2, who="pub", what="another", lists={CTL: b"c3"})
+    store.advance(3, who="pub", what="deleted", lists={CTL: None, ITL: b"i4"})
+    store.advance(4, who="pub", what="a new one", lists={CTL: b"c5"})
+    with closing(database.open()) as other:
+        found = other.former_lists()
+    assert [(one.name, one.generation, one.data) for one in found] == [
+        (CTL, 3, b"c3"),
+        (CTL, 2, b"c1"),
+        (ITL, 1, b"i1"),
+    ]
+    assert all(-1 <= one.age <= 60 for one in found)
+    database.execute("update formerlist set replaced = replaced - 90000 where generation = 2")
+    assert [one.age > 86400 for one in store.former_lists()] == [False, True, False]
+    for number in range(5, 5 + 2 * LISTS_KEPT):
+        store.advance(number, who="pub", what="more", lists={ITL: f"i{number + 1}".encode()})
+    kept = [one.generation for one in store.former_lists() if one.name == ITL]
+    assert kept == list(range(4 + 2 * LISTS_KEPT, 4 + LISTS_KEPT, -1))
+    assert [one.generation for one in store.former_lists() if one.name == CTL] == [3, 2]
+    assert database.execute("select count(*) from formerlist") == [(LISTS_KEPT + 2,)]
 
 
 def test_lists_that_stay(store: CertificateStore) -> None:

@@ -164,3 +164,19 @@ def test_units_that_an_earlier_version_did_not_know(path: Path, store: Certifica
     with closing(open_store(str(path))) as opened:
         entry = opened.import_certificate(certificate(), Purpose.CallManager_ECDSA)
         assert opened.entries(own=True) == [entry]
+
+
+def test_a_database_without_former_lists(path: Path, store: CertificateStore) -> None:
+    """One of an earlier program gets the table when it can be written; until then it has none."""
+    store.advance(0, who="pub", what="first", lists={"CTLFile.tlv": b"1"})
+    store.close()
+    database = SqliteDatabase(path)
+    database.execute("drop trigger listreplaced", "drop table formerlist", "vacuum")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("begin immediate")
+        with closing(open_store(str(path), lazy=True)) as opened:
+            assert opened.former_lists() == []
+        other.execute("rollback")
+    with closing(open_store(str(path))) as opened:
+        opened.advance(1, who="pub", what="second", lists={"CTLFile.tlv": None})
+        assert [(one.generation, one.data) for one in opened.former_lists()] == [(1, b"1")]

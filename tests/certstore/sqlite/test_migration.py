@@ -282,7 +282,7 @@ async def test_a_worker_whose_database_becomes_an_old_one(old: SqliteDatabase, p
 def rows(database: SqliteDatabase) -> dict[str, list[tuple[object, ...]]]:
     """All rows of the tables of schema 2, with its columns."""
     names = database.execute("select name from sqlite_master where type = 'table' and name not like 'sqlite_stat%'")
-    new = {"clustergeneration", "trustlist"}
+    new = {"clustergeneration", "trustlist", "formerlist"}
     columns = {"certificatechangelog": "number, serialnumber, issuername"}
     return {
         name: database.execute(f"select {columns.get(name, '*')} from {name}")  # noqa: S608 - above
