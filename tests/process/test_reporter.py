@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.errors import StoreUnavailable
+from certstore.store import Node
 from tests.fixtures.service import made_state, state
-from tests.fixtures.sharing import reported
+from tests.fixtures.sharing import NAME, reported
 from tests.fixtures.statuses import service, slot
 from tvs.answers.seed import read_seed
 from tvs.config.settings import Config
@@ -84,3 +85,17 @@ def test_another_database(
         assert counter(store) == 2
     reporter.turn(BEGAN + 50)
     assert counter(store) == 3
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_another_name(reporter: Reporter, store: CertificateStore, *, taken: bool) -> None:
+    """A report under the old name, written since the command deleted it, goes, unless another node has the name."""
+    reporter.turn(BEGAN)
+    store.change_node(NAME, Node(name="other", address="127.0.0.1", publisher=True))
+    if taken:
+        store.add_node(Node(name=NAME.upper(), address="127.0.0.2", publisher=False))
+    store.advance(store.generation().number, who="pub", what="rename")
+    assert [report.node for report in store.reports()] == [NAME], "as one that was written after the change"
+    reporter.turn(BEGAN + 2)
+    assert [report.node for report in store.reports()] == ([NAME, "other"] if taken else ["other"])
+    assert max(report.counter for report in store.reports()) == 2

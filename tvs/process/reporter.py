@@ -182,9 +182,15 @@ class Reporter:
             raise
 
     def _call_oneself(self, node: str) -> None:
-        """Takes the name of this node; its reports go on where those of that name end."""
+        """Takes the name of this node; its reports go on where those of that name end.
+
+        A report under the name of before goes, which may have been written since the command deleted it; but not one
+        of another node that has the name now.
+        """
         if node == self._node:
             return
+        if self._node and self._node.lower() not in {one.name.lower() for one in self._store.nodes()}:
+            self._store.forget(self._node)
         last = next((report for report in self._store.reports() if report.node.lower() == node.lower()), None)
         if last is not None:
             self._counter = max(self._counter, last.counter)
