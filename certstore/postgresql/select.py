@@ -32,8 +32,8 @@ _MAX_BATCH = 1000
 _ANSWER = """
     DECLARE answer NO SCROLL CURSOR FOR SELECT * FROM (
 {sql}
-    ) AS answer WHERE CASE WHEN octet_length(answer::text) <= {limit} THEN true
-        ELSE ('{too_large}, ' || octet_length(answer::text))::boolean END
+    ) AS answer WHERE CASE WHEN octet_length(ROW(answer.*)::text) <= {limit} THEN true
+        ELSE ('{too_large}, ' || octet_length(ROW(answer.*)::text))::boolean END
 """
 """Inside parentheses nothing but a SELECT can stand. A row that is too large fails on the server: the driver would take
 it in whole."""

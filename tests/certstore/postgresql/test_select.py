@@ -52,6 +52,8 @@ def test_hex(store: CertificateStore) -> None:
         ("select * from certificate for update", "only SELECT statements"),
         ("with gone as (delete from certificate returning *) select * from gone", "only SELECT statements"),
         ("select lpad('', 5000000)", "a row of the answer has more than 4000000 characters"),
+        ("select lpad('', 5000000), 1 as answer", "a row of the answer has more than 4000000 characters"),
+        ("select answer, lpad('', 5000000) from (select 1) as answer", "a row of the answer has more than 4000000"),
     ],
 )
 def test_errors(store: CertificateStore, sql: str, message: str) -> None:
