@@ -246,12 +246,14 @@ def test_own_certificates_are_not_deleted(admin: Administrator) -> None:
     assert loaded(admin, Purpose.TVS).subject
 
 
-def test_unused_keys_are_removed(admin: Administrator) -> None:
-    """The keys of the last certificates stay for a way back; older ones are removed, those of requests are kept."""
+def test_unused_keys_are_put_aside(admin: Administrator) -> None:
+    """The keys of the last certificates stay for a way back; older ones are put aside, those of requests are kept."""
     admin.does("set", "csr", "gen", "CallManager")
     count = len(list(admin.state.keys.iterdir()))
     assert count == 5
     for _ in range(KEPT_CERTIFICATES + 2):
         admin.does("set", "cert", "regen", "TVS", "-y", "--held", "current", "--key", "p256")
     assert len(list(admin.state.keys.glob("*.key"))) == count + KEPT_CERTIFICATES
-    assert {path.stat().st_mode & 0o777 for path in admin.state.keys.iterdir()} == {0o600}
+    assert len(list(admin.state.unused_keys.glob("*.key"))) == 2
+    assert {path.stat().st_mode & 0o777 for path in admin.state.keys.rglob("*") if path.is_file()} == {0o600}
+    assert admin.state.unused_keys.stat().st_mode & 0o777 == 0o700

@@ -116,8 +116,8 @@ def test_every_change_can_be_planned(admin: Administrator, words: tuple[str, ...
 
 def test_kinds_of_phones(admin: Administrator) -> None:
     """`set phones` is remembered and shown; unknown kinds are refused."""
-    assert admin.does("show", "phones").lines[2].split()[:2] == ["with-tvs", "yes"]
+    assert admin.does("show", "phones", "--kinds").lines[2].split()[:2] == ["with-tvs", "yes"]
     admin.does("set", "phones", "with-tvs", "without-tvs")
-    shown = json.loads(admin.does("show", "phones", "--json").out)
+    shown = json.loads(admin.does("show", "phones", "--kinds", "--json").out)
     assert shown == {"with-tvs": True, "tls1.0": False, "without-tvs": True}
     assert admin("set", "phones", "7975").status == 2

@@ -86,7 +86,7 @@ def test_what_needs_no_signature_works_everywhere(nodes: Nodes, stranger: KeyFil
     assert "Phone-trust/stranger.pem" in nodes.sub2.does("show", "cert", "list", "trust").out
     nodes.sub2.does("set", "cert", "delete", "Phone-trust", "stranger")
     nodes.sub2.does("set", "phones", "with-tvs", "tls1.0")
-    assert "tls1.0" in nodes.publisher.does("show", "phones").out
+    assert "tls1.0" in nodes.publisher.does("show", "phones", "--kinds").out
 
 
 def test_own_certificates_by_their_unit(nodes: Nodes) -> None:
