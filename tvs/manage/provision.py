@@ -206,13 +206,14 @@ def _make(path: Path, cluster: NewCluster, progress: Callable[[str], None], stor
                         place.kept = True  # from here on, only the database knows whether the commit is made
             except OutcomeUnknown as lost:
                 _find_out(place, tables, generation, lost)
-            except StoreError as error:
-                if place.kept:
-                    raise StateError(f"{error}; {_AGAIN}") from error
+            except StoreError:
+                place.kept = False  # the database has undone it, and says so
                 raise
             except KeyboardInterrupt as stop:
                 if place.kept:
-                    raise Interrupted(f"interrupted at the commit; {_AGAIN}") from stop
+                    raise Interrupted(
+                        "interrupted at the commit; the same command again finds out whether the cluster was made"
+                    ) from stop
                 raise
         if store is not None:
             with contextlib.suppress(OSError):  # the cluster is made
@@ -236,9 +237,6 @@ def _find_out(place: Building, tables: CertificateStore, made: Generation, lost:
         ) from error
     if not place.kept:
         raise StateError(f"{lost}; the cluster was not made: nothing was changed; try again") from lost
-
-
-_AGAIN = "the same command again finds out whether the cluster was made"
 
 
 def settings_of(store: str) -> str:
