@@ -41,7 +41,7 @@ IN_A_ROW = 16
 class SupervisorStarved(Fault):
     """The supervisor has no descriptor left: the admin process and the workers have theirs."""
 
-    refusal: ClassVar = "unable to open database file"
+    refusal: ClassVar = "Too many open files"
     changes_arrive: ClassVar = True
     _before: tuple[int, int] = field(init=False)
 
