@@ -46,8 +46,16 @@ CONTRACTED = Schema(
 
 def test_made_in_an_empty_database(empty: str) -> None:
     """A database without tables is refused until they are made, which needs no more than its ownership."""
-    with pytest.raises(StoreUnavailable, match="the database is empty; make its tables with: tvs init"):
+    with pytest.raises(
+        StoreUnavailable,
+        match=r"is empty; restore it from the backup, or, if it is new, make its tables with: tvs init$",
+    ):
         open_store(empty)
+    with (
+        closing(open_store(empty, lazy=True)) as lost,
+        pytest.raises(StoreUnavailable, match=r"the database is empty; restore it from the backup$"),
+    ):
+        lost.nodes()
     with closing(open_store(empty, create=True)) as store:
         store.import_certificate(certificate(), Purpose.TVS)
     with closing(open_store(empty)) as store:
