@@ -95,7 +95,7 @@ def test_later_sightings_are_added() -> None:
     assert (third.signer_serial, third.denied_serial) == ("0B", "0B")
     many = third
     for number in range(10):
-        many = merged(many, phone(address=f"198.51.100.{number}"))
+        many = merged(many, phone(time=4000, address=f"198.51.100.{number}"))
     assert many.addresses == "198.51.100.9 198.51.100.8 198.51.100.7 198.51.100.6"
 
 
@@ -111,10 +111,11 @@ def test_an_inventory_and_a_sighting_in_both_orders() -> None:
     assert (relisted.description, relisted.listed, relisted.requests) == ("Hall", 9, 1)
 
 
-def test_clocks_that_go_back() -> None:
-    """The first and last time of a phone span all of them."""
-    device = merged(phone(time=2000), phone(time=1000))
+def test_sightings_in_another_order() -> None:
+    """Of two workers the later batch can have the earlier question: the last one counts."""
+    device = merged(phone(time=2000, address="192.0.2.2"), phone(time=1000, address="192.0.2.1", serial="0B"))
     assert (device.first, device.last) == (1000, 2000)
+    assert (device.serial, device.signer_serial, device.addresses) == ("0A", "0A", "192.0.2.2 192.0.2.1")
 
 
 def test_addresses_that_are_turned_away() -> None:

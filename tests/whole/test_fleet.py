@@ -64,6 +64,7 @@ async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDi
     service = serve(*QUIET)
     await ask(service, f"CP-8861-{FIRST}")
     await ask(service, SECOND)
+    await until(lambda: shown(SECOND)["phones"], "the first question: another worker may be asked the second one")
     await ask(service, SECOND, known=False)
     send(service, CLIENT_HELLO_1_0)
     inventory = tmp_path / "phones.csv"

@@ -1,6 +1,7 @@
-"""What the admin process shows of the database, read by a thread of its own: no request waits for a database.
+"""What the admin process shows of the database, read by a thread of its own: no request waits long for a database.
 
-A server that is silent holds who asks it for seconds, a name server for minutes; Prometheus waits for ten.
+A server that is silent holds who asks it for seconds, a name server for minutes; Prometheus waits for ten. A request
+has the thread look once more, and waits a moment for that; a database that answers does so in a hundredth of it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ READ: Final = 10.0
 """Seconds after which all is read without a change: a restored database can have the same number."""
 KEPT: Final = 60.0
 """Seconds for which the last values count while the database cannot be read: it may be starting again."""
+ANSWER: Final = 0.25
+"""Seconds for which a request waits for a look."""
 CLOSE_PATIENCE: Final = 1.0
 """Seconds for which the end of the process waits for a read."""
 
@@ -61,6 +64,10 @@ class DatabaseReader:
         self._store: CertificateStore | None = None
         self._clock = clock
         self._turning = threading.Lock()
+        self._asking = threading.Condition()
+        self._asked = self._answered = 0
+        self._looking_since: float | None = None
+        self._watching = False
         self._looked = threading.Event()
         self._closed = False
         self._facts: DatabaseFacts | None = None
@@ -72,6 +79,7 @@ class DatabaseReader:
     @property
     def facts(self) -> DatabaseFacts | None:
         """As last read; None before, and when the database could not be read for longer than `KEPT`."""
+        self._ask()
         return self._facts if self._clock() - self._known_at <= KEPT else None
 
     def wait(self, seconds: float) -> None:
@@ -80,10 +88,27 @@ class DatabaseReader:
 
     def watch(self) -> None:
         """Looks again and again, for ever; for a thread of its own."""
+        self._watching = True
         while not self._closed:
+            with self._asking:
+                asked, self._looking_since = self._asked, self._clock()
             with contextlib.suppress(Exception):  # the machine is short of something; the next look may succeed
                 self.look()
-            time.sleep(LOOK)
+            with self._asking:
+                self._answered, self._looking_since = asked, None
+                self._asking.notify_all()
+                self._asking.wait_for(lambda: self._asked > self._answered, LOOK)
+
+    def _ask(self) -> None:
+        """Has the thread look, and waits until it has, but not for long; not at all for a look that hangs."""
+        with self._asking:
+            since = self._looking_since
+            if not self._watching or (since is not None and self._clock() - since > ANSWER):
+                return
+            self._asked += 1
+            mine = self._asked
+            self._asking.notify_all()
+            self._asking.wait_for(lambda: self._answered >= mine, ANSWER)
 
     def look(self) -> None:
         """Reads what may have changed. Blocking."""

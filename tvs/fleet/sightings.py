@@ -84,6 +84,8 @@ def merged(before: Device | None, later: Device) -> Device:
     """A device with what was seen of it later, or listed."""
     if before is None:
         return later
+    if before.last > later.last and later.requests:  # of another worker, whose batch came first
+        before, later = later, before
     seen_later = later.requests > 0
     last = later if seen_later else before
     signer, denied = (later if found else before for found in (later.signer_serial, later.denied_serial))
