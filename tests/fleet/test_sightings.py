@@ -113,9 +113,16 @@ def test_an_inventory_and_a_sighting_in_both_orders() -> None:
 
 def test_sightings_in_another_order() -> None:
     """Of two workers the later batch can have the earlier question: the last one counts."""
+    device = merged(phone(time=2001, address="192.0.2.2"), phone(time=2000, address="192.0.2.1", serial="0B"))
+    assert (device.first, device.last) == (2000, 2001)
+    assert (device.serial, device.signer_serial, device.addresses) == ("0A", "0A", "192.0.2.2 192.0.2.1")
+
+
+def test_clocks_that_go_back() -> None:
+    """The first and last time of a phone span all of them; what came later was seen later."""
     device = merged(phone(time=2000, address="192.0.2.2"), phone(time=1000, address="192.0.2.1", serial="0B"))
     assert (device.first, device.last) == (1000, 2000)
-    assert (device.serial, device.signer_serial, device.addresses) == ("0A", "0A", "192.0.2.2 192.0.2.1")
+    assert (device.serial, device.signer_serial, device.addresses) == ("0B", "0B", "192.0.2.1 192.0.2.2")
 
 
 def test_addresses_that_are_turned_away() -> None:

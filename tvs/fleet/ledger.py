@@ -106,16 +106,16 @@ class Ledger:
         with self._lock:
             devices, self._devices = self._devices, {}
             unserved, self._unserved = self._unserved, {}
+        cleans = monotonic >= self._clean
         try:
             self._look()
-            if devices or unserved or monotonic >= self._clean:
+            if devices or unserved or cleans:
                 with self._store.devices().writing() as table:
                     self._write(table, devices, unserved)
-                    if monotonic >= self._clean:
+                    if cleans:
                         table.forget_before(int(now) - self._days * DAY)
                 self._written = True
-                if monotonic >= self._clean:
-                    self._clean = monotonic + CLEAN
+                self._clean = monotonic + CLEAN if cleans else self._clean
             if self._written and monotonic >= self._count:
                 self._count_all(monotonic)
         except (StoreError, StateError) as error:

@@ -25,6 +25,9 @@ TURNED_AWAY: Final = frozenset(
 )
 """Reasons for which the service turns phones away, or they the service. The others are of networks and of programs that
 are no phones."""
+MIXED: Final = 2
+"""Seconds within which sightings of several workers come in any order. Beyond, a clock was set back: what comes later
+was seen later."""
 _SIGNER: Final = MessageType.QUERY_CERT_REQ.name
 """The question 'who is this signer?' of a phone with a trust list; the other one is about servers."""
 
@@ -84,7 +87,7 @@ def merged(before: Device | None, later: Device) -> Device:
     """A device with what was seen of it later, or listed."""
     if before is None:
         return later
-    if before.last > later.last and later.requests:  # of another worker, whose batch came first
+    if later.requests and 0 < before.last - later.last <= MIXED:  # of another worker, whose batch came first
         before, later = later, before
     seen_later = later.requests > 0
     last = later if seen_later else before
