@@ -194,13 +194,19 @@ def test_what_is_seen_of_it(
     assert "no report now: none came in the 2.5 s for which this command watched" in done.stdout
 
 
+def publishing(state: StateDirectory, folder: Path) -> Path:
+    """A new directory to which the service will publish."""
+    made = folder / "published"
+    made.mkdir()
+    with (state.path / "tvs.toml").open("a") as settings:
+        settings.write(f"publish = [{json.dumps(str(made))}]\n")
+    return made
+
+
 def test_lists_are_published(start: Start, state: StateDirectory, store: CertificateStore, tmp_path: Path) -> None:
     """The directories of the setting get the lists that another node made, and lose one that was deleted there."""
-    folder = tmp_path / "published"
-    folder.mkdir()
     other = elsewhere(state)
-    with (state.path / "tvs.toml").open("a") as settings:
-        settings.write(f"publish = [{json.dumps(str(folder))}]\n")
+    folder = publishing(state, tmp_path)
     start(state, *INFO)
     before = wait_for(store, generation(state))
     does(other, "utils", "ctl", "update", "CTLFile", "-y")
@@ -214,11 +220,8 @@ def test_lists_are_published(start: Start, state: StateDirectory, store: Certifi
 
 def test_a_directory_that_is_away(start: Start, state: StateDirectory, store: CertificateStore, tmp_path: Path) -> None:
     """A node whose server hands out old lists serves no later generation, until its directory has the new ones."""
-    folder = tmp_path / "published"
-    folder.mkdir()
     other = elsewhere(state)
-    with (state.path / "tvs.toml").open("a") as settings:
-        settings.write(f"publish = [{json.dumps(str(folder))}]\n")
+    folder = publishing(state, tmp_path)
     start(state, *INFO)
     before = wait_for(store, generation(state))
     away = folder.rename(tmp_path / "away")
