@@ -25,7 +25,8 @@ from tests.manage.test_guide import everything
 from tvs.cluster.certificates import propose_regeneration, propose_request
 from tvs.cluster.commit import commit
 from tvs.cluster.proposals import propose_ctl, propose_parameter
-from tvs.manage.procedure import PlanOptions, carry_out
+from tvs.manage.planning import PlanOptions
+from tvs.manage.procedure import carry_out
 from tvs.state import StateDirectory
 from tvs.units import CTL_NAME
 

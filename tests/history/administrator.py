@@ -27,7 +27,8 @@ from tvs.cluster.situation import LIST_DIGEST
 from tvs.cluster.trusted import propose_delete_trusted, propose_import_trusted
 from tvs.errors import StateError
 from tvs.manage.confirmation import NodeStep, Reading, wait_for_nodes
-from tvs.manage.procedure import PlanOptions, carry_out
+from tvs.manage.planning import PlanOptions
+from tvs.manage.procedure import carry_out
 from tvs.plan.phones import PHONE_KINDS
 from tvs.state import StateDirectory
 from tvs.units import CTL_NAME, ITL_NAME, KeyType

@@ -17,9 +17,10 @@ from tests.fixtures.refusals import ctl_of
 from tests.fixtures.running import PATIENCE
 from tests.manage.test_guide import everything
 from tvs.errors import StateError
-from tvs.manage.kinds import phone_kinds
+from tvs.manage.kinds import said_kinds
 from tvs.manage.planned import propose_planned
-from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out
+from tvs.manage.planning import PlanOptions
+from tvs.manage.procedure import PhonesLost, carry_out
 from tvs.manage.unnoticed import make_request, set_phone_kinds
 from tvs.plan.model import Code
 from tvs.plan.phones import parse_kinds
@@ -184,7 +185,7 @@ def test_what_no_phone_notices_is_not_stopped(for_all: Administrator) -> None:
     kinds = parse_kinds("with-tvs tls1.0")
     set_phone_kinds(admin.state, kinds)
     with admin.store() as store:
-        assert phone_kinds(store) == kinds
+        assert said_kinds(store) == kinds
     request = make_request(admin.state, Purpose.CallManager)
     assert request.startswith("-----BEGIN CERTIFICATE REQUEST-----")
     held = admin.state.itl_file

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tvs.cluster.replication import Pending, Taken
     from tvs.errors import StateError
     from tvs.manage.confirmation import Reading
-    from tvs.manage.procedure import PlanOptions, Propose
+    from tvs.manage.planning import PlanOptions
+    from tvs.manage.procedure import Propose
     from tvs.plan.model import Plan
 
 SIGNERS = (Purpose.ITLRecovery.value, Purpose.CallManager.value)
@@ -105,7 +106,7 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
     """The plan's options. Raises `CommandError`."""
     from tvs.manage.held import held_from_files
-    from tvs.manage.procedure import CURRENT, NONE, PlanOptions
+    from tvs.manage.planning import CURRENT, NONE, PlanOptions
 
     only_current, no_list = arguments.held == [CURRENT], arguments.held == [NONE]
     try:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from certstore.errors import StoreError
@@ -14,15 +11,13 @@ from tvs.cluster.publishing import destinations, publish_after
 from tvs.cluster.replication import pending_lists
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
-from tvs.manage.held import held_none, held_now, held_recently
-from tvs.manage.kinds import phone_kinds
+from tvs.manage.planning import is_reported, plan_of, ways_out
 from tvs.manage.taking import publish_rest, take_lists
-from tvs.plan.engine import plan_change
 from tvs.plan.model import Severity
 from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
@@ -30,23 +25,11 @@ if TYPE_CHECKING:
     from tvs.cluster.replication import Pending, Taken
     from tvs.cluster.situation import Situation
     from tvs.manage.confirmation import Reading
+    from tvs.manage.planning import Lists, PlanOptions
     from tvs.plan.model import Plan
-    from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.state import StateDirectory
-    from tvs.tls.profiles import TLSProfile
 
     Propose = Callable[[StateDirectory, Situation], Change]
-    Lists = Mapping[str, bytes | None]
-
-CURRENT = "current"
-"""The word in place of files for phones that hold the current ones and no others."""
-NONE = "none"
-"""The word in place of files for phones that have not fetched any list yet."""
-_ASSUMPTIONS = {
-    CURRENT: "if all phones have fetched the current lists, add --held current",
-    NONE: "if no phone has fetched a list of this cluster yet, add --held none",
-}
-"""Sentences for assumptions that make a change safe."""
 
 
 class PhonesLost(StateError):  # noqa: N818 - a verdict
@@ -60,6 +43,8 @@ class PhonesLost(StateError):  # noqa: N818 - a verdict
     def __init__(self, plan: Plan, ways_out: Sequence[str] = ()) -> None:
         errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
         lines = [printable(f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}.") for finding in errors]
+        if plan.fleet is not None and plan.fleet.sentence:
+            lines.append(printable(plan.fleet.sentence))
         super().__init__(
             "\n".join(
                 ["phones would be lost; nothing was changed", *lines, *ways_out, "to do it all the same, add --force"]
@@ -72,26 +57,6 @@ class PhonesLost(StateError):  # noqa: N818 - a verdict
     def findings(self) -> list[dict[str, object]]:
         """All findings of the plan, for machines."""
         return findings_json(self.plan)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanOptions:
-    """Assumptions of a plan beside the change.
-
-    Attributes:
-        held: lists that phones hold, see `held_from_files`; empty for the current ones, and those that were replaced
-            within a day.
-        only_current: phones hold the current files and no others.
-        no_list: phones hold no list, and fetch none before the change's second step, if it has one.
-        phones: kinds that count; None for those that `set_phone_kinds` put into the database.
-        profile: the service's TLS profile; None for that of its settings.
-    """
-
-    held: tuple[HeldLists, ...] = ()
-    only_current: bool = False
-    no_list: bool = False
-    phones: frozenset[PhoneKind] | None = None
-    profile: TLSProfile | None = None
 
 
 def carry_out(
@@ -183,11 +148,12 @@ def _allow(
     on_plan: Callable[[Plan], None],
 ) -> None:
     """Plans a change. Raises `PhonesLost` for one that is not allowed."""
-    plan = _plan(state, store, change, options, pending, lost_reports=_lost_reports(store, change))
+    plan = plan_of(state, store, change, options, pending, lost_reports=is_reported(store, change))
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
     if not (safe or force):
-        raise PhonesLost(plan, _ways_out(state, store, change, options, pending))
+        none = plan.fleet is None or not plan.fleet.behind
+        raise PhonesLost(plan, ways_out(state, store, change, options, pending, none=none))
 
 
 def _commit(state: StateDirectory, store: CertificateStore, change: Change) -> Change:
@@ -231,67 +197,4 @@ def plan_only(
         on_pending(pending)
         situation = read_situation(state, store, options.profile).with_files(pending.lists)
         change = propose(state, situation)
-        return _plan(state, store, change, options, pending.lists, lost_reports=_lost_reports(store, change))
-
-
-def _plan(
-    state: StateDirectory,
-    store: CertificateStore,
-    change: Change,
-    options: PlanOptions,
-    pending: Lists | None = None,
-    *,
-    lost_reports: bool = False,
-) -> Plan:
-    after, later = change.after, change.later
-    if options.no_list and later is not None:
-        after, later = later, None
-    return plan_change(
-        _held(state, store, options, pending or {}),
-        change.before,
-        after,
-        datetime.now(UTC),
-        later=later,
-        phones=options.phones or phone_kinds(store),
-        title=change.title,
-        made=frozenset(change.made),
-        lost_reports=lost_reports,
-    )
-
-
-def _lost_reports(store: CertificateStore, change: Change) -> bool:
-    """Whether the publisher that a change calls lost reports that its service runs."""
-    if change.after.lost is None:
-        return False
-    from tvs.manage.lost import reports_on  # noqa: PLC0415 - promotions only
-
-    return reports_on(store, change.after.lost)
-
-
-def _ways_out(
-    state: StateDirectory, store: CertificateStore, change: Change, options: PlanOptions, pending: Lists | None
-) -> list[str]:
-    """The sentences of assumptions about held lists under which a change is safe; none if files were named."""
-    if options.held:
-        return []
-    others = {
-        CURRENT: replace(options, only_current=True, no_list=False),
-        NONE: replace(options, only_current=False, no_list=True),
-    }
-    return [
-        _ASSUMPTIONS[word]
-        for word, other in others.items()
-        if other != options and _plan(state, store, change, other, pending).safe
-    ]
-
-
-def _held(
-    state: StateDirectory, store: CertificateStore, options: PlanOptions, pending: Lists
-) -> tuple[HeldLists, ...]:
-    if options.no_list:
-        return held_none()
-    if options.held:
-        return options.held
-    if options.only_current:
-        return held_now(state, pending)
-    return held_recently(state, time.time(), pending, store.former_lists())
+        return plan_of(state, store, change, options, pending.lists, lost_reports=is_reported(store, change))

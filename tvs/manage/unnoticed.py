@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tvs.manage.procedure import PlanOptions, carry_out
+from tvs.manage.planning import PlanOptions
+from tvs.manage.procedure import carry_out
 from tvs.plan.phones import PHONE_KINDS
 
 if TYPE_CHECKING:

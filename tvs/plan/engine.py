@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from ctlcache.digests import Digest
@@ -9,6 +10,7 @@ from tvs.plan import findings as found
 from tvs.plan.answers import parsed, shown_serial
 from tvs.plan.boot import boot
 from tvs.plan.causes import refusals
+from tvs.plan.fleet import fleet_findings, fleet_outcome
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.outdated import outdated
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
@@ -16,10 +18,12 @@ from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withd
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tvs.cluster.situation import Situation
+    from tvs.plan.fleet import Fleet, Refusals
+    from tvs.plan.model import FleetOutcome
     from tvs.plan.phones import HeldLists
 
 
@@ -34,6 +38,7 @@ def plan_change(
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
+    fleet: Fleet | None = None,
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -48,12 +53,17 @@ def plan_change(
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
+        fleet: the recorded phones; None without a record. Where an inventory says which phones there are, what they
+            hold counts in place of `held`.
     """
     steps = (after,) if later is None else (after, later)
-    outcomes = tuple(_outcomes(held, steps, made))
+    holds = {kind: held if fleet is None else fleet.held(kind, held) for kind in PhoneKind}
+    outcomes = tuple(_outcomes(holds, steps, made))
     last = steps[-1]
+    recorded = None if fleet is None else _recorded(fleet, held, phones, before, steps, made)
     findings = [
-        *_findings_of_change(held, before, last, outcomes, phones),
+        *(() if recorded is None else fleet_findings(recorded)),
+        *_findings_of_change(_all(holds, phones), before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
     ]
@@ -64,8 +74,35 @@ def plan_change(
         lists=tuple(_lists(before, last, made)),
         outcomes=outcomes,
         findings=tuple(_worst_first(findings)),
-        present=tuple(_outcomes(held, (before,))),
+        present=tuple(_outcomes(holds, (before,))),
+        fleet=recorded,
     )
+
+
+def _all(holds: Mapping[PhoneKind, Sequence[HeldLists]], counted: frozenset[PhoneKind]) -> list[HeldLists]:
+    """The lists that phones of the kinds that count may hold, each once."""
+    return list(dict.fromkeys(lists for kind in PhoneKind if kind in counted for lists in holds[kind]))
+
+
+def _recorded(
+    fleet: Fleet,
+    held: Sequence[HeldLists],
+    phones: frozenset[PhoneKind],
+    before: Situation,
+    steps: Sequence[Situation],
+    made: frozenset[bytes],
+) -> FleetOutcome:
+    """What the change does to the recorded phones."""
+
+    def refused(situations: Sequence[Situation]) -> Refusals:
+        @functools.cache
+        def names(lists: HeldLists, kind: PhoneKind) -> frozenset[str]:
+            outcomes = _outcomes({kind: [lists]}, situations, made)
+            return frozenset(name for outcome in outcomes for name, _ in outcome.refused)
+
+        return names
+
+    return fleet_outcome(fleet, held, phones, refused((before,)), refused(steps))
 
 
 def _findings_of_change(
@@ -97,9 +134,9 @@ def _findings_of_situation(
 
 
 def _outcomes(
-    held: Sequence[HeldLists], steps: Sequence[Situation], made: frozenset[bytes] = frozenset()
+    holds: Mapping[PhoneKind, Sequence[HeldLists]], steps: Sequence[Situation], made: frozenset[bytes] = frozenset()
 ) -> Iterator[PhoneOutcome]:
-    for kind in PhoneKind:
+    for kind, held in holds.items():
         for lists in held:
             first = boot(lists, steps[0], kind, made)
             yield PhoneOutcome(kind=kind, held=lists, step=0, boot=first)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 from tvs.units import CTL_NAME, ITL_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tvs.plan.boot import PlannedBoot, PlannedList
     from tvs.plan.phones import HeldLists, PhoneKind
 
 NO_CHANGE = "nothing"
 """The title of a plan of the files as they are."""
+NAMED = 3
+"""Most phones that are named in a sentence."""
 
 
 class Severity(StrEnum):
@@ -52,6 +54,8 @@ class Code(StrEnum):
     LIST_OUTDATED = "list-outdated"
     TRUST_WITHDRAWN = "trust-withdrawn"
     WITHOUT_ROLE = "without-role"
+    PHONES_BEHIND = "phones-behind"
+    PHONES_LOST = "phones-lost-already"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,68 @@ class PhoneOutcome:
         return tuple((name, fetched) for name, fetched in lists if fetched.refusal is not None)
 
 
+class Seen(StrEnum):
+    """When a phone was last seen: a closed set."""
+
+    NEVER = "never seen"
+    BEFORE = "last seen before the last change of the lists"
+    SINCE = "seen since the last change of the lists"
+
+
+class Fate(StrEnum):
+    """What a change does to a phone: a closed set."""
+
+    TAKES = "takes"
+    """It takes the lists."""
+    LOST = "lost"
+    """It refuses a list that it would take without the change."""
+    ALREADY = "already"
+    """It refuses a list with and without the change."""
+    UNKNOWN = "unknown"
+    """That depends on the lists that it holds, which are not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetOutcome:
+    """What a change does to the recorded phones.
+
+    Attributes:
+        number: how many there are.
+        inventory: as of a `Fleet`.
+        fates: the phones by what happens to them, and when they were seen; each name once.
+        behind: those of them that may hold lists with which they would be lost, while others count as fetched.
+        holding: names of such lists.
+    """
+
+    number: int
+    inventory: bool
+    fates: Mapping[Fate, Mapping[Seen, tuple[str, ...]]]
+    behind: tuple[str, ...] = ()
+    holding: tuple[str, ...] = ()
+
+    def names(self, fate: Fate) -> tuple[str, ...]:
+        """The phones with a fate, those that were seen last first."""
+        found = self.fates.get(fate, {})
+        return tuple(name for seen in (Seen.SINCE, Seen.BEFORE, Seen.NEVER) for name in found.get(seen, ()))
+
+    @property
+    def sentence(self) -> str:
+        """Who would be lost, in one sentence without an end; empty if nobody is known to be, or not to be."""
+        parts = []
+        if lost := self.names(Fate.LOST):
+            parts.append(f"would be lost: {len(lost):,} of {self.number:,} recorded phones ({some(lost)})")
+        if already := self.names(Fate.ALREADY):
+            parts.append(f"refuse the lists with or without it: {len(already):,} ({some(already)})")
+        for seen, names in self.fates.get(Fate.UNKNOWN, {}).items():
+            parts.append(f"unknown: {len(names):,}, {seen} ({some(names)})")
+        return "; ".join(parts)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names, and that there are more."""
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The behaviour of phones after a change, and findings.
@@ -108,6 +174,7 @@ class Plan:
         outcomes: of all kinds of phones.
         findings: the worst first.
         present: of the same phones without the change.
+        fleet: what the change does to the recorded phones; None without a record.
     """
 
     title: str
@@ -117,6 +184,7 @@ class Plan:
     outcomes: tuple[PhoneOutcome, ...]
     findings: tuple[Finding, ...]
     present: tuple[PhoneOutcome, ...] = ()
+    fleet: FleetOutcome | None = None
 
     @property
     def safe(self) -> bool:
@@ -126,12 +194,17 @@ class Plan:
     @property
     def harmless(self) -> bool:
         """Whether every list that phones would refuse is one that they refuse without the change as well."""
-        return self._refusals(self.outcomes) <= self._refusals(self.present)
+        return not self._behind and self._refusals(self.outcomes) <= self._refusals(self.present)
 
     @property
     def helps(self) -> bool:
         """Whether phones refuse fewer lists than without the change, and none besides."""
-        return self._refusals(self.outcomes) < self._refusals(self.present)
+        return not self._behind and self._refusals(self.outcomes) < self._refusals(self.present)
+
+    @property
+    def _behind(self) -> bool:
+        """Whether recorded phones would be lost that hold other lists than those of `outcomes`."""
+        return self.fleet is not None and bool(self.fleet.behind)
 
     def _refusals(self, outcomes: Iterable[PhoneOutcome]) -> set[tuple[PhoneKind, HeldLists, str]]:
         counted = (outcome for outcome in outcomes if outcome.kind in self.phones)

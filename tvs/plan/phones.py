@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from tvs.tls.versions import TLS_1_0
 
 if TYPE_CHECKING:
+    from certstore.devices import Device
     from tvs.phone.models import PhoneModel
 
 
@@ -62,6 +64,32 @@ def parse_kinds(text: str) -> frozenset[PhoneKind]:
     if not kinds:
         raise ValueError(f"{text!r} names no kinds of phones; they are {', '.join(PhoneKind)}")
     return kinds
+
+
+_WITHOUT_TVS = ("CSF", "BOT", "TCT", "TAB")
+"""Beginnings of the names of Jabber clients, which ask no TVS server."""
+_OLD_TLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+"""Versions, as OpenSSL names them, that only phones without TLS 1.2 use."""
+
+
+def kind_of(device: Device) -> PhoneKind:
+    """The kind of a recorded phone: by its model, else by its name and by the TLS version that it used."""
+    return _kind(device.model, device.name[:3], device.tls in _OLD_TLS, bool(device.requests))
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind(model: str, prefix: str, old_tls: bool, asked: bool) -> PhoneKind:
+    from tvs.phone.models import find_model  # noqa: PLC0415 - as above
+
+    try:
+        found = find_model(model)
+    except ValueError:
+        if prefix in _WITHOUT_TVS and not asked:
+            return PhoneKind.WITHOUT_TVS
+        return PhoneKind.TLS10 if old_tls else PhoneKind.WITH_TVS
+    if not (found.tvs or asked):
+        return PhoneKind.WITHOUT_TVS
+    return PhoneKind.TLS10 if found.facts.maximum <= TLS_1_0 else PhoneKind.WITH_TVS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

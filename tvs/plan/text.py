@@ -8,15 +8,17 @@ from certstore.certificate import Certificate
 from proto.text import printable
 from tvs.plan.answers import shown_serial
 from tvs.plan.boot import installable
-from tvs.plan.model import NO_CHANGE
+from tvs.plan.model import NO_CHANGE, Fate, some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tvs.plan.boot import PlannedList
-    from tvs.plan.model import Finding, PhoneOutcome, Plan
+    from tvs.plan.model import Finding, FleetOutcome, PhoneOutcome, Plan
 
 
+MAX_NAMES = 1000
+"""Most phones of each fate that are named for machines."""
 _SHOWN = 3
 """Most held lists that are named for phones that do the same."""
 
@@ -33,6 +35,9 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"What phones do after: {step}" if len(plan.steps) > 1 else "What phones do"
         yield from _table([outcome for outcome in plan.outcomes if outcome.step == number], plan)
+    if plan.fleet is not None:
+        yield ""
+        yield from _fleet_lines(plan.fleet)
     if plan.findings:
         yield ""
         yield "Findings"
@@ -94,6 +99,26 @@ def _some(names: list[str]) -> str:
     return shown if len(names) <= _SHOWN else f"{shown}; and {len(names) - _SHOWN} more"
 
 
+_FATES = {
+    Fate.TAKES: "take the lists",
+    Fate.LOST: "would be lost",
+    Fate.ALREADY: "refuse them already",
+    Fate.UNKNOWN: "unknown",
+}
+
+
+def _fleet_lines(fleet: FleetOutcome) -> Iterator[str]:
+    """The recorded phones in numbers, those by name that do not take the lists for certain."""
+    source = "seen, or in the inventory" if fleet.inventory else "seen; no inventory says which others there are"
+    yield f"Recorded phones: {fleet.number:,} ({source})"
+    width = max(map(len, _FATES.values()))
+    for fate, words in _FATES.items():
+        for seen, names in fleet.fates.get(fate, {}).items() if fate is Fate.UNKNOWN else [("", fleet.names(fate))]:
+            if names:
+                more = "" if fate is Fate.TAKES else "  " + ": ".join(filter(None, (seen, some(names))))
+                yield f"  {words:<{width}} {len(names):>7,}{more}"
+
+
 def _finding_lines(finding: Finding) -> Iterator[str]:
     yield f"  {finding.severity:<8} {finding.code}"
     yield f"           {finding.sentence}."
@@ -110,7 +135,25 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "lists": list(plan.lists),
         "outcomes": [_outcome_json(outcome) for outcome in plan.outcomes],
         "findings": findings_json(plan),
+        "fleet": fleet_json(plan.fleet),
     }
+
+
+def fleet_json(fleet: FleetOutcome | None) -> dict[str, object] | None:
+    """What happens to the recorded phones; None without a record."""
+    if fleet is None:
+        return None
+    return {
+        "recorded": fleet.number,
+        "inventory": fleet.inventory,
+        **{str(fate): {"phones": len(fleet.names(fate)), "names": _named(fleet, fate)} for fate in Fate},
+        "behind": list(fleet.behind[:MAX_NAMES]),
+    }
+
+
+def _named(fleet: FleetOutcome, fate: Fate) -> list[str]:
+    """The names of phones with a fate; those that take the lists are not named."""
+    return [] if fate is Fate.TAKES else list(fleet.names(fate)[:MAX_NAMES])
 
 
 def findings_json(plan: Plan) -> list[dict[str, object]]:

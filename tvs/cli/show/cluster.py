@@ -29,10 +29,10 @@ def add_show_commands(show: Commands) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     from tvs.cluster.situation import read_situation
-    from tvs.manage.kinds import phone_kinds
+    from tvs.manage.evidence import phone_kinds
 
     with store_of(arguments) as store:
-        situation, kinds = read_situation(state_of(arguments), store), phone_kinds(store)
+        situation, kinds = read_situation(state_of(arguments), store), phone_kinds(state_of(arguments), store)
         generation = store.generation()
     publisher = situation.publisher
     mode = "mixed" if situation.mixed_mode else "non-secure"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from certstore.devices import Standing
 from tvs.cli import values
-from tvs.cli.common import OK, say, say_json, state_command, store_of
+from tvs.cli.common import OK, say, say_json, state_command, state_of, store_of
 from tvs.cli.show.service import time_text
-from tvs.fleet.holding import Holding, holding, reason
+from tvs.plan.holding import Holding
 from tvs.plan.phones import PhoneKind
 
 if TYPE_CHECKING:
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
     from certstore.devices import Device, Unserved
     from tvs.cli.common import Commands
-    from tvs.fleet.holding import PresentLists
+    from tvs.plan.evidence import Evidence
 
 _EPILOG = """\
 A service records each phone that asks it, and the addresses that it turned away in the handshake (docs/fleet.md). What
 a phone holds follows from what it asked: 'present' lists if it asked for their signer and was told to trust it,
-'refused' if it was not, 'unknown' if it did not ask for that signer: it may know it from a list that it held before.
+'refused' if it was not. With the lists that it was told to trust last, a phone takes the present ones without asking
+('signer known'), or would have to ask, and has not ('earlier'). 'unknown' is one that never asked for a signer.
 
-At risk are phones that refused the present lists, or were last not told to trust a signer; phones of the inventory that
-no node has seen; and addresses that were turned away.
+At risk are phones that refused the present lists or do not have them, or were last not told to trust a signer; phones
+of the inventory that no node has seen; and addresses that were turned away.
 
 examples:
   tvs show phones --at-risk
@@ -49,8 +50,9 @@ _CSV = (
     *("roles", "lists", "reason"),
 )
 _SORTS = ("name", "model", "last", "lists")
-_LISTS = ("present", "refused", "unknown", "never-seen")
+_LISTS = ("present", "signer-known", "earlier", "refused", "unknown", "never-seen")
 _SECONDS = 86_400
+_RISKS = (Holding.EARLIER, Holding.REFUSED, Holding.NEVER_SEEN)
 _MAX_WIDTH = 60
 """Most characters that values are padded to; longer ones are printed whole."""
 
@@ -87,10 +89,10 @@ def add_show_commands(show: Commands) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     if arguments.kinds:
         return _show_kinds(arguments)
-    from tvs.manage.presentlists import present_lists
+    from tvs.manage.evidence import evidence_of
 
     with store_of(arguments) as store:
-        lists = present_lists(store)
+        lists = evidence_of(store)
         with store.devices().reading() as table:
             devices = _chosen(table.all(), arguments, lists)
             unserved = _turned_away(table.unserved().values(), arguments)
@@ -105,7 +107,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: PresentLists) -> list[Device]:
+def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Evidence) -> list[Device]:
     """The phones that are asked for, in the order that is."""
     from tvs.fleet.names import identity
 
@@ -121,7 +123,7 @@ def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Pre
         conditions.append(lambda device: device.last < before)
     if arguments.lists is not None:
         lists_wanted = arguments.lists.replace("-", " ")
-        conditions.append(lambda device: holding(device, lists) == lists_wanted)
+        conditions.append(lambda device: lists.holding(device) == lists_wanted)
     if arguments.at_risk:
         conditions.append(lambda device: _at_risk(device, lists))
     found = [device for device in devices if all(condition(device) for condition in conditions)]
@@ -131,12 +133,12 @@ def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Pre
         case "last":
             found.sort(key=lambda device: -device.last)
         case "lists":
-            found.sort(key=lambda device: holding(device, lists))
+            found.sort(key=lists.holding)
     return found
 
 
-def _at_risk(device: Device, lists: PresentLists) -> bool:
-    return holding(device, lists) in (Holding.REFUSED, Holding.NEVER_SEEN) or Standing.of(device) is Standing.DENIED
+def _at_risk(device: Device, lists: Evidence) -> bool:
+    return lists.holding(device) in _RISKS or Standing.of(device) is Standing.DENIED
 
 
 def _turned_away(unserved: Iterable[Unserved], arguments: argparse.Namespace) -> list[Unserved]:
@@ -152,7 +154,7 @@ def _series(model: str) -> str:
     return series_of(model)
 
 
-def _described(device: Device, lists: PresentLists) -> dict[str, Any]:
+def _described(device: Device, lists: Evidence) -> dict[str, Any]:
     fields = device._asdict()
     for key in ("listed", "first", "last", "signer_seen", "denied_seen"):
         fields[key] = fields[key] or None
@@ -161,8 +163,8 @@ def _described(device: Device, lists: PresentLists) -> dict[str, Any]:
         "addresses": device.addresses.split(),
         "roles": [int(role) for role in device.roles.split()],
         "series": _series(device.model),
-        "lists": str(holding(device, lists)),
-        "reason": reason(device, lists),
+        "lists": str(lists.holding(device)),
+        "reason": lists.holding(device).reason,
     }
 
 
@@ -170,7 +172,7 @@ def _failed(row: Unserved) -> dict[str, Any]:
     return dict(row._asdict())
 
 
-def _write_csv(devices: Sequence[Device], lists: PresentLists) -> None:
+def _write_csv(devices: Sequence[Device], lists: Evidence) -> None:
     import csv
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
@@ -191,7 +193,7 @@ def _harmless(cell: str) -> str:
 
 
 def _say_table(
-    devices: Sequence[Device], unserved: Sequence[Unserved], lists: PresentLists, arguments: argparse.Namespace
+    devices: Sequence[Device], unserved: Sequence[Unserved], lists: Evidence, arguments: argparse.Namespace
 ) -> None:
     rows = [_row(device, lists) for device in devices]
     if rows or not arguments.at_risk:
@@ -205,7 +207,7 @@ def _say_table(
     say(_summary(rows, len(unserved)))
 
 
-def _row(device: Device, lists: PresentLists) -> tuple[str, ...]:
+def _row(device: Device, lists: Evidence) -> tuple[str, ...]:
     return (
         device.name,
         device.model,
@@ -216,7 +218,7 @@ def _row(device: Device, lists: PresentLists) -> tuple[str, ...]:
         device.certificate.replace("_", " "),
         device.subject or device.issuer,
         device.result.replace("_", " "),
-        holding(device, lists),
+        lists.holding(device),
     )
 
 
@@ -258,6 +260,8 @@ def _summary(rows: Sequence[tuple[str, ...]], unserved: int) -> str:
     numbers = Counter(row[-1] for row in rows)
     said = {
         Holding.PRESENT: "with the present lists",
+        Holding.KNOWN: "knows their signer",
+        Holding.EARLIER: "without them",
         Holding.REFUSED: "refused them",
         Holding.UNKNOWN: "unknown",
         Holding.NEVER_SEEN: "never seen",
@@ -271,10 +275,10 @@ def _summary(rows: Sequence[tuple[str, ...]], unserved: int) -> str:
 
 def _show_kinds(arguments: argparse.Namespace) -> int:
     from tvs.cli.tables import table
-    from tvs.manage.kinds import phone_kinds
+    from tvs.manage.evidence import phone_kinds
 
     with store_of(arguments) as store:
-        kinds = phone_kinds(store)
+        kinds = phone_kinds(state_of(arguments), store)
     if arguments.json:
         say_json({kind.value: kind in kinds for kind in PhoneKind})
         return OK

@@ -1,0 +1,143 @@
+"""The plan of an administrator's change: assumptions, the lists that phones hold, and the phones that are recorded."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from tvs.manage.evidence import recorded_fleet
+from tvs.manage.held import held_none, held_now, held_recently
+from tvs.manage.kinds import said_kinds
+from tvs.plan.engine import plan_change
+from tvs.plan.phones import DEFAULT_KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from certstore.store import CertificateStore
+    from tvs.cluster.change import Change
+    from tvs.plan.model import Plan
+    from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.state import StateDirectory
+    from tvs.tls.profiles import TLSProfile
+
+    Lists = Mapping[str, bytes | None]
+
+CURRENT = "current"
+"""The word in place of files for phones that hold the current ones and no others."""
+NONE = "none"
+"""The word in place of files for phones that have not fetched any list yet."""
+_ASSUMPTIONS = {
+    CURRENT: "if all phones have fetched the current lists, add --held current",
+    NONE: "if no phone has fetched a list of this cluster yet, add --held none",
+}
+"""Sentences for assumptions that make a change safe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """Assumptions of a plan beside the change.
+
+    Attributes:
+        held: lists that phones hold, see `held_from_files`; empty for the current ones, and those that were replaced
+            within a day.
+        only_current: phones hold the current files and no others.
+        no_list: phones hold no list, and fetch none before the change's second step, if it has one.
+        phones: kinds that count; None for those that the database says, or else the record of phones.
+        profile: the service's TLS profile; None for that of its settings.
+    """
+
+    held: tuple[HeldLists, ...] = ()
+    only_current: bool = False
+    no_list: bool = False
+    phones: frozenset[PhoneKind] | None = None
+    profile: TLSProfile | None = None
+
+
+def plan_of(
+    state: StateDirectory,
+    store: CertificateStore,
+    change: Change,
+    options: PlanOptions,
+    pending: Lists | None = None,
+    *,
+    lost_reports: bool = False,
+) -> Plan:
+    """The plan of a change under these assumptions.
+
+    Args:
+        state: the state directory.
+        store: its database.
+        change: the change.
+        options: the assumptions.
+        pending: lists of the database that are not in place yet, by name.
+        lost_reports: whether the publisher that is lost after the change reports that its service runs.
+    """
+    after, later = change.after, change.later
+    if options.no_list and later is not None:
+        after, later = later, None
+    fleet = None
+    if not (options.no_list or options.held):  # else phones are said to hold something else than is known
+        fleet = recorded_fleet(state, store, only_current=options.only_current)
+    return plan_change(
+        _held(state, store, options, pending or {}),
+        change.before,
+        after,
+        datetime.now(UTC),
+        later=later,
+        phones=options.phones or said_kinds(store) or (DEFAULT_KINDS if fleet is None else fleet.kinds),
+        title=change.title,
+        made=frozenset(change.made),
+        lost_reports=lost_reports,
+        fleet=fleet,
+    )
+
+
+def is_reported(store: CertificateStore, change: Change) -> bool:
+    """Whether the publisher that a change calls lost reports that its service runs."""
+    if change.after.lost is None:
+        return False
+    from tvs.manage.lost import reports_on  # noqa: PLC0415 - promotions only
+
+    return reports_on(store, change.after.lost)
+
+
+def ways_out(
+    state: StateDirectory,
+    store: CertificateStore,
+    change: Change,
+    options: PlanOptions,
+    pending: Lists | None,
+    *,
+    none: bool = True,
+) -> list[str]:
+    """The sentences of assumptions about held lists under which a change is safe; none if files were named.
+
+    Args:
+        state, store, change, options, pending: as of `plan_of`.
+        none: whether no phone may have fetched a list yet.
+    """
+    if options.held:
+        return []
+    others = {CURRENT: replace(options, only_current=True, no_list=False)}
+    if none:
+        others[NONE] = replace(options, only_current=False, no_list=True)
+    return [
+        _ASSUMPTIONS[word]
+        for word, other in others.items()
+        if other != options and plan_of(state, store, change, other, pending).safe
+    ]
+
+
+def _held(
+    state: StateDirectory, store: CertificateStore, options: PlanOptions, pending: Lists
+) -> tuple[HeldLists, ...]:
+    if options.no_list:
+        return held_none()
+    if options.held:
+        return options.held
+    if options.only_current:
+        return held_now(state, pending)
+    return held_recently(state, time.time(), pending, store.former_lists())

@@ -1,0 +1,198 @@
+"""What a phone holds, as far as what was seen of it tells. The rules of inference, with their reasons and doubts.
+
+A phone asks who the signer of a trust list is if it fetched that list and does not know the signer. So:
+
+1. A phone that asked for the signer of lists, and was told to trust it, installed them: it holds these or later ones.
+   *Doubts*: it may have been switched off between the answer and the write; a name can be claimed by any program on the
+   network, unless it presented a certificate.
+2. From then on it takes lists whose signer it knows from the ones that it holds, and asks nothing. Whether it did is
+   not seen; a day after such lists came it is taken to have done so, as phones fetch lists when they boot.
+   *Doubt*: it may be switched off for longer.
+3. Lists whose signer it does not know it cannot take without a question. A phone that did not ask for their signer does
+   not have them. *Doubts*: the question went to a server that does not record, or the record was off.
+4. A phone that asked for the signer of lists, and was not told to trust it, refused them, and keeps what it held, until
+   it asks again and is told otherwise.
+5. Of a phone that never asked for a signer nothing is known, be it seen or in an inventory only: it knows the signers
+   from lists that it held before, or it is switched off, gone, or has no lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from tvs.plan.holding import Holding
+from tvs.plan.phones import HeldLists, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from certstore.devices import Device
+    from tvs.plan.history import Epoch
+    from tvs.plan.phones import PhoneKind
+
+    _Pair = tuple[bytes | None, bytes | None]
+    """The bytes of a CTL and of an ITL file."""
+
+
+class Clue(NamedTuple):
+    """What was seen of a phone, as far as it tells which lists it holds. Many phones have the same.
+
+    Attributes:
+        kind: of the phone.
+        trusted: issuer name, serial number and generation of the last signer that it was told to trust.
+        denied: the same of the last signer that it was not told to trust, if that was later.
+    """
+
+    kind: PhoneKind
+    trusted: tuple[str, str, int] | None
+    denied: tuple[str, str, int] | None
+
+
+def clue_of(device: Device) -> Clue:
+    """What a phone's record tells."""
+    trusted = denied = None
+    if device.signer_serial:
+        trusted = (device.signer_issuer, device.signer_serial, device.signer_generation)
+    if device.denied_serial and device.denied_seen >= device.signer_seen:
+        denied = (device.denied_issuer, device.denied_serial, device.denied_generation)
+    return Clue(kind_of(device), trusted, denied)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Possible:
+    """Lists that a phone may hold.
+
+    Attributes:
+        lists: one of these, if `whole`.
+        whole: whether it can hold no others; lists that the database does not keep any more may be among these.
+        refuses: whether it asked for the signer of the present lists and was not told to trust it.
+    """
+
+    lists: tuple[HeldLists, ...]
+    whole: bool = True
+    refuses: bool = False
+
+
+class Evidence:
+    """What phones hold, worked out once for all phones of which the same was seen.
+
+    Args:
+        epochs: the lists that phones found, the present ones last; none if the database has no lists.
+    """
+
+    def __init__(self, epochs: Sequence[Epoch]) -> None:
+        self.epochs = tuple(epochs)
+        self._known: dict[Clue, Possible | None] = {}
+        self._boots: dict[tuple[PhoneKind, _Pair, int], tuple[_Pair, bool]] = {}
+        self._names = {
+            data: name
+            for epoch in self.epochs
+            for data, name in ((epoch.lists.ctl, epoch.lists.ctl_name), (epoch.lists.itl, epoch.lists.itl_name))
+        }
+
+    def possible(self, clue: Clue) -> Possible | None:
+        """The lists that such a phone may hold; None if nothing is known of it."""
+        if clue not in self._known:
+            self._known[clue] = self._work_out(clue)
+        return self._known[clue]
+
+    def holding(self, device: Device) -> Holding:
+        """What a phone holds, by the rules above."""
+        if not device.last:
+            return Holding.NEVER_SEEN
+        clue = clue_of(device)
+        possible = self.possible(clue)
+        if possible is None:
+            return Holding.UNKNOWN
+        if possible.refuses:
+            return Holding.REFUSED
+        present = _pair(self._held(-1, clue.kind))
+        has = [_pair(lists) == present for lists in possible.lists]
+        if any(has):
+            return Holding.PRESENT if all(has) and possible.whole else Holding.KNOWN
+        return Holding.EARLIER if has else Holding.UNKNOWN
+
+    def _work_out(self, clue: Clue) -> Possible | None:
+        denied = self._places(clue.denied)
+        starts = [place for place in self._places(clue.trusted) if not denied or place < denied[0]]
+        if not self.epochs or not (starts or denied):
+            return None
+        found: set[_Pair] = set()
+        for start in starts:
+            found |= self._followed(clue.kind, start, {_pair(self._held(start, clue.kind))}, denied)
+        if not starts:
+            before = {_pair(self._held(place, clue.kind)) for place in range(denied[0])}
+            refusing = {pair for pair in before if self._boot(clue.kind, pair, denied[0])[1]}
+            found = self._followed(clue.kind, denied[0], refusing, denied) if refusing else set()
+        return Possible(
+            lists=tuple(self._named(pair) for pair in sorted(found, key=self._order)),
+            whole=bool(starts),
+            refuses=clue.denied is not None and clue.denied[:2] in self.epochs[-1].signers,
+        )
+
+    def _places(self, asked: tuple[str, str, int] | None) -> list[int]:
+        """The epochs with lists of that signer at which a phone asked for it; more than one if it is not known when."""
+        if asked is None:
+            return []
+        *signer, generation = asked
+        matching = [place for place, epoch in enumerate(self.epochs) if tuple(signer) in epoch.signers]
+        if not generation:
+            return matching
+        begin = max((place for place, epoch in enumerate(self.epochs) if epoch.generation <= generation), default=-1)
+        return [place for place in matching if place >= begin][:1] if begin >= 0 else []
+
+    def _followed(self, kind: PhoneKind, start: int, states: set[_Pair], denied: Sequence[int]) -> set[_Pair]:
+        """What a phone may hold now that held one of `states` at an epoch, and was denied a signer at a later one."""
+        reached = set(states)
+        last = reached if self.epochs[start].recent else set()
+        for place in range(start + 1, len(self.epochs)):
+            boots = {pair: self._boot(kind, pair, place) for pair in reached}
+            booted = {after for after, _ in boots.values()}
+            if place in denied and (refused := {after for after, refuses in boots.values() if refuses}):
+                reached, last, booted = set(), set(), refused
+            reached = reached | booted
+            if self.epochs[place].recent:
+                last = last | booted
+        return last
+
+    def _boot(self, kind: PhoneKind, held: _Pair, place: int) -> tuple[_Pair, bool]:
+        """What a phone holds that fetched an epoch's lists and asked nothing, and whether it could not take one."""
+        key = (kind, held, place)
+        if key not in self._boots:
+            from tvs.cluster.situation import Situation  # noqa: PLC0415 - without phones that asked, not needed
+            from tvs.plan.boot import boot  # noqa: PLC0415 - likewise
+
+            lists = self.epochs[place].lists
+            silent = Situation(nodes=(), entries=(), mixed_mode=False, ctl=lists.ctl, itl=lists.itl, watches_other=True)
+            booted = boot(HeldLists(ctl=held[0], itl=held[1]), silent, kind)
+            self._boots[key] = _pair(booted.held), booted.refused
+        return self._boots[key]
+
+    def _held(self, place: int, kind: PhoneKind) -> HeldLists:
+        from tvs.plan.boot import installable  # noqa: PLC0415 - likewise
+
+        return installable(self.epochs[place].lists, kind)
+
+    def _named(self, pair: _Pair) -> HeldLists:
+        ctl, itl = pair
+        return HeldLists(ctl=ctl, itl=itl, ctl_name=self._names.get(ctl, ""), itl_name=self._names.get(itl, ""))
+
+    def _order(self, pair: _Pair) -> tuple[int, ...]:
+        """The latest lists first."""
+        ctls, itls = [epoch.lists.ctl for epoch in self.epochs], [epoch.lists.itl for epoch in self.epochs]
+        return tuple(
+            -places.index(data) if data in places else 1 for data, places in ((pair[0], ctls), (pair[1], itls))
+        )
+
+
+def _pair(lists: HeldLists) -> _Pair:
+    return lists.ctl, lists.itl
+
+
+def holdings(evidence: Evidence, devices: Iterable[Device]) -> dict[Holding, list[Device]]:
+    """The phones by what they hold."""
+    found: dict[Holding, list[Device]] = {}
+    for device in devices:
+        found.setdefault(evidence.holding(device), []).append(device)
+    return found
