@@ -1,4 +1,4 @@
-"""`tvs ctl plan`: the behaviour of phones after a change."""
+"""`tvs ctl`: the behaviour of phones after a change, planned and seen."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tvs.cli.common import (
 from tvs.cli.nodes import promote_options
 from tvs.cli.plan_words import spelled_change
 from tvs.cli.roles import role_option
+from tvs.cli.rollout import add_rollout_command
 from tvs.cli.signers import announce_option
 from tvs.cli.tokens import token_options, token_source
 
@@ -61,8 +62,8 @@ exit statuses:
 
 
 def add_commands(commands: Commands) -> None:
-    """Adds `ctl plan`."""
-    ctl = commands.add_parser("ctl", help="what phones will do").add_subparsers(
+    """Adds `ctl plan` and `ctl rollout`."""
+    ctl = commands.add_parser("ctl", help="what phones will do, and did").add_subparsers(
         title="what to do", metavar="ACTION", required=True
     )
     plan = ctl.add_parser(
@@ -81,6 +82,7 @@ def add_commands(commands: Commands) -> None:
     token_options(plan, pin=False)
     json_option(plan)
     handled_by(plan, _plan)
+    add_rollout_command(ctl)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tvs.log.tracing import TraceOrder
     from tvs.manage.tracing import Confirmed
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
 _DEFAULT_TIME = "10m"
 _MAX_HOURS = 24
 _EPILOG = """\
@@ -54,7 +53,7 @@ def add_set_commands(change: Commands) -> None:
     parser.add_argument(
         "--for",
         dest="seconds",
-        type=_duration,
+        type=values.duration(_MAX_HOURS),
         metavar="TIME",
         help=f"how long: 90s, 10m, 2h, at most {_MAX_HOURS}h (default of debug: {_DEFAULT_TIME}; info without it ends "
         "what was ordered)",
@@ -78,16 +77,6 @@ def add_set_commands(change: Commands) -> None:
         help="debug lines of this address only; likewise",
     )
     service_command(parser, _set)
-
-
-def _duration(value: str) -> int:
-    """Seconds of a time with its unit, from a second to a day."""
-    digits, unit = value[:-1], value[-1:]
-    good = digits.isascii() and digits.isdigit() and len(digits) <= 6 and unit in _UNITS
-    seconds = int(digits) * _UNITS[unit] if good else 0
-    if not 1 <= seconds <= _MAX_HOURS * 3600:
-        raise ArgumentTypeError(f"{values.shown(value)} is not a time such as 90s, 10m or 2h, at most {_MAX_HOURS}h")
-    return seconds
 
 
 def _checked(check: Callable[[str], str], value: str) -> str:
@@ -118,7 +107,7 @@ def _order(arguments: argparse.Namespace) -> TraceOrder | None:
     some = arguments.devices or arguments.addresses
     if arguments.level == "info" and arguments.seconds is None and not some:
         return None
-    seconds = _duration(_DEFAULT_TIME) if arguments.seconds is None else arguments.seconds
+    seconds = values.duration(_MAX_HOURS)(_DEFAULT_TIME) if arguments.seconds is None else arguments.seconds
     try:
         return TraceOrder(
             level=arguments.level,

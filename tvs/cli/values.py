@@ -29,6 +29,7 @@ MAX_HOST_NAME = 253
 """Characters of a host name, RFC 1123."""
 _LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*\.?"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
 _SHOWN = 64
 """Characters of a wrong value in a sentence."""
 
@@ -102,6 +103,20 @@ def seconds(value: str) -> float:
     if not 0 < number <= MAX_SECONDS:
         raise ArgumentTypeError(f"{shown(value)} is not a number of seconds above 0 and up to {MAX_SECONDS}")
     return number
+
+
+def duration(hours: int) -> Callable[[str], int]:
+    """A reader of a time with its unit, such as ``90s``, ``10m`` or ``2h``: seconds, from 1 up to so many hours."""
+
+    def read(value: str) -> int:
+        digits, unit = value[:-1], value[-1:]
+        good = digits.isascii() and digits.isdigit() and len(digits) <= 6 and unit in _UNITS
+        found = int(digits) * _UNITS[unit] if good else 0
+        if not 1 <= found <= hours * 3600:
+            raise ArgumentTypeError(f"{shown(value)} is not a time such as 90s, 10m or 2h, at most {hours}h")
+        return found
+
+    return read
 
 
 def address(value: str) -> str:

@@ -74,8 +74,12 @@ def _phones(
         possible = evidence.possible(clue_of(device))
         if only_current:
             possible = assumed.setdefault(id(possible), _fetched(possible, evidence))
-        name = f"{device.model}-{device.name}" if device.model else device.name
-        yield kind_of(device), _seen(device, present), possible, name
+        yield kind_of(device), _seen(device, present), possible, phone_name(device)
+
+
+def phone_name(device: Device) -> str:
+    """A phone as people know it, such as ``CP-7960-SEPB000B4BA0AEE``."""
+    return f"{device.model}-{device.name}" if device.model else device.name
 
 
 def _seen(device: Device, present: int) -> Seen:

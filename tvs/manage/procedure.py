@@ -152,7 +152,7 @@ def _allow(
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
     if not (safe or force):
-        none = plan.fleet is None or not plan.fleet.behind
+        none = plan.fleet is None or not plan.fleet.known
         raise PhonesLost(plan, ways_out(state, store, change, options, pending, none=none))
 
 

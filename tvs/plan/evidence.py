@@ -25,7 +25,7 @@ from tvs.plan.holding import Holding
 from tvs.plan.phones import HeldLists, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from certstore.devices import Device
     from tvs.plan.history import Epoch
@@ -188,11 +188,3 @@ class Evidence:
 
 def _pair(lists: HeldLists) -> _Pair:
     return lists.ctl, lists.itl
-
-
-def holdings(evidence: Evidence, devices: Iterable[Device]) -> dict[Holding, list[Device]]:
-    """The phones by what they hold."""
-    found: dict[Holding, list[Device]] = {}
-    for device in devices:
-        found.setdefault(evidence.holding(device), []).append(device)
-    return found

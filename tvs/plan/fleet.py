@@ -113,6 +113,7 @@ def fleet_outcome(
         fates={fate: {seen: tuple(sorted(names)) for seen, names in found.items()} for fate, found in fates.items()},
         behind=tuple(sorted(behind)),
         holding=tuple(holding),
+        known=any(group.possible is not None for group in fleet.phones),
     )
 
 

@@ -131,6 +131,7 @@ class FleetOutcome:
         fates: the phones by what happens to them, and when they were seen; each name once.
         behind: those of them that may hold lists with which they would be lost, while others count as fetched.
         holding: names of such lists.
+        known: whether of some phones it is known which lists they hold.
     """
 
     number: int
@@ -138,6 +139,7 @@ class FleetOutcome:
     fates: Mapping[Fate, Mapping[Seen, tuple[str, ...]]]
     behind: tuple[str, ...] = ()
     holding: tuple[str, ...] = ()
+    known: bool = False
 
     def names(self, fate: Fate) -> tuple[str, ...]:
         """The phones with a fate, those that were seen last first."""
@@ -157,9 +159,9 @@ class FleetOutcome:
         return "; ".join(parts)
 
 
-def some(names: Sequence[str]) -> str:
+def some(names: Sequence[str], most: int = NAMED) -> str:
     """The first names, and that there are more."""
-    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
