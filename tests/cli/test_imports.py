@@ -82,7 +82,7 @@ def test_commands_that_read_the_database_decode_no_certificate(state: StateDirec
 @pytest.mark.parametrize(
     ("command", "others", "most"),
     [
-        ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 148),
+        ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 149),
         ("ctl plan regen CAPF", {"tvs.cluster.commit", "tvs.cluster.previous", "shutil", "tomllib"}, 155),
         ("set phones with-tvs", _OWN | {"ctlcache.builder", "tomllib"}, 161),
         ("utils itl update ITLFile --yes", _OWN, 159),

@@ -62,6 +62,7 @@ async def ask(service: Running, device: str, *, known: bool = True) -> None:
 async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDirectory, tmp_path: Path) -> None:
     """Phones that hold the present lists, that refused a signer, that were turned away, that never came."""
     service = serve(*QUIET)
+    await ask(service, "TVS-CHECK")
     await ask(service, f"CP-8861-{FIRST}")
     await ask(service, SECOND)
     await until(lambda: shown(SECOND)["phones"], "the first question: another worker may be asked the second one")
