@@ -12,6 +12,7 @@ from tvs.plan.causes import refusals
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.outdated import outdated
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
+from tvs.plan.servers import as_met
 from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 from tvs.units import CTL_NAME, ITL_NAME
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tvs.cluster.situation import Situation
     from tvs.plan.phones import HeldLists
+    from tvs.plan.servers import SeenServer
 
 
 def plan_change(
@@ -34,6 +36,8 @@ def plan_change(
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
+    servers: Sequence[SeenServer] = (),
+    generation: int = 0,
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -48,23 +52,29 @@ def plan_change(
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
+        servers: the TVS servers as they were met; without them they are as database and settings say.
+        generation: number of the database's generation when they were met.
     """
     steps = (after,) if later is None else (after, later)
-    outcomes = tuple(_outcomes(held, steps, made))
+    outcomes = met = tuple(_outcomes(held, steps, made))
+    if servers:
+        met = tuple(_outcomes(held, steps, made, (before, servers)))
     last = steps[-1]
     findings = [
         *_findings_of_change(held, before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
+        *_findings_of_servers(servers, before, generation, outcomes, met, phones),
     ]
     return Plan(
         title=title,
         steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
         phones=phones,
         lists=tuple(_lists(before, last, made)),
-        outcomes=outcomes,
+        outcomes=met,
         findings=tuple(_worst_first(findings)),
-        present=tuple(_outcomes(held, (before,))),
+        present=tuple(_outcomes(held, (before,), met=(before, servers) if servers else None)),
+        servers=tuple(servers),
     )
 
 
@@ -96,15 +106,34 @@ def _findings_of_situation(
     yield from found.profile(last, phones)
 
 
+def _findings_of_servers(
+    servers: Sequence[SeenServer],
+    before: Situation,
+    generation: int,
+    said: Sequence[PhoneOutcome],
+    met: Sequence[PhoneOutcome],
+    phones: frozenset[PhoneKind],
+) -> Iterator[Finding]:
+    if servers:
+        from tvs.plan.behind import losses, servers_met  # noqa: PLC0415 - without a service there is nothing to say
+
+        yield from servers_met(servers, before, generation, losses(said, met, phones), phones)
+
+
 def _outcomes(
-    held: Sequence[HeldLists], steps: Sequence[Situation], made: frozenset[bytes] = frozenset()
+    held: Sequence[HeldLists],
+    steps: Sequence[Situation],
+    made: frozenset[bytes] = frozenset(),
+    met: tuple[Situation, Sequence[SeenServer]] | None = None,
 ) -> Iterator[PhoneOutcome]:
+    """Phones of each kind with each pair of lists, after each step; `met`: the servers, and where they were met."""
+    servers = [None if met is None else as_met(situation, *met) for situation in steps]
     for kind in PhoneKind:
         for lists in held:
-            first = boot(lists, steps[0], kind, made)
+            first = boot(lists, steps[0], kind, made, servers[0])
             yield PhoneOutcome(kind=kind, held=lists, step=0, boot=first)
             for number, situation in enumerate(steps[1:], 1):
-                again, late = boot(first.held, situation, kind, made), boot(lists, situation, kind, made)
+                again, late = (boot(one, situation, kind, made, servers[number]) for one in (first.held, lists))
                 yield PhoneOutcome(kind=kind, held=lists, step=number, boot=again, booted_before=True)
                 yield PhoneOutcome(kind=kind, held=lists, step=number, boot=late)
 
