@@ -19,7 +19,8 @@ from tests.manage.test_guide import everything
 from tvs.errors import StateError
 from tvs.manage.kinds import phone_kinds
 from tvs.manage.planned import propose_planned
-from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out
+from tvs.manage.procedure import PlanOptions, carry_out
+from tvs.manage.refusal import PhonesLost
 from tvs.manage.unnoticed import make_request, set_phone_kinds
 from tvs.plan.model import Code
 from tvs.plan.phones import parse_kinds

@@ -50,7 +50,7 @@ def planned(
     """The plan of lists for which phones ask TVS."""
     now = replace(site.situation(), **changed)  # type: ignore[arg-type] # forwarded
     after = signed_by(now, signer, site.recovery.certificate)
-    return plan_change([held(now)], now, after, NOW, phones=phones, servers=servers, generation=7)
+    return plan_change([held(now)], now, after, NOW, phones=phones, servers=servers)
 
 
 def about(plan: Plan) -> list[Finding]:
@@ -182,10 +182,10 @@ def _with_both(now: Situation, site: Site) -> bytes:
 
 def test_an_older_generation(site: Site, stranger: KeyFileSigner) -> None:
     """A service whose report says that it serves an earlier generation than the database has."""
-    plan = planned(site, stranger, met(site.tvs.certificate, generation=6))
+    plan = planned(site, stranger, met(site.tvs.certificate, generation=6, current=7))
     assert (one(plan).code, one(plan).severity) == (Code.SERVICE_BEHIND, Severity.WARNING)
     assert "generation 6" in one(plan).sentence
-    assert about(planned(site, stranger, met(site.tvs.certificate, generation=7))) == []
+    assert about(planned(site, stranger, met(site.tvs.certificate, generation=7, current=7))) == []
 
 
 def test_another_answer(site: Site, stranger: KeyFileSigner) -> None:

@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -86,7 +87,8 @@ def survey(
         tls10: whether it is tried to connect with TLS 1.0. A server that refuses it counts the attempt.
     """
     known = addresses({server.host for places in servers.values() for server in places})
-    return asyncio.run(_survey(servers, known, questions, tls10=tls10))
+    with ThreadPoolExecutor(1, "survey") as other:  # this one may have an event loop
+        return other.submit(lambda: asyncio.run(_survey(servers, known, questions, tls10=tls10))).result()
 
 
 async def _survey(

@@ -9,17 +9,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from certstore.errors import StoreError
-from proto.text import printable
 from tvs.cluster.publishing import destinations, publish_after
 from tvs.cluster.replication import pending_lists
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import phone_kinds
+from tvs.manage.surveyed import seen_servers
 from tvs.manage.taking import publish_rest, take_lists
 from tvs.plan.engine import plan_change
-from tvs.plan.model import Severity
-from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from tvs.manage.confirmation import Reading
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.plan.servers import SeenServer
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
 
@@ -49,31 +48,6 @@ _ASSUMPTIONS = {
 """Sentences for assumptions that make a change safe."""
 
 
-class PhonesLost(StateError):  # noqa: N818 - a verdict
-    """A change is stopped because phones would be lost; nothing was changed.
-
-    Attributes:
-        plan: of the change.
-        ways_out: sentences with options under which the plan is safe.
-    """
-
-    def __init__(self, plan: Plan, ways_out: Sequence[str] = ()) -> None:
-        errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
-        lines = [printable(f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}.") for finding in errors]
-        super().__init__(
-            "\n".join(
-                ["phones would be lost; nothing was changed", *lines, *ways_out, "to do it all the same, add --force"]
-            )
-        )
-        self.plan = plan
-        self.ways_out = tuple(ways_out)
-
-    @property
-    def findings(self) -> list[dict[str, object]]:
-        """All findings of the plan, for machines."""
-        return findings_json(self.plan)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
     """Assumptions of a plan beside the change.
@@ -85,6 +59,8 @@ class PlanOptions:
         no_list: phones hold no list, and fetch none before the change's second step, if it has one.
         phones: kinds that count; None for those that `set_phone_kinds` put into the database.
         profile: the service's TLS profile; None for that of its settings.
+        offline: no TVS server is asked, see `tvs.manage.surveyed`.
+        servers: what was met at the TVS servers; None if they are still to be asked.
     """
 
     held: tuple[HeldLists, ...] = ()
@@ -92,6 +68,18 @@ class PlanOptions:
     no_list: bool = False
     phones: frozenset[PhoneKind] | None = None
     profile: TLSProfile | None = None
+    offline: bool = False
+    servers: tuple[SeenServer, ...] | None = None
+
+
+def asked(state: StateDirectory, options: PlanOptions) -> PlanOptions:
+    """The options with what is met at the TVS servers; as they are if they have that, or are to do without.
+
+    Who plans twice does this first, so that the servers are asked once. Raises what `seen_servers` raises.
+    """
+    if options.offline or options.servers is not None:
+        return options
+    return replace(options, servers=seen_servers(state, options.phones, options.profile))
 
 
 def carry_out(
@@ -107,6 +95,8 @@ def carry_out(
     on_unpublished: Callable[[StateError], None] = lambda _: None,
 ) -> Change:
     """Proposes a change, plans it, commits it and publishes its lists, with the lock of the state directory held.
+
+    The cluster's TVS servers are asked before the lock, see `tvs.manage.surveyed`.
 
     Lists of the database that are not in place yet come first: of a command that was killed, or of another node.
 
@@ -133,6 +123,7 @@ def carry_out(
     if another node changed the cluster meanwhile. Raises `NotPublished` if
     the change was made and a directory of the setting could not get its lists.
     """
+    options = asked(state, options)
     with state.lock(), state.opened() as store:
         take_lists(state, store, on_taken, on_published)
         change = propose(state, read_situation(state, store, options.profile))
@@ -165,6 +156,7 @@ def check_beforehand(
     Nothing is written, and the lock is not held any more when the question waits for its answer: `carry_out`, whose
     arguments these are, looks at everything again.
     """
+    options = asked(state, options)
     with state.lock(), state.opened() as store:
         pending = pending_lists(state, store).lists
         change = propose(state, read_situation(state, store, options.profile).with_files(pending))
@@ -187,6 +179,8 @@ def _allow(
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
     if not (safe or force):
+        from tvs.manage.refusal import PhonesLost  # noqa: PLC0415 - most changes are made
+
         raise PhonesLost(plan, _ways_out(state, store, change, options, pending))
 
 
@@ -226,6 +220,7 @@ def plan_only(
     The command for the change would put lists of the database in place first, if they are not yet: the plan begins with
     these. `on_pending` is called with them.
     """
+    options = asked(state, options)
     with state.opened() as store:
         pending = pending_lists(state, store)
         on_pending(pending)
@@ -256,6 +251,7 @@ def _plan(
         title=change.title,
         made=frozenset(change.made),
         lost_reports=lost_reports,
+        servers=options.servers or (),
     )
 
 

@@ -54,14 +54,13 @@ def losses(
 
 
 def servers_met(
-    seen: Sequence[SeenServer], before: Situation, current: int, lost: Sequence[Loss], counted: frozenset[PhoneKind]
+    seen: Sequence[SeenServer], before: Situation, lost: Sequence[Loss], counted: frozenset[PhoneKind]
 ) -> Iterator[Finding]:
     """A finding for each way in which a server is not as it should be.
 
     Args:
         seen: the servers.
         before: the situation in which they were met.
-        current: number of the database's generation then.
         lost: phones that are lost by it.
         counted: the kinds of phones that count.
     """
@@ -71,7 +70,7 @@ def servers_met(
     if any(finding.severity is Severity.ERROR for finding in behind):  # a reload is the way out
         unasked = []
     for server in seen:
-        yield from _generation(server, current)
+        yield from _generation(server)
         yield from _unreachable(server, unasked)
         yield from _otherwise(server, before, [loss for loss in lost if loss.reason not in _NOT_ASKED])
     yield from _without_service([server.node for server in seen if not server.runs])
@@ -109,13 +108,13 @@ def _behind(
     )
 
 
-def _generation(server: SeenServer, current: int) -> Iterator[Finding]:
-    if server.reached and server.generation is not None and server.generation < current:
+def _generation(server: SeenServer) -> Iterator[Finding]:
+    if server.late:
         yield Finding(
             code=Code.SERVICE_BEHIND,
             severity=Severity.WARNING,
             sentence=f"the service of {server.node} serves generation {server.generation} of the cluster, and the "
-            f"database has {current}",
+            f"database has {server.current}",
             way_out="see docs/alerts.md#tvsnodebehind; tvs show nodes says what each node serves",
         )
 

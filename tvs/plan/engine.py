@@ -37,7 +37,6 @@ def plan_change(
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
     servers: Sequence[SeenServer] = (),
-    generation: int = 0,
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -53,7 +52,6 @@ def plan_change(
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
         servers: the TVS servers as they were met; without them they are as database and settings say.
-        generation: number of the database's generation when they were met.
     """
     steps = (after,) if later is None else (after, later)
     outcomes = met = tuple(_outcomes(held, steps, made))
@@ -64,7 +62,7 @@ def plan_change(
         *_findings_of_change(held, before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
-        *_findings_of_servers(servers, before, generation, outcomes, met, phones),
+        *_findings_of_servers(servers, before, outcomes, met, phones),
     ]
     return Plan(
         title=title,
@@ -109,7 +107,6 @@ def _findings_of_situation(
 def _findings_of_servers(
     servers: Sequence[SeenServer],
     before: Situation,
-    generation: int,
     said: Sequence[PhoneOutcome],
     met: Sequence[PhoneOutcome],
     phones: frozenset[PhoneKind],
@@ -117,7 +114,7 @@ def _findings_of_servers(
     if servers:
         from tvs.plan.behind import losses, servers_met  # noqa: PLC0415 - without a service there is nothing to say
 
-        yield from servers_met(servers, before, generation, losses(said, met, phones), phones)
+        yield from servers_met(servers, before, losses(said, met, phones), phones)
 
 
 def _outcomes(

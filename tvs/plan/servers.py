@@ -68,6 +68,7 @@ class SeenServer:
         problem: why it was not reached, or does not answer; empty if it does.
         runs: whether there is a sign of a service: a report in the database, or a process that uses the directory.
         generation: number of the generation that its report says it serves; None without a report.
+        current: number of the database's generation then.
     """
 
     node: str
@@ -78,11 +79,17 @@ class SeenServer:
     problem: str = ""
     runs: bool = True
     generation: int | None = None
+    current: int = 0
 
     @property
     def reached(self) -> bool:
         """Whether it presented a certificate."""
         return self.certificate is not None
+
+    @property
+    def late(self) -> bool:
+        """Whether it is reached, and reports that it serves an earlier generation than the database has."""
+        return self.reached and self.generation is not None and self.generation < self.current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from tests.ctlcache.pkcs11.commands import FIRST, PATIENCE, SECOND, command
 from tvs.cli.main import main
 from tvs.cluster.proposals import propose_ctl
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
-from tvs.manage.procedure import PhonesLost, PlanOptions, carry_out
+from tvs.manage.procedure import PlanOptions, carry_out
+from tvs.manage.refusal import PhonesLost
 
 if TYPE_CHECKING:
     from pathlib import Path
