@@ -121,6 +121,7 @@ class Supervisor:
             admin_listener=self._admin_listener,
             leave=self._leave,
             event=self._publisher.report,
+            load_config=self._load_config,
         )
         stack.callback(self._children.close)
         self._slots = Slots(
