@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tvs.client.connection import TVSClient
+from tvs.client.defaults import CHECK_DEVICE
 from tvs.client.lists import TrustListError, read_signed_list
 from tvs.client.monitoring import CRITICAL, OK, WARNING, Finding, Measure, Report
 from tvs.client.question import QuestionError, ask, signer_question
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from tvs.client.question import JudgedAnswer, TVSQuestion
     from tvs.config.endpoint import Endpoint
 
-DEVICE: Final = "TVS-CHECK"
-"""Name of the phone as which the check asks: the service's log tells its requests from those of phones."""
 _DAY: Final = 86_400
 
 
@@ -97,7 +96,7 @@ async def _look(client: TVSClient, question: TVSQuestion) -> Look:
     started = time.perf_counter()
     async with client:
         presented = client.tls.peer_certificate
-        answer = await ask(client, question, device=DEVICE)
+        answer = await ask(client, question, device=CHECK_DEVICE)
         seconds = time.perf_counter() - started
     if presented is None:
         raise UntrustedServer("the server showed no certificate")

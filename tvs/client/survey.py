@@ -19,8 +19,8 @@ from OpenSSL import SSL
 
 from proto.errors import LocalProtocolError
 from proto.messages import TrustStatus
-from tvs.client.check import DEVICE
 from tvs.client.connection import TVSClient
+from tvs.client.defaults import CHECK_DEVICE
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import Endpoint
 from tvs.tls.contexts import client_context
@@ -157,7 +157,7 @@ async def _told(phone: TVSClient, question: TVSQuestion) -> Told | None:
     """The answer to a question; None to one that the protocol cannot carry. Raises `NoAnswer`."""
     try:
         answer = await phone.query(
-            device=DEVICE, subject=question.subject, issuer=question.issuer, serial=question.serial
+            device=CHECK_DEVICE, subject=question.subject, issuer=question.issuer, serial=question.serial
         )
     except LocalProtocolError:
         return None
