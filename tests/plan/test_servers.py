@@ -180,6 +180,16 @@ def _with_both(now: Situation, site: Site) -> bytes:
     return build_trust_list(entries, site.call_manager, timestamp=1, file_name="ITLFile.tlv")
 
 
+def test_a_node_that_goes(site: Site) -> None:
+    """Of a node that the change takes out, or that is lost after it, nothing is said."""
+    now = site.situation()
+    with_sub = now.with_node(Node(name="sub", address="10.48.47.154", publisher=False))
+    away = SeenServer(node="sub", where=WHERE, problem="it is away")
+    assert one(plan_change([held(now)], with_sub, with_sub, NOW, servers=[away])).severity is Severity.WARNING
+    for after in (now, replace(with_sub, lost="sub")):
+        assert about(plan_change([held(now)], with_sub, after, NOW, servers=[away])) == []
+
+
 def test_an_older_generation(site: Site, stranger: KeyFileSigner) -> None:
     """A service whose report says that it serves an earlier generation than the database has."""
     plan = planned(site, stranger, met(site.tvs.certificate, generation=6, current=7))

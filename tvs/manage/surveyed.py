@@ -100,7 +100,7 @@ def _targets(state: StateDirectory, store: CertificateStore) -> list[_Target]:
         reports = {report.node.lower(): report.generation for report in store.reports()}
     except StoreError:  # of a file of their own, which can be damaged
         reports = {}
-    used = is_used(state.path)
+    used = is_used(state.path) and is_used(state.path)  # twice: while another command looks, it seems used
     here = _own_name(state, store) if reports or used is not False else ""
     found = []
     for node in store.nodes():

@@ -62,7 +62,7 @@ def plan_change(
         *_findings_of_change(held, before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
-        *_findings_of_servers(servers, before, outcomes, met, phones),
+        *_findings_of_servers(_staying(servers, last), before, outcomes, met, phones),
     ]
     return Plan(
         title=title,
@@ -102,6 +102,12 @@ def _findings_of_situation(
     yield from found.expiry(last, now)
     yield from outdated(last)
     yield from found.profile(last, phones)
+
+
+def _staying(servers: Sequence[SeenServer], last: Situation) -> list[SeenServer]:
+    """Those of nodes that are there after the change, and not lost."""
+    names = {node.name.lower() for node in last.nodes if node.name != last.lost}
+    return [server for server in servers if server.node.lower() in names]
 
 
 def _findings_of_servers(
