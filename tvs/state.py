@@ -9,6 +9,7 @@ UNIT.csr            the last certificate signing request of a unit
 tvs.toml            settings, optional
 cluster.json        which generation's lists are in tftp/, see `tvs.cluster.applied`
 trace.json          the last order to log at another level for a time
+listening           where the service answers phones, see `tvs.config.announced`
 last-good           signed copy of what the service needs of the database, for a start without it
 lock                held while a command changes certificates, keys or trust lists
 
@@ -101,6 +102,11 @@ class StateDirectory:
     def unused_keys(self) -> Path:
         """The directory of private keys that nothing needs, see `tvs.cluster.aside`."""
         return self.keys / "unused"
+
+    @property
+    def listening(self) -> Path:
+        """Where the service that was started last answers phones, see `tvs.config.announced`."""
+        return self.path / "listening"
 
     @property
     def tftp(self) -> Path:

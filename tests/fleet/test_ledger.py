@@ -66,12 +66,13 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def test_what_is_seen_is_written(world: World) -> None:
-    """Phones with an answer, and addresses that were turned away; nobody without a name, and no network's failures."""
+    """Phones with an answer, and addresses that were turned away; no check, nobody without name, no broken network."""
     world.ledger.take(
         batch(
             answered(time=NOW, device="CP-8861-SEP000000000001"),
             answered(time=NOW, device="SEP000000000001", serial="0B", result="not_found"),
             answered(time=NOW, device=""),
+            answered(time=NOW, device="TVS-CHECK"),
             failed(time=NOW, reason="unsupported_version", version="TLSv1"),
             failed(time=NOW, reason="unsupported_version", address="192.0.2.21"),
             failed(time=NOW, reason="unsupported_version", version="TLSv1"),

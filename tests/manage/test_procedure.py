@@ -20,7 +20,8 @@ from tvs.errors import StateError
 from tvs.manage.kinds import said_kinds
 from tvs.manage.planned import propose_planned
 from tvs.manage.planning import PlanOptions
-from tvs.manage.procedure import PhonesLost, carry_out
+from tvs.manage.procedure import carry_out
+from tvs.manage.refusal import PhonesLost
 from tvs.manage.unnoticed import make_request, set_phone_kinds
 from tvs.plan.model import Code
 from tvs.plan.phones import parse_kinds

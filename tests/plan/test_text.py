@@ -99,7 +99,7 @@ def test_json(site: Site, stranger: KeyFileSigner) -> None:
     """The keys that scripts read, with TVS's answer where a phone asked."""
     now, after = site.situation(), site.regenerated(call_manager=stranger)
     facts = plan_json(plan_change([held(now), HeldLists()], now, after, NOW, title="t"))
-    assert list(facts) == ["change", "safe", "phones", "steps", "lists", "outcomes", "findings", "fleet"]
+    assert list(facts) == ["change", "safe", "phones", "steps", "lists", "outcomes", "findings", "servers", "fleet"]
     outcomes = facts["outcomes"]
     assert isinstance(outcomes, list)
     assert set(outcomes[0]) == {"kind", "phones", "held", "step", "booted_before", "ctl", "itl"}

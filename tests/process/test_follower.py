@@ -206,6 +206,7 @@ def test_a_thread_that_hangs(
         cluster=Board(),
         nudge=Nudge(1),
         event=lambda *_, **__: None,
+        load_config=lambda: config,
         heartbeat=Heartbeat(),
     )
     process = fork(lambda: run_follower(setup))

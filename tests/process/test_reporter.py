@@ -53,6 +53,7 @@ def reporter(state: StateDirectory, store: CertificateStore) -> Reporter:
         cluster=Board(),
         nudge=nudge,
         event=lambda *_, **__: None,
+        load_config=lambda: config,
         heartbeat=Heartbeat(),
     )
     return Reporter(state, store, setup, ListTaker(state, store, setup.event, nudge.all), BEGAN)

@@ -34,6 +34,8 @@ clusters = st.builds(
     current=st.none() | numbers,
     known_at=times,
     problem=texts,
+    certificate=texts,
+    profile=texts,
     nodes=st.lists(nodes, max_size=4).map(tuple),
 )
 NODE = NodeStatus(name="sub", publisher=False, state=NodeState.CURRENT, generation=3, staleness=1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.fixtures.statuses import service, slot, worker
+from tvs.status.cluster import ClusterStatus
 from tvs.status.health import STALLED, Expired, expired, health, out_of_sync, readiness
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
 
@@ -50,9 +51,17 @@ def test_body_of_readiness() -> None:
         "db": {"up": True, "certificates": 4, "generation": 1},
         "ctl": {"state": "ok", "certificates": 2, "generation": 1},
         "expired": [],
+        "service_behind": [],
         "connections": 2,
         "workers": [{"slot": 0, "state": "running", "pid": 10}, {"slot": 1, "state": "running", "pid": 11}],
     }
+
+
+def test_a_service_that_is_behind() -> None:
+    """What it must be reloaded for is shown, and it stays ready: phones that do not need that are answered."""
+    cluster = ClusterStatus(time=1.0, certificate="ab" * 32, profile="legacy")
+    ready, body = readiness(service(slot()), NOW, cluster, 1.0)
+    assert (ready, body["service_behind"]) == (True, ["TVS certificate", "tls_profile legacy"])
 
 
 def test_one_reason_of_several_workers_is_named_once() -> None:

@@ -132,6 +132,7 @@ CASES: list[tuple[Facts, str, str, str]] = [
     (facts(presented={"in_itl": False}), "turned_away", "certificate_not_listed", "is not in ITLFile.tlv"),
     (facts(presented={"in_itl": None}), "answered", "", "All phones"),
     (facts(presented={"in_database": False}), "limited", "certificate_behind", "another TVS certificate"),
+    (facts(cluster=replace(cluster(1), profile="legacy")), "limited", "profile_behind", "profile than the settings"),
     (facts(presented={"in_database": False, "in_cluster": False}), "limited", "node_deleted", "was deleted from the"),
     (facts(workers(worker(reasons=("CTL file damaged",)))), "limited", "incomplete", "not from complete data: CTL"),
     (facts(workers(DOWN)), "limited", "database", "cannot be read: disk I/O error"),

@@ -78,7 +78,7 @@ class _NoDigest(argparse.Action):
 
 
 def plan_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a plan: held lists, kinds of phones, TLS profile."""
+    """Adds the options of a plan: held lists, kinds of phones, TLS profile, whether servers are asked."""
     parser.add_argument(
         "--held",
         type=values.file_name,
@@ -101,6 +101,11 @@ def plan_options(parser: argparse.ArgumentParser) -> None:
         metavar="PROFILE",
         help=f"TLS profile of the service, if its command line names one: {', '.join(TLSProfile)}",
     )
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="ask no TVS server; otherwise the plan asks those of the cluster what they present and answer now",
+    )
 
 
 def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
@@ -119,6 +124,7 @@ def plan_options_of(arguments: argparse.Namespace) -> PlanOptions:
         no_list=no_list,
         phones=phones,
         profile=arguments.tls_profile,
+        offline=arguments.offline,
     )
 
 
@@ -156,9 +162,11 @@ def make_change(
         ask_first: asks the command's question, see `ask`; None for a command without one. What the change is refused
             for, and its warnings, come before the question.
     """
+    from tvs.manage.planning import surveyed
     from tvs.manage.procedure import carry_out, check_beforehand
 
-    state, options = state_of(arguments), plan_options_of(arguments)
+    state = state_of(arguments)
+    options = surveyed(state, plan_options_of(arguments))  # once, also if it is planned twice
     plans: list[Plan] = []
     published: list[Published] = []
     readings: list[Reading] = []

@@ -1,4 +1,4 @@
-"""Defaults of the client, without its connections."""
+"""Defaults and names of the client, without its connections."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from typing import Final
 DEFAULT_TIMEOUT = 5.0
 """Maximum seconds of each step: connect, handshake, answer."""
 CHECK_DEVICE: Final = "TVS-CHECK"
-"""Name of the phone as which `tvs check` asks: the log tells it from phones, the record leaves it out."""
+"""Name of the phone as which checks and plans ask: the log has it, and the record of phones leaves it out."""

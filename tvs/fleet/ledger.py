@@ -77,7 +77,7 @@ class Ledger:
         """Adds what workers have seen. Takes microseconds for each record, and never waits for the store."""
         with self._lock:
             for record in batch.answered:
-                if record.device and record.device != CHECK_DEVICE:
+                if record.device and record.device != CHECK_DEVICE:  # that is no phone
                     self._add_device(seen(record, self._node, self._generation))
             for failure in batch.failed:
                 if failure.reason in TURNED_AWAY:

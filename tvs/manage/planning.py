@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tvs.manage.evidence import recorded_fleet
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import said_kinds
+from tvs.manage.surveyed import seen_servers
 from tvs.plan.engine import plan_change
 from tvs.plan.phones import DEFAULT_KINDS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tvs.cluster.change import Change
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.plan.servers import SeenServer
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
 
@@ -47,6 +49,8 @@ class PlanOptions:
         no_list: phones hold no list, and fetch none before the change's second step, if it has one.
         phones: kinds that count; None for those that the database says, or else the record of phones.
         profile: the service's TLS profile; None for that of its settings.
+        offline: no TVS server is asked, see `tvs.manage.surveyed`.
+        servers: what was met at the TVS servers; None if they are still to be asked.
     """
 
     held: tuple[HeldLists, ...] = ()
@@ -54,6 +58,18 @@ class PlanOptions:
     no_list: bool = False
     phones: frozenset[PhoneKind] | None = None
     profile: TLSProfile | None = None
+    offline: bool = False
+    servers: tuple[SeenServer, ...] | None = None
+
+
+def surveyed(state: StateDirectory, options: PlanOptions) -> PlanOptions:
+    """The options with what is met at the TVS servers; as they are if they have that, or are to do without.
+
+    Who plans twice does this first, so that the servers are asked once. Raises what `seen_servers` raises.
+    """
+    if options.offline or options.servers is not None:
+        return options
+    return replace(options, servers=seen_servers(state, options.phones, options.profile))
 
 
 def plan_of(
@@ -92,6 +108,7 @@ def plan_of(
         made=frozenset(change.made),
         lost_reports=lost_reports,
         fleet=fleet,
+        servers=options.servers or (),
     )
 
 

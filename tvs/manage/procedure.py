@@ -6,15 +6,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from certstore.errors import StoreError
-from proto.text import printable
 from tvs.cluster.publishing import destinations, publish_after
 from tvs.cluster.replication import pending_lists
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
-from tvs.manage.planning import is_reported, plan_of, ways_out
+from tvs.manage.planning import is_reported, plan_of, surveyed, ways_out
 from tvs.manage.taking import publish_rest, take_lists
-from tvs.plan.model import Severity
-from tvs.plan.text import findings_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,33 +29,6 @@ if TYPE_CHECKING:
     Propose = Callable[[StateDirectory, Situation], Change]
 
 
-class PhonesLost(StateError):  # noqa: N818 - a verdict
-    """A change is stopped because phones would be lost; nothing was changed.
-
-    Attributes:
-        plan: of the change.
-        ways_out: sentences with options under which the plan is safe.
-    """
-
-    def __init__(self, plan: Plan, ways_out: Sequence[str] = ()) -> None:
-        errors = [finding for finding in plan.findings if finding.severity is Severity.ERROR]
-        lines = [printable(f"{finding.code}: {finding.sentence}. Way out: {finding.way_out}.") for finding in errors]
-        if plan.fleet is not None and plan.fleet.sentence:
-            lines.append(printable(plan.fleet.sentence))
-        super().__init__(
-            "\n".join(
-                ["phones would be lost; nothing was changed", *lines, *ways_out, "to do it all the same, add --force"]
-            )
-        )
-        self.plan = plan
-        self.ways_out = tuple(ways_out)
-
-    @property
-    def findings(self) -> list[dict[str, object]]:
-        """All findings of the plan, for machines."""
-        return findings_json(self.plan)
-
-
 def carry_out(
     state: StateDirectory,
     propose: Propose,
@@ -72,6 +42,8 @@ def carry_out(
     on_unpublished: Callable[[StateError], None] = lambda _: None,
 ) -> Change:
     """Proposes a change, plans it, commits it and publishes its lists, with the lock of the state directory held.
+
+    The cluster's TVS servers are asked before the lock, see `tvs.manage.surveyed`.
 
     Lists of the database that are not in place yet come first: of a command that was killed, or of another node.
 
@@ -98,6 +70,7 @@ def carry_out(
     if another node changed the cluster meanwhile. Raises `NotPublished` if
     the change was made and a directory of the setting could not get its lists.
     """
+    options = surveyed(state, options)
     with state.lock(), state.opened() as store:
         take_lists(state, store, on_taken, on_published)
         change = propose(state, read_situation(state, store, options.profile))
@@ -130,6 +103,7 @@ def check_beforehand(
     Nothing is written, and the lock is not held any more when the question waits for its answer: `carry_out`, whose
     arguments these are, looks at everything again.
     """
+    options = surveyed(state, options)
     with state.lock(), state.opened() as store:
         pending = pending_lists(state, store).lists
         change = propose(state, read_situation(state, store, options.profile).with_files(pending))
@@ -152,6 +126,8 @@ def _allow(
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
     if not (safe or force):
+        from tvs.manage.refusal import PhonesLost  # noqa: PLC0415 - most changes are made
+
         none = plan.fleet is None or not plan.fleet.known
         raise PhonesLost(plan, ways_out(state, store, change, options, pending, none=none))
 
@@ -192,6 +168,7 @@ def plan_only(
     The command for the change would put lists of the database in place first, if they are not yet: the plan begins with
     these. `on_pending` is called with them.
     """
+    options = surveyed(state, options)
     with state.opened() as store:
         pending = pending_lists(state, store)
         on_pending(pending)

@@ -30,7 +30,7 @@ def set_phone_kinds(
     from tvs.cluster.proposals import propose_parameter  # noqa: PLC0415 - this change's own
 
     propose = partial(propose_parameter, name=PHONE_KINDS, value=" ".join(sorted(kinds)))
-    carry_out(state, propose, PlanOptions(phones=kinds), on_taken=on_taken, on_unpublished=on_unpublished)
+    carry_out(state, propose, PlanOptions(phones=kinds, offline=True), on_taken=on_taken, on_unpublished=on_unpublished)
 
 
 def make_request(
@@ -44,6 +44,6 @@ def make_request(
     from tvs.cluster.certificates import propose_request  # noqa: PLC0415 - this change's own
 
     propose = partial(propose_request, unit=unit, kind=kind)
-    change = carry_out(state, propose, PlanOptions(), on_taken=on_taken, on_unpublished=on_unpublished)
+    change = carry_out(state, propose, PlanOptions(offline=True), on_taken=on_taken, on_unpublished=on_unpublished)
     ((_, request),) = change.requests
     return request.decode("ascii")

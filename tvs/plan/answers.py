@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from certstore.certificate import Certificate, CertificateError
 from certstore.index import CacheEntry, CertificateIndex
@@ -17,11 +17,27 @@ from proto.messages import CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 
 if TYPE_CHECKING:
-    from ctlcache.trustlist import Header, TrustList
+    from ctlcache.trustlist import TrustList
     from tvs.cluster.situation import Situation
 
 NEW = "new"
 """In place of a serial number that does not exist yet."""
+
+
+class SignerNames(Protocol):
+    """A signer as the header of a list names it: names in CTL text form, and the raw serial number."""
+
+    @property
+    def signer_name(self) -> str:
+        """Its name."""
+
+    @property
+    def ca_name(self) -> str:
+        """Name of its issuer."""
+
+    @property
+    def serial_number(self) -> bytes:
+        """The serial number of its certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +47,7 @@ class SignerAnswer:
     Attributes:
         certificate: X.509 DER.
         roles: role codes.
-        source: which cache has it: db or ctl.
+        source: which cache has it: db or ctl; empty if a server gave it, see `tvs.plan.servers`.
         new: the planned change makes the certificate, each time with another serial number.
     """
 
@@ -39,6 +55,11 @@ class SignerAnswer:
     roles: tuple[int, ...]
     source: str
     new: bool = False
+
+    @property
+    def cache(self) -> str:
+        """Which cache has it, for people."""
+        return f"from the {self.source.upper()} cache" if self.source else "as the server answers now"
 
     @property
     def name(self) -> str:
@@ -55,7 +76,7 @@ def shown_serial(serial_number: bytes, *, new: bool) -> str:
     return NEW if new else serial_text(serial_number)
 
 
-def tvs_answer(situation: Situation, header: Header) -> SignerAnswer | None:
+def tvs_answer(situation: Situation, header: SignerNames) -> SignerAnswer | None:
     """The answer about the signer that a list's header names; None for 'not trusted'."""
     try:
         request = QueryCertRequest(

@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ctlcache.keys import certificate_key
 from proto.roles import role_name
 from tvs.phone.trust import ListKind, Refusal, Refused, check_answer, inspect, tvs_certificates, verified, vouches
-from tvs.plan.answers import tvs_answer
-from tvs.tls.profiles import PROFILES, TLSProfile
+from tvs.plan.servers import as_said
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList
     from tvs.cluster.situation import Situation
     from tvs.plan.answers import SignerAnswer
     from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.plan.servers import Server
 
 
 class Decision(StrEnum):
@@ -61,7 +60,7 @@ class PlannedList:
         words = _WORDS[self.decision]
         if self.decision is Decision.TVS and self.answer is not None:
             roles = ", ".join(role_name(role) for role in self.answer.roles)
-            return f"{words}: {self.answer.name} ({roles}; from the {self.answer.source.upper()} cache)"
+            return f"{words}: {self.answer.name} ({roles}; {self.answer.cache})"
         return f"{words}: {self.sentence}" if self.sentence else words
 
 
@@ -111,7 +110,13 @@ def _verifies(data: bytes, kind: PhoneKind) -> bool:
     return True
 
 
-def boot(held: HeldLists, situation: Situation, kind: PhoneKind, made: frozenset[bytes] = frozenset()) -> PlannedBoot:
+def boot(
+    held: HeldLists,
+    situation: Situation,
+    kind: PhoneKind,
+    made: frozenset[bytes] = frozenset(),
+    servers: tuple[Server, ...] | None = None,
+) -> PlannedBoot:
     """The decisions of a phone at a boot.
 
     Args:
@@ -119,9 +124,10 @@ def boot(held: HeldLists, situation: Situation, kind: PhoneKind, made: frozenset
         situation: the cluster that it finds.
         kind: of the phone.
         made: certificates (X.509 DER) that the planned change makes.
+        servers: the TVS servers that it finds; None for those of the situation.
     """
     held = installable(held, kind)
-    phone = _Phone(kind=kind, itl_at_boot=held.itl, situation=situation, made=made)
+    phone = _Phone(kind=kind, itl_at_boot=held.itl, situation=situation, servers=servers, made=made)
     itl = held.itl
     ctl_outcome = phone.check(ListKind.CTL, situation.ctl, held.ctl, (held.ctl, itl))
     ctl = situation.ctl if _accepted(ctl_outcome) else held.ctl
@@ -144,6 +150,7 @@ class _Phone:
     kind: PhoneKind
     itl_at_boot: bytes | None
     situation: Situation
+    servers: tuple[Server, ...] | None
     made: frozenset[bytes]
 
     def check(
@@ -178,8 +185,13 @@ class _Phone:
             trust_list = verified(data).trust_list
             if trust_list is not None and vouches(trust_list, fetched, list_kind):
                 return PlannedList(decision=Decision.OWN_LIST)
-        self._require_tvs()
-        answer = tvs_answer(self.situation, fetched.header)
+        asked = {server.answers: server for server in self._tvs_servers()}  # the others answer alike
+        answers = [self._judged(fetched, server) for server in asked.values()]
+        return next((told for told in answers if told.decision is Decision.REFUSES), answers[0])
+
+    def _judged(self, fetched: TrustList, server: Server) -> PlannedList:
+        """The decision after the answer of a server. Raises `Refused` if it does not know the signer."""
+        answer = server.answer(self.situation, fetched.header)
         if answer is None:
             raise Refused(Refusal.UNKNOWN_SIGNER, "TVS does not know its signer")
         answer = replace(answer, new=answer.certificate in self.made)
@@ -191,8 +203,8 @@ class _Phone:
             )
         return PlannedList(decision=Decision.TVS, answer=answer)
 
-    def _require_tvs(self) -> None:
-        """Raises `Refused` if this phone cannot ask a TVS server of the cluster."""
+    def _tvs_servers(self) -> list[Server]:
+        """The servers of the cluster that this phone can ask, of which any may answer. Raises `Refused` without one."""
         if not self.kind.model.tvs:
             raise Refused(
                 Refusal.NO_TVS_SUPPORT, "its signer is in no list that the phone holds, and it does not ask TVS"
@@ -200,15 +212,12 @@ class _Phone:
         known = frozenset[bytes]() if self.itl_at_boot is None else tvs_certificates(self.itl_at_boot)
         if not known:
             raise Refused(Refusal.NO_TVS_RECORD, "the phone's ITL has no TVS record: it knows no TVS server to ask")
-        servers = known & self.situation.tvs_certificates
+        found = as_said(self.situation) if self.servers is None else self.servers
+        if not found and self.situation.tvs_certificates:
+            raise Refused(Refusal.TVS_UNREACHABLE, "no TVS server of the cluster can be reached")
+        servers = [server for server in found if server.certificate in known]
         if not servers:
             raise Refused(Refusal.TVS_UNTRUSTED, "the certificates of all TVS servers are missing in the phone's ITL")
-        if self.kind.tls10 and not any(serves_tls10(self.situation, server) for server in servers):
+        if self.kind.tls10 and not any(server.tls10 for server in servers):
             raise Refused(Refusal.TVS_UNREACHABLE, "no TVS server speaks TLS 1.0 with this phone")
-
-
-def serves_tls10(situation: Situation, certificate: bytes) -> bool:
-    """Whether a TVS server with this certificate answers TLS 1.0 phones: they know RSA key exchange only."""
-    if PROFILES[situation.profile].minimum > PROFILES[TLSProfile.LEGACY].minimum:
-        return False
-    return certificate_key(certificate) is not None
+        return [server for server in servers if server.tls10 or not self.kind.tls10]

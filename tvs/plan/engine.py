@@ -14,6 +14,7 @@ from tvs.plan.fleet import fleet_findings, fleet_outcome
 from tvs.plan.model import NO_CHANGE, Finding, PhoneOutcome, Plan, Severity
 from tvs.plan.outdated import outdated
 from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
+from tvs.plan.servers import as_met
 from tvs.plan.trust import imported_without_role, signers_withdrawn, trust_withdrawn
 from tvs.units import CTL_NAME, ITL_NAME
 
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     from tvs.cluster.situation import Situation
     from tvs.plan.fleet import Fleet, Refusals
-    from tvs.plan.model import FleetOutcome
     from tvs.plan.phones import HeldLists
+    from tvs.plan.servers import SeenServer
+
+    _Met = tuple[Situation, Sequence[SeenServer]] | None
+    """The TVS servers, and the situation in which they were met; None if they are as that says."""
 
 
 def plan_change(
@@ -38,6 +42,7 @@ def plan_change(
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
+    servers: Sequence[SeenServer] = (),
     fleet: Fleet | None = None,
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
@@ -53,28 +58,36 @@ def plan_change(
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
+        servers: the TVS servers as they were met; without them they are as database and settings say.
         fleet: the recorded phones; None without a record. Where an inventory says which phones there are, what they
             hold counts in place of `held`.
     """
     steps = (after,) if later is None else (after, later)
     holds = {kind: held if fleet is None else fleet.held(kind, held) for kind in PhoneKind}
-    outcomes = tuple(_outcomes(holds, steps, made))
+    at = (before, servers) if servers else None
+    outcomes = met = tuple(_outcomes(holds, steps, made))
+    if servers:
+        met = tuple(_outcomes(holds, steps, made, at))
     last = steps[-1]
-    recorded = None if fleet is None else _recorded(fleet, held, phones, before, steps, made)
+    recorded = None
+    if fleet is not None:  # phones that a reload would save are not lost already
+        recorded = fleet_outcome(fleet, held, phones, _refused((before,)), _refused(steps, made, at))
     findings = [
         *(() if recorded is None else fleet_findings(recorded)),
         *_findings_of_change(_all(holds, phones), before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
+        *_findings_of_servers(_staying(servers, last), before, outcomes, met, phones),
     ]
     return Plan(
         title=title,
         steps=(title,) if later is None else (title, "tvs utils ctl update CTLFile"),
         phones=phones,
         lists=tuple(_lists(before, last, made)),
-        outcomes=outcomes,
+        outcomes=met,
         findings=tuple(_worst_first(findings)),
-        present=tuple(_outcomes(holds, (before,))),
+        present=tuple(_outcomes(holds, (before,), met=at)),
+        servers=tuple(servers),
         fleet=recorded,
     )
 
@@ -84,25 +97,15 @@ def _all(holds: Mapping[PhoneKind, Sequence[HeldLists]], counted: frozenset[Phon
     return list(dict.fromkeys(lists for kind in PhoneKind if kind in counted for lists in holds[kind]))
 
 
-def _recorded(
-    fleet: Fleet,
-    held: Sequence[HeldLists],
-    phones: frozenset[PhoneKind],
-    before: Situation,
-    steps: Sequence[Situation],
-    made: frozenset[bytes],
-) -> FleetOutcome:
-    """What the change does to the recorded phones."""
+def _refused(situations: Sequence[Situation], made: frozenset[bytes] = frozenset(), met: _Met = None) -> Refusals:
+    """Names of the lists that phones refuse after one of the steps, by what they hold; arguments as of `_outcomes`."""
 
-    def refused(situations: Sequence[Situation]) -> Refusals:
-        @functools.cache
-        def names(lists: HeldLists, kind: PhoneKind) -> frozenset[str]:
-            outcomes = _outcomes({kind: [lists]}, situations, made)
-            return frozenset(name for outcome in outcomes for name, _ in outcome.refused)
+    @functools.cache
+    def names(lists: HeldLists, kind: PhoneKind) -> frozenset[str]:
+        outcomes = _outcomes({kind: [lists]}, situations, made, met)
+        return frozenset(name for outcome in outcomes for name, _ in outcome.refused)
 
-        return names
-
-    return fleet_outcome(fleet, held, phones, refused((before,)), refused(steps))
+    return names
 
 
 def _findings_of_change(
@@ -133,15 +136,39 @@ def _findings_of_situation(
     yield from found.profile(last, phones)
 
 
+def _staying(servers: Sequence[SeenServer], last: Situation) -> list[SeenServer]:
+    """Those of nodes that are there after the change, and not lost."""
+    names = {node.name.lower() for node in last.nodes if node.name != last.lost}
+    return [server for server in servers if server.node.lower() in names]
+
+
+def _findings_of_servers(
+    servers: Sequence[SeenServer],
+    before: Situation,
+    said: Sequence[PhoneOutcome],
+    met: Sequence[PhoneOutcome],
+    phones: frozenset[PhoneKind],
+) -> Iterator[Finding]:
+    if servers:
+        from tvs.plan.behind import losses, servers_met  # noqa: PLC0415 - without a service there is nothing to say
+
+        yield from servers_met(servers, before, losses(said, met, phones), phones)
+
+
 def _outcomes(
-    holds: Mapping[PhoneKind, Sequence[HeldLists]], steps: Sequence[Situation], made: frozenset[bytes] = frozenset()
+    holds: Mapping[PhoneKind, Sequence[HeldLists]],
+    steps: Sequence[Situation],
+    made: frozenset[bytes] = frozenset(),
+    met: _Met = None,
 ) -> Iterator[PhoneOutcome]:
+    """Phones of each kind with each pair of lists, after each step; `met`: the servers, and where they were met."""
+    servers = [None if met is None else as_met(situation, *met) for situation in steps]
     for kind, held in holds.items():
         for lists in held:
-            first = boot(lists, steps[0], kind, made)
+            first = boot(lists, steps[0], kind, made, servers[0])
             yield PhoneOutcome(kind=kind, held=lists, step=0, boot=first)
             for number, situation in enumerate(steps[1:], 1):
-                again, late = boot(first.held, situation, kind, made), boot(lists, situation, kind, made)
+                again, late = (boot(one, situation, kind, made, servers[number]) for one in (first.held, lists))
                 yield PhoneOutcome(kind=kind, held=lists, step=number, boot=again, booted_before=True)
                 yield PhoneOutcome(kind=kind, held=lists, step=number, boot=late)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tvs.plan.boot import PlannedBoot, PlannedList
     from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.plan.servers import SeenServer
 
 NO_CHANGE = "nothing"
 """The title of a plan of the files as they are."""
@@ -52,6 +53,9 @@ class Code(StrEnum):
     PUBLISHER_ALIVE = "publisher-alive"
     PROFILE_REFUSES_7900 = "profile-refuses-7900"
     LIST_OUTDATED = "list-outdated"
+    SERVICE_BEHIND = "service-behind"
+    SERVER_UNREACHABLE = "server-unreachable"
+    SERVER_ANSWERS_OTHERWISE = "server-answers-otherwise"
     TRUST_WITHDRAWN = "trust-withdrawn"
     WITHOUT_ROLE = "without-role"
     PHONES_BEHIND = "phones-behind"
@@ -173,10 +177,11 @@ class Plan:
         steps: its steps, for people; one or two.
         phones: the kinds of phones that count.
         lists: a line for each list that phones will find.
-        outcomes: of all kinds of phones.
+        outcomes: of all kinds of phones, with the TVS servers as they were met.
         findings: the worst first.
         present: of the same phones without the change.
         fleet: what the change does to the recorded phones; None without a record.
+        servers: the TVS servers as they were met; empty if nobody asked them.
     """
 
     title: str
@@ -187,6 +192,7 @@ class Plan:
     findings: tuple[Finding, ...]
     present: tuple[PhoneOutcome, ...] = ()
     fleet: FleetOutcome | None = None
+    servers: tuple[SeenServer, ...] = ()
 
     @property
     def safe(self) -> bool:

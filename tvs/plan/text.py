@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from certstore.certificate import Certificate
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tvs.plan.boot import PlannedList
     from tvs.plan.model import Finding, FleetOutcome, PhoneOutcome, Plan
+    from tvs.plan.servers import SeenServer
 
 
 MAX_NAMES = 1000
@@ -135,7 +137,20 @@ def plan_json(plan: Plan) -> dict[str, object]:
         "lists": list(plan.lists),
         "outcomes": [_outcome_json(outcome) for outcome in plan.outcomes],
         "findings": findings_json(plan),
+        "servers": [_server_json(server) for server in plan.servers],
         "fleet": fleet_json(plan.fleet),
+    }
+
+
+def _server_json(server: SeenServer) -> dict[str, object]:
+    presented = server.certificate
+    return {
+        "node": server.node,
+        "server": server.where,
+        "presented_sha256": None if presented is None else hashlib.sha256(presented).hexdigest(),
+        "takes_tls10": server.tls10,
+        "generation": server.generation,
+        "problem": server.problem,
     }
 
 

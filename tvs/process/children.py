@@ -51,6 +51,7 @@ class Children:
         admin_listener: listening socket of the admin port.
         leave: called in a child: closes what belongs to the supervisor alone, except for a slot's listening socket.
         event: takes events for the log.
+        load_config: reads the settings again. Raises `ConfigError`.
 
     Attributes:
         admin: the admin process.
@@ -70,6 +71,7 @@ class Children:
         admin_listener: socket.socket,
         leave: Callable[[Slot | None], None],
         event: ReportEvent,
+        load_config: Callable[[], Config],
     ) -> None:
         self._current = current
         self._board = board
@@ -79,6 +81,7 @@ class Children:
         self._admin_listener = admin_listener
         self._leave = leave
         self._event = event
+        self._load_config = load_config
         self._funnel = Funnel(slots)
         self._nudge = Nudge(slots)
         self._observed = Board(BOARD_SIZE)
@@ -223,6 +226,7 @@ class Children:
                 cluster=self._cluster,
                 nudge=self._nudge,
                 event=event,
+                load_config=self._load_config,
                 heartbeat=heartbeat,
             )
             try:

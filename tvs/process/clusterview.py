@@ -13,6 +13,7 @@ from tvs.status.members import StatusError, shortened
 if TYPE_CHECKING:
     from certstore.store import CertificateStore
     from tvs.cluster.serving import Serving
+    from tvs.process.unloaded import Unloaded
     from tvs.status.cluster import NodeStatus
     from tvs.system.board import Board
 
@@ -41,7 +42,15 @@ class ClusterView:
             self.before = ClusterStatus()
         self._nodes: tuple[NodeStatus, ...] = self.before.nodes
 
-    def publish(self, serving: Serving, node: str, problem: str, store: CertificateStore | None, now: float) -> None:
+    def publish(
+        self,
+        serving: Serving,
+        node: str,
+        problem: str,
+        store: CertificateStore | None,
+        now: float,
+        unloaded: Unloaded,
+    ) -> None:
         """Publishes what is due.
 
         Args:
@@ -50,6 +59,7 @@ class ClusterView:
             problem: what is wrong here.
             store: the database; None while it is out of reach: then it cannot be said of others how they are.
             now: the time.
+            unloaded: what the service has not loaded.
         """
         current = self.before.current if serving.current is None else serving.current.position.generation
         due = now >= self._next
@@ -61,6 +71,8 @@ class ClusterView:
             generation=serving.generation,
             current=current,
             problem=shortened(problem),
+            certificate=unloaded.certificate,
+            profile=unloaded.profile,
             nodes=self._nodes,
         )
         if due or status != self._published:

@@ -1,8 +1,9 @@
 """The follower: a process that follows the database beside the workers.
 
-Three threads, of which none waits for another one: one keeps the last good copy of the database, one reports what this
-node serves (`tvs.process.reporter`), one takes trust lists that other nodes have made (`tvs.process.listtaker`). The
-supervisor forks the process, with the certificates that it has read. No phone and no worker waits for it.
+Four threads, of which none waits for another one: one keeps the last good copy of the database, one reports what this
+node serves (`tvs.process.reporter`), one takes trust lists that other nodes have made (`tvs.process.listtaker`), one
+reads the settings on the disk (`tvs.process.unloaded`). The supervisor forks the process, with the certificates that it
+has read. No phone and no worker waits for it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def run_follower(setup: FollowerSetup) -> int:
         reporter = Reporter(state, reported, setup, taker, time.monotonic())
         stack.callback(reporter.stop)
         works = {"copy": lambda: asyncio.run(_monitor(keeper)), "report": reporter.run, "lists": taker.run}
+        works["settings"] = reporter.unloaded.watch
         threads = [
             threading.Thread(target=_work, args=[work, setup], name=name, daemon=True) for name, work in works.items()
         ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tvs.answers.seed import Seed
     from tvs.config.settings import Config
     from tvs.process.slots import ReportEvent
@@ -25,6 +27,7 @@ class FollowerSetup:
         cluster: the follower publishes the cluster's status on it.
         nudge: has the workers look at the database and the CTL file.
         event: takes events for the log.
+        load_config: reads the settings again. Raises `ConfigError`.
         heartbeat: the supervisor replaces a process that gives no sign of life.
     """
 
@@ -34,6 +37,7 @@ class FollowerSetup:
     cluster: Board
     nudge: Nudge
     event: ReportEvent
+    load_config: Callable[[], Config]
     heartbeat: Heartbeat
 
     def copy_failed(self, sentence: str) -> None:

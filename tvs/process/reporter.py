@@ -5,6 +5,7 @@ It looks at what runs: the workers' statuses on the supervisor's board, and the 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from contextlib import suppress
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 from certstore.backoff import Backoff
 from certstore.errors import StoreError
 from certstore.generations import NodeReport
+from certstore.purposes import Purpose
 from tvs.cluster.membership import own_node
 from tvs.cluster.serving import Moment, Serving
 from tvs.errors import NotInCluster, StateError
 from tvs.process.clusterview import ClusterView
 from tvs.process.placed import Placed
+from tvs.process.unloaded import Unloaded
 from tvs.status.members import StatusError
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
 
@@ -51,6 +54,7 @@ class Reporter:
 
     Attributes:
         busy_since: when the look that is under way began; None between two.
+        unloaded: what the service has not loaded.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Reporter:
         self._turning = threading.Lock()
         self._stopped = False
         self.busy_since: float | None = None
+        self.unloaded = Unloaded(setup)
         self._placed = Placed(state, setup.config)
         self._view = ClusterView(setup.cluster)
         self._serving = Serving(self._view.before.generation, self._view.before.known_at or now, store.has_generation)
@@ -116,7 +121,9 @@ class Reporter:
         if workers and not self._database:
             self._serving.know(min([self._store.known_at(), *(worker.db.known_at for worker in workers)]))
         self._report_due(now)
-        self._view.publish(self._serving, self._node, self.problem, self._store if not self._database else None, now)
+        self.unloaded.compare(self._service, now)
+        store = None if self._database else self._store
+        self._view.publish(self._serving, self._node, self.problem, store, now, self.unloaded)
 
     # -- looks ----------------------------------------------------------------------------------------------------
 
@@ -169,6 +176,7 @@ class Reporter:
         if is_new or not self._node:
             self._call_oneself(self._own_name())
         if is_new:
+            self.unloaded.own = self._own_fingerprint()
             self._serving.add(Moment.of(position, self._store.lists(), self._store.generation()), now)
 
     def _own_name(self) -> str:
@@ -180,6 +188,12 @@ class Reporter:
                 self._store.forget(self._node)
                 self._node = ""
             raise
+
+    def _own_fingerprint(self) -> str:
+        """SHA-256 of this node's TVS certificate in the database, hex; empty without one."""
+        entries = self._store.entries(own=True, unit=Purpose.TVS)
+        own = [entry.certificate.der for entry in entries if entry.node == self._node]
+        return hashlib.sha256(own[0]).hexdigest() if own else ""
 
     def _call_oneself(self, node: str) -> None:
         """Takes the name of this node; its reports go on where those of that name end.

@@ -20,7 +20,7 @@ from tvs.process.checks import warnings
 from tvs.process.children import Children
 from tvs.process.counting import Counting
 from tvs.process.current import Current
-from tvs.process.listeners import open_admin_listener, open_listeners
+from tvs.process.listeners import open_admin_listener, open_listeners, said_endpoint
 from tvs.process.publisher import Publisher
 from tvs.process.reload import Reloader
 from tvs.process.slots import Slots
@@ -103,7 +103,7 @@ class Supervisor:
         self._admin_listener = stack.enter_context(contextlib.closing(open_admin_listener(config)))
         directory = stack.enter_context(metrics_directory())
         self._signals = stack.enter_context(Signals())
-        self._phones = Endpoint(config.listen.host, listeners[0].getsockname()[1])
+        self._phones = said_endpoint(config, listeners[0])
         board = Board()
         self._relay = Relay(len(listeners))
         stack.callback(self._relay.close)
@@ -121,6 +121,7 @@ class Supervisor:
             admin_listener=self._admin_listener,
             leave=self._leave,
             event=self._publisher.report,
+            load_config=self._load_config,
         )
         stack.callback(self._children.close)
         self._slots = Slots(

@@ -89,6 +89,9 @@ class ClusterStatus:
         current: number of the current generation, as last known; None before it could be read.
         known_at: when the generation that this node serves was last known to be the current one, monotonic seconds.
         problem: what is wrong here; empty if nothing is.
+        certificate: SHA-256 of the TVS certificate that the database has for this node, if the service presents another
+            one until it is reloaded; else empty.
+        profile: the TLS profile of the settings on the disk, if another one is in use until a reload; else empty.
         nodes: the nodes of the cluster, the publisher first.
     """
 
@@ -98,7 +101,15 @@ class ClusterStatus:
     current: int | None = None
     known_at: float = 0.0
     problem: str = ""
+    certificate: str = ""
+    profile: str = ""
     nodes: tuple[NodeStatus, ...] = ()
+
+    @property
+    def service_behind(self) -> list[str]:
+        """What the service has to be reloaded for, in the words of ``/readyz``."""
+        profile = [f"tls_profile {self.profile}"] if self.profile else []
+        return ["TVS certificate", *profile] if self.certificate else profile
 
     def staleness(self, now: float) -> float | None:
         """Seconds since this node last knew that it serves the current generation; None before the first publication.
@@ -127,6 +138,8 @@ class ClusterStatus:
             current=member(document, "current", int, type(None)),
             known_at=_seconds(member(document, "known_at", float, int)),
             problem=text(member(document, "problem", str)),
+            certificate=text(member(document, "certificate", str)),
+            profile=text(member(document, "profile", str)),
             nodes=tuple(map(NodeStatus.from_json, nodes)),
         )
 

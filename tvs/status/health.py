@@ -58,7 +58,8 @@ def readiness(
 
     A certificate that has expired is shown, and is not a reason: phones are answered as before. So is the age of the
     copy with which the service started because the database could not be read, and the staleness of what this node
-    serves: there is nothing better to answer from.
+    serves: there is nothing better to answer from. What the service has to be reloaded for is shown too: without
+    any node in service no phone would be answered at all.
 
     Args:
         status: what the supervisor published last.
@@ -77,6 +78,7 @@ def readiness(
         **caches,
         **_node(cluster, monotonic),
         "expired": [f"{use} {name}" for use, name, _ in expired(status, now)],
+        "service_behind": [] if cluster is None else cluster.service_behind,
         "connections": sum(slot.worker.connections for slot in status.slots if slot.worker is not None),
         "workers": [{"slot": slot.slot, "state": slot.state, "pid": slot.pid} for slot in status.slots],
     }

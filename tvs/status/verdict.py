@@ -35,6 +35,7 @@ _DELETED: Final = (
     "more; else let the node join anew: tvs init --join URL with another, empty --state; see docs/cluster.md#nodes"
 )
 """What to do with the service of a node that was deleted from the cluster."""
+_RELOAD: Final = "reload the service (systemctl reload tvs, or SIGHUP)"
 _FIRST_WORDS: Final = {
     VerdictState.ANSWERED: "All phones are answered",
     VerdictState.LIMITED: "Answered, but ",
@@ -137,7 +138,7 @@ def _not_in_itl(facts: Facts) -> Iterator[Finding]:
     if facts.presented.in_itl is False:
         sentence = "the certificate that the service presents is not in ITLFile.tlv, so phones with that file refuse it"
         behind = facts.presented.in_database is False
-        advice = "reload the service (SIGHUP)" if behind else "on the publisher: tvs utils itl update"
+        advice = _RELOAD if behind else "on the publisher: tvs utils itl update"
         advice = f"it was deleted from the cluster: {_DELETED}" if facts.presented.in_cluster is False else advice
         yield _turned_away("certificate_not_listed", sentence, advice)
 
@@ -193,7 +194,10 @@ def _behind(facts: Facts) -> Iterator[Finding]:
         yield _limited("node_deleted", sentence, _DELETED)
     elif facts.presented.in_database is False and facts.presented.in_itl is not False:
         sentence = "with another TVS certificate than the database has"
-        yield _limited("certificate_behind", sentence, "reload the service (SIGHUP) when phones have the new ITL file")
+        yield _limited("certificate_behind", sentence, f"{_RELOAD} when phones have the new ITL file")
+    if facts.cluster.profile:
+        sentence = f"with another TLS profile than the settings have ({facts.cluster.profile})"
+        yield _limited("profile_behind", sentence, _RELOAD)
 
 
 def _node_behind(facts: Facts) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ from tvs.cli.main import main
 from tvs.cluster.proposals import propose_ctl
 from tvs.cluster.tokens import TokenChoice, inserted_tokens
 from tvs.manage.planning import PlanOptions
-from tvs.manage.procedure import PhonesLost, carry_out
+from tvs.manage.procedure import carry_out
+from tvs.manage.refusal import PhonesLost
 
 if TYPE_CHECKING:
     from pathlib import Path

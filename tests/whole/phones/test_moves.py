@@ -63,13 +63,20 @@ async def known(cluster: Cluster, run: Command, service: Running) -> None:
     state = ("--state", cluster.state.path)
     with cluster.state.opened() as store:
         generation = store.generation().number
-    seen = 0
+
+    def scout() -> dict[str, Any]:
+        shown: list[dict[str, Any]] = json.loads(run("show", "phones", SCOUT, "--json", *state).stdout)["phones"]
+        return shown[0] if shown else {}
+
+    seen = asked = 0
     async with service.client() as client:
         while seen < generation:
             await client.query(device=SCOUT, subject="CN=nobody", issuer="CN=nobody", serial=b"\1")
+            asked += 1
             await asyncio.sleep(0.2)
-            shown = json.loads(run("show", "phones", SCOUT, "--json", *state).stdout)["phones"]
-            seen = shown[0]["generation"] if shown else 0
+            found = scout()
+            seen = found["generation"] if found else 0
+    await until(lambda: scout().get("requests") == asked, "all of its questions are recorded")
     assert run("fleet", "forget", SCOUT, *state).returncode == 0
 
 
