@@ -87,6 +87,8 @@ def test_another_certificate(site: Site, stranger: KeyFileSigner, twin: KeyFileS
     finding = one(plan)
     assert (finding.code, finding.severity) == (Code.SERVICE_BEHIND, Severity.ERROR)
     assert NAME.upper() in finding.sentence
+    kinds = f"{WITH_TVS.phones} and {TLS10.phones}"
+    assert finding.sentence.endswith(f": {kinds} refuse CTLFile.tlv and ITLFile.tlv")
     assert "systemctl reload tvs" in finding.way_out
     assert not plan.safe
     assert not plan.harmless

@@ -55,6 +55,7 @@ examples:
   tvs ctl plan delete Phone-SAST-trust SAST-ADN008580ef.pem
   tvs ctl plan import Phone-trust asterisk.pem --role CCM --role APP-SERVER
   tvs ctl plan --held CTLFile.tlv --held ITLFile.tlv       for phones that hold these files
+  tvs ctl plan regen CallManager --offline                 TVS servers are not asked what phones meet there
 
 exit statuses:
   0 safe    1 phones would be lost, or it failed    2 wrong usage

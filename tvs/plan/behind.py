@@ -170,8 +170,8 @@ def _severity(lost: Sequence[Loss]) -> Severity:
 def _effect(lost: Sequence[Loss]) -> str:
     """What phones do for it, behind a sentence."""
     names = " and ".join(dict.fromkeys(loss.name for loss in lost))
-    phones = ", and by ".join(dict.fromkeys(loss.kind.phones for loss in lost))
-    return f": {names} is refused by {phones}" if lost else ""
+    phones = " and ".join(dict.fromkeys(loss.kind.phones for loss in lost))
+    return f": {phones} refuse {names}" if lost else ""
 
 
 def _reload(node: str) -> str:
