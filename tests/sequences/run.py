@@ -1,0 +1,281 @@
+"""Random changes of a cluster, and what its plans say of each phone beside what the emulated phone does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.fixtures.administrator import PUBLISHER, Administrator
+from tests.fixtures.processes import until
+from tests.fixtures.running import PATIENCE, services, wait_until
+from tvs.client.connection import TVSClient
+from tvs.client.trust import ServerTrust
+from tvs.manage.provision import initialise
+from tvs.phone import DirectorySource, ListKind, Phone, find_model
+from tvs.phone.boot import boot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from certstore.devices import Device
+    from tests.fixtures.running import Running
+    from tvs.phone import BootReport, PhoneModel
+
+SCOUT = "SEP0000000000FF"
+"""A phone that is asked as only to see how far the record is; the service has one worker, which keeps the order."""
+MODELS = ("8861", "8861", "8861", "7841", "7975", "7975", "7960")
+CHANGES = (
+    ("regen", "CallManager"),
+    ("regen", "CallManager"),
+    ("regen", "TVS"),
+    ("regen", "TVS"),
+    ("regen", "ITLRecovery"),
+    ("set", "signer", "CallManager"),
+    ("set", "signer", "ITLRecovery"),
+    ("set", "digest", "sha1"),
+    ("set", "digest", "sha512"),
+    ("update", "CTLFile"),
+    ("update", "itl"),
+)
+"""Changes as `tvs ctl plan` names them."""
+_COMMANDS = {
+    "regen": ("set", "cert", "regen"),
+    "set": ("set",),
+    "CTLFile": ("utils", "ctl", "update"),
+    "itl": ("utils", "itl", "update"),
+}
+
+
+@dataclass
+class ClusterPhone:
+    """A phone of the cluster: what it holds; each boot is one of a phone that was switched on.
+
+    Attributes:
+        mac: its address, 12 hex digits.
+        model: its model.
+        held: its lists.
+    """
+
+    mac: str
+    model: PhoneModel
+    held: dict[ListKind, bytes] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As plans name it."""
+        return f"{self.model.name}-SEP{self.mac}"
+
+    async def boot(self, service: Running, *, copy: bool = False, held: dict[ListKind, bytes] | None = None) -> _Boot:
+        """Boots; a copy of it boots under another name, and this one keeps its lists."""
+        phone = Phone(f"F{self.mac[1:]}" if copy else self.mac, self.model)
+        phone.flash.servers = (service.endpoint,)
+        for kind, data in (self.held if held is None else held).items():
+            phone.flash.install(kind, data)
+        report = await boot(phone, DirectorySource(service.state.tftp))
+        lists = ((kind, phone.flash.installed(kind)) for kind in ListKind)
+        found = {kind: data for kind, data in lists if data is not None}
+        if not copy:
+            self.held = found
+        return _Boot(report, found)
+
+
+@dataclass(frozen=True)
+class _Boot:
+    report: BootReport
+    held: dict[ListKind, bytes]
+
+
+@dataclass
+class Comparison:
+    """What was compared.
+
+    Attributes:
+        seed: of the choices.
+        steps: what was done, for people.
+        fates: how often a plan said each of a phone.
+        refused: how often a phone refused a list in earnest.
+        disagreements: a sentence for each; none if all is well.
+    """
+
+    seed: str
+    steps: list[str] = field(default_factory=list)
+    fates: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
+    disagreements: list[str] = field(default_factory=list)
+
+
+class Sequence:
+    """One cluster with a service and phones, changed at random.
+
+    Args:
+        folder: for its files.
+        seed: of the choices.
+    """
+
+    def __init__(self, folder: Path, seed: str) -> None:
+        self._random = random.Random(seed)
+        self._folder = folder
+        self.found = Comparison(seed)
+        self.admin = Administrator(initialise(folder / "state", PUBLISHER))
+        self._phones = [
+            ClusterPhone(f"00000000000{number}", find_model(model)) for number, model in enumerate(MODELS, start=1)
+        ]
+        self._behind = False
+
+    async def run(self, steps: int) -> Comparison:
+        """Makes so many steps."""
+        (self.admin.state.path / "tvs.toml").write_text('tls_profile = "legacy"\n')
+        self._must("set", "signer", self._random.choice(("CallManager", "ITLRecovery")), "--force")
+        mode = self._random.choice(("mixed-mode", "mixed-mode", "non-secure-mode"))
+        self._must("utils", "ctl", "set-cluster", mode, "--yes", "--force")
+        with services(self._folder) as start:
+            self._service = start(self.admin.state)
+            self._import()
+            await self._boots(self._phones)
+            for _ in range(steps):
+                await self._step()
+        return self.found
+
+    def _import(self) -> None:
+        inventory = self._folder / "phones.csv"
+        lines = [f"SEP{phone.mac},{phone.model.name}" for phone in self._phones]
+        inventory.write_text("\n".join(["Name,Model", *lines]))
+        self._must("import", "phones", inventory)
+
+    async def _step(self) -> None:
+        match self._random.choices(("change", "boots", "reload", "profile"), weights=(5, 5, 1, 1))[0]:
+            case "change":
+                await self._change(self._random.choice(CHANGES))
+            case "boots":
+                await self._boots([phone for phone in self._phones if self._random.random() < 0.6])
+            case "reload":
+                self._reload()
+            case _:
+                await self._write_profile()
+        await self._compare("nothing", self._plan(), [await self._copies()])
+
+    async def _change(self, change: tuple[str, ...]) -> None:
+        """Makes a change as it was planned: a service that was up to date is reloaded, one that was not stays so."""
+        said = self._plan(*change)
+        was_behind = self._behind
+        first, *more = _commands(change, mixed=self._has_ctl())
+        self._must(*first)
+        self._note("change", *change)
+        late = change == ("regen", "TVS") and self._random.random() < 0.4
+        if change == ("regen", "TVS"):
+            self._behind = True
+        if not (was_behind or late):
+            self._reload()
+        after_first = await self._copies()
+        boots = [after_first]
+        for words in more:
+            self._must(*words)
+            boots.append(await self._copies({phone.mac: boot.held for phone, boot in after_first}))
+            boots.append(await self._copies())
+        if not late:  # else the plan is of a service that is reloaded
+            await self._compare(" ".join(change), said, boots)
+
+    def _has_ctl(self) -> bool:
+        return self.admin.state.ctl_file.exists()
+
+    def _reload(self) -> None:
+        self._note("reload")
+        count = sum("info reloaded" in line for line in self._service.lines())
+        self._service.reload()
+        wait_until(
+            lambda: sum("info reloaded" in line for line in self._service.lines()) > count, "the service is reloaded"
+        )
+        self._behind = False
+
+    async def _write_profile(self) -> None:
+        """Another TLS profile in the settings; the service has the old one until it is reloaded."""
+        profile = self._random.choice(("legacy", "compatible"))
+        self._note("profile", profile)
+        (self.admin.state.path / "tvs.toml").write_text(f'tls_profile = "{profile}"\n')
+        self._behind = True
+
+    async def _boots(self, phones: Iterable[ClusterPhone]) -> None:
+        """Phones boot, when the record knows the generation; then it has what they asked."""
+        await self._settle()
+        for phone in phones:
+            self._note("boots", phone.name)
+            self.found.refused += (await phone.boot(self._service)).report.refused
+        await self._settle()
+
+    async def _copies(self, held: dict[str, dict[ListKind, bytes]] | None = None) -> list[tuple[ClusterPhone, _Boot]]:
+        """What each phone would do if it booted now, with these lists, by its address, or with its own."""
+        return [
+            (phone, await phone.boot(self._service, copy=True, held=None if held is None else held[phone.mac]))
+            for phone in self._phones
+        ]
+
+    async def _compare(self, title: str, said: dict[str, str], boots: list[list[tuple[ClusterPhone, _Boot]]]) -> None:
+        """What a plan says of each phone, beside what it did in one boot or more."""
+        for number, phone in enumerate(self._phones):
+            refused = any(booted[number][1].report.refused for booted in boots)
+            fate = said[phone.name]
+            self.found.fates[fate] += 1
+            if fate != "unknown" and refused != (fate in ("lost", "already")):
+                reports = "; ".join(str(booted[number][1].report) for booted in boots)
+                self.found.disagreements.append(
+                    f"seed {self.found.seed}, after {len(self.found.steps)} steps, {title}: {phone.name}: plan says "
+                    f"{fate}, the phone: {reports}; steps: {' | '.join(self.found.steps)}"
+                )
+
+    def _plan(self, *change: str) -> dict[str, str]:
+        """What a plan says of each phone: takes, lost, already, unknown."""
+        every = "with-tvs,tls1.0,without-tvs"
+        done = self.admin("ctl", "plan", *change, "--json", "--phones", every)
+        plan: dict[str, Any] = json.loads(done.out)
+        said = {phone.name: "takes" for phone in self._phones}
+        for fate in ("lost", "already", "unknown"):
+            said |= dict.fromkeys(plan["fleet"][fate]["names"], fate)
+        return said
+
+    async def _settle(self) -> None:
+        """Waits until the record knows the present generation, and has all questions until now."""
+        with self.admin.state.opened() as store:
+            generation = store.generation().number
+        asked, _ = self._scouted()
+        scout = TVSClient(self._service.endpoint, ServerTrust(anyone=True), timeout=PATIENCE)
+        async with asyncio.timeout(PATIENCE), scout as client:
+            while True:
+                await client.query(device=SCOUT, subject="CN=nobody", issuer="CN=nobody", serial=b"\x01")
+                asked += 1
+                await until(lambda: self._scouted()[0] >= asked, "the record has the question")  # noqa: B023 - waited for
+                if self._scouted()[1] >= generation:
+                    return
+
+    def _scouted(self) -> tuple[int, int]:
+        """How often the scout has asked, and the generation at which it did last, as far as it is recorded."""
+        with self.admin.state.opened() as store, store.devices().reading() as table:
+            scout: Device | None = table.find([SCOUT]).get(SCOUT)
+        return (0, 0) if scout is None else (scout.requests, scout.generation)
+
+    def _must(self, *words: object) -> None:
+        done = self.admin(*words)
+        assert done.status == 0, (words, done.err)
+
+    def _note(self, *words: str) -> None:
+        self.found.steps.append(" ".join(words))
+
+
+def _commands(change: tuple[str, ...], *, mixed: bool) -> list[tuple[str, ...]]:
+    """The commands of a change that a plan names: of two steps, one after the other."""
+    first = change[0]
+    if first == "update":
+        return [(*_COMMANDS[change[1]], "CTLFile" if change[1] == "CTLFile" else "ITLFile", "--yes", "--force")]
+    commands = [(*_COMMANDS[first], *change[1:], "--yes", "--force")]
+    if first == "regen" and change[1] in ("CallManager", "ITLRecovery") and mixed:
+        commands.append(("utils", "ctl", "update", "CTLFile", "--yes", "--force"))
+    return commands
+
+
+async def run_sequence(folder: Path, seed: str, steps: int) -> Comparison:
+    """One sequence of so many steps, in an empty directory."""
+    return await Sequence(folder, seed).run(steps)
