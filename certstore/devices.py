@@ -77,6 +77,10 @@ class Device(NamedTuple):
     denied_generation: int = 0
 
 
+NOT_BRIEF: Final = frozenset({"description", "first", "cipher", "refused", "request", "serial", "source", "roles"})
+"""Fields that tables, plans and counts of devices do not need."""
+
+
 class Standing(StrEnum):
     """What a phone was last told about the signer of a trust list: a closed set, for counts."""
 
@@ -132,8 +136,8 @@ class DeviceTable(ABC):
         """Inserts devices, and replaces those of the same names."""
 
     @abstractmethod
-    def all(self) -> Iterator[Device]:
-        """All devices by name."""
+    def all(self, *, brief: bool = False) -> Iterator[Device]:
+        """All devices by name; of `brief` ones the fields `NOT_BRIEF` are empty, so that many are read quickly."""
 
     @abstractmethod
     def unserved(self, addresses: Collection[str] | None = None) -> dict[str, Unserved]:

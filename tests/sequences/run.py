@@ -157,13 +157,13 @@ class Sequence:
                 self._reload()
             case _:
                 await self._write_profile()
-        await self._compare("nothing", self._plan(), [await self._copies()])
+        await self._compare("nothing", self._plan()[0], [await self._copies()])
 
     async def _change(self, change: tuple[str, ...]) -> None:
         """Makes a change as it was planned: a service that was up to date is reloaded, one that was not stays so."""
-        said = self._plan(*change)
+        said, steps = self._plan(*change)
         was_behind = self._behind
-        first, *more = _commands(change, mixed=self._has_ctl())
+        first, *more = _commands(change, steps)
         self._must(*first)
         self._note("change", *change)
         late = change == ("regen", "TVS") and self._random.random() < 0.4
@@ -179,9 +179,6 @@ class Sequence:
             boots.append(await self._copies())
         if not late:  # else the plan is of a service that is reloaded
             await self._compare(" ".join(change), said, boots)
-
-    def _has_ctl(self) -> bool:
-        return self.admin.state.ctl_file.exists()
 
     def _reload(self) -> None:
         self._note("reload")
@@ -227,15 +224,15 @@ class Sequence:
                     f"{fate}, the phone: {reports}; steps: {' | '.join(self.found.steps)}"
                 )
 
-    def _plan(self, *change: str) -> dict[str, str]:
-        """What a plan says of each phone: takes, lost, already, unknown."""
+    def _plan(self, *change: str) -> tuple[dict[str, str], int]:
+        """What a plan says of each phone: takes, lost, already, unknown; and how many steps the change has."""
         every = "with-tvs,tls1.0,without-tvs"
         done = self.admin("ctl", "plan", *change, "--json", "--phones", every)
         plan: dict[str, Any] = json.loads(done.out)
         said = {phone.name: "takes" for phone in self._phones}
         for fate in ("lost", "already", "unknown"):
             said |= dict.fromkeys(plan["fleet"][fate]["names"], fate)
-        return said
+        return said, len(plan["steps"])
 
     async def _settle(self) -> None:
         """Waits until the record knows the present generation, and has all questions until now."""
@@ -265,13 +262,13 @@ class Sequence:
         self.found.steps.append(" ".join(words))
 
 
-def _commands(change: tuple[str, ...], *, mixed: bool) -> list[tuple[str, ...]]:
-    """The commands of a change that a plan names: of two steps, one after the other."""
+def _commands(change: tuple[str, ...], steps: int) -> list[tuple[str, ...]]:
+    """The commands of a change that a plan names, of one step or two."""
     first = change[0]
     if first == "update":
         return [(*_COMMANDS[change[1]], "CTLFile" if change[1] == "CTLFile" else "ITLFile", "--yes", "--force")]
     commands = [(*_COMMANDS[first], *change[1:], "--yes", "--force")]
-    if first == "regen" and change[1] in ("CallManager", "ITLRecovery") and mixed:
+    if steps > 1:
         commands.append(("utils", "ctl", "update", "CTLFile", "--yes", "--force"))
     return commands
 

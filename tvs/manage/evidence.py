@@ -44,7 +44,7 @@ def recorded_fleet(state: StateDirectory, store: CertificateStore, *, only_curre
     if not (config.fleet and config.observe):
         return None
     with store.devices().reading() as table:
-        devices = list(table.all())
+        devices = list(table.all(brief=True))
     if not devices:
         return None
     from tvs.plan.fleet import Fleet, groups  # noqa: PLC0415 - likewise

@@ -87,7 +87,7 @@ def read_rollout(state: StateDirectory, store: CertificateStore) -> Rollout:
     if not evidence.epochs:
         raise StateError("the database has no trust lists yet; make them with: tvs utils itl update")
     with store.devices().reading() as table:
-        devices = list(table.all())
+        devices = list(table.all(brief=True))
     found: dict[Holding, list[str]] = {}
     for device in devices:
         found.setdefault(evidence.holding(device), []).append(phone_name(device))

@@ -84,6 +84,7 @@ class Evidence:
     def __init__(self, epochs: Sequence[Epoch]) -> None:
         self.epochs = tuple(epochs)
         self._known: dict[Clue, Possible | None] = {}
+        self._holdings: dict[Clue, Holding] = {}
         self._boots: dict[tuple[PhoneKind, _Pair, int], tuple[_Pair, bool]] = {}
         self._names = {
             data: name
@@ -101,7 +102,14 @@ class Evidence:
         """What a phone holds, by the rules above."""
         if not device.last:
             return Holding.NEVER_SEEN
+        if not (device.signer_serial or device.denied_serial):
+            return Holding.UNKNOWN
         clue = clue_of(device)
+        if clue not in self._holdings:
+            self._holdings[clue] = self._holding(clue)
+        return self._holdings[clue]
+
+    def _holding(self, clue: Clue) -> Holding:
         possible = self.possible(clue)
         if possible is None:
             return Holding.UNKNOWN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections import Counter
@@ -94,7 +95,8 @@ def _show(arguments: argparse.Namespace) -> int:
     with store_of(arguments) as store:
         lists = evidence_of(store)
         with store.devices().reading() as table:
-            devices = _chosen(table.all(), arguments, lists)
+            whole = arguments.json or arguments.csv
+            devices = _chosen(table.all(brief=not whole), arguments, lists)
             unserved = _turned_away(table.unserved().values(), arguments)
     if arguments.json:
         say_json(
@@ -126,7 +128,9 @@ def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Evi
         conditions.append(lambda device: lists.holding(device) == lists_wanted)
     if arguments.at_risk:
         conditions.append(lambda device: _at_risk(device, lists))
-    found = [device for device in devices if all(condition(device) for condition in conditions)]
+    found = list(devices)
+    for condition in conditions:
+        found = list(filter(condition, found))
     match arguments.sort:
         case "model":
             found.sort(key=lambda device: device.model)
@@ -235,9 +239,15 @@ def _failed_row(row: Unserved) -> tuple[str, ...]:
 
 
 def _time(seconds: int) -> str:
-    """Local time, as `time_text`, in a third of its time."""
-    year, month, day, hour, minute, second = time.localtime(seconds)[:6]
-    return f"{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+    """Local time, as `time_text`, in a tenth of its time."""
+    minutes, second = divmod(seconds, 60)
+    return f"{_minute(minutes)}:{second:02}"
+
+
+@functools.lru_cache(maxsize=10_000)
+def _minute(minutes: int) -> str:
+    """Local time of a minute since 1970."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(minutes * 60))
 
 
 def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
