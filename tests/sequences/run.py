@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,7 @@ class Sequence:
         with services(self._folder) as start:
             self._service = start(self.admin.state)
             self._import()
+            wait_until(self._records, "the service's observer runs")
             await self._boots(self._phones)
             for _ in range(steps):
                 await self._step()
@@ -240,13 +242,19 @@ class Sequence:
             generation = store.generation().number
         asked, _ = self._scouted()
         scout = TVSClient(self._service.endpoint, ServerTrust(anyone=True), timeout=PATIENCE)
-        async with asyncio.timeout(PATIENCE), scout as client:
+        async with asyncio.timeout(3 * PATIENCE), scout as client:
             while True:
                 await client.query(device=SCOUT, subject="CN=nobody", issuer="CN=nobody", serial=b"\x01")
                 asked += 1
                 await until(lambda: self._scouted()[0] >= asked, "the record has the question")  # noqa: B023 - waited for
                 if self._scouted()[1] >= generation:
                     return
+
+    def _records(self) -> bool:
+        """Whether the service records what phones ask: its observer may start later than it does."""
+        with urllib.request.urlopen(f"http://{self._service.admin}/status.json", timeout=PATIENCE) as answer:
+            running: bool = json.load(answer)["observer"]["running"]
+        return running
 
     def _scouted(self) -> tuple[int, int]:
         """How often the scout has asked, and the generation at which it did last, as far as it is recorded."""
