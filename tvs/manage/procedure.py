@@ -255,6 +255,7 @@ def _plan(
         phones=options.phones or phone_kinds(store),
         title=change.title,
         made=frozenset(change.made),
+        needed=change.needed,
         lost_reports=lost_reports,
     )
 

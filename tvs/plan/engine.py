@@ -34,6 +34,7 @@ def plan_change(
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
+    needed: frozenset[bytes] = frozenset(),
 ) -> Plan:
     """The plan of a change: each kind of phones with each pair of held lists boots after it.
 
@@ -48,6 +49,7 @@ def plan_change(
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
+        needed: TVS certificates (X.509 DER) that the ITL of phones must have before the change.
     """
     steps = (after,) if later is None else (after, later)
     outcomes = tuple(_outcomes(held, steps, made))
@@ -56,6 +58,7 @@ def plan_change(
         *_findings_of_change(held, before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
+        *found.not_fetched(held, needed, phones),
     ]
     return Plan(
         title=title,
