@@ -1,4 +1,4 @@
-"""Rollovers of list signers with phones that boot, or sleep, at each stage; refusals, the way back, and kills."""
+"""Rollovers with phones that boot, or sleep, at each stage; refusals, the way back, and kills."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from proto.roles import TrustRole
 from tests.fixtures.running import PATIENCE
 from tests.manage.oldphone import OldPhone, by_token, own, refused, signers
 from tests.manage.phones import agree, held_by_phones
-from tests.manage.plans import planned, worst
+from tests.manage.plans import planned, settings, worst
 from tvs.cluster.rollover import ROLLOVER
 from tvs.identity import key_id
+from tvs.phone.trust import Refusal
 from tvs.plan.boot import Decision
 from tvs.plan.model import Code
 from tvs.plan.phones import PhoneKind
@@ -42,7 +43,7 @@ CLUSTERS = {"guide": "admin", "today": "today"}
 def either(request: pytest.FixtureRequest) -> Administrator:
     """The administrator of each kind of cluster, whose lists and service every phone can use."""
     found: Administrator = request.getfixturevalue(CLUSTERS[request.param])
-    (found.state.path / "tvs.toml").write_text('tls_profile = "legacy"\n')
+    settings(found, tls_profile="legacy")
     return found
 
 
@@ -70,7 +71,7 @@ def essence(admin: Administrator) -> object:
 # -- phones at each stage ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("unit", [Purpose.CallManager, Purpose.ITLRecovery])
+@pytest.mark.parametrize("unit", [Purpose.TVS, Purpose.CallManager, Purpose.ITLRecovery])
 async def test_phones_at_each_stage(either: Administrator, serve: Callable[..., Running], unit: Purpose) -> None:
     """No phone that asks TVS refuses a list, whichever stages it slept through; each does what the plan says.
 
@@ -89,6 +90,24 @@ async def test_phones_at_each_stage(either: Administrator, serve: Callable[..., 
     assert own(either, unit) != present
     assert not [path for path in (either.state.ctl_file, either.state.itl_file) if listed(path, present)]
     assert len(essence(either)[0]) == len(before[0])  # type: ignore[index] # the first part of it
+
+
+async def test_phones_ask_the_service_that_follows(today: Administrator, serve: Callable[..., Running]) -> None:
+    """With the next TVS certificate in use, a phone with the announced ITL asks about a new signer; one without cannot.
+
+    The service presents it without a reload.
+    """
+    settings(today, tls_profile="legacy")
+    service, before = serve(today.state), held_by_phones(today)
+    today.does("rollover", "TVS")
+    announced = held_by_phones(today)
+    today.does("rollover", "TVS", *NEXT)
+    today.does("set", "cert", "regen", "ITLRecovery", "-y", "--force")
+    today.does("utils", "ctl", "update", "CTLFile", "-y", "--force")
+    ctl, itl = (await agree(today, service, announced))[WITH_TVS]
+    assert (ctl.decision, itl.decision) == (Decision.TVS, Decision.OWN_LIST)
+    ctl, _ = (await agree(today, service, before))[WITH_TVS]
+    assert ctl.refusal is Refusal.TVS_UNTRUSTED
 
 
 async def all_accept(admin: Administrator, service: Running, held: HeldLists) -> None:
@@ -233,7 +252,9 @@ def test_what_is_refused_meanwhile(admin: Administrator) -> None:
         assert "tvs rollover CallManager --next" in done.err, words
         assert "tvs rollover CallManager --abort" in done.err, words
     assert "one at a time" in admin("rollover", "TVS").err
-    assert admin("rollover", "CAPF").status == 1
+    assert admin("rollover", "CAPF").status == 2
+    shown = admin.does("show", "cluster").lines
+    assert "Rollover   CallManager is announced: tvs rollover CallManager --status" in shown
     assert admin("rollover", "TVS", "--next", "--abort").status == 2
     assert "is under way already" in admin.does("rollover", "CallManager").out
     assert json.loads(admin.does("rollover", "CallManager", "--json").out)["rollover"]["stage"] == "announced"

@@ -10,7 +10,7 @@ from certstore.purposes import Purpose
 from certstore.serials import serial_text
 from tvs.cli import values
 from tvs.cli.changes import STATUSES, change_options, make_change, plan_options_of, say_change, say_done
-from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, say_json, state_of, unit_of
+from tvs.cli.common import OK, USAGE, CommandError, handled_by, say, say_json, state_of
 from tvs.units import ROLLED_OVER, KeyType
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def add_commands(commands: Commands) -> None:
         "in use, then the one before goes. The stage is in the database; each can be looked at, waited for and undone.",
         epilog=_EPILOG + STATUSES,
     )
-    rollover.add_argument("unit", metavar="UNIT", help=", ".join(ROLLED_OVER))
+    units = [unit.value for unit in ROLLED_OVER]
+    rollover.add_argument("unit", choices=units, metavar="UNIT", help=", ".join(units))
     step = rollover.add_mutually_exclusive_group()
     step.add_argument("--status", action="store_true", help="show the stage, and what the next one waits for")
     step.add_argument("--next", action="store_true", help="go on to the next stage")
@@ -69,10 +70,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _rollover(arguments: argparse.Namespace) -> int:
-    from tvs.cluster.rolloverstages import check_rollable
-
-    unit = unit_of(arguments.unit)
-    check_rollable(unit)
+    unit = Purpose(arguments.unit)
     if arguments.key is not None and (arguments.status or arguments.next or arguments.abort):
         raise CommandError("--key is chosen when a rollover begins", USAGE)
     if arguments.status:
@@ -141,10 +139,8 @@ def _in_use(made: MadeChange, unit: Purpose) -> tuple[str, ...]:
     done, back = f"The next {unit} certificate is in use", f"back: tvs rollover {unit} --abort"
     before, after = made.change.before, made.change.after
     if (before.ctl, before.itl) == (after.ctl, after.itl):
-        reload = ("On each node that takes part: systemctl reload tvs",) if unit is Purpose.TVS else ()
         return (
             f"{done}; the lists stay as they are: they name it, and the one before.",
-            *reload,
             f"The one before goes with: tvs rollover {unit} --next; {back}",
         )
     return (

@@ -13,7 +13,6 @@ from tvs.cluster.situation import read_situation
 from tvs.errors import NotPublisher, StateError
 from tvs.manage.procedure import plan_only
 from tvs.plan.model import Severity
-from tvs.units import OF_NODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +99,7 @@ def _nodes(situation: Situation, rollover: Rollover, reports: list[NodeReport]) 
         if own is None:
             continue
         other = trusted.get(rollover.other(own.certificate.der) or "")
-        if other is None and not (rollover.unit is Purpose.TVS and rollover.unit in OF_NODES):
+        if other is None and rollover.unit is not Purpose.TVS:  # one of the publisher's
             continue
         served = last.get(node.name.lower())
         yield RolledNode(
