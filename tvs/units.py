@@ -21,6 +21,9 @@ OF_NODES = (Purpose.CallManager, Purpose.TVS, Purpose.CallManager_ECDSA)
 LIST_SIGNERS = frozenset({Purpose.CallManager, Purpose.ITLRecovery})
 """Units whose keys sign trust lists: RSA keys only."""
 
+ROLLED_OVER = (Purpose.TVS, Purpose.CallManager, Purpose.ITLRecovery)
+"""Units whose certificates can be rolled over: those that phones depend on."""
+
 
 class KeyType(StrEnum):
     """Kinds of private keys. TLS with RSA-4096 costs four times the CPU of a connection with RSA-2048."""

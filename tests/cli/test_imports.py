@@ -84,8 +84,8 @@ def test_commands_that_read_the_database_decode_no_certificate(state: StateDirec
     [
         ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 155),
         ("ctl plan regen CAPF", {"tvs.cluster.commit", "tvs.cluster.previous", "shutil", "tomllib"}, 161),
-        ("set phones with-tvs", _OWN | {"ctlcache.builder", "tomllib"}, 166),
-        ("utils itl update ITLFile --yes", _OWN, 165),
+        ("set phones with-tvs", _OWN | {"ctlcache.builder", "tomllib"}, 167),
+        ("utils itl update ITLFile --yes", _OWN, 166),
     ],
 )
 def test_changes_import_only_themselves(state: StateDirectory, command: str, others: set[str], most: int) -> None:

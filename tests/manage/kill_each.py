@@ -81,6 +81,9 @@ def examine(work: Path, held: HeldLists) -> None:
         assert certificate is not None
         key = state.private_key(unit, certificate)
         assert key.public_key() == x509.load_der_x509_certificate(certificate).public_key()
+    for certificate in situation.rolled.values():  # of a rollover
+        assert situation.rollover is not None
+        assert state.private_key(situation.rollover.unit, certificate).key_size
     plan = plan_change([held], situation, situation, datetime.now(UTC))
     assert plan.safe, plan.findings
 

@@ -131,6 +131,7 @@ COMMANDS = [
     ("set", "cert", "import", "trust", "Phone-SAST-trust", "stranger.cer"),
     ("set", "cert", "delete", "Phone-trust", "stranger"),
     ("set", "csr", "gen", "CallManager"),
+    ("rollover", "ITLRecovery"),
     ("set", "node", "add", "sub2", "--address", "192.0.2.2"),
     ("set", "node", "delete", "sub1", "-y"),
     ("set", "node", "rename", "sub1", "sub3", "-y"),

@@ -42,6 +42,8 @@ REFUSED = [
     ("set", "cert", "regen", "ITLRecovery", "-y"),
     ("set", "cert", "regen", "CAPF", "-y"),
     ("set", "csr", "gen", "CAPF"),
+    ("rollover", "ITLRecovery"),
+    ("rollover", "CallManager"),
     ("set", "cert", "restore", "CAPF", "-y"),
     ("set", "node", "add", "sub3", "--address", "127.0.0.4"),
     ("set", "node", "delete", "sub2", "-y"),

@@ -60,7 +60,7 @@ class Site:
         config = self.load()
         self.world = World(2)
         self.world.run()
-        self.board = Board()
+        self.board, self.wanted = Board(), Board()
         self.log = SupervisorLog(config)
         self.current = Current(config, read_credentials(config), read_seed(config, lambda *_: None))
         self.publisher = Publisher(self.board, self.log, self._status)
@@ -73,6 +73,7 @@ class Site:
             publisher=self.publisher,
             log=self.log,
             load_config=self.load,
+            wanted=self.wanted,
             listen=partial(listen, host, port, shared=True),
         )
 

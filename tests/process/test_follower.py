@@ -204,6 +204,7 @@ def test_a_thread_that_hangs(
         seed=read_seed(config, lambda *_: None),
         board=Board(),
         cluster=Board(),
+        wanted=Board(),
         nudge=Nudge(1),
         event=lambda *_, **__: None,
         load_config=lambda: config,

@@ -51,6 +51,7 @@ def reporter(state: StateDirectory, store: CertificateStore) -> Reporter:
         seed=read_seed(config, lambda *_: None),
         board=board,
         cluster=Board(),
+        wanted=Board(),
         nudge=nudge,
         event=lambda *_, **__: None,
         load_config=lambda: config,

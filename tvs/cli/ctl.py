@@ -44,6 +44,7 @@ CHANGE is one of
   delete UNIT NAME             tvs set cert delete UNIT NAME
   set signer UNIT              tvs set signer UNIT
   set digest DIGEST            tvs set digest DIGEST
+  rollover UNIT [next | abort] tvs rollover UNIT, with --next or --abort
   promote                      tvs set node promote, with --keys DIR too
   reset ctl | itl              tvs utils ctl reset localkey, tvs utils itl reset localkey
 

@@ -42,7 +42,7 @@ _WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EFBIG)
 """Errors of a disk or terminal to which the output goes."""
 COMMANDS = (
     *("serve", "init", "query", "check", "phone", "replay"),
-    *("show", "set", "utils", "ctl", "file", "publish", "import", "fleet", "database", "run", "admin"),
+    *("show", "set", "utils", "ctl", "rollover", "file", "publish", "import", "fleet", "database", "run", "admin"),
     *("completion", "man"),
 )
 """The first words of all commands; the module of that name adds the rest of the command."""

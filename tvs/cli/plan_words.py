@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from certstore.purposes import Purpose
 from tvs.cli.changes import DIGESTS, SIGNERS
 from tvs.cli.words import Speller
-from tvs.units import CTL_NAME, ITL_NAME
+from tvs.units import CTL_NAME, ITL_NAME, ROLLED_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,12 @@ _CHANGES: dict[str, tuple[str, ...]] = {
     "set": ("signer", "digest"),
     "reset": ("ctl", "itl"),
     "promote": (),
+    "rollover": tuple(ROLLED_OVER),
 }
 """The first words of changes, and the second ones that each allows; none for the name of a file."""
 _SETTINGS = {"signer": tuple(SIGNERS), "digest": tuple(DIGESTS)}
 """The third words of `set`."""
-_SPELLED = ("update", "set-cluster", "set", "reset")
+_SPELLED = ("update", "set-cluster", "set", "reset", "rollover")
 """Changes whose further words are those of the command; the others' are names, which have their own errors."""
 
 
@@ -42,6 +43,8 @@ def choices_after(words: Sequence[str]) -> list[str]:
             return list(_CHANGES.get(change, ()))
         case ["set", setting]:
             return list(_SETTINGS.get(setting, ()))
+        case ["rollover", _]:
+            return ["next", "abort"]
         case _:
             return []
 

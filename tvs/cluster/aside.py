@@ -25,6 +25,7 @@ from ctlcache.trustlist import parse_trust_list
 from proto.errors import RemoteProtocolError
 from tvs.cluster.kept import keep, kept_certificates, surplus
 from tvs.cluster.keys import read_request
+from tvs.cluster.rollover import kept_of
 from tvs.cluster.situation import read_list
 from tvs.errors import StateError
 from tvs.identity import key_id
@@ -170,8 +171,22 @@ def _of_database(store: CertificateStore) -> tuple[dict[str, str], str, list[byt
             continue
         with suppress(CertificateError):  # of a foreign program; no key here belongs to it
             present[key_id(public_key(loaded))] = f"the present certificate {entry.unit}/{entry.name} has it"
+    try:
+        rolled = {ident: "the rollover that is under way needs it" for ident in map(_key_of, kept_of(store)) if ident}
+    except StateError as damaged:
+        bad.append(damaged)
+    else:
+        present = rolled | present
     unread = "own certificates in the database cannot be read, and which keys they need is not known" if bad else ""
     return present, unread, [entry.certificate.der for entry in entries]
+
+
+def _key_of(der: bytes) -> str | None:
+    """The ID of a certificate's key; None for a key that no key here can belong to."""
+    loaded = load_certificate(der)
+    with suppress(CertificateError):
+        return None if loaded is None else key_id(public_key(loaded))
+    return None
 
 
 def _of_requests(state: StateDirectory, replaced: set[Purpose]) -> tuple[dict[str, str], frozenset[Purpose]]:

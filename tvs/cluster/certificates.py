@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from certstore.store import CertificateStore
+    from certstore.store import CertificateStore, StoreEntry
     from ctlcache.keyfile import PrivateKey
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -61,19 +61,20 @@ def propose_regeneration(
         unit: one of `MADE_HERE`.
         kind: of the new key; None for that of the old one, or of a first one.
     """
-    key = new_key(unit, situation, kind)
-    node = situation.this_node
-    certificate = self_signed(
-        key,
-        _subject(unit, situation, partial(successor_subject, unit)),
-        host=node.name,
-        address=node.address,
-        validity=validity_of(unit),
-    ).public_bytes(Encoding.DER)
+    key, certificate = make_successor(unit, situation, kind)
     new = NewCertificate(
         unit=unit, certificate=certificate, key=key, node=situation.subscriber, description=SELF_SIGNED
     )
     return replace(own_change(state, situation, new, f"regenerate {unit}"), made=(certificate,))
+
+
+def make_successor(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> tuple[PrivateKey, bytes]:
+    """A new key and a self-signed certificate (X.509 DER) of this node, after its present one."""
+    key = new_key(unit, situation, kind)
+    node = situation.this_node
+    subject = _subject(unit, situation, partial(successor_subject, unit))
+    made = self_signed(key, subject, host=node.name, address=node.address, validity=validity_of(unit))
+    return key, made.public_bytes(Encoding.DER)
 
 
 def propose_request(_: StateDirectory, situation: Situation, *, unit: Purpose, kind: KeyType | None = None) -> Change:
@@ -108,6 +109,18 @@ def check_here(situation: Situation, unit: Purpose) -> None:
     check_unit(unit)
     if unit not in OF_NODES:
         check_publisher(situation)
+
+
+def check_not_rolled(situation: Situation, entry: StoreEntry | None) -> None:
+    """Raises `StateError` if the rollover that is under way needs this entry; None for one that does not exist."""
+    rollover = situation.rollover
+    if rollover is None or entry is None or entry.unit not in (rollover.unit, rollover.trust):
+        return
+    if rollover.other(entry.certificate.der) is not None:
+        raise StateError(
+            f"{entry.unit}/{entry.name} is of the rollover of {rollover.unit} that is under way; nothing was changed. "
+            f"Go on with it: tvs rollover {rollover.unit} --next; or back: tvs rollover {rollover.unit} --abort"
+        )
 
 
 def new_key(unit: Purpose, situation: Situation, kind: KeyType | None = None) -> PrivateKey:
@@ -167,6 +180,7 @@ def own_change(state: StateDirectory, situation: Situation, new: NewCertificate,
     Raises `Conflict` if another certificate has its serial number and issuer.
     """
     replaced = situation.own_entry(new.unit, new.node)
+    check_not_rolled(situation, replaced)
     others = [entry.certificate for entry in situation.entries if entry is not replaced]
     check_identity(Certificate.from_der(new.certificate), others)
     trust = trust_unit(new.unit)

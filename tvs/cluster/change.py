@@ -31,6 +31,7 @@ class Change:
         requests: certificate signing requests (PKCS#10, PEM) with their units, in place of the last ones.
         forgotten: files of previous certificates that are deleted, see `tvs.cluster.kept`.
         left: after its commit, a sentence for each key of theirs that remains.
+        needed: TVS certificates (X.509 DER) that phones' ITL must have before the change, see `tvs.cluster.rollover`.
         apply: changes the database, called inside one transaction.
         generation: number of the generation that its commit made; None before.
         unsure: whether the answer to its commit was lost, and the database was asked; it may have been down meanwhile.
@@ -47,6 +48,7 @@ class Change:
     late_signer: Signer | None = None
     forgotten: tuple[Path, ...] = ()
     left: tuple[str, ...] = ()
+    needed: frozenset[bytes] = frozenset()
     apply: Callable[[CertificateStore], object] = field(default=lambda _: None)
     generation: int | None = None
     unsure: bool = False

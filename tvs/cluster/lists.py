@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from certstore.purposes import Purpose
@@ -12,6 +12,7 @@ from ctlcache.keys import has_ec_key
 from ctlcache.trustlist import TrustList, parse_trust_list
 from proto.errors import LocalProtocolError, RemoteProtocolError
 from proto.roles import TrustRole
+from tvs.cluster.rollover import Stage
 from tvs.errors import StateError
 from tvs.units import CTL_NAME, ITL_NAME
 
@@ -149,7 +150,8 @@ def build_ctl(situation: Situation, source: CtlSource) -> bytes:
 
     Raises `StateError` and `SigningError`.
     """
-    entries = source.entries if situation.mixed_mode else non_secure(source.entries)
+    entries = _with_rolled(source.entries, situation)
+    entries = entries if situation.mixed_mode else non_secure(entries)
     return _built(
         situation,
         source.signer,
@@ -169,7 +171,26 @@ def build_itl(situation: Situation, signer: Signer) -> bytes:
     sast = (situation.require(situation.signer), situation.require(situation.other_signer))
     capf = situation.own(Purpose.CAPF)
     entries = itl_entries(publisher, nodes, sast=sast, capf=capf, mixed_mode=situation.mixed_mode)
-    return _built(situation, signer, entries, ITL_NAME)
+    return _built(situation, signer, _with_rolled(entries, situation), ITL_NAME)
+
+
+def _with_rolled(entries: Iterable[ListEntry], situation: Situation) -> tuple[ListEntry, ...]:
+    """The records with one more beside each certificate of a rollover: the same with the other one of its pair.
+
+    The old one comes first, so that a list stays as it is when the next one is put in use; but the cluster's signer is
+    before the one that does not sign.
+    """
+    rolled, rollover = situation.rolled, situation.rollover
+    own_first = rollover is None or rollover.stage is Stage.ANNOUNCED or rollover.unit is situation.signer
+
+    def records(entry: ListEntry) -> tuple[ListEntry, ...]:
+        other = None if entry.certificate is None else rolled.get(entry.certificate)
+        if other is None:
+            return (entry,)
+        more = replace(entry, certificate=other)
+        return (entry, more) if own_first else (more, entry)
+
+    return tuple(record for entry in entries for record in records(entry))
 
 
 def _built(

@@ -16,6 +16,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.lists import build_ctl, signed_by_server, signed_by_token, tokenless_source
 from tvs.cluster.membership import has_key
 from tvs.cluster.proposals import with_itl
+from tvs.cluster.rolloverstages import without_lost
 from tvs.errors import StateError
 from tvs.identity import (
     SELF_SIGNED,
@@ -62,7 +63,8 @@ def propose_promotion(state: StateDirectory, situation: Situation, *, keys: Path
     with_signer = tuple(dict.fromkeys((*_OF_THE_CLUSTER, situation.signer)))
     present = None if keys is not None else _keys_here(state, situation, with_signer)
     moved = _OF_THE_CLUSTER if keys is None and present is None else with_signer
-    after = replace(_with_publisher(situation, here.name, moved), lost=old.name, here=None)
+    kept, end_rollover = without_lost(situation)
+    after = replace(_with_publisher(kept, here.name, moved), lost=old.name, here=None)
     made: dict[Purpose, bytes] = {}
     if keys is not None:
         found = _restored_keys(keys, {unit: after.require(unit) for unit in moved})
@@ -75,6 +77,7 @@ def propose_promotion(state: StateDirectory, situation: Situation, *, keys: Path
         after = after.with_own(unit, certificate)
 
     def apply(store: CertificateStore) -> None:
+        end_rollover(store)
         store.set_publisher(here.name, moved)
         for unit, certificate in made.items():
             store.import_certificate(certificate, unit, node=here.name, description=SELF_SIGNED, replace=True)

@@ -139,6 +139,14 @@ def with_itl(situation: Situation, signer: Signer) -> Situation:
     return situation if same_list(situation.itl, new) else replace(situation, itl=new)
 
 
+def with_ctl(situation: Situation, source: CtlSource) -> Situation:
+    """The situation with a new CTL file if there is one and its contents change."""
+    if situation.ctl is None:
+        return situation
+    new = build_ctl(situation, source)
+    return situation if same_list(situation.ctl, new) else replace(situation, ctl=new)
+
+
 def same_list(old: bytes | None, new: bytes | None) -> bool:
     """Whether two trust lists have the same signer and records, whatever their timestamps."""
     if old is None or new is None:

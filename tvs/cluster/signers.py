@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 from tvs.cluster.change import Change
 from tvs.cluster.keys import list_signer
 from tvs.cluster.lists import build_ctl, signed_by_token, tokenless_source
-from tvs.cluster.proposals import same_list, with_itl
+from tvs.cluster.proposals import with_ctl, with_itl
 from tvs.cluster.situation import LIST_DIGEST, LIST_SIGNER
 from tvs.errors import StateError
-from tvs.units import CTL_NAME
+from tvs.units import CTL_NAME, LIST_SIGNERS
 
 if TYPE_CHECKING:
     from certstore.purposes import Purpose
     from ctlcache.digests import Digest
-    from tvs.cluster.lists import CtlSource
     from tvs.cluster.proposals import MakeCtlSource
     from tvs.cluster.situation import Situation
     from tvs.state import StateDirectory
@@ -30,10 +29,11 @@ def propose_signer(state: StateDirectory, situation: Situation, *, signer: Purpo
         situation: the current one.
         signer: ITLRecovery or CallManager.
     """
+    _check_no_rollover(situation)
     after = replace(situation, signer=signer)
     key = list_signer(state, after)
     if not signed_by_token(after.ctl):
-        after = _with_ctl(after, tokenless_source(after, key))
+        after = with_ctl(after, tokenless_source(after, key))
     return Change(
         title=f"set the signer of trust lists to {signer}",
         before=situation,
@@ -52,8 +52,9 @@ def propose_announcement(state: StateDirectory, situation: Situation, *, signer:
         raise StateError(f"{signer} signs the trust lists already; there is nothing to announce")
     if signed_by_token(situation.ctl):
         raise StateError(f"a hardware token signs {CTL_NAME}, also after: tvs set signer {signer}; nothing to announce")
+    _check_no_rollover(situation)
     key = list_signer(state, situation)
-    after = _with_ctl(situation, tokenless_source(situation, key, both=True))
+    after = with_ctl(situation, tokenless_source(situation, key, both=True))
     title = f"announce {signer} as a signer of trust lists"
     return Change(title=title, before=situation, after=with_itl(after, key))
 
@@ -78,7 +79,7 @@ def propose_digest(
         source = make_source(after)
         after = replace(after, ctl=build_ctl(after, source))
     elif not signed_by_token(after.ctl):
-        after = _with_ctl(after, tokenless_source(after, key))
+        after = with_ctl(after, tokenless_source(after, key))
     elif signed_by_token(after.ctl, other_than=digest):
         raise StateError(
             f"a hardware token signed {CTL_NAME}, which only a token can sign again with {digest.text}: "
@@ -93,9 +94,11 @@ def propose_digest(
     )
 
 
-def _with_ctl(situation: Situation, source: CtlSource) -> Situation:
-    """The situation with a new CTL file if there is one and its contents change."""
-    if situation.ctl is None:
-        return situation
-    new = build_ctl(situation, source)
-    return situation if same_list(situation.ctl, new) else replace(situation, ctl=new)
+def _check_no_rollover(situation: Situation) -> None:
+    """Raises `StateError` while a signer is rolled over: phones are to know one new signer at a time."""
+    rollover = situation.rollover
+    if rollover is not None and rollover.unit in LIST_SIGNERS:
+        raise StateError(
+            f"a rollover of {rollover.unit}, which signs lists, is under way; nothing was changed. Go on with it: "
+            f"tvs rollover {rollover.unit} --next; or back: tvs rollover {rollover.unit} --abort"
+        )

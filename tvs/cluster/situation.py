@@ -16,6 +16,7 @@ from ctlcache.entries import ClusterNode
 from ctlcache.files import read_snapshot
 from tvs.cluster.applied import read_applied
 from tvs.cluster.membership import ThisNode
+from tvs.cluster.rollover import ROLLOVER, Rollover, rolled_over
 from tvs.config.loading import load_config
 from tvs.errors import StateError
 from tvs.tls.profiles import TLSProfile
@@ -54,6 +55,7 @@ class Situation:
         watched: the CTL file that TVS watches, if the service's settings name another one than phones fetch.
         watches_other: whether they name another one.
         profile: the service's TLS profile.
+        rolling: the parameter of the last rollover, see `tvs.cluster.rollover`; empty for none.
         generation: number of the generation that the lists here are of. A change that was made from it is refused if
             the database has another one by then. Two situations can be equal without being of one generation.
         lost: name of a node that is lost: its TVS server answers no phone.
@@ -70,6 +72,7 @@ class Situation:
     watched: bytes | None = None
     watches_other: bool = False
     profile: TLSProfile = TLSProfile.COMPATIBLE
+    rolling: str = ""
     lost: str | None = None
     generation: int = field(default=0, compare=False)
     here: ThisNode | None = field(default=None, compare=False, repr=False)
@@ -102,6 +105,17 @@ class Situation:
     def tvs_ctl(self) -> bytes | None:
         """The CTL file that TVS watches."""
         return self.watched if self.watches_other else self.ctl
+
+    @property
+    def rollover(self) -> Rollover | None:
+        """The rollover that is under way. Raises `StateError` if the database's parameter is damaged."""
+        last = Rollover.from_text(self.rolling)
+        return last if last is not None and last.under_way else None
+
+    @property
+    def rolled(self) -> dict[bytes, bytes]:
+        """The own certificates of that rollover, each with the other one of its pair. Raises as `rolled_over` does."""
+        return rolled_over(self.rolling, self.entries)
 
     def own_entry(self, unit: Purpose, node: str | None = None) -> StoreEntry | None:
         """A node's own certificate in a unit; the publisher's if no node is named, or that of no node without one."""
@@ -146,11 +160,15 @@ class Situation:
         return tuple(sorted(set(roles)))
 
     def same_but_trusted(self, other: Situation) -> bool:
-        """Whether another situation has the same files, nodes, parameters and certificates made here."""
+        """Whether another situation has the same files, nodes, parameters and certificates made here.
+
+        The stage of a rollover is none of these: what follows from it is.
+        """
         return self._without_trusted() == other._without_trusted()
 
     def _without_trusted(self) -> Situation:
-        return replace(self, entries=tuple(entry for entry in self.entries if entry.unit in MADE_HERE))
+        own = tuple(entry for entry in self.entries if entry.unit in MADE_HERE)
+        return replace(self, entries=own, rolling="")
 
     # -- the same situation with a difference ------------------------------------------------------
 
@@ -242,6 +260,7 @@ def read_situation(state: StateDirectory, store: CertificateStore, profile: TLSP
         watched=read_list(config.ctl_path) if elsewhere else None,
         watches_other=elsewhere,
         profile=profile or config.tls_profile,
+        rolling=store.parameter(ROLLOVER) or "",
         here=ThisNode(state, nodes, entries),
     )
 

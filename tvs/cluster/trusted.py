@@ -10,7 +10,7 @@ from certstore.changes import NewCertificate
 from certstore.purposes import Purpose, find_purpose
 from certstore.rules.entries import check_identity
 from certstore.store import MAX_TIME_TO_LIVE
-from tvs.cluster.certificates import propose_no_own
+from tvs.cluster.certificates import check_not_rolled, propose_no_own
 from tvs.cluster.change import Change
 from tvs.errors import StateError
 from tvs.units import MADE_HERE, NEEDED
@@ -116,6 +116,7 @@ def propose_delete_trusted(state: StateDirectory, situation: Situation, *, unit:
         return propose_no_own(state, situation, unit=unit, name=name)
     with state.opened() as store:
         found = store.entry(unit, name)
+    check_not_rolled(situation, found)
     return Change(
         title=f"delete {unit}/{found.name}",
         before=situation,

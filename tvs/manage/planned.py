@@ -60,6 +60,8 @@ def propose_planned(
             return partial(_propose_deletion, name=name)
         case [("regen" | "restore" | "delete"), _, *_]:
             propose = _of_unit(words)
+        case ["rollover", unit, *step]:
+            propose = _rollover(unit, step)
         case ["set", what, value]:
             propose = _setting(what, value, make_source, announce=announce)
         case _:
@@ -101,6 +103,15 @@ def _of_unit(words: Sequence[str]) -> Propose | None:
 
             return partial(propose_delete_trusted, unit=find_purpose(unit), name=name)
     return None
+
+
+def _rollover(unit: str, step: Sequence[str]) -> Propose | None:
+    """The proposal of a stage of a rollover; None for other words."""
+    from tvs.cluster.rolloverstages import propose_abort, propose_next, propose_rollover
+
+    stages = {(): propose_rollover, ("next",): propose_next, ("abort",): propose_abort}
+    propose: Callable[..., Change] | None = stages.get(tuple(step))
+    return None if propose is None else partial(propose, unit=find_purpose(unit))
 
 
 def _import(unit: str, file: Path, roles: Sequence[int]) -> Propose:

@@ -106,6 +106,7 @@ def plan_of(
         phones=options.phones or said_kinds(store) or (DEFAULT_KINDS if fleet is None else fleet.kinds),
         title=change.title,
         made=frozenset(change.made),
+        needed=change.needed,
         lost_reports=lost_reports,
         fleet=fleet,
         servers=options.servers or (),

@@ -15,9 +15,11 @@ from proto.defaults import DEFAULT_TIME_TO_LIVE
 from proto.errors import LocalProtocolError
 from proto.messages import CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier
+from tvs.errors import StateError
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList
+    from tvs.cluster.rollover import Rollover
     from tvs.cluster.situation import Situation
 
 NEW = "new"
@@ -113,6 +115,14 @@ def parsed(data: bytes | None) -> TrustList | None:
     """The trust list in these bytes, if it verifies; None for other bytes, and without a file."""
     verification = verify(data) if data is not None else None
     return verification.trust_list if verification is not None and verification.ok else None
+
+
+def rollover_of(situation: Situation) -> Rollover | None:
+    """The rollover that is under way; None for a damaged parameter too, which a plan does not need."""
+    try:
+        return situation.rollover
+    except StateError:
+        return None
 
 
 def _caches(situation: Situation, serial_number: bytes) -> dict[Source, CertificateCache]:

@@ -42,6 +42,7 @@ def plan_change(
     title: str = NO_CHANGE,
     made: frozenset[bytes] = frozenset(),
     lost_reports: bool = False,
+    needed: frozenset[bytes] = frozenset(),
     servers: Sequence[SeenServer] = (),
     fleet: Fleet | None = None,
 ) -> Plan:
@@ -58,6 +59,7 @@ def plan_change(
         title: the change, for people.
         made: certificates (X.509 DER) that the change makes: they get another serial number each time.
         lost_reports: whether the publisher that is lost after the change reports that its service runs.
+        needed: TVS certificates (X.509 DER) that the ITL of phones must have before the change.
         servers: the TVS servers as they were met; without them they are as database and settings say.
         fleet: the recorded phones; None without a record. Where an inventory says which phones there are, what they
             hold counts in place of `held`.
@@ -77,6 +79,7 @@ def plan_change(
         *_findings_of_change(_all(holds, phones), before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),
+        *found.not_fetched(_all(holds, phones), needed, phones),
         *_findings_of_servers(_staying(servers, last), before, outcomes, met, phones),
     ]
     return Plan(

@@ -107,6 +107,28 @@ def tvs_not_in_itl(held: Sequence[HeldLists], after: Situation) -> Iterator[Find
         )
 
 
+def not_fetched(
+    held: Sequence[HeldLists], needed: frozenset[bytes], counted: frozenset[PhoneKind]
+) -> Iterator[Finding]:
+    """Phones hold an ITL without a TVS certificate that is to be presented: they could ask no TVS server.
+
+    Args:
+        held: the lists that phones hold.
+        needed: certificates (X.509 DER) that the ITL must have.
+        counted: the kinds of phones that count; those that use no ITL are not lost.
+    """
+    names = [one.itl_name for one in held if one.itl is not None and not needed <= tvs_certificates(one.itl)]
+    if names:
+        uses = any(kind.model.tvs for kind in counted)
+        yield Finding(
+            code=Code.NOT_FETCHED,
+            severity=Severity.ERROR if uses else Severity.NOTE,
+            sentence=f"phones that hold {', '.join(dict.fromkeys(names))} do not know the next TVS certificate: they "
+            "could not ask TVS",
+            way_out="restart the phones and wait until all have fetched the ITL file that names it",
+        )
+
+
 def node_not_listed(after: Situation) -> Iterator[Finding]:
     """TVS of a node that runs is not in the ITL file, while others are: it has joined, or has a new certificate."""
     if after.itl is None or not (listed := tvs_certificates(after.itl) & after.tvs_certificates):

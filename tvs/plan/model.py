@@ -48,6 +48,7 @@ class Code(StrEnum):
     CERTIFICATE_EXPIRES = "certificate-expires-soon"
     CTL_LEFT_OVER = "ctl-left-over"
     CTL_MISSING = "ctl-missing"
+    NOT_FETCHED = "not-fetched"
     NODE_NOT_LISTED = "node-not-listed"
     NODE_WITHOUT_CERTIFICATE = "node-without-certificate"
     PUBLISHER_ALIVE = "publisher-alive"

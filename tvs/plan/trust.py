@@ -9,7 +9,7 @@ from certstore.purposes import Purpose
 from certstore.serials import normal_serial, serial_text
 from proto.roles import TrustRole, role_name
 from tvs.phone.trust import Refused, check_answer
-from tvs.plan.answers import parsed, tvs_answer, vouched_roles
+from tvs.plan.answers import parsed, rollover_of, tvs_answer, vouched_roles
 from tvs.plan.causes import OTHER_SERIAL_NUMBER
 from tvs.plan.model import Code, Finding, Severity
 from tvs.units import CTL_NAME, ITL_NAME, MADE_HERE
@@ -89,8 +89,14 @@ def imported_without_role(before: Situation, after: Situation) -> Iterator[Findi
 
 
 def _trusted(situation: Situation) -> dict[tuple[str, bytes], StoreEntry]:
-    """The entries beside the certificates made here, by unit and certificate."""
-    return {(entry.unit, entry.certificate.der): entry for entry in situation.entries if entry.unit not in MADE_HERE}
+    """The entries beside the certificates made here, by unit and certificate; those of a rollover were made here."""
+    rollover = rollover_of(situation)
+    return {
+        (entry.unit, entry.certificate.der): entry
+        for entry in situation.entries
+        if entry.unit not in MADE_HERE
+        and not (rollover and entry.unit is rollover.trust and rollover.other(entry.certificate.der))
+    }
 
 
 def _endangered(

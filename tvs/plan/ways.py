@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ctlcache.digests import Digest
 from proto.roles import TrustRole
 from tvs.cluster.lists import signed_by_token
-from tvs.plan.answers import parsed
+from tvs.plan.answers import parsed, rollover_of
 from tvs.plan.model import Code
 from tvs.units import ITL_NAME
 
@@ -46,10 +46,8 @@ def without_tvs(before: Situation, after: Situation, held: Sequence[HeldLists]) 
         held: the lists of the phones that refuse.
     """
     signer, other = after.signer, after.other_signer
-    if after.lost is not None:
-        return of_lost_keys(after.lost)
-    if signed_by_token(before.ctl) or signed_by_token(after.ctl):
-        return _BY_HAND
+    if special := _of_special(before, after):
+        return special
     if before.signer is not signer:
         return (
             f"let these phones know {signer} first: tvs set signer {signer} --announce, restart them, "
@@ -68,6 +66,18 @@ def without_tvs(before: Situation, after: Situation, held: Sequence[HeldLists]) 
             "then tvs utils ctl update CTLFile --held current"
         )
     return _BY_HAND
+
+
+def _of_special(before: Situation, after: Situation) -> str:
+    """The way out after a loss, with hardware tokens and in a rollover of the signer; empty for other changes."""
+    if after.lost is not None:
+        return of_lost_keys(after.lost)
+    if signed_by_token(before.ctl) or signed_by_token(after.ctl):
+        return _BY_HAND
+    rollover = rollover_of(before)
+    if rollover is not None and rollover.unit is after.signer:
+        return "restart these phones, so that they fetch the lists that name both certificates; then add --held current"
+    return ""
 
 
 def _signs(situation: Situation) -> bool:

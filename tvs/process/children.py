@@ -12,6 +12,7 @@ from tvs.process.follower import run_follower
 from tvs.process.followersetup import FollowerSetup
 from tvs.process.helper import Helper
 from tvs.process.observer import BOARD_SIZE, ObserverSetup, run_observer
+from tvs.process.presenting import BOARD_SIZE as WANTED_SIZE
 from tvs.process.worker import WorkerSetup, run_worker
 from tvs.server.metrics import drop_gauges
 from tvs.state import StateDirectory
@@ -57,6 +58,7 @@ class Children:
         admin: the admin process.
         observer: the observer.
         follower: the follower.
+        wanted: the follower writes on it, see `tvs.process.presenting`.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Children:
         self._observed = Board(BOARD_SIZE)
         self._cluster = Board()
         self._fleet = Board(FLEET_BOARD)
+        self.wanted = Board(WANTED_SIZE)
         self._recorded: tuple[object, ...] = ()
         self._fleet_seen: tuple[int, int] | None = None
         self._fleet_problem = ""
@@ -224,6 +227,7 @@ class Children:
                 seed=self._current.seed,
                 board=self._board,
                 cluster=self._cluster,
+                wanted=self.wanted,
                 nudge=self._nudge,
                 event=event,
                 load_config=self._load_config,

@@ -25,6 +25,7 @@ class FollowerSetup:
         seed: certificates that were read before the fork.
         board: the supervisor's status.
         cluster: the follower publishes the cluster's status on it.
+        wanted: the follower writes on it which TVS certificate a rollover wants, see `tvs.process.presenting`.
         nudge: has the workers look at the database and the CTL file.
         event: takes events for the log.
         load_config: reads the settings again. Raises `ConfigError`.
@@ -35,6 +36,7 @@ class FollowerSetup:
     seed: Seed
     board: Board
     cluster: Board
+    wanted: Board
     nudge: Nudge
     event: ReportEvent
     load_config: Callable[[], Config]

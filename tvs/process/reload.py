@@ -1,4 +1,7 @@
-"""SIGHUP: checks everything, then hands new settings and credentials to all workers, or those in use if one is bad."""
+"""SIGHUP: checks everything, then hands new settings and credentials to all workers, or those in use if one is bad.
+
+A rollover of the TVS certificate has new credentials handed to them in the same way, with the settings in use.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from certstore.errors import StoreError
 from tvs.answers.seed import read_aside
 from tvs.config.loading import ConfigError
+from tvs.errors import StateError
 from tvs.process.checks import examine, warnings
 from tvs.process.messages import ReloadOrder
+from tvs.process.presenting import Attempts
 from tvs.server.credentials import read_credentials
 from tvs.system.channel import ChannelClosed, Order
 from tvs.system.limits import shortage
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from tvs.process.slots import Slots
     from tvs.process.supervisorlog import SupervisorLog
     from tvs.server.credentials import Credentials
+    from tvs.system.board import Board
     from tvs.system.notify import Notifier
 
 NEED_RESTART: Final = ("state", "store", "listen", "admin", "workers")
@@ -43,10 +50,12 @@ class Reloader:
         publisher: takes the results, for board and log.
         log: is opened again by each reload.
         load_config: reads the settings again. Raises `ConfigError`.
+        wanted: the follower writes on it which TVS certificate a rollover wants.
         listen: makes a listening socket for a slot that was given up. Raises `OSError`.
 
     Attributes:
         successful: whether the settings in use are those of the last reload, or of the start.
+        fingerprint: SHA-256 of the certificate that all workers present, hex.
     """
 
     def __init__(
@@ -58,6 +67,7 @@ class Reloader:
         publisher: Publisher,
         log: SupervisorLog,
         load_config: Callable[[], Config],
+        wanted: Board,
         listen: Callable[[], socket.socket],
     ) -> None:
         self._current = current
@@ -67,10 +77,14 @@ class Reloader:
         self._log = log
         self._load_config = load_config
         self._listen = listen
+        self._attempts = Attempts(wanted)
         self._waiting: set[int] = set()  # process ids
         self._problems: list[str] = []
         self._again = False
+        self._following = False
+        self._not_followed = ""
         self.successful = True
+        self.fingerprint = current.credentials.fingerprint
 
     def begin(self) -> None:
         """Checks everything, and swaps it in if it is good; else opens the logs again. During a reload: after it."""
@@ -88,6 +102,28 @@ class Reloader:
                 self._reopen_log()
         except (OSError, MemoryError) as error:  # the machine is short of something; a later reload may work
             self._problems.append(f"the reload could not be made: {shortage(error) or error}")
+        self._finish_if_done()
+
+    def follow(self, now: float) -> None:
+        """Presents the TVS certificate that a rollover has put in use, if it is time; settings stay as they are.
+
+        `now`: monotonic seconds. During a reload nothing happens; call it again and again.
+        """
+        if self._waiting or (certificate := self._attempts.due(self.fingerprint, now)) is None:
+            return
+        self._problems, self._following, config = [], True, self._current.config
+        try:
+            credentials = _read_aside(config)
+            if credentials.fingerprint != certificate:  # the database went on: the follower says so next
+                self._following = False
+                return
+            with contextlib.closing(Order(ReloadOrder(config=config, credentials=credentials))) as order:
+                self._current.swap(config, credentials)
+                self._send(order)
+        except (StateError, StoreError) as error:
+            self._problems.append(str(error))
+        except (OSError, MemoryError) as error:
+            self._problems.append(shortage(error) or str(error))
         self._finish_if_done()
 
     def abandon(self) -> None:
@@ -168,6 +204,27 @@ class Reloader:
     def _finish_if_done(self) -> None:
         if self._waiting:
             return
+        if not self._problems:
+            self.fingerprint = self._current.credentials.fingerprint
+        if self._following:
+            self._followed()
+        else:
+            self._reloaded()
+        if self._again:
+            self._again = False
+            self.begin()
+
+    def _followed(self) -> None:
+        """Logs that the service presents another certificate; why it does not is logged once."""
+        self._following, problem = False, "; ".join(self._problems)
+        if not problem:
+            self._publisher.report("info", "certificate_followed", sha256=self.fingerprint)
+        elif problem != self._not_followed:
+            self._publisher.report("error", "certificate_not_followed", problem=problem)
+        self._not_followed = problem
+        self._publisher.publish()
+
+    def _reloaded(self) -> None:
         self.successful = not self._problems
         if self.successful:
             self._publisher.report("info", "reloaded")
@@ -176,9 +233,6 @@ class Reloader:
         self._publisher.publish()
         status = "Answering phones" if self.successful else "Answering phones; the last reload failed, see the log"
         self._notifier.ready(status)
-        if self._again:
-            self._again = False
-            self.begin()
 
 
 def _read_aside(config: Config) -> Credentials:

@@ -20,6 +20,7 @@ from tvs.cluster.serving import Moment, Serving
 from tvs.errors import NotInCluster, StateError
 from tvs.process.clusterview import ClusterView
 from tvs.process.placed import Placed
+from tvs.process.presenting import Follows
 from tvs.process.unloaded import Unloaded
 from tvs.status.members import StatusError
 from tvs.status.model import ServiceState, ServiceStatus, SlotState
@@ -70,6 +71,7 @@ class Reporter:
         self.unloaded = Unloaded(setup)
         self._placed = Placed(state, setup.config)
         self._view = ClusterView(setup.cluster)
+        self._follows = Follows(setup.wanted)
         self._serving = Serving(self._view.before.generation, self._view.before.known_at or now, store.has_generation)
         self._service: ServiceStatus | None = None
         self._published: tuple[int, int] | None = None
@@ -117,7 +119,9 @@ class Reporter:
         self._look_at_database(now)
         self._look_at_files()
         workers = self._workers()
-        self._serving.look(workers, self._placed.applied, self._placed.ctl, published=self._taker.published)
+        presented = "" if self._service is None else self._service.fingerprint
+        ready = self._follows.look(presented, now) and self._taker.published
+        self._serving.look(workers, self._placed.applied, self._placed.ctl, published=ready)
         if workers and not self._database:
             self._serving.know(min([self._store.known_at(), *(worker.db.known_at for worker in workers)]))
         self._report_due(now)
@@ -176,6 +180,7 @@ class Reporter:
         if is_new or not self._node:
             self._call_oneself(self._own_name())
         if is_new:
+            self._follows.read(self._store, self._node)
             self.unloaded.own = self._own_fingerprint()
             self._serving.add(Moment.of(position, self._store.lists(), self._store.generation()), now)
 
@@ -233,7 +238,8 @@ class Reporter:
         service = self._service
         running = service is not None and service.state is ServiceState.RUNNING
         no_worker = NO_WORKER if running and not self._workers() else ""
-        problems = (*self._taker.refused, self._taker.problem, self._files, no_worker, self._database)
+        presented = self._follows.problem(time.monotonic())
+        problems = (*self._taker.refused, self._taker.problem, self._files, no_worker, presented, self._database)
         return next(filter(None, problems), "")
 
     def _report_due(self, now: float) -> None:

@@ -139,6 +139,7 @@ class Supervisor:
             publisher=self._publisher,
             log=self._log,
             load_config=self._load_config,
+            wanted=self._children.wanted,
             listen=partial(listen, self._phones.host, self._phones.port, shared=True),
         )
 
@@ -197,6 +198,7 @@ class Supervisor:
         self._traces.keep(now)
         self._slots.start_due(now)
         self._children.keep_helpers(now)
+        self._reloader.follow(now)
         if self._slots.count(SlotState.CLOSED) == len(self._slots):
             self._publisher.report("error", "no_worker_left", advice="the lines above say why; the service ends")
             self._exit_status = 1
@@ -243,7 +245,7 @@ class Supervisor:
             restarts=self._slots.restarts,
             processes={**processes, **self._children.processes, "supervisor": os.getpid()},
             presented=self._current.credentials.presented,
-            fingerprint=self._current.credentials.fingerprint,
+            fingerprint=self._reloader.fingerprint,
             observe=self._current.config.observe,
             limits=self._current.config.limits,
             level=self._current.config.log_level,

@@ -45,6 +45,7 @@ def _show(arguments: argparse.Namespace) -> int:
                 "signer": situation.signer,
                 "digest": situation.digest.text,
                 "phones": sorted(kinds),
+                "rollover": None if situation.rollover is None else situation.rollover.facts,
                 "generation": generation.number,
                 "changed": _changed(generation),
             }
@@ -55,6 +56,8 @@ def _show(arguments: argparse.Namespace) -> int:
     say(f"Signer     {situation.signer}")
     say(f"Digest     {situation.digest.text}")
     say(f"Phones     {', '.join(sorted(kinds))}")
+    if (rollover := situation.rollover) is not None:
+        say(f"Rollover   {rollover.unit} is {rollover.stage}: tvs rollover {rollover.unit} --status")
     say(f"Generation {generation.number}")
     if changed := _changed(generation):
         say(f"Changed    {changed['when']} by {changed['who']}: {changed['what']}")
