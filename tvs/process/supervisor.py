@@ -210,9 +210,8 @@ class Supervisor:
     def _tell(self) -> None:
         """All workers accept phones: publishes, then announces."""
         admin = Endpoint(self._config.admin.host, self._admin_listener.getsockname()[1])
-        workers = self._slots.count(SlotState.RUNNING)
-        fields = {"phones": str(self._phones), "admin": str(admin), "workers": workers, "pid": os.getpid()}
-        self._publisher.report("info", "listening", **fields)
+        fields = {"phones": str(self._phones), "admin": str(admin), "workers": self._slots.count(SlotState.RUNNING)}
+        self._publisher.report("info", "listening", **fields, pid=os.getpid())
         self._publisher.publish()
         self._announce(self._phones, admin)
         self._notifier.ready(f"Answering phones on {self._phones}")
