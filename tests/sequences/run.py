@@ -10,14 +10,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
 from tests.fixtures.processes import until
 from tests.fixtures.running import PATIENCE, services, wait_until
+from tests.sequences.changes import CHANGES, UNDER_WAY, commands
 from tvs.client.connection import TVSClient
 from tvs.client.trust import ServerTrust
 from tvs.manage.provision import initialise
 from tvs.phone import DirectorySource, ListKind, Phone, find_model
 from tvs.phone.boot import boot
+from tvs.units import ROLLED_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,26 +33,6 @@ if TYPE_CHECKING:
 SCOUT = "SEP0000000000FF"
 """A phone that is asked as only to see how far the record is; the service has one worker, which keeps the order."""
 MODELS = ("8861", "8861", "8861", "7841", "7975", "7975", "7960")
-CHANGES = (
-    ("regen", "CallManager"),
-    ("regen", "CallManager"),
-    ("regen", "TVS"),
-    ("regen", "TVS"),
-    ("regen", "ITLRecovery"),
-    ("set", "signer", "CallManager"),
-    ("set", "signer", "ITLRecovery"),
-    ("set", "digest", "sha1"),
-    ("set", "digest", "sha512"),
-    ("update", "CTLFile"),
-    ("update", "itl"),
-)
-"""Changes as `tvs ctl plan` names them."""
-_COMMANDS = {
-    "regen": ("set", "cert", "regen"),
-    "set": ("set",),
-    "CTLFile": ("utils", "ctl", "update"),
-    "itl": ("utils", "itl", "update"),
-}
 
 
 @dataclass
@@ -152,7 +135,7 @@ class Sequence:
     async def _step(self) -> None:
         match self._random.choices(("change", "boots", "reload", "profile"), weights=(5, 5, 1, 1))[0]:
             case "change":
-                await self._change(self._random.choice(CHANGES))
+                await self._change(self._random.choice(self._changes()))
             case "boots":
                 await self._boots([phone for phone in self._phones if self._random.random() < 0.6])
             case "reload":
@@ -161,11 +144,24 @@ class Sequence:
                 await self._write_profile()
         await self._compare("nothing", self._plan()[0], [await self._copies()])
 
+    def _changes(self) -> list[tuple[str, ...]]:
+        """The changes that can be made now: while a certificate is rolled over, it is not replaced otherwise."""
+        rolling = next((unit for unit in ROLLED_OVER if self._stage(unit) in UNDER_WAY), None)
+        if rolling is not None:
+            steps = [("rollover", rolling.value, step) for step in ("next", "next", "next", "abort")]
+            return [*steps, *(change for change in CHANGES if change[:2] == ("set", "digest") or change[0] == "update")]
+        begun = [("rollover", unit.value) for unit in ROLLED_OVER if not (unit is Purpose.TVS and self._behind)]
+        return [*CHANGES, *begun, *begun]
+
+    def _stage(self, unit: Purpose) -> str | None:
+        stage: str | None = json.loads(self.admin("rollover", unit.value, "--status", "--json").out)["stage"]
+        return stage
+
     async def _change(self, change: tuple[str, ...]) -> None:
         """Makes a change as it was planned: a service that was up to date is reloaded, one that was not stays so."""
         said, steps = self._plan(*change)
         was_behind = self._behind
-        first, *more = _commands(change, steps)
+        first, *more = commands(change, steps)
         self._must(*first)
         self._note("change", *change)
         late = change == ("regen", "TVS") and self._random.random() < 0.4
@@ -268,17 +264,6 @@ class Sequence:
 
     def _note(self, *words: str) -> None:
         self.found.steps.append(" ".join(words))
-
-
-def _commands(change: tuple[str, ...], steps: int) -> list[tuple[str, ...]]:
-    """The commands of a change that a plan names, of one step or two."""
-    first = change[0]
-    if first == "update":
-        return [(*_COMMANDS[change[1]], "CTLFile" if change[1] == "CTLFile" else "ITLFile", "--yes", "--force")]
-    commands = [(*_COMMANDS[first], *change[1:], "--yes", "--force")]
-    if steps > 1:
-        commands.append(("utils", "ctl", "update", "CTLFile", "--yes", "--force"))
-    return commands
 
 
 async def run_sequence(folder: Path, seed: str, steps: int) -> Comparison:
