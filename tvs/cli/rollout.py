@@ -45,9 +45,12 @@ _PAUSE = 2.0
 """Seconds between two looks, at least."""
 _SHARE = 10
 """The same as a multiple of the time that a look takes."""
-_NAMED = {Holding.EARLIER: 5, Holding.REFUSED: 5, Holding.UNKNOWN: 2, Holding.NEVER_SEEN: 2, Holding.KNOWN: 2}
+_NAMED = 2
+"""Most phones of each kind that the table names: `tvs show phones --lists` names all."""
 _JSON_NAMES = 10_000
 """Most phones of each kind that JSON names."""
+_WIDTH = 100
+"""Most columns of sentences."""
 _UP, _CLEAR = "\x1b[{}A\r", "\x1b[J"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -160,7 +163,12 @@ def _lines(found: Rollout) -> Iterator[str]:
         yield "The next change is safe, as far as phones must have moved before it."
     else:
         yield "Not yet safe to go on:"
-        yield from (f"  - {reason}" for reason in found.reasons)
+        import shutil
+        import textwrap
+
+        width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns - 1)
+        for reason in found.reasons:
+            yield from textwrap.wrap(reason, width, initial_indent="  - ", subsequent_indent="    ")
     if not found.number:
         yield "No phone is recorded yet: tvs import phones FILE says which there are."
     elif not found.inventory:
@@ -190,8 +198,9 @@ def _table(found: Rollout) -> Iterator[str]:
     yield f"{'Phones':>9}  {'Lists':<12}  What is known of them"
     yield f"{'':=>9}  {'':=<12}  {'':=<53}"
     for held, names in found.phones.items():
-        named = f": {some(names, _NAMED[held])}" if held in _NAMED else ""
-        yield f"{len(names):>9,}  {held:<12}  {_WORDS[held]}{named}"
+        yield f"{len(names):>9,}  {held:<12}  {_WORDS[held]}"
+        if held is not Holding.PRESENT:
+            yield f"{'':>25}{some(names, _NAMED)}"
 
 
 def _time(seconds: float) -> str:
