@@ -32,6 +32,7 @@ _UNITS = ", ".join(MADE_HERE)
 _AFTER_REGENERATION = (
     "In mixed mode, after CallManager, CallManager-ECDSA, CAPF or the lists' signer: tvs utils ctl update CTLFile",
     "After TVS: systemctl reload tvs, or SIGHUP, so that the service presents it",
+    "In stages, so that phones know it before they meet it: tvs rollover TVS|CallManager|ITLRecovery",
     "On a subscriber, then on the publisher, whose key signs the lists: tvs utils itl update",
     "\nexamples:\n  tvs set cert regen CallManager",
     "  tvs set cert regen CallManager-ECDSA       an EC certificate beside it, also the first one\n",
