@@ -8,11 +8,11 @@ ARGS   ?=
 MAX_LINES := 300
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster cluster-down test check format bench fuzz scan soak history sequences cluster-trial release deb image lock clean
+.PHONY: help run cluster cluster-down test check format bench fuzz scan soak history sequences rollovers cluster-trial release deb image lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
-	@echo "ARGS='…' is handed on by run (to tvs serve), cluster, cluster-down, test (to pytest), bench, fuzz, scan, soak, history, sequences, cluster-trial, release, deb, image and lock (see --help); PYTHON=… chooses the interpreter."
+	@echo "ARGS='…' is handed on by run (to tvs serve), cluster, cluster-down, test (to pytest), bench, fuzz, scan, soak, history, sequences, rollovers, cluster-trial, release, deb, image and lock (see --help); PYTHON=… chooses the interpreter."
 
 run: $(VENV)/.run ## start the service; its state directory .state is made when it does not exist yet
 	@test -e $(STATE) || $(VENV)/bin/tvs init --state $(STATE)
@@ -56,6 +56,9 @@ history: $(VENV)/.dev ## two administrators change a cluster 1,000 times at rand
 
 sequences: $(VENV)/.dev ## 1,000 random sequences of changes: what plans say of each phone beside what the phone does
 	$(VENV)/bin/python -m tests.sequences $(ARGS)
+
+rollovers: $(VENV)/.dev ## each certificate rolled over in a cluster with 2,000 phones, of which some sleep: nobody is lost unnamed
+	$(VENV)/bin/python -m tests.rollovers $(ARGS)
 
 cluster-trial: $(VENV)/.dev ## a cluster with 500 phones in network namespaces, whose database fails (needs root, PostgreSQL)
 	$(VENV)/bin/python -m tests.trial $(ARGS)

@@ -2,76 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
-from tests.fixtures.processes import until
-from tests.fixtures.running import PATIENCE, services, wait_until
+from tests.fixtures.clusterphones import Booted, ClusterPhone, Record, import_phones
+from tests.fixtures.running import services, wait_until
 from tests.sequences.changes import CHANGES, UNDER_WAY, commands
-from tvs.client.connection import TVSClient
-from tvs.client.trust import ServerTrust
 from tvs.manage.provision import initialise
-from tvs.phone import DirectorySource, ListKind, Phone, find_model
-from tvs.phone.boot import boot
+from tvs.phone import ListKind, find_model
 from tvs.units import ROLLED_OVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from certstore.devices import Device
-    from tests.fixtures.running import Running
-    from tvs.phone import BootReport, PhoneModel
 
-SCOUT = "SEP0000000000FF"
-"""A phone that is asked as only to see how far the record is; the service has one worker, which keeps the order."""
 MODELS = ("8861", "8861", "8861", "7841", "7975", "7975", "7960")
-
-
-@dataclass
-class ClusterPhone:
-    """A phone of the cluster: what it holds; each boot is one of a phone that was switched on.
-
-    Attributes:
-        mac: its address, 12 hex digits.
-        model: its model.
-        held: its lists.
-    """
-
-    mac: str
-    model: PhoneModel
-    held: dict[ListKind, bytes] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As plans name it."""
-        return f"{self.model.name}-SEP{self.mac}"
-
-    async def boot(self, service: Running, *, copy: bool = False, held: dict[ListKind, bytes] | None = None) -> _Boot:
-        """Boots; a copy of it boots under another name, and this one keeps its lists."""
-        phone = Phone(f"F{self.mac[1:]}" if copy else self.mac, self.model)
-        phone.flash.servers = (service.endpoint,)
-        for kind, data in (self.held if held is None else held).items():
-            phone.flash.install(kind, data)
-        report = await boot(phone, DirectorySource(service.state.tftp))
-        lists = ((kind, phone.flash.installed(kind)) for kind in ListKind)
-        found = {kind: data for kind, data in lists if data is not None}
-        if not copy:
-            self.held = found
-        return _Boot(report, found)
-
-
-@dataclass(frozen=True)
-class _Boot:
-    report: BootReport
-    held: dict[ListKind, bytes]
 
 
 @dataclass
@@ -119,18 +70,13 @@ class Sequence:
         self._must("utils", "ctl", "set-cluster", mode, "--yes", "--force")
         with services(self._folder) as start:
             self._service = start(self.admin.state)
-            self._import()
-            wait_until(self._records, "the service's observer runs")
+            import_phones(self.admin, self._phones)
+            self._record = Record(self.admin, self._service)
+            self._record.wait()
             await self._boots(self._phones)
             for _ in range(steps):
                 await self._step()
         return self.found
-
-    def _import(self) -> None:
-        inventory = self._folder / "phones.csv"
-        lines = [f"SEP{phone.mac},{phone.model.name}" for phone in self._phones]
-        inventory.write_text("\n".join(["Name,Model", *lines]))
-        self._must("import", "phones", inventory)
 
     async def _step(self) -> None:
         match self._random.choices(("change", "boots", "reload", "profile"), weights=(5, 5, 1, 1))[0]:
@@ -196,20 +142,20 @@ class Sequence:
 
     async def _boots(self, phones: Iterable[ClusterPhone]) -> None:
         """Phones boot, when the record knows the generation; then it has what they asked."""
-        await self._settle()
+        await self._record.settle()
         for phone in phones:
             self._note("boots", phone.name)
             self.found.refused += (await phone.boot(self._service)).report.refused
-        await self._settle()
+        await self._record.settle()
 
-    async def _copies(self, held: dict[str, dict[ListKind, bytes]] | None = None) -> list[tuple[ClusterPhone, _Boot]]:
+    async def _copies(self, held: dict[str, dict[ListKind, bytes]] | None = None) -> list[tuple[ClusterPhone, Booted]]:
         """What each phone would do if it booted now, with these lists, by its address, or with its own."""
         return [
             (phone, await phone.boot(self._service, copy=True, held=None if held is None else held[phone.mac]))
             for phone in self._phones
         ]
 
-    async def _compare(self, title: str, said: dict[str, str], boots: list[list[tuple[ClusterPhone, _Boot]]]) -> None:
+    async def _compare(self, title: str, said: dict[str, str], boots: list[list[tuple[ClusterPhone, Booted]]]) -> None:
         """What a plan says of each phone, beside what it did in one boot or more."""
         for number, phone in enumerate(self._phones):
             refused = any(booted[number][1].report.refused for booted in boots)
@@ -231,32 +177,6 @@ class Sequence:
         for fate in ("lost", "already", "unknown"):
             said |= dict.fromkeys(plan["fleet"][fate]["names"], fate)
         return said, len(plan["steps"])
-
-    async def _settle(self) -> None:
-        """Waits until the record knows the present generation, and has all questions until now."""
-        with self.admin.state.opened() as store:
-            generation = store.generation().number
-        asked, _ = self._scouted()
-        scout = TVSClient(self._service.endpoint, ServerTrust(anyone=True), timeout=PATIENCE)
-        async with asyncio.timeout(3 * PATIENCE), scout as client:
-            while True:
-                await client.query(device=SCOUT, subject="CN=nobody", issuer="CN=nobody", serial=b"\x01")
-                asked += 1
-                await until(lambda: self._scouted()[0] >= asked, "the record has the question")  # noqa: B023 - waited for
-                if self._scouted()[1] >= generation:
-                    return
-
-    def _records(self) -> bool:
-        """Whether the service records what phones ask: its observer may start later than it does."""
-        with urllib.request.urlopen(f"http://{self._service.admin}/status.json", timeout=PATIENCE) as answer:
-            running: bool = json.load(answer)["observer"]["running"]
-        return running
-
-    def _scouted(self) -> tuple[int, int]:
-        """How often the scout has asked, and the generation at which it did last, as far as it is recorded."""
-        with self.admin.state.opened() as store, store.devices().reading() as table:
-            scout: Device | None = table.find([SCOUT]).get(SCOUT)
-        return (0, 0) if scout is None else (scout.requests, scout.generation)
 
     def _must(self, *words: object) -> None:
         done = self.admin(*words)
