@@ -87,31 +87,42 @@ class DeviceFile(DeviceStore):
     def reading(self) -> Iterator[RelationalDevices]:
         """See `DeviceStore.reading`."""
         if not self._path.exists():
-            with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-                connection.executescript(_TABLES)
-                yield RelationalDevices(connection)
+            with self._nothing() as nothing:
+                yield nothing
             return
-        with self._opened() as connection:
+        with self._opened() as connection:  # a full disk stops nobody who reads: nothing is prepared
             connection.execute("BEGIN")
+            if (version := _version(connection)) == 0:
+                with self._nothing() as nothing:
+                    yield nothing
+                return
+            self._check(version)
             yield RelationalDevices(connection)
             connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _nothing(self) -> Iterator[RelationalDevices]:
+        """The devices before somebody has written."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            connection.executescript(_TABLES)
+            yield RelationalDevices(connection)
 
     @contextmanager
     def writing(self) -> Iterator[RelationalDevices]:
         """See `DeviceStore.writing`. A damaged file is put aside; the next call begins a new one."""
         create_file(self._path)
         with self._opened() as connection:
+            self._prepare(connection)
             connection.execute("BEGIN IMMEDIATE")
             yield RelationalDevices(connection)
             connection.execute("COMMIT")
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the file with its tables, closed at the end, which undoes what is not committed."""
+        """A connection to the file, closed at the end, which undoes what is not committed."""
         identity = checked_file(self._path)
         try:
             with closing(self._connect()) as connection:
-                self._prepare(connection)
                 yield connection
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -134,6 +145,9 @@ class DeviceFile(DeviceStore):
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
                 version = _VERSION
             connection.execute("COMMIT")
+        self._check(version)
+
+    def _check(self, version: int) -> None:
         if version != _VERSION:
             raise StoreUnavailable(
                 f"{self._path}: the record of phones has version {version}, and this program knows {_VERSION}: "

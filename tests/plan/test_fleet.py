@@ -71,6 +71,7 @@ def test_kinds_that_were_seen_count(site: Site, stranger: KeyFileSigner) -> None
         "already": {"phones": 0, "names": []},
         "unknown": {"phones": 0, "names": []},
         "behind": [],
+        "problem": "",
     }
 
 

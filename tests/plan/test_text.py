@@ -26,7 +26,7 @@ def test_phones_that_decide_alike_stand_together(site: Site) -> None:
     lines = plan_text(plan_change(lists, now, now, NOW)).splitlines()
     assert lines[0] == "Change: nothing"
     assert lines.count("    holding CTL0; CTL1; CTL2; and 2 more") == len(PhoneKind)
-    assert "  * not said to be in this cluster (tvs set phones, or --phones): no reason to stop" in lines
+    assert "  * not known to be in this cluster (tvs show phones --kinds): no reason to stop" in lines
     assert lines[-1] == "Safe: no phone is lost."
 
 

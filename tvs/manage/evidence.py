@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certstore.errors import StoreUnavailable
 from tvs.config.loading import load_config
 from tvs.manage.kinds import said_kinds
 from tvs.plan.model import Seen
@@ -31,7 +32,8 @@ def evidence_of(store: CertificateStore) -> Evidence:
 def recorded_fleet(state: StateDirectory, store: CertificateStore, *, only_current: bool = False) -> Fleet | None:
     """The recorded phones; None if there is no record, or if the settings have switched it off.
 
-    A record that is not kept any more tells nothing of what phones have asked since.
+    A record that is not kept any more tells nothing of what phones have asked since. One that cannot be read stops no
+    change: its place is an empty fleet with the problem.
 
     Args:
         state: the state directory, with the settings.
@@ -43,8 +45,13 @@ def recorded_fleet(state: StateDirectory, store: CertificateStore, *, only_curre
     config = load_config({"state": str(state.path)})
     if not (config.fleet and config.observe):
         return None
-    with store.devices().reading() as table:
-        devices = list(table.all(brief=True))
+    try:
+        with store.devices().reading() as table:
+            devices = list(table.all(brief=True))
+    except StoreUnavailable as error:
+        from tvs.plan.fleet import Fleet  # noqa: PLC0415 - likewise
+
+        return Fleet(phones=(), problem=str(error))
     if not devices:
         return None
     from tvs.plan.fleet import Fleet, groups  # noqa: PLC0415 - likewise

@@ -42,10 +42,12 @@ class Fleet:
     Attributes:
         phones: all of them, in groups.
         inventory: whether an inventory was imported: then the cluster has no phones besides.
+        problem: why the record cannot be read; empty if it can.
     """
 
     phones: tuple[Recorded, ...]
     inventory: bool = False
+    problem: str = ""
 
     @property
     def number(self) -> int:
@@ -113,6 +115,7 @@ def fleet_outcome(
         fates={fate: {seen: tuple(sorted(names)) for seen, names in found.items()} for fate, found in fates.items()},
         behind=tuple(sorted(behind)),
         holding=tuple(holding),
+        problem=fleet.problem,
         known=any(group.possible is not None for group in fleet.phones),
     )
 
@@ -131,7 +134,14 @@ def _fate(known: Possible | None, lists: int, lost: int, refusing: int) -> Fate:
 
 
 def fleet_findings(outcome: FleetOutcome) -> Iterator[Finding]:
-    """Phones that are known to be behind, and those that are lost already."""
+    """Phones that are known to be behind, and those that are lost already; a record that cannot be read."""
+    if outcome.problem:
+        yield Finding(
+            code=Code.RECORD_UNREADABLE,
+            severity=Severity.WARNING,
+            sentence=f"the plan knows no recorded phones: {outcome.problem}",
+            way_out="mend that and plan again; or be sure by other means that the phones have the present lists",
+        )
     if outcome.behind:
         yield Finding(
             code=Code.PHONES_BEHIND,

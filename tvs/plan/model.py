@@ -59,6 +59,7 @@ class Code(StrEnum):
     SERVER_ANSWERS_OTHERWISE = "server-answers-otherwise"
     TRUST_WITHDRAWN = "trust-withdrawn"
     WITHOUT_ROLE = "without-role"
+    RECORD_UNREADABLE = "record-unreadable"
     PHONES_BEHIND = "phones-behind"
     PHONES_LOST = "phones-lost-already"
 
@@ -137,6 +138,7 @@ class FleetOutcome:
         behind: those of them that may hold lists with which they would be lost, while others count as fetched.
         holding: names of such lists.
         known: whether of some phones it is known which lists they hold.
+        problem: why the record of phones cannot be read; empty if it can.
     """
 
     number: int
@@ -145,6 +147,7 @@ class FleetOutcome:
     behind: tuple[str, ...] = ()
     holding: tuple[str, ...] = ()
     known: bool = False
+    problem: str = ""
 
     def names(self, fate: Fate) -> tuple[str, ...]:
         """The phones with a fate, those that were seen last first."""

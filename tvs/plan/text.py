@@ -37,7 +37,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield ""
         yield f"What phones do after: {step}" if len(plan.steps) > 1 else "What phones do"
         yield from _table([outcome for outcome in plan.outcomes if outcome.step == number], plan)
-    if plan.fleet is not None:
+    if plan.fleet is not None and not plan.fleet.problem:
         yield ""
         yield from _fleet_lines(plan.fleet)
     if plan.findings:
@@ -62,7 +62,7 @@ def _table(outcomes: list[PhoneOutcome], plan: Plan) -> Iterator[str]:
         yield f"  {kind.phones}{'' if kind in plan.phones else ' *'}"
         yield from _kind_lines([outcome for outcome in outcomes if outcome.kind is kind])
     if any(outcome.kind not in plan.phones for outcome in outcomes):
-        yield "  * not said to be in this cluster (tvs set phones, or --phones): no reason to stop"
+        yield "  * not known to be in this cluster (tvs show phones --kinds): no reason to stop"
 
 
 def _kind_lines(outcomes: list[PhoneOutcome]) -> Iterator[str]:
@@ -163,6 +163,7 @@ def fleet_json(fleet: FleetOutcome | None) -> dict[str, object] | None:
         "inventory": fleet.inventory,
         **{str(fate): {"phones": len(fleet.names(fate)), "names": _named(fleet, fate)} for fate in Fate},
         "behind": list(fleet.behind[:MAX_NAMES]),
+        "problem": fleet.problem,
     }
 
 

@@ -156,6 +156,22 @@ async def test_an_old_phone_of_the_inventory(
     )
 
 
+def test_a_record_that_cannot_be_read(cluster: Cluster, run: Command) -> None:
+    """It stops no change, and the plan says so."""
+    state = ("--state", cluster.state.path)
+    record = cluster.state.path / "tvs-fleet.db"
+    record.write_bytes(b"no database" * 500)
+    plan = json.loads(run("ctl", "plan", "--json", *state).stdout)
+    assert [finding["severity"] for finding in plan["findings"] if finding["code"] == "record-unreadable"] == [
+        "warning"
+    ]
+    assert "tvs-fleet.db.damaged" in plan["fleet"]["problem"]
+    record.write_bytes(b"no database" * 500)
+    done = run("set", "cert", "regen", "CAPF", "--yes", *state)
+    assert done.returncode == 0, done.stderr
+    assert "warning: record-unreadable: the plan knows no recorded phones" in done.stderr
+
+
 def test_a_record_that_is_off(cluster: Cluster, run: Command) -> None:
     """Nobody is said to be behind by a record that is not kept."""
     (cluster.state.path / "tvs.toml").write_text("fleet = false\n")
