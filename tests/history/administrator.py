@@ -94,7 +94,11 @@ class Administrator:
         reports: list[Reading] = []
         try:
             change = carry_out(
-                self._state, partial(self._propose, choose), PlanOptions(), force=True, on_reports=reports.append
+                self._state,
+                partial(self._propose, choose),
+                PlanOptions(offline=True),
+                force=True,
+                on_reports=reports.append,
             )
         except StoreUnavailable as error:
             self._end(Outcome.REFUSED if self._operation.attempt is None else Outcome.UNKNOWN, reason=str(error))

@@ -106,10 +106,10 @@ class Meanwhile:
     def _import(self) -> None:
         file = self._site.directory / "imported.pem"
         file.write_bytes(self._certificate)
-        self._tvs("set", "cert", "import", "trust", "Phone-SAST-trust", file)
+        self._tvs("set", "cert", "import", "trust", "Phone-SAST-trust", file, "--offline")
 
     def _delete(self) -> None:
-        self._tvs("set", "cert", "delete", "Phone-SAST-trust", "imported.pem", "--force")
+        self._tvs("set", "cert", "delete", "Phone-SAST-trust", "imported.pem", "--force", "--offline")
 
     def _tvs(self, *words: object) -> None:
         done = run_tvs(*words, "--state", self._site.service.state.path)
