@@ -63,6 +63,7 @@ async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDi
     """Phones that hold the present lists, that refused a signer, that were turned away, that never came."""
     service = serve(*QUIET)
     await ask(service, "TVS-CHECK")
+    await ask(service, "CP-8861-SEP000000000000")
     await ask(service, f"CP-8861-{FIRST}")
     await ask(service, SECOND)
     await until(lambda: shown(SECOND)["phones"], "the first question: another worker may be asked the second one")

@@ -9,6 +9,7 @@ from proto.roles import role_name
 from proto.text import printable
 from tvs.cli import values
 from tvs.cli.common import FAILED, NO_ANSWER, OK, USAGE, CommandError, handled_by, json_option, say, say_json
+from tvs.client.defaults import QUERY_DEVICE
 from tvs.config.endpoint import DEFAULT_PORT
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--subject", metavar="NAME", help="subject name in CTL form (CN=…;OU=…)")
     parser.add_argument("--issuer", metavar="NAME", help="issuer name in CTL form")
     parser.add_argument("--serial", metavar="HEX", help="serial number, hex digits")
-    parser.add_argument("--device", default="CP-8861-SEP000000000000", help="the phone's name (default: %(default)s)")
+    parser.add_argument("--device", default=QUERY_DEVICE, help="the phone's name (default: %(default)s)")
     parser.add_argument(
         "--timeout",
         type=values.seconds,

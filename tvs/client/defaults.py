@@ -8,3 +8,8 @@ DEFAULT_TIMEOUT = 5.0
 """Maximum seconds of each step: connect, handshake, answer."""
 CHECK_DEVICE: Final = "TVS-CHECK"
 """Name of the phone as which checks and plans ask: the log has it, and the record of phones leaves it out."""
+QUERY_DEVICE: Final = "CP-8861-SEP000000000000"
+"""Name of the phone as which `tvs query` asks unless it is given one, and a replay whose source names none. No phone
+has it, and the record of phones leaves it out too."""
+NO_PHONES: Final = frozenset({CHECK_DEVICE, QUERY_DEVICE})
+"""Names of phones as which commands ask."""

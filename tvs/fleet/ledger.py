@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from certstore.errors import StoreError
-from tvs.client.defaults import CHECK_DEVICE
+from tvs.client.defaults import NO_PHONES
 from tvs.errors import StateError
 from tvs.fleet.sightings import TURNED_AWAY, added, merged, seen, turned_away
 from tvs.status.fleet import MAX_GROUPS, FleetStatus, Group
@@ -77,7 +77,7 @@ class Ledger:
         """Adds what workers have seen. Takes microseconds for each record, and never waits for the store."""
         with self._lock:
             for record in batch.answered:
-                if record.device and record.device != CHECK_DEVICE:  # that is no phone
+                if record.device and record.device not in NO_PHONES:
                     self._add_device(seen(record, self._node, self._generation))
             for failure in batch.failed:
                 if failure.reason in TURNED_AWAY:

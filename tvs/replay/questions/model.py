@@ -16,6 +16,7 @@ from proto.messages import (
     QueryCertResponse,
     TrustStatus,
 )
+from tvs.client.defaults import QUERY_DEVICE
 from tvs.log.forms import line_text
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 QUERY = MessageType.QUERY_CERT_REQ
 VERIFICATION = MessageType.CERT_VERIFICATION_REQ
-DEFAULT_DEVICE = "CP-8861-SEP000000000000"
+DEFAULT_DEVICE = QUERY_DEVICE
 """Device name of a phone without a known name."""
 
 
