@@ -25,6 +25,7 @@ cluster-down: ## stop them (ARGS=--remove deletes their folder .cluster too)
 	@$(PYTHON) -m deploy.cluster down $(ARGS)
 
 test: $(VENV)/.dev ## run the tests
+	@PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m compileall -q certstore ctlcache proto tvs tests # they start thousands of commands
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 check: $(VENV)/.dev ## linter, formatter, types, import contracts and module sizes; changes no file
