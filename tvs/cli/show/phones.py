@@ -69,7 +69,9 @@ def add_show_commands(show: Commands) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="names of phones, such as SEPB000B4BA0AEE")
     parser.add_argument("--at-risk", action="store_true", help="only phones that may be lost, and who was turned away")
     parser.add_argument("--series", metavar="SERIES", help="only phones of this series, such as 8800 or 'other'")
-    parser.add_argument("--lists", choices=_LISTS, help="only phones with these lists")
+    parser.add_argument(
+        "--lists", choices=_LISTS, metavar="STATE", help=f"only phones with these lists: {', '.join(_LISTS)}"
+    )
     parser.add_argument(
         "--unseen-for",
         type=values.whole_number(0, 36_500),
