@@ -15,7 +15,7 @@ STEPS = 8
 """Steps of a sequence; `make sequences` runs 1,000 sequences."""
 
 
-@pytest.mark.parametrize("seed", ["9", "19"])
+@pytest.mark.parametrize("seed", ["19"])
 async def test_plans_and_phones_agree(tmp_path: Path, seed: str) -> None:
     """The same choices each time, so that it fails for a reason; `make sequences` takes others each time."""
     found = await run_sequence(tmp_path, seed, STEPS)
