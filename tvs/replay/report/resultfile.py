@@ -41,6 +41,15 @@ _PLAIN = (
     "late_after",
     "failed_thresholds",
 )
+_NUMBERS = (
+    *("processes", "seconds", "planned", "started", "answered", "late", "dropped", "unfinished", "lost", "resumed"),
+    "late_after",
+)
+_COUNTS = ("failures", "suites", "left_out")
+_MAYBE = ("planned", "p50", "p90", "p99", "max")
+"""Numbers that can be missing."""
+_MAX = 2**63
+"""The largest number that is taken: what cannot be divided is none."""
 _ROW = ("second", "planned", "started", "answered", "late", "dropped", "failures", "p50", "p90", "p99", "max")
 
 
@@ -83,9 +92,26 @@ def read_result(path: Path) -> RunResult:
 
 
 def _from_json(entry: dict[str, Any]) -> RunResult:
+    rows = [{name: row[name] for name in _ROW} for row in entry["rows"]]
+    for name, value in ((name, value) for values in (entry, *rows) for name, value in values.items()):
+        if (name in _NUMBERS or name in _ROW) and not _is_number(value, name):
+            raise ValueError(f"{name} is {value!r:.60}")
+    counts = [(name, entry[name]) for name in _COUNTS] + [("failures", row["failures"]) for row in rows]
+    for name, numbers in counts:
+        if not all(isinstance(number, int) and abs(number) <= _MAX for number in numbers.values()):
+            raise ValueError(f"{name} is {numbers!r:.60}")
     return RunResult(
         histograms={phase: Histogram(entry["phases"][phase.value]["hdr"].encode()) for phase in Phase},
-        rows=[Row(**{name: row[name] for name in _ROW}) for row in entry["rows"]],
+        rows=[Row(**row) for row in rows],
         thresholds=list(entry.get("thresholds", [])),  # earlier versions did not write them
         **{name: entry[name] for name in _PLAIN},
     )
+
+
+def _is_number(value: object, name: str) -> bool:
+    """Whether a value is a number of a file, or None where there can be none; numbers of failures stand in a table."""
+    if name == "failures":
+        return isinstance(value, dict)
+    if value is None:
+        return name in _MAYBE
+    return isinstance(value, int | float) and abs(value) <= _MAX
