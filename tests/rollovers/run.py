@@ -92,7 +92,7 @@ class _Cluster:
         (self.admin.state.path / "tvs.toml").write_text('tls_profile = "legacy"\n')
         with services(self._folder) as start:
             service = start(self.admin.state, "--log-level", "info")
-            record = Record(self.admin, service)
+            record = Record(service)
             record.wait()
             import_phones(self.admin, self._phones)
             awake = [phone for phone in self._phones if not self._sleeps(phone)]

@@ -71,7 +71,7 @@ class Sequence:
         with services(self._folder) as start:
             self._service = start(self.admin.state)
             import_phones(self.admin, self._phones)
-            self._record = Record(self.admin, self._service)
+            self._record = Record(self._service)
             self._record.wait()
             await self._boots(self._phones)
             for _ in range(steps):

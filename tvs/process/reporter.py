@@ -5,7 +5,6 @@ It looks at what runs: the workers' statuses on the supervisor's board, and the 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +15,7 @@ from certstore.errors import StoreError
 from certstore.generations import NodeReport
 from certstore.purposes import Purpose
 from tvs.cluster.membership import own_node
+from tvs.cluster.rollover import print_of
 from tvs.cluster.serving import Moment, Serving
 from tvs.errors import NotInCluster, StateError
 from tvs.process.clusterview import ClusterView
@@ -198,7 +198,7 @@ class Reporter:
         """SHA-256 of this node's TVS certificate in the database, hex; empty without one."""
         entries = self._store.entries(own=True, unit=Purpose.TVS)
         own = [entry.certificate.der for entry in entries if entry.node == self._node]
-        return hashlib.sha256(own[0]).hexdigest() if own else ""
+        return print_of(own[0]) if own else ""
 
     def _call_oneself(self, node: str) -> None:
         """Takes the name of this node; its reports go on where those of that name end.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from certstore.purposes import Purpose
+from tests.fixtures.clusterphones import SCOUT, Record
 from tests.fixtures.processes import until
 from tvs.phone import DirectorySource, Phone, find_model
 from tvs.phone.boot import boot
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MACS = [f"00000000000{number}" for number in range(1, 4)]
 NAMES = [f"CP-8861-SEP{mac}" for mac in MACS]
 FIRST, SECOND, LATE = NAMES
-SCOUT = "SEP0000000000FF"
 
 
 @pytest.fixture
@@ -60,24 +59,10 @@ async def boots(cluster: Cluster, phones: list[Phone], service: Running) -> None
 
 async def known(cluster: Cluster, run: Command, service: Running) -> None:
     """Waits until the record knows the cluster's generation: of a phone that asks in the second before, it does not."""
-    state = ("--state", cluster.state.path)
-    with cluster.state.opened() as store:
-        generation = store.generation().number
-
-    def scout() -> dict[str, Any]:
-        shown: list[dict[str, Any]] = json.loads(run("show", "phones", SCOUT, "--json", *state).stdout)["phones"]
-        return shown[0] if shown else {}
-
-    seen = asked = 0
-    async with service.client() as client:
-        while seen < generation:
-            await client.query(device=SCOUT, subject="CN=nobody", issuer="CN=nobody", serial=b"\1")
-            asked += 1
-            await asyncio.sleep(0.2)
-            found = scout()
-            seen = found["generation"] if found else 0
-    await until(lambda: scout().get("requests") == asked, "all of its questions are recorded")
-    assert run("fleet", "forget", SCOUT, *state).returncode == 0
+    record = Record(service)
+    record.wait()
+    await record.settle()
+    assert run("fleet", "forget", SCOUT, "--state", cluster.state.path).returncode == 0
 
 
 async def new_signer(
