@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from ctlcache.elements import HeaderTag, RecordTag, text_of, value_of, walk
 from proto.roles import TrustRole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from proto.tlv import Element
 
 
@@ -40,7 +39,7 @@ class SignerIdentity:
         return unique_map_id(self.serial_number, self.issuer_name)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: it keeps what is inside its containers
 class Header:
     """The header of a trust list.
 
@@ -51,13 +50,13 @@ class Header:
 
     elements: tuple[Element, ...]
 
-    def walk(self) -> Iterator[Element]:
+    @functools.cached_property
+    def every(self) -> tuple[Element, ...]:
         """All elements in the order of the file, each container before what it holds."""
-        for element in self.elements:
-            yield from walk(element)
+        return tuple(inner for element in self.elements for inner in walk(element))
 
     def _number(self, tag: HeaderTag) -> int:
-        return int.from_bytes(value_of(self.walk(), tag) or b"")
+        return int.from_bytes(value_of(self.every, tag) or b"")
 
     @property
     def version(self) -> tuple[int, int]:
@@ -79,17 +78,17 @@ class Header:
     @property
     def signer_name(self) -> str:
         """The signer's subject."""
-        return text_of(self.walk(), HeaderTag.SIGNER_NAME)
+        return text_of(self.every, HeaderTag.SIGNER_NAME)
 
     @property
     def serial_number(self) -> bytes:
         """The signer's serial number, as it stood."""
-        return value_of(self.walk(), HeaderTag.SERIAL_NUMBER) or b""
+        return value_of(self.every, HeaderTag.SERIAL_NUMBER) or b""
 
     @property
     def ca_name(self) -> str:
         """The signer's issuer."""
-        return text_of(self.walk(), HeaderTag.CA_NAME)
+        return text_of(self.every, HeaderTag.CA_NAME)
 
     @property
     def signer(self) -> SignerIdentity:

@@ -163,7 +163,7 @@ def _header_lines(header: Header) -> Iterator[str]:
     yield f"Version:\t{major}.{minor}".expandtabs()
     yield f"HeaderLength:\t{header.header_length} (BYTES)".expandtabs()
     yield from _COLUMNS
-    for element in header.walk():
+    for element in header.every:
         if element.tag not in _HIDDEN:
             yield _header_row(element)
         if element.tag == HeaderTag.SIGNATURE:

@@ -100,8 +100,8 @@ def _parse_header(data: bytes) -> Header:
     header_length = _header_length(data)
     header = Header(tuple(header_elements(Reader(data, end=header_length), header_length)))
     _check_homes(header.elements)
-    _check(header.walk(), _HEADER_SIZES, _HEADER_TEXTS, HeaderTag)
-    present = {element.tag for element in header.walk()}
+    _check(header.every, _HEADER_SIZES, _HEADER_TEXTS, HeaderTag)
+    present = {element.tag for element in header.every}
     for tag in _REQUIRED:
         if tag not in present:
             raise _missing(tag, "the header", 0)

@@ -116,7 +116,7 @@ class Refused(Exception):  # noqa: N818 - a verdict
         self.sentence = sentence
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
+@functools.lru_cache(maxsize=REMEMBERED, typed=True)  # an unsigned list is equal to its bytes
 def verified(data: bytes) -> Verification:
     """Parses a list and verifies its signature with the SAST record that it names."""
     return verify(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,12 +11,12 @@ from certstore.index import CacheEntry, CertificateIndex
 from certstore.lookup import CertificateCache
 from certstore.serials import normal_serial, serial_text
 from ctlcache.listindex import index_of
-from ctlcache.verification import verify
 from proto.defaults import DEFAULT_TIME_TO_LIVE
 from proto.errors import LocalProtocolError
 from proto.messages import CertVerificationRequest, QueryCertRequest
 from tvs.answers.verifier import Source, TrustResult, TrustVerifier
 from tvs.errors import StateError
+from tvs.phone.trust import REMEMBERED, verified
 
 if TYPE_CHECKING:
     from ctlcache.trustlist import TrustList
@@ -113,7 +114,7 @@ def vouched_roles(situation: Situation, certificate: bytes) -> tuple[int, ...]:
 
 def parsed(data: bytes | None) -> TrustList | None:
     """The trust list in these bytes, if it verifies; None for other bytes, and without a file."""
-    verification = verify(data) if data is not None else None
+    verification = verified(data) if data is not None else None
     return verification.trust_list if verification is not None and verification.ok else None
 
 
@@ -126,7 +127,7 @@ def rollover_of(situation: Situation) -> Rollover | None:
 
 
 def _caches(situation: Situation, serial_number: bytes) -> dict[Source, CertificateCache]:
-    return {Source.DB: _database_cache(situation, serial_number), Source.CTL: _ctl_cache(situation)}
+    return {Source.DB: _database_cache(situation, serial_number), Source.CTL: _cache(_ctl_index(situation.tvs_ctl))}
 
 
 def _database_cache(situation: Situation, serial_number: bytes) -> CertificateCache:
@@ -151,10 +152,11 @@ def _database_cache(situation: Situation, serial_number: bytes) -> CertificateCa
     )
 
 
-def _ctl_cache(situation: Situation) -> CertificateCache:
+@functools.lru_cache(maxsize=REMEMBERED, typed=True)  # an unsigned list is equal to its bytes
+def _ctl_index(ctl: bytes | None) -> CertificateIndex:
     """The CTL file that TVS watches, if it verifies: TVS loads no other."""
-    trust_list = parsed(situation.tvs_ctl)
-    return _cache(CertificateIndex() if trust_list is None else index_of(trust_list, DEFAULT_TIME_TO_LIVE).index)
+    trust_list = parsed(ctl)
+    return CertificateIndex() if trust_list is None else index_of(trust_list, DEFAULT_TIME_TO_LIVE).index
 
 
 def _cache(index: CertificateIndex) -> CertificateCache:

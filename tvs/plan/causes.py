@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from tvs.phone.trust import Refusal
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tvs.cluster.situation import Situation
     from tvs.plan.boot import PlannedList
     from tvs.plan.model import PhoneOutcome
-    from tvs.plan.phones import PhoneKind
+    from tvs.plan.phones import HeldLists, PhoneKind
 
 _CODES = {
     Refusal.TOO_LARGE: Code.LIST_TOO_LARGE,
@@ -91,16 +92,12 @@ def refusals(
         before, after: the cluster before the change and after its last step.
     """
     refused = [(outcome, name, fetched, _code(fetched)) for outcome in outcomes for name, fetched in outcome.refused]
+    held: dict[tuple[Code, PhoneKind], set[HeldLists]] = defaultdict(set)
+    for outcome, _, _, code in refused:
+        held[code, outcome.kind].add(installable(outcome.held, outcome.kind))
+    chosen = {key: CHOSEN[key[0]](before, after, list(lists)) for key, lists in held.items() if key[0] in CHOSEN}
     for outcome, name, fetched, code in refused:
-        if code in CHOSEN:
-            held = [
-                installable(other.held, other.kind)
-                for other, _, _, cause in refused
-                if cause is code and other.kind is outcome.kind
-            ]
-            way = CHOSEN[code](before, after, held)
-        else:
-            way = way_out(code, withdrawn=name in withdrawn)
+        way = chosen.get((code, outcome.kind)) or way_out(code, withdrawn=name in withdrawn)
         yield Finding(
             code=code,
             severity=Severity.ERROR if outcome.kind in counted else Severity.NOTE,
