@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import multiprocessing
 import random
 import signal
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.sequences.run import run_sequence
+
+if TYPE_CHECKING:
+    from tests.sequences.run import Comparison
 
 
 def main() -> int:
@@ -19,27 +24,38 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make sequences", description=__doc__)
     parser.add_argument("--sequences", type=int, default=1000, metavar="N", help="(default: 1000)")
     parser.add_argument("--steps", type=int, default=8, metavar="N", help="changes, boots … of each (default: 8)")
+    parser.add_argument("--jobs", type=int, default=3, metavar="N", help="sequences at the same time (default: 3)")
     parser.add_argument("--seed", default=f"{random.randrange(1 << 32)}", help="repeats choices (default: a new one)")
     options = parser.parse_args()
     for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):  # what runs is ended with this command
         signal.signal(ending, signal.default_int_handler)
-    print(f"seed {options.seed}")
+    print(f"seed {options.seed}", flush=True)
     fates: Counter[str] = Counter()
-    disagreements: list[str] = []
-    for number in range(options.sequences):
-        with tempfile.TemporaryDirectory(prefix="tvs-sequence-") as folder:
-            found = asyncio.run(run_sequence(Path(folder), f"{options.seed}-{number}", options.steps))
-        fates += found.fates
-        disagreements += found.disagreements
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{number + 1} of {options.sequences}, {len(disagreements)} disagreements")
-            sys.stderr.flush()
+    done = refused = disagreements = 0
+    with multiprocessing.Pool(options.jobs) as pool:
+        seeds = ((f"{options.seed}-{number}", options.steps) for number in range(options.sequences))
+        for found in pool.imap_unordered(_sequence, seeds):
+            done += 1
+            fates += found.fates
+            refused += found.refused
+            disagreements += len(found.disagreements)
+            for disagreement in found.disagreements:
+                print(disagreement, flush=True)
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{done} of {options.sequences}, {disagreements} disagreements")
+                sys.stderr.flush()
     if sys.stderr.isatty():
         sys.stderr.write("\n")
     said = ", ".join(f"{number:,} {fate}" for fate, number in sorted(fates.items()))
-    print(f"{options.sequences} sequences; plans said of phones: {said}")
-    print("\n".join(disagreements) or "Plans and phones agree.")
+    print(f"{done:,} sequences; plans said of phones: {said}; phones refused {refused:,} lists")
+    print(f"{disagreements:,} disagreements" if disagreements else "Plans and phones agree.")
     return int(bool(disagreements))
+
+
+def _sequence(choices: tuple[str, int]) -> Comparison:
+    """One sequence: its seed, and its steps."""
+    with tempfile.TemporaryDirectory(prefix="tvs-sequence-") as folder:
+        return asyncio.run(run_sequence(Path(folder), *choices))
 
 
 if __name__ == "__main__":
