@@ -29,6 +29,7 @@ def test_before_the_first_publication() -> None:
     assert registry.get_sample_value("tvs_node_staleness_bound_seconds") == STALENESS_BOUND
     for name in ("tvs_node_staleness_seconds", "tvs_node_generation", "tvs_cluster_generation", "tvs_cluster_nodes"):
         assert registry.get_sample_value(name) is None
+    assert registry.get_sample_value("tvs_service_behind", {"part": "profile"}) is None
 
 
 def test_a_database_that_was_never_read() -> None:

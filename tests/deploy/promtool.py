@@ -33,6 +33,7 @@ _COUNTERS: Sequence[tuple[str, Mapping[str, str]]] = [
     ("tvs_requests_total", {"type": "query_cert", "result": "trusted", "source": "db"}),
     ("tvs_requests_total", {"type": "query_cert", "result": "trusted", "source": "ctl"}),
     ("tvs_requests_total", {"type": "query_cert", "result": "not_found", "source": "none"}),
+    ("tvs_fleet_dropped_total", {}),
 ]
 """Counters that exist from the start."""
 _GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = [
@@ -55,6 +56,9 @@ _GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = [
     ("tvs_db_copy_in_use", {}, 0),
     ("tvs_node_staleness_seconds", {}, 0.4),
     ("tvs_node_staleness_bound_seconds", {}, 10),
+    ("tvs_service_behind", {"part": "certificate"}, 0),
+    ("tvs_service_behind", {"part": "profile"}, 0),
+    ("tvs_fleet_recorded", {}, 1),
     ("tvs_ctl_signature_valid", {}, 1),
     ("tvs_cache_workers_out_of_sync", {}, 0),
     ("tvs_keylog_enabled", {}, 0),

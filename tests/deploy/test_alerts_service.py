@@ -211,6 +211,40 @@ def test_node_that_is_behind(check: Check) -> None:
     check(site, {19: [], 22: [behind], 29: [behind], 31: []})
 
 
+def test_a_service_that_is_not_reloaded(check: Check) -> None:
+    """A new certificate or profile waits for a day, a new certificate for phones; then it is reported."""
+    site = Site(PHONES, 36, step=60)
+    site.level("tvs_service_behind", 1, 2, 30, part="certificate")
+    site.level("tvs_service_behind", 1, 10, 20, part="profile")
+    behind = Fired(
+        "TVSServiceBehind",
+        {**WARNING, "part": "certificate"},
+        "tvs1:9445 was not reloaded for its new certificate",
+        "For a day it has served phones with the certificate that it was started with, not with the one that is "
+        "written down. Phones that know the new one only cannot ask it.",
+    )
+    check(site, {25: [], 26: [behind], 29: [behind], 30: []})
+
+
+@pytest.mark.parametrize("cause", ["database", "room"])
+def test_phones_that_are_not_recorded(check: Check, cause: str) -> None:
+    """A record that cannot be written, or drops phones, for a quarter of an hour; one of five minutes is silent."""
+    site = Site(PHONES, 90)
+    if cause == "database":
+        site.level("tvs_fleet_recorded", 0, 5, 10)
+        site.level("tvs_fleet_recorded", 0, 30, 50)
+    else:
+        site.count("tvs_fleet_dropped_total", site.evenly(3, 30, 50))
+    missed = Fired(
+        "TVSPhonesNotRecorded",
+        WARNING,
+        "tvs1:9445 does not record the phones that it answers",
+        "Phones are answered. What they ask is not recorded, or not all of it: plans take them for phones that have "
+        "not moved to the present lists.",
+    )
+    check(site, {29: [], 44: [], 46: [missed], 49: [missed], 70: []})
+
+
 def expiring(when: str, severity: str) -> Fired:
     """An own certificate expires."""
     within, then = {

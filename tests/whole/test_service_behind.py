@@ -34,6 +34,18 @@ def behind(probe: Probe) -> Callable[[Running], list[str]]:
     return read
 
 
+@pytest.fixture
+def behind_in_metrics(scrape: Callable[[Running], dict[str, float]]) -> Callable[[Running], tuple[float, float]]:
+    """A function that gives what the metrics have for the certificate and the profile."""
+
+    def read(service: Running) -> tuple[float, float]:
+        found = scrape(service)
+        certificate, profile = (found[f'tvs_service_behind{{part="{part}"}}'] for part in ("certificate", "profile"))
+        return certificate, profile
+
+    return read
+
+
 def status(service: Running) -> str:
     """What `tvs show status` prints."""
     done = run_tvs("show", "status", "--admin", service.admin)
@@ -47,15 +59,19 @@ def warnings(service: Running) -> list[str]:
 
 
 def test_a_certificate_that_is_not_loaded(
-    serve: Callable[..., Running], behind: Callable[[Running], list[str]]
+    serve: Callable[..., Running],
+    behind: Callable[[Running], list[str]],
+    behind_in_metrics: Callable[[Running], tuple[float, float]],
 ) -> None:
     """After `regen TVS` until the reload; the log warns once, with the command."""
     service = serve(*QUIET)
     wait_until(lambda: "All phones are answered" in status(service), "a status")
     assert behind(service) == []
+    assert behind_in_metrics(service) == (0, 0)
     done = run_tvs("set", "cert", "regen", "TVS", "-y", "--state", service.state.path)
     assert done.returncode == 0, done.stderr
     wait_until(lambda: behind(service) == [CERTIFICATE], "the word on /readyz")
+    assert behind_in_metrics(service) == (1, 0)
     shown = status(service)
     assert "systemctl reload tvs, or SIGHUP" in shown
     (warning,) = warnings(service)
@@ -67,12 +83,17 @@ def test_a_certificate_that_is_not_loaded(
     assert len(warnings(service)) == 1
 
 
-def test_a_profile_that_is_not_loaded(serve: Callable[..., Running], behind: Callable[[Running], list[str]]) -> None:
+def test_a_profile_that_is_not_loaded(
+    serve: Callable[..., Running],
+    behind: Callable[[Running], list[str]],
+    behind_in_metrics: Callable[[Running], tuple[float, float]],
+) -> None:
     """A `tls_profile` in tvs.toml that is not in use, until the reload; the log warns once for each."""
     service = serve(*QUIET)
     settings = service.state.path / "tvs.toml"
     settings.write_text('tls_profile = "legacy"\n')
     wait_until(lambda: behind(service) == [PROFILE], "the word on /readyz")
+    assert behind_in_metrics(service) == (0, 1)
     shown = run_tvs("show", "status", "--admin", service.admin, "--json")
     (found,) = json.loads(shown.stdout)["verdict"]["findings"]
     assert (found["code"], found["state"]) == ("profile_behind", "limited")

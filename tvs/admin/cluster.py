@@ -53,6 +53,14 @@ class ClusterCollector(Collector):
             "Seconds since this node last knew that it serves the cluster's current generation.",
             value=staleness,
         )
+        behind = GaugeMetricFamily(
+            "tvs_service_behind",
+            "1 if the service must be reloaded for what the database (certificate) or the settings (profile) have.",
+            labels=["part"],
+        )
+        for part, missing in (("certificate", status.certificate), ("profile", status.profile)):
+            behind.add_metric([part], bool(missing))
+        yield behind
         if status.current is None:
             return
         yield GaugeMetricFamily(
