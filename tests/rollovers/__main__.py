@@ -10,8 +10,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from certstore.purposes import Purpose
+from tests.rollovers.careless import run_careless
 from tests.rollovers.run import run_rollover
 from tvs.units import ROLLED_OVER
+
+CARELESS = [Purpose.CallManager, Purpose.TVS]
+"""What is refused of the careless order."""
 
 
 def main() -> int:
@@ -34,7 +39,14 @@ def main() -> int:
             flush=True,
         )
         bad += bool(story.unnamed or story.asked)
-    return int(bool(bad))
+    with tempfile.TemporaryDirectory(prefix="tvs-rollover-") as folder:
+        careless = asyncio.run(run_careless(Path(folder), options.phones, options.seed))
+    print(
+        f"The careless order, with {careless.phones:,} phones: stopped by name: {', '.join(careless.stopped)}. "
+        f"Named as lost: {len(careless.named):,}, as unknown: {len(careless.unknown):,}. Forced, it lost "
+        f"{len(careless.lost):,}; plans were wrong about {len(careless.wrong):,}"
+    )
+    return int(bool(bad or careless.wrong or careless.stopped != CARELESS))
 
 
 if __name__ == "__main__":

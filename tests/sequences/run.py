@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
-from tests.fixtures.clusterphones import Booted, ClusterPhone, Record, import_phones
-from tests.fixtures.running import services, wait_until
+from tests.fixtures.clusterphones import Booted, ClusterPhone, Record, import_phones, reload
+from tests.fixtures.running import services
 from tests.sequences.changes import CHANGES, UNDER_WAY, commands
 from tvs.manage.provision import initialise
 from tvs.phone import ListKind, find_model
@@ -126,11 +126,7 @@ class Sequence:
 
     def _reload(self) -> None:
         self._note("reload")
-        count = sum("info reloaded" in line for line in self._service.lines())
-        self._service.reload()
-        wait_until(
-            lambda: sum("info reloaded" in line for line in self._service.lines()) > count, "the service is reloaded"
-        )
+        reload(self._service)
         self._behind = False
 
     async def _write_profile(self) -> None:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
 from tests.fixtures.clusterphones import ClusterPhone, import_phones
+from tests.rollovers.careless import run_careless
 from tests.rollovers.run import OLD, run_rollover
 from tvs.manage.provision import initialise
 from tvs.phone import find_model
@@ -15,8 +17,6 @@ from tvs.units import ROLLED_OVER
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from certstore.purposes import Purpose
 
 PHONES = 40
 """`make rollovers` has 2,000."""
@@ -30,6 +30,14 @@ async def test_a_rollover_loses_nobody_unnamed(tmp_path: Path, unit: Purpose) ->
     assert story.unnamed == set()
     assert story.refused, "a stage waits for the phones that hold the lists of before"
     assert len(story.lost) <= OLD
+
+
+async def test_a_careless_order_is_stopped_and_loses_whom_it_named(tmp_path: Path) -> None:
+    """CallManager, then TVS while phones sleep: both are refused by name; forced, exactly the named ones are lost."""
+    story = await run_careless(tmp_path, PHONES, "1")
+    assert story.stopped == [Purpose.CallManager, Purpose.TVS]
+    assert story.wrong == set()
+    assert story.named & story.lost, "phones with TVS that slept"
 
 
 def test_careless_orders_are_stopped_by_name(tmp_path: Path) -> None:
