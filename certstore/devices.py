@@ -140,6 +140,10 @@ class DeviceTable(ABC):
         """All devices by name; of `brief` ones the fields `NOT_BRIEF` are empty, so that many are read quickly."""
 
     @abstractmethod
+    def noted(self, most: int) -> list[Device]:
+        """So many devices at most that are denied or missing (`Standing`): those that were seen last first."""
+
+    @abstractmethod
     def unserved(self, addresses: Collection[str] | None = None) -> dict[str, Unserved]:
         """What is known of these addresses; None for all."""
 

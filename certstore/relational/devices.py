@@ -31,6 +31,11 @@ _STANDING: Final = f"""
 """
 """`Standing.of` as an expression."""
 _GROUPS: Final = f"SELECT model, {_STANDING}, count(*) FROM device GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608 - constants
+_NOTED: Final = f"""
+    SELECT {", ".join(Device._fields)} FROM device WHERE {_STANDING} IN ('{Standing.DENIED}', '{Standing.MISSING}')
+    ORDER BY last DESC, name LIMIT ?
+"""  # noqa: S608 - constants
+"""Devices of two standings; those that were never seen are the last."""
 _ONCE: Final = "listed = 0 AND requests <= 1"
 """Condition of devices that are the first to go."""
 _FREED: Final = 100
@@ -59,6 +64,10 @@ class RelationalDevices(DeviceTable):
         """All rows."""
         select = _BRIEF if brief else _select("device")
         return map(Device._make, self._streamed(f"{select} ORDER BY name"))
+
+    def noted(self, most: int) -> list[Device]:
+        """Rows of the table `device`."""
+        return [Device._make(row) for row in self._connection.execute(_NOTED, (most,)).fetchall()]
 
     def unserved(self, addresses: Collection[str] | None = None) -> dict[str, Unserved]:
         """Rows of the table `unserved`."""

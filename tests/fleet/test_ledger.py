@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +13,8 @@ from tests.fixtures.observed import TLS_1_2, answered, batch, failed
 from tvs.errors import NotInCluster
 from tvs.fleet import ledger as module
 from tvs.fleet.ledger import CLEAN, COUNT, DAY, Ledger
-from tvs.status.fleet import FleetStatus, Group
+from tvs.status.fleet import MAX_AT_RISK, FleetStatus, Group
+from tvs.status.members import StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,5 +195,21 @@ def test_status(world: World) -> None:
         Group(model="CP-8861", standing=Standing.DENIED, devices=1),
     }
     assert (status.devices, status.unserved, status.dropped, status.problem) == (2, 1, 0, "")
+    (phone,) = status.at_risk
+    assert (phone.name, phone.model, phone.standing) == ("SEP000000000002", "CP-8861", Standing.DENIED)
+    assert phone.last == int(NOW)
     assert FleetStatus.from_json(status.to_json()) == status
     assert FleetStatus.from_json({}) == FleetStatus()
+
+
+def test_phones_at_risk_are_the_last_ones(world: World) -> None:
+    """So many as the board has room for, however many there are."""
+    for number in range(MAX_AT_RISK + 5):
+        device = f"CP-8861-SEP{number:012X}"
+        world.ledger.take(batch(answered(time=NOW + number, device=device, result="not_found")))
+    assert world.write(COUNT + 1)
+    names = [phone.name for phone in world.ledger.status.at_risk]
+    assert names == [f"SEP{number:012X}" for number in range(MAX_AT_RISK + 4, 4, -1)]
+    document: dict[str, Any] = world.ledger.status.to_json()
+    with pytest.raises(StatusError):
+        FleetStatus.from_json({**document, "at_risk": document["at_risk"] * 2})

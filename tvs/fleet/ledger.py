@@ -11,11 +11,12 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from certstore.devices import Standing
 from certstore.errors import StoreError
 from tvs.client.defaults import NO_PHONES
 from tvs.errors import StateError
 from tvs.fleet.sightings import TURNED_AWAY, added, merged, seen, turned_away
-from tvs.status.fleet import MAX_GROUPS, FleetStatus, Group
+from tvs.status.fleet import MAX_AT_RISK, MAX_GROUPS, AtRisk, FleetStatus, Group
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,7 @@ class Ledger:
         self._written = True
         self._counts = (0, 0)
         self._groups: tuple[Group, ...] = ()
+        self._at_risk: tuple[AtRisk, ...] = ()
         self._problem = ""
 
     @property
@@ -71,6 +73,7 @@ class Ledger:
             dropped=self._dropped,
             problem=self._problem,
             groups=self._groups,
+            at_risk=self._at_risk,
         )
 
     def take(self, batch: Batch) -> None:
@@ -129,11 +132,21 @@ class Ledger:
     def _count_all(self, monotonic: float) -> None:
         began = time.monotonic()
         with self._store.devices().reading() as table:
-            counts, groups = table.count(), table.groups()
+            counts, groups, noted = table.count(), table.groups(), table.noted(MAX_AT_RISK)
         groups.sort(key=lambda group: -group[2])
         self._counts = counts
         self._groups = tuple(
             Group(model=model, standing=standing, devices=number) for model, standing, number in groups[:MAX_GROUPS]
+        )
+        self._at_risk = tuple(
+            AtRisk(
+                name=device.name,
+                model=device.model,
+                standing=Standing.of(device),
+                last=device.last,
+                subject=device.subject,
+            )
+            for device in noted
         )
         self._count = monotonic + max(COUNT, SHARE * (time.monotonic() - began))
         self._written = False

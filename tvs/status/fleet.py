@@ -13,8 +13,10 @@ from tvs.status.members import StatusError, choice, member, shortened, text
 
 MAX_GROUPS: Final = 200
 """Most groups that are published, those with the most phones: there are 45 models, and a stranger may invent names."""
+MAX_AT_RISK: Final = 20
+"""Most phones at risk that are published; `tvs show phones --at-risk` has all."""
 FLEET_BOARD: Final = 128 * 1024
-"""Bytes of the board: a group has at most 300."""
+"""Bytes of the board: a group or a phone has at most 400."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,25 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtRisk:
+    """A phone that may be lost: it was not told to trust a signer, or was never seen.
+
+    Attributes:
+        name: such as ``SEPB000B4BA0AEE``.
+        model: as of a `Group`.
+        standing: denied or missing.
+        last: when it was seen, seconds since 1970; 0 is never.
+        subject: the certificate that it asked about last.
+    """
+
+    name: str
+    model: str
+    standing: Standing
+    last: int
+    subject: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatus:
     """How the record is. Without arguments: there is none, or none yet.
 
@@ -43,6 +64,7 @@ class FleetStatus:
         dropped: phones and addresses that found no room, since the observer's start.
         problem: why it cannot be written; empty if it can.
         groups: numbers by model and standing, the largest first.
+        at_risk: the phones that were denied last, then those that were never seen; at most `MAX_AT_RISK`.
     """
 
     kept: bool = False
@@ -51,6 +73,7 @@ class FleetStatus:
     dropped: int = 0
     problem: str = ""
     groups: tuple[Group, ...] = ()
+    at_risk: tuple[AtRisk, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """The JSON form."""
@@ -64,6 +87,16 @@ class FleetStatus:
                 {"model": shortened(group.model), "standing": str(group.standing), "devices": group.devices}
                 for group in self.groups
             ],
+            "at_risk": [
+                {
+                    "name": shortened(phone.name),
+                    "model": shortened(phone.model),
+                    "standing": str(phone.standing),
+                    "last": phone.last,
+                    "subject": shortened(phone.subject),
+                }
+                for phone in self.at_risk
+            ],
         }
 
     @classmethod
@@ -74,6 +107,9 @@ class FleetStatus:
         groups = member(document, "groups", list)
         if len(groups) > MAX_GROUPS:
             raise StatusError(f"{len(groups)} groups are more than {MAX_GROUPS}")
+        at_risk = member(document, "at_risk", list)
+        if len(at_risk) > MAX_AT_RISK:
+            raise StatusError(f"{len(at_risk)} phones at risk are more than {MAX_AT_RISK}")
         return cls(
             kept=member(document, "kept", bool),
             devices=member(document, "devices", int),
@@ -81,6 +117,7 @@ class FleetStatus:
             dropped=member(document, "dropped", int),
             problem=text(member(document, "problem", str)),
             groups=tuple(map(_group, groups)),
+            at_risk=tuple(map(_at_risk, at_risk)),
         )
 
 
@@ -89,4 +126,14 @@ def _group(document: object) -> Group:
         model=text(member(document, "model", str)),
         standing=choice(Standing, member(document, "standing", str)),
         devices=member(document, "devices", int),
+    )
+
+
+def _at_risk(document: object) -> AtRisk:
+    return AtRisk(
+        name=text(member(document, "name", str)),
+        model=text(member(document, "model", str)),
+        standing=choice(Standing, member(document, "standing", str)),
+        last=member(document, "last", int),
+        subject=text(member(document, "subject", str)),
     )

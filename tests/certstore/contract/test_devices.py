@@ -186,6 +186,23 @@ def test_groups(devices: DeviceStore) -> None:
         ]
 
 
+def test_noted(devices: DeviceStore) -> None:
+    """Denied devices, the last seen first, then those that were never seen, by name; no others, and not too many."""
+    denied = Device("a", last=3, denied_serial="0B", denied_seen=3)
+    put(
+        devices,
+        denied,
+        Device("b", listed=9),
+        Device("c", listed=8),
+        Device("d", last=5, signer_serial="0A", signer_seen=5, denied_serial="0B", denied_seen=4),
+        denied._replace(name="e", last=4),
+    )
+    with devices.reading() as table:
+        assert [device.name for device in table.noted(9)] == ["e", "a", "b", "c"]
+        assert [device.name for device in table.noted(3)] == ["e", "a", "b"]
+        assert table.noted(2)[1] == denied
+
+
 def test_certificates_are_not_touched(store: CertificateStore, database: Database) -> None:
     """Writing phones is no change of certificates, and does not wait for one that is under way."""
     with closing(database.open()) as other:

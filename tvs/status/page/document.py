@@ -78,6 +78,9 @@ def _sections(report: Report) -> Iterator[Markup]:
     yield _section("Signers that were refused", sections.signers([one for one in report["signers"] if one["refused"]]))
     if report["fleet"]["kept"]:
         yield _section("Phones", sections.fleet(report["fleet"]), sections.turned_away(report["fleet"]))
+        if report["fleet"]["at_risk"]:
+            more = tag("p", "All of them: tvs show phones --at-risk.", class_="quiet")
+            yield _section("Phones at risk", sections.at_risk(report["fleet"]["at_risk"]), more)
     yield _section("Last queries", sections.queries(report["queries"]), sections.hidden(report["queries"]))
     if len(report["cluster"]["nodes"]) > 1:
         yield _section("Cluster", sections.nodes(report["cluster"]))

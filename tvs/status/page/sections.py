@@ -148,6 +148,21 @@ def fleet(fleet: Report) -> Markup:
     return table("Phones", ("Model", "Recorded", *(text.capitalize() for text in STANDINGS.values())), rows)
 
 
+def at_risk(phones: Sequence[Report]) -> Markup:
+    """Phones that may be lost."""
+    rows = [
+        (
+            stranger(phone["name"]),
+            stranger(phone["model"] or DASH),
+            Cell("not told to trust a signer", "no") if phone["last"] else Cell("never seen", "soon"),
+            time_cell(phone["last"] or None),
+            stranger(phone["subject"]),
+        )
+        for phone in phones
+    ]
+    return table("Phones at risk", ("Phone", "Model", "Reason", "Last seen", "Asked about"), rows)
+
+
 def _alarming(count: int, tone: str) -> Cell:
     cell = number(count)
     return cell._replace(kind=f"{cell.kind} {tone}") if count else cell
