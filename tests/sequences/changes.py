@@ -16,8 +16,6 @@ CHANGES = (
     ("update", "itl"),
 )
 """Changes as `tvs ctl plan` names them."""
-UNDER_WAY = ("announced", "presented", "signing")
-"""Stages of a rollover that goes on."""
 _COMMANDS = {
     "regen": ("set", "cert", "regen"),
     "set": ("set",),

@@ -12,7 +12,7 @@ from certstore.purposes import Purpose
 from tests.fixtures.administrator import PUBLISHER, Administrator
 from tests.fixtures.clusterphones import Booted, ClusterPhone, Record, import_phones, reload
 from tests.fixtures.running import services
-from tests.sequences.changes import CHANGES, UNDER_WAY, commands
+from tests.sequences.changes import CHANGES, commands
 from tvs.manage.provision import initialise
 from tvs.phone import ListKind, find_model
 from tvs.units import ROLLED_OVER
@@ -92,16 +92,12 @@ class Sequence:
 
     def _changes(self) -> list[tuple[str, ...]]:
         """The changes that can be made now: while a certificate is rolled over, it is not replaced otherwise."""
-        rolling = next((unit for unit in ROLLED_OVER if self._stage(unit) in UNDER_WAY), None)
+        rolling = self.admin.situation().rollover
         if rolling is not None:
-            steps = [("rollover", rolling.value, step) for step in ("next", "next", "next", "abort")]
+            steps = [("rollover", rolling.unit.value, step) for step in ("next", "next", "next", "abort")]
             return [*steps, *(change for change in CHANGES if change[:2] == ("set", "digest") or change[0] == "update")]
         begun = [("rollover", unit.value) for unit in ROLLED_OVER if not (unit is Purpose.TVS and self._behind)]
         return [*CHANGES, *begun, *begun]
-
-    def _stage(self, unit: Purpose) -> str | None:
-        stage: str | None = json.loads(self.admin("rollover", unit.value, "--status", "--json").out)["stage"]
-        return stage
 
     async def _change(self, change: tuple[str, ...]) -> None:
         """Makes a change as it was planned: a service that was up to date is reloaded, one that was not stays so."""
