@@ -112,6 +112,17 @@ def test_an_inventory_tells_that_all_have_moved(site: Site, stranger: KeyFileSig
     }
 
 
+def test_an_inventory_of_phones_that_refused(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
+    """A change is planned for its phones, though of all that is known is that they once refused the present lists."""
+    now = site.situation()
+    after = replace(site, call_manager=stranger, tvs=twin, recovery=twin).situation()
+    nothing = Possible(lists=(), whole=False, refuses=True)
+    refused = Recorded(kind=WITH_TVS, seen=Seen.SINCE, possible=nothing, names=("CP-8861-SEP000000000001",))
+    found = plan(now, after, Fleet(phones=(refused,), inventory=True))
+    assert WITH_TVS in {outcome.kind for outcome in found.outcomes}
+    assert Code.CHANGED_TOGETHER in errors(found)
+
+
 def test_phones_that_are_lost_already(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
     """A phone that refuses the present lists stands in no change's way, and is named with each."""
     now, after = site.situation(), replace(site, tvs=twin).situation()

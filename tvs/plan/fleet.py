@@ -80,7 +80,7 @@ class Fleet:
             known = group.possible is not None and group.possible.whole
             for lists in group.possible.lists if known and group.possible is not None else others:
                 found.setdefault((lists.ctl, lists.itl), lists)
-        return list(found.values())
+        return list(found.values() or others)  # of phones that hold what nobody knows
 
 
 def fleet_outcome(
