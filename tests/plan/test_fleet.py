@@ -137,6 +137,20 @@ def test_phones_that_are_lost_already(site: Site, stranger: KeyFileSigner, twin:
     assert "refuse the lists with or without it: 1" in found.fleet.sentence
 
 
+def test_phones_that_refused_and_would_not_now(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
+    """A phone that refused the present lists, and takes them now that TVS vouches for them, is lost by the change."""
+    now = site.situation()
+    after = replace(site, call_manager=stranger, tvs=twin, recovery=twin).situation()
+    before = HeldLists(ctl=ctl(twin), itl=itl(twin, site.tvs.certificate), ctl_name="c", itl_name="i")
+    fleet = Fleet(phones=(recorded(WITH_TVS, "CP-8861-SEP000000000001", lists=before, refuses=True),))
+    for situation, fate in ((now, Fate.TAKES), (after, Fate.LOST)):
+        found = plan(now, situation, fleet)
+        assert found.fleet is not None
+        assert list(found.fleet.fates) == [fate]
+        assert found.fleet.behind == (() if fate is Fate.TAKES else ("CP-8861-SEP000000000001",))
+        assert Code.PHONES_LOST not in {finding.code for finding in found.findings}
+
+
 def test_what_is_not_known_is_said(site: Site, stranger: KeyFileSigner) -> None:
     """Phones that are lost with one of the lists that they may hold, and not with another, are unknown."""
     now, after = site.situation(), regenerated(site, stranger)

@@ -122,7 +122,7 @@ def fleet_outcome(
 
 def _fate(known: Possible | None, lists: int, lost: int, refusing: int) -> Fate:
     """The fate of phones that may hold so many lists, with so many of which they are lost, or refuse a list."""
-    if known is not None and known.refuses and (refusing or not lists):
+    if known is not None and known.refuses and not lost and (refusing or not lists):
         return Fate.ALREADY
     if known is not None and not known.whole:
         return Fate.UNKNOWN
