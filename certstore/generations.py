@@ -95,7 +95,7 @@ class FormerList:
         name: one of `LIST_NAMES`.
         generation: number of the generation that put it into the store.
         data: the signed list.
-        age: seconds since it was replaced, by the database's clock.
+        age: seconds since another list took its place, or since it was deleted if none has, by the database's clock.
     """
 
     name: str

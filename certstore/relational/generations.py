@@ -21,7 +21,7 @@ from certstore.generations import (
 from certstore.rules.generations import check_expected, check_head, check_lists
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from certstore.relational.connection import Connection
 
@@ -29,7 +29,13 @@ _COLUMNS = "number, changed, changedby, description, lists, head"
 _CURRENT = f"SELECT {_COLUMNS} FROM clustergeneration ORDER BY number DESC LIMIT 1"  # noqa: S608 - constants
 _NUMBERED = f"SELECT {_COLUMNS} FROM clustergeneration WHERE number = ?"  # noqa: S608 - likewise
 _LISTS = "SELECT name, generation, content FROM trustlist ORDER BY name"
-_FORMER = "SELECT generation, replaced, content FROM formerlist WHERE name = ? ORDER BY generation DESC LIMIT ?"
+_FORMER = """
+    SELECT generation, replaced, content, changed FROM formerlist LEFT JOIN clustergeneration ON number = generation
+    WHERE name = ? ORDER BY generation DESC LIMIT ?
+"""
+_FOLLOWING = """
+    SELECT changed FROM trustlist JOIN clustergeneration ON number = generation WHERE name = ? AND content IS NOT NULL
+"""
 _INSERT = "INSERT INTO clustergeneration VALUES (?, ?, ?, ?, ?, ?)"
 _PUT_LIST = """
     INSERT INTO trustlist VALUES (?, ?, ?)
@@ -67,11 +73,17 @@ def stored_lists(connection: Connection) -> dict[str, StoredList]:
 
 def former_lists(connection: Connection, now: int) -> list[FormerList]:
     """The lists that were replaced, for each name the last one first. `now`: by the database's clock."""
-    return [
-        FormerList(name=name, generation=generation, data=_bytes(data) or b"", age=float(now - _seconds(replaced)))
-        for name in LIST_NAMES
-        for generation, replaced, data in connection.execute(_FORMER, (name, LISTS_KEPT)).fetchall()
-    ]
+    return [one for name in LIST_NAMES for one in _former(connection, name, now)]
+
+
+def _former(connection: Connection, name: str, now: int) -> Iterator[FormerList]:
+    """Those of a name. The table has the time of a deletion; phones keep a deleted list until another one comes."""
+    following = connection.execute(_FOLLOWING, (name,)).fetchone()
+    came = 0 if following is None else _seconds(following[0])
+    for generation, replaced, data, changed in connection.execute(_FORMER, (name, LISTS_KEPT)).fetchall():
+        age = float(now - max(_seconds(replaced), came))
+        yield FormerList(name=name, generation=generation, data=_bytes(data) or b"", age=age)
+        came = _seconds(changed)
 
 
 # SQLite's columns hold values of any type, and a program that is not ours may have written others.

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+SPAWN = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+"""Runs a program on a terminal of its own."""
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
 LOCALES = {"ascii": ASCII, "c-locale": {"LC_ALL": "C", "PYTHONUTF8": "0"}, "utf-8": {"PYTHONUTF8": "1"}}
 
@@ -85,3 +89,27 @@ def test_closed_streams(nandu: Path) -> None:
     """A command whose standard output was closed before its start ends like others."""
     command = f"exec {sys.executable} -m tvs show ctl --state {nandu} >&- 2>&- <&-"
     assert subprocess.run(["/bin/sh", "-c", command], timeout=60, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(60, 40), (60, 6), (1, 40)])
+def test_a_rollout_on_a_terminal(nandu: Path, tmp_path: Path, columns: int, rows: int) -> None:
+    """A table that is drawn again fits the terminal, so that the next one takes its place; names can be wide."""
+    state = shutil.copytree(nandu, tmp_path / "state")
+    (tmp_path / "phones.csv").write_text(f"Name\n{'漢' * 60}\n{'語' * 60}\n", encoding="utf-8")
+    utf8 = {"PYTHONUTF8": "1"}
+    assert run(utf8, "import", "phones", tmp_path / "phones.csv", "--state", state).returncode == 0
+    assert run(utf8, "utils", "ctl", "update", "CTLFile", "-y", "--state", state).returncode == 0
+    sized = ("sh", "-c", f'stty cols {columns} rows {rows}; exec "$@"', "sh")
+    words = ("-m", "tvs", "ctl", "rollout", "--wait", "--for", "3s", "--state", str(state))
+    terminal = [sys.executable, "-c", SPAWN, *sized, sys.executable, *words]
+    done = subprocess.run(
+        terminal, env={**os.environ, **utf8}, timeout=120, check=False, stdin=subprocess.DEVNULL, capture_output=True
+    )
+    assert done.returncode == 1, done.stdout[-2000:]
+    first, *again = done.stdout.decode().replace("\r\n", "\n").split("\x1b[J")
+    assert again
+    for drawn in again:
+        lines = drawn.partition("\x1b")[0].removesuffix("\n").split("\n")
+        assert len(lines) < rows
+        assert all(sum(2 if east_asian_width(letter) in "WF" else 1 for letter in line) < columns for line in lines)
+    assert f"\x1b[{len(lines)}A" in first

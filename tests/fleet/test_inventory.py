@@ -63,6 +63,12 @@ def test_products_that_are_no_phones() -> None:
     ]
 
 
+@pytest.mark.parametrize("product", ["Cisco 7960", "CP-7960G", "7960G", "Cisco 7960G", "Cisco Unified IP Phone 7960G"])
+def test_names_of_a_model(product: str) -> None:
+    """A 7960 is one under each of its names: it asks no TVS server, and plans must know."""
+    assert phones(f"Name,Model\nSEP000000000001,{product}\n") == [Device("SEP000000000001", model="CP-7960", listed=5)]
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

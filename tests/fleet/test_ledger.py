@@ -92,14 +92,28 @@ def test_what_is_seen_is_written(world: World) -> None:
 
 
 def test_generations(world: World) -> None:
-    """What is seen has the generation that was known before."""
-    world.ledger.take(batch(answered(device="SEP1")))
+    """What is seen has the generation that was known before, also if it waited in the channel meanwhile."""
+    world.ledger.take(batch(answered(time=NOW, device="SEP1")))
     world.store.advance(0, who="x", what="y")
-    world.ledger.take(batch(answered(device="SEP2")))
+    world.ledger.take(batch(answered(time=NOW + 1, device="SEP2")))
+    assert world.write(now=NOW + 2)
+    world.ledger.take(batch(answered(time=NOW + 1, device="SEP3"), answered(time=NOW + 60, device="SEP4")))
+    world.store.advance(1, who="x", what="y")
+    assert world.write(now=NOW + 61)
+    for device, time in (("SEP5", 1), ("SEP6", 60), ("SEP7", 120)):
+        world.ledger.take(batch(answered(time=NOW + time, device=device)))
+    assert world.write(now=NOW + 121)
+    assert [device.generation for device in world.devices().values()] == [0, 0, 0, 1, 0, 1, 2]
+
+
+def test_a_generation_by_a_clock_that_was_set_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The channel keeps nothing for longer than a minute: what comes then was seen after the change."""
+    world.store.advance(0, who="x", what="y")
     assert world.write()
-    world.ledger.take(batch(answered(device="SEP3")))
+    monkeypatch.setattr(module, "OLDEST", -1.0)
+    world.ledger.take(batch(answered(time=NOW - 3600)))
     assert world.write()
-    assert [device.generation for device in world.devices().values()] == [0, 0, 1]
+    assert [device.generation for device in world.devices().values()] == [1]
 
 
 def test_a_database_that_is_away(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from certstore.devices import Device, Unserved
+from certstore.devices import Device, Standing, Unserved
 from tests.fixtures.observed import TLS_1_2, answered, failed
 from tvs.fleet.names import identity
 from tvs.fleet.sightings import added, merged, seen, turned_away
@@ -123,6 +123,42 @@ def test_clocks_that_go_back() -> None:
     device = merged(phone(time=2000, address="192.0.2.2"), phone(time=1000, address="192.0.2.1", serial="0B"))
     assert (device.first, device.last) == (1000, 2000)
     assert (device.serial, device.signer_serial, device.addresses) == ("0B", "0B", "192.0.2.1 192.0.2.2")
+
+
+def test_a_signer_and_a_server_in_another_order() -> None:
+    """The question about a server that one worker answered does not hide a signer that another one was asked for."""
+    first = phone(time=1000)
+    server = answered(time=2001)
+    later = merged(first, seen(server._replace(question=server.question._replace(request=HTTPS)), "cucm-pub", 7))
+    told = merged(later, phone(time=2000, serial="0B"))
+    assert (told.signer_serial, told.signer_seen, told.request) == ("0B", 2000, HTTPS)
+    refused = merged(later, phone(time=2000, serial="0B", result="not_found"))
+    assert (Standing.of(refused), refused.denied_serial, refused.signer_serial) == (Standing.DENIED, "0B", "0A")
+
+
+def test_what_was_told_last_by_a_clock_that_was_set_back() -> None:
+    """A refusal counts though its time is the earlier one, and so does the answer 'trusted' after it."""
+    trusted = phone(time=5000)
+    denied = merged(trusted, phone(time=1000, serial="0B", result="not_found"))
+    assert (Standing.of(denied), denied.signer_seen) == (Standing.DENIED, 5000)
+    assert Standing.of(merged(denied, phone(time=1100, serial="0B", result="not_found"))) is Standing.DENIED
+    assert Standing.of(merged(denied, phone(time=1100, serial="0B"))) is Standing.TRUSTING
+    waiting = merged(phone(time=1000), phone(time=1005, serial="0B", result="not_found"))
+    assert Standing.of(merged(trusted, waiting)) is Standing.DENIED, "both since the last batch"
+    waiting = merged(phone(time=1000, result="not_found"), phone(time=1005))
+    assert Standing.of(merged(denied, waiting)) is Standing.TRUSTING
+
+
+def test_what_was_told_last_by_clocks_of_two_nodes() -> None:
+    """In doubt a phone was not told to trust; what it was told stays if it is told so once more."""
+    trusted, denied = phone(time=5000), phone(time=5000, result="not_found")
+    assert (
+        Standing.of(merged(trusted, phone(time=1000, result="not_found")._replace(node="cucm-sub"))) is Standing.DENIED
+    )
+    assert Standing.of(merged(denied, phone(time=1000)._replace(node="cucm-sub"))) is Standing.DENIED
+    assert Standing.of(merged(denied, phone(time=5003)._replace(node="cucm-sub"))) is Standing.TRUSTING
+    again = merged(phone(time=4000, result="not_found"), trusted)
+    assert Standing.of(merged(again, phone(time=1000)._replace(node="cucm-sub"))) is Standing.TRUSTING
 
 
 def test_addresses_that_are_turned_away() -> None:

@@ -110,6 +110,21 @@ def test_option_is_named_only_if_it_helps(fresh: Administrator) -> None:
     assert not {NONE, CURRENT} & set(damaged.err.splitlines())
 
 
+def test_recorded_phones_count_whatever_phones_are_said_to_hold(today: Administrator, tmp_path: Path) -> None:
+    """Phones of the record that know SHA-1 only are lost by another digest; no option about held lists hides them."""
+    inventory = tmp_path / "phones.csv"
+    inventory.write_text("Name,Model\nSEP000000000001,Cisco 7975\n")
+    today.does("import", "phones", inventory)
+    sha512 = ("set", "digest", "sha512", "-y")
+    for held in ((), ("--held", "none"), ("--held", "current"), ("--held", today.state.ctl_file)):
+        refused = today(*sha512, *held)
+        assert refused.status == 1
+        assert not {NONE, CURRENT} & set(refused.err.splitlines())
+        assert PhoneKind.TLS10.phones in refused.err
+    today.does("set", "phones", "with-tvs")
+    today.does(*sha512)
+
+
 def test_lists_between_two_steps_are_not_fetched(fresh: Administrator) -> None:
     """A phone that fetches its first lists between a regeneration and the update would be lost: 'none' excludes it."""
     fresh.does("set", "cert", "regen", "CallManager", "-y", "--held", "none")

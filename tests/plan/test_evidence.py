@@ -172,3 +172,34 @@ def test_a_deleted_list(site: Site, signers: dict[str, KeyFileSigner]) -> None:
     evidence = Evidence(epochs(stored, former))
     (lists,) = (evidence.possible(clue_of(asked(signers[A], 1))) or pytest.fail("nothing is known")).lists
     assert (lists.ctl, lists.itl) == (first, second)
+    assert evidence.holding(asked(signers[A], 1)) is Holding.PRESENT, "there is nothing that it lacks"
+
+
+def told(first: Device, second: Device) -> Device:
+    """A phone that asked for the one signer, and for the other one later."""
+    later = second._asdict().items()
+    return first._replace(**{name: value for name, value in later if name.startswith(("signer_", "denied_")) and value})
+
+
+def test_a_phone_that_took_the_itl_file_only(site: Site, signers: dict[str, KeyFileSigner]) -> None:
+    """It was not told to trust the CTL file's signer, and then that of the ITL file: it keeps the CTL file before."""
+    before = (ctl(signers[A]), itl(signers[A], site.tvs.certificate))
+    former = [
+        FormerList(name=name, generation=1, data=data, age=LONG)
+        for name, data in zip((CTL_NAME, ITL_NAME), before, strict=True)
+    ]
+    denied, trusted = asked(signers[B], 2, trusted=False, time=20), asked(signers[C], 2, time=21)
+    for known, holding in (([], Holding.REFUSED), ([signers[B].certificate], Holding.KNOWN)):
+        present = {CTL_NAME: ctl(signers[B]), ITL_NAME: itl(signers[C], site.tvs.certificate, *known)}
+        evidence = Evidence(
+            epochs({name: StoredList(generation=2, data=data) for name, data in present.items()}, former)
+        )
+        phone = told(denied, trusted)
+        lists = (evidence.possible(clue_of(phone)) or pytest.fail("nothing is known")).lists
+        assert (before[0], present[ITL_NAME]) in [(one.ctl, one.itl) for one in lists]
+        assert evidence.holding(phone) is holding
+        assert evidence.possible(clue_of(phone._replace(denied_seen=21))) == evidence.possible(clue_of(phone)), (
+            "in the same second, too: it asks for the CTL file's signer first"
+        )
+        again = told(denied, asked(signers[B], 2, time=22))
+        assert evidence.holding(again) is Holding.PRESENT, "it was told to trust the CTL file's signer later"

@@ -112,6 +112,17 @@ def test_an_inventory_tells_that_all_have_moved(site: Site, stranger: KeyFileSig
     }
 
 
+def test_an_inventory_of_phones_that_refused(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
+    """A change is planned for its phones, though of all that is known is that they once refused the present lists."""
+    now = site.situation()
+    after = replace(site, call_manager=stranger, tvs=twin, recovery=twin).situation()
+    nothing = Possible(lists=(), whole=False, refuses=True)
+    refused = Recorded(kind=WITH_TVS, seen=Seen.SINCE, possible=nothing, names=("CP-8861-SEP000000000001",))
+    found = plan(now, after, Fleet(phones=(refused,), inventory=True))
+    assert WITH_TVS in {outcome.kind for outcome in found.outcomes}
+    assert Code.CHANGED_TOGETHER in errors(found)
+
+
 def test_phones_that_are_lost_already(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
     """A phone that refuses the present lists stands in no change's way, and is named with each."""
     now, after = site.situation(), replace(site, tvs=twin).situation()
@@ -124,6 +135,20 @@ def test_phones_that_are_lost_already(site: Site, stranger: KeyFileSigner, twin:
     assert found.fleet is not None
     assert found.fleet.names(Fate.ALREADY) == ("CP-8861-SEP000000000001",)
     assert "refuse the lists with or without it: 1" in found.fleet.sentence
+
+
+def test_phones_that_refused_and_would_not_now(site: Site, stranger: KeyFileSigner, twin: KeyFileSigner) -> None:
+    """A phone that refused the present lists, and takes them now that TVS vouches for them, is lost by the change."""
+    now = site.situation()
+    after = replace(site, call_manager=stranger, tvs=twin, recovery=twin).situation()
+    before = HeldLists(ctl=ctl(twin), itl=itl(twin, site.tvs.certificate), ctl_name="c", itl_name="i")
+    fleet = Fleet(phones=(recorded(WITH_TVS, "CP-8861-SEP000000000001", lists=before, refuses=True),))
+    for situation, fate in ((now, Fate.TAKES), (after, Fate.LOST)):
+        found = plan(now, situation, fleet)
+        assert found.fleet is not None
+        assert list(found.fleet.fates) == [fate]
+        assert found.fleet.behind == (() if fate is Fate.TAKES else ("CP-8861-SEP000000000001",))
+        assert Code.PHONES_LOST not in {finding.code for finding in found.findings}
 
 
 def test_what_is_not_known_is_said(site: Site, stranger: KeyFileSigner) -> None:

@@ -14,7 +14,7 @@ from ctlcache.trustlist import parse_trust_list
 from tests.plan.situations import NAME, ctl, entry, held, itl
 from tvs.plan.engine import plan_change
 from tvs.plan.model import Code, Severity
-from tvs.plan.phones import PhoneKind
+from tvs.plan.phones import HeldLists, PhoneKind
 from tvs.plan.servers import SeenAnswer, SeenServer
 from tvs.plan.text import plan_json, plan_text
 from tvs.tls.profiles import TLSProfile
@@ -227,6 +227,28 @@ def test_another_answer(site: Site, stranger: KeyFileSigner) -> None:
     plan = plan_change([phones], now, now, NOW, phones=ASKING, servers=[replace(good, answers=(more,))])
     assert one(plan).severity is Severity.WARNING, "they take it all the same"
     assert "as the server answers now" in plan_text(plan)
+
+
+def test_an_answer_with_a_damaged_certificate(site: Site, stranger: KeyFileSigner) -> None:
+    """Whatever a server answers with, the plan says that phones refuse it, as text and as JSON."""
+    now = site.situation()
+    header = parse_trust_list(now.ctl or b"").header
+    told = SeenAnswer(
+        signer_name=header.signer_name,
+        ca_name=header.ca_name,
+        serial_number=header.serial_number,
+        trusted=True,
+        certificate=b"0\x03\x02\x01\x00",
+        roles=(0,),
+    )
+    phones = HeldLists(ctl=ctl(stranger), itl=itl(stranger, site.tvs.certificate), ctl_name="c", itl_name="i")
+    odd = met(site.tvs.certificate, answers=(told,))
+    plan = plan_change([phones], now, now, NOW, phones=ASKING, servers=[odd])
+    assert (one(plan).code, one(plan).severity) == (Code.SERVER_ANSWERS_OTHERWISE, Severity.ERROR)
+    assert plan_text(plan)
+    unreadable = {"subject": None, "serial_number": None, "roles": [0], "source": ""}
+    outcomes = plan_json(plan)["outcomes"]
+    assert outcomes[0]["ctl"]["tvs_answer"] == unreadable  # type: ignore[index] # a list of objects
 
 
 def test_no_answer(site: Site, stranger: KeyFileSigner) -> None:

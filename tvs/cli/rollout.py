@@ -51,6 +51,8 @@ _JSON_NAMES = 10_000
 """Most phones of each kind that JSON names."""
 _WIDTH = 100
 """Most columns of sentences."""
+_NARROW = 20
+"""Fewest columns of sentences, however narrow the terminal is."""
 _UP, _CLEAR = "\x1b[{}A\r", "\x1b[J"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
@@ -142,12 +144,24 @@ class _View:
     def _draw(self, lines: list[str]) -> None:
         import shutil
 
-        columns = shutil.get_terminal_size().columns
+        size = shutil.get_terminal_size()
+        shown = [_cut(harmless(line), size.columns - 1) for line in lines][-max(1, size.lines - 1) :]
         up = _UP.format(self._drawn) if self._drawn else ""
-        text = "\n".join(harmless(line)[: columns - 1] for line in lines)
+        text = "\n".join(shown)
         sys.stdout.write(f"{up}{_CLEAR if up else ''}{text}\n")
         sys.stdout.flush()
-        self._drawn = len(lines)
+        self._drawn = len(shown)
+
+
+def _cut(line: str, columns: int) -> str:
+    """The beginning of a line that fits so many columns: names of phones can have letters that take two."""
+    if line.isascii():
+        return line[:columns]
+    from itertools import accumulate
+    from unicodedata import east_asian_width
+
+    ends = accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in line)
+    return line[: sum(1 for end in ends if end <= columns)]
 
 
 def _lines(found: Rollout) -> Iterator[str]:
@@ -166,7 +180,7 @@ def _lines(found: Rollout) -> Iterator[str]:
         import shutil
         import textwrap
 
-        width = min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns - 1)
+        width = max(_NARROW, min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns - 1))
         for reason in found.reasons:
             yield from textwrap.wrap(reason, width, initial_indent="  - ", subsequent_indent="    ")
     if not found.number:

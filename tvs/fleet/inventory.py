@@ -25,7 +25,7 @@ _COLUMNS: Final = {
     "description": ("description", "device description", "comment"),
 }
 """Heads of columns, in lower case, the first ones first."""
-_NUMBER: Final = re.compile(r"(?:CISCO|[CD]P)[ -]*([0-9]{4})\b.*|([0-9]{4})")
+_NUMBER: Final = re.compile(r"(?:CISCO|[CD]P)(?:[ -]|UNIFIED|IP|PHONE)*([0-9]{4})(?![0-9]).*|([0-9]{4})G?")
 _MAC: Final = re.compile(r"[0-9A-F]{12}")
 _DELIMITERS: Final = ",;\t"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from certstore.devices import Standing
@@ -34,6 +35,10 @@ COUNT: Final = 2.0
 SHARE: Final = 100
 """The same as a multiple of the time that the last one took: 200,000 phones take 0.2 s."""
 DAY: Final = 86_400
+OLDEST: Final = 60.0
+"""Seconds after which nothing comes that was seen before, see `tvs.fleet.batches.decoded`."""
+_GENERATIONS: Final = 8
+"""Last generations of the cluster whose times are known."""
 
 
 class Ledger:
@@ -54,7 +59,8 @@ class Ledger:
         self._unserved: dict[str, Unserved] = {}
         self._dropped = 0
         self._node = ""
-        self._generation = 0
+        self._generations: deque[tuple[float, int]] = deque([(0.0, 0)], _GENERATIONS)
+        self._changed = -OLDEST
         self._clean = self._count = 0.0
         self._written = True
         self._counts = (0, 0)
@@ -79,12 +85,20 @@ class Ledger:
     def take(self, batch: Batch) -> None:
         """Adds what workers have seen. Takes microseconds for each record, and never waits for the store."""
         with self._lock:
+            since, generation = self._generations[-1]
+            if time.monotonic() - self._changed > OLDEST:  # whatever the clock says
+                since = 0.0
             for record in batch.answered:
                 if record.device and record.device not in NO_PHONES:
-                    self._add_device(seen(record, self._node, self._generation))
+                    known = generation if record.time >= since else self._known_at(record.time)
+                    self._add_device(seen(record, self._node, known))
             for failure in batch.failed:
                 if failure.reason in TURNED_AWAY:
                     self._add_unserved(turned_away(failure, self._node))
+
+    def _known_at(self, moment: float) -> int:
+        """The generation that was known at a time of day; 0 if that is not known."""
+        return next((number for since, number in reversed(self._generations) if since <= moment), 0)
 
     def _add_device(self, device: Device) -> None:
         before = self._devices.get(device.name)
@@ -112,7 +126,7 @@ class Ledger:
             unserved, self._unserved = self._unserved, {}
         cleans = monotonic >= self._clean
         try:
-            self._look()
+            self._look(now)
             if devices or unserved or cleans:
                 with self._store.devices().writing() as table:
                     self._write(table, devices, unserved)
@@ -151,12 +165,21 @@ class Ledger:
         self._count = monotonic + max(COUNT, SHARE * (time.monotonic() - began))
         self._written = False
 
-    def _look(self) -> None:
-        """Which node this is, and the cluster's generation: what is seen from now on was seen after it."""
+    def _look(self, now: float) -> None:
+        """Which node this is, and the cluster's generation: what is seen from now on was seen after it.
+
+        What comes from now on can have been seen before: it waited in the channel.
+        """
+        began = time.monotonic()
         generation = self._store.generation().number
-        if generation != self._generation or not self._node:
+        ended = time.monotonic()
+        changed = generation != self._generations[-1][1]
+        if changed or not self._node:
             self._node = self._own_name()
-        self._generation = generation
+        if changed:
+            with self._lock:
+                self._generations.append((now + ended - began, generation))
+                self._changed = ended
 
     def _write(self, table: DeviceTable, devices: dict[str, Device], unserved: dict[str, Unserved]) -> None:
         present = table.find(devices)

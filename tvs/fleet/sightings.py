@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from certstore.devices import MAX_ADDRESSES, Device, Unserved
 from proto.messages import MessageType
@@ -30,6 +30,15 @@ MIXED: Final = 2
 was seen later."""
 _SIGNER: Final = MessageType.QUERY_CERT_REQ.name
 """The question 'who is this signer?' of a phone with a trust list; the other one is about servers."""
+
+
+class _Asked(NamedTuple):
+    """A signer that a phone asked for: the fields of a `Device` about it."""
+
+    issuer: str
+    serial: str
+    seen: int
+    generation: int
 
 
 def seen(record: Answered, node: str, generation: int) -> Device:
@@ -87,11 +96,11 @@ def merged(before: Device | None, later: Device) -> Device:
     """A device with what was seen of it later, or listed."""
     if before is None:
         return later
+    signer, denied = _signers(before, later)
     if later.requests and 0 < before.last - later.last <= MIXED:  # of another worker, whose batch came first
         before, later = later, before
     seen_later = later.requests > 0
     last = later if seen_later else before
-    signer, denied = (later if found else before for found in (later.signer_serial, later.denied_serial))
     listed = later if later.listed else before
     return Device(
         name=before.name,
@@ -115,15 +124,48 @@ def merged(before: Device | None, later: Device) -> Device:
         result=last.result,
         source=last.source,
         roles=last.roles,
-        signer_issuer=signer.signer_issuer,
-        signer_serial=signer.signer_serial,
-        signer_seen=signer.signer_seen,
-        signer_generation=signer.signer_generation,
-        denied_issuer=denied.denied_issuer,
-        denied_serial=denied.denied_serial,
-        denied_seen=denied.denied_seen,
-        denied_generation=denied.denied_generation,
+        signer_issuer=signer.issuer,
+        signer_serial=signer.serial,
+        signer_seen=signer.seen,
+        signer_generation=signer.generation,
+        denied_issuer=denied.issuer,
+        denied_serial=denied.serial,
+        denied_seen=denied.seen,
+        denied_generation=denied.generation,
     )
+
+
+def _signers(before: Device, later: Device) -> tuple[_Asked, _Asked]:
+    """The last signer that a phone was told to trust, and the last that it was not, of two parts of its record.
+
+    Their times tell which of the two was the last. What is recorded later by a clock that was set back, or that of
+    another node, can have the earlier time: then it gets the later one. In doubt the phone was not told to trust.
+    """
+    signer, denied = _last(_trusted(before), _trusted(later)), _last(_denied(before), _denied(later))
+    latest = max(later.signer_seen, later.denied_seen)
+    if not latest or max(before.signer_seen, before.denied_seen) - latest <= MIXED:
+        return signer, denied
+    if later.denied_seen >= later.signer_seen:
+        return signer, denied._replace(seen=max(denied.seen, signer.seen))
+    if later.node == before.node:
+        return signer._replace(seen=max(signer.seen, denied.seen + 1)), denied
+    return signer, denied
+
+
+def _trusted(device: Device) -> _Asked:
+    return _Asked(device.signer_issuer, device.signer_serial, device.signer_seen, device.signer_generation)
+
+
+def _denied(device: Device) -> _Asked:
+    return _Asked(device.denied_issuer, device.denied_serial, device.denied_seen, device.denied_generation)
+
+
+def _last(before: _Asked, later: _Asked) -> _Asked:
+    """The last of two signers, with the later time of both."""
+    behind = before.seen - later.seen
+    if not later.serial or (before.serial and 0 < behind <= MIXED):  # of another worker, whose batch came first
+        return before
+    return later._replace(seen=before.seen) if behind > 0 else later
 
 
 def _latest(addresses: str) -> str:

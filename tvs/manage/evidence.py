@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tvs.plan.phones import PhoneKind
     from tvs.state import StateDirectory
 
+_PHONE = 15
+"""Characters of a phone's name, ``SEP`` and the address: only with such a one a model is told from a name."""
+
 
 def evidence_of(store: CertificateStore) -> Evidence:
     """What phones hold, by the lists that the database has and had. Raises `StoreError`."""
@@ -85,8 +88,9 @@ def _phones(
 
 
 def phone_name(device: Device) -> str:
-    """A phone as people know it, such as ``CP-7960-SEPB000B4BA0AEE``."""
-    return f"{device.model}-{device.name}" if device.model else device.name
+    """A phone as people know it, such as ``CP-7960-SEPB000B4BA0AEE``: a name by which commands find it."""
+    named_so = device.model and len(device.name) == _PHONE and device.name.startswith("SEP")
+    return f"{device.model}-{device.name}" if named_so else device.name
 
 
 def _seen(device: Device, present: int) -> Seen:

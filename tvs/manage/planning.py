@@ -94,16 +94,15 @@ def plan_of(
     after, later = change.after, change.later
     if options.no_list and later is not None:
         after, later = later, None
-    fleet = None
-    if not (options.no_list or options.held):  # else phones are said to hold something else than is known
-        fleet = recorded_fleet(state, store, only_current=options.only_current)
+    recorded = recorded_fleet(state, store, only_current=options.only_current)
+    fleet = None if options.no_list or options.held else recorded  # else phones are said to hold other lists
     return plan_change(
         _held(state, store, options, pending or {}),
         change.before,
         after,
         datetime.now(UTC),
         later=later,
-        phones=options.phones or said_kinds(store) or (DEFAULT_KINDS if fleet is None else fleet.kinds),
+        phones=options.phones or said_kinds(store) or (DEFAULT_KINDS if recorded is None else recorded.kinds),
         title=change.title,
         made=frozenset(change.made),
         needed=change.needed,

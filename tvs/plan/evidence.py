@@ -11,7 +11,8 @@ A phone asks who the signer of a trust list is if it fetched that list and does 
 3. Lists whose signer it does not know it cannot take without a question. A phone that did not ask for their signer does
    not have them. *Doubts*: the question went to a server that does not record, or the record was off.
 4. A phone that asked for the signer of lists, and was not told to trust it, refused them, and keeps what it held, until
-   it asks again and is told otherwise.
+   it asks again and is told otherwise. It asks for the CTL file's signer first: not told to trust that, and then told
+   to trust the ITL file's, it installed the ITL file only.
 5. Of a phone that never asked for a signer nothing is known, be it seen or in an inventory only: it knows the signers
    from lists that it held before, or it is switched off, gone, or has no lists.
 """
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tvs.plan.holding import Holding
 from tvs.plan.phones import HeldLists, kind_of
+from tvs.units import CTL_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +43,14 @@ class Clue(NamedTuple):
     Attributes:
         kind: of the phone.
         trusted: issuer name, serial number and generation of the last signer that it was told to trust.
-        denied: the same of the last signer that it was not told to trust, if that was later.
+        denied: the same of the last signer that it was not told to trust, if that was later, or in the same second.
+        denied_before: the same, if that was earlier, or in the same second, and another signer.
     """
 
     kind: PhoneKind
     trusted: tuple[str, str, int] | None
     denied: tuple[str, str, int] | None
+    denied_before: tuple[str, str, int] | None = None
 
 
 def clue_of(device: Device) -> Clue:
@@ -54,9 +58,11 @@ def clue_of(device: Device) -> Clue:
     trusted = denied = None
     if device.signer_serial:
         trusted = (device.signer_issuer, device.signer_serial, device.signer_generation)
-    if device.denied_serial and device.denied_seen >= device.signer_seen:
+    if device.denied_serial:
         denied = (device.denied_issuer, device.denied_serial, device.denied_generation)
-    return Clue(kind_of(device), trusted, denied)
+    later = device.denied_seen >= device.signer_seen
+    earlier = device.denied_seen <= device.signer_seen and denied is not None and denied[:2] != (trusted or ())[:2]
+    return Clue(kind_of(device), trusted, denied if later else None, denied if earlier else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,7 @@ class Evidence:
             data: name
             for epoch in self.epochs
             for data, name in ((epoch.lists.ctl, epoch.lists.ctl_name), (epoch.lists.itl, epoch.lists.itl_name))
+            if data is not None
         }
 
     def possible(self, clue: Clue) -> Possible | None:
@@ -115,20 +122,22 @@ class Evidence:
             return Holding.UNKNOWN
         if possible.refuses:
             return Holding.REFUSED
-        present = _pair(self._held(-1, clue.kind))
-        has = [_pair(lists) == present for lists in possible.lists]
+        last = len(self.epochs) - 1  # a phone that keeps a list which was deleted has all that there is
+        has = [self._boot(clue.kind, pair, last) == (pair, False) for pair in map(_pair, possible.lists)]
         if any(has):
             return Holding.PRESENT if all(has) and possible.whole else Holding.KNOWN
         return Holding.EARLIER if has else Holding.UNKNOWN
 
     def _work_out(self, clue: Clue) -> Possible | None:
+        if clue.denied_before and any(self._without_ctl(clue, place) for place in self._places(clue.trusted)):
+            clue = clue._replace(denied=None)  # in the same second: phones ask for the CTL file's signer first
         denied = self._places(clue.denied)
         starts = [place for place in self._places(clue.trusted) if not denied or place < denied[0]]
         if not self.epochs or not (starts or denied):
             return None
         found: set[_Pair] = set()
         for start in starts:
-            found |= self._followed(clue.kind, start, {_pair(self._held(start, clue.kind))}, denied)
+            found |= self._followed(clue.kind, start, self._installed(clue, start), denied)
         if not starts:
             before = {_pair(self._held(place, clue.kind)) for place in range(denied[0])}
             refusing = {pair for pair in before if self._boot(clue.kind, pair, denied[0])[1]}
@@ -136,8 +145,32 @@ class Evidence:
         return Possible(
             lists=tuple(self._named(pair) for pair in sorted(found, key=self._order)),
             whole=bool(starts),
-            refuses=clue.denied is not None and clue.denied[:2] in self.epochs[-1].signers,
+            refuses=self._refuses(clue, found),
         )
+
+    def _installed(self, clue: Clue, start: int) -> set[_Pair]:
+        """What a phone held that was told to trust a signer of an epoch's lists.
+
+        If it was not told to trust the CTL file's, which it asks for first, it took the ITL file only.
+        """
+        ctl, itl = _pair(self._held(start, clue.kind))
+        if not self._without_ctl(clue, start):
+            return {(ctl, itl)}
+        kept = {self._held(place, clue.kind).ctl for place in range(start)} or {None}
+        held = {(one, itl) for one in kept}
+        return held | {self._boot(clue.kind, pair, start)[0] for pair in held}
+
+    def _without_ctl(self, clue: Clue, place: int) -> bool:
+        """Whether a phone was not told to trust the signer of an epoch's CTL file, and then that of its ITL file."""
+        refused = clue.denied_before
+        return refused is not None and refused[:2] == self.epochs[place].ctl_signer and place in self._places(refused)
+
+    def _refuses(self, clue: Clue, found: set[_Pair]) -> bool:
+        """Whether a phone that may hold these lists was not told to trust the signer of a present one."""
+        if clue.denied is not None:
+            return clue.denied[:2] in self.epochs[-1].signers
+        last = len(self.epochs) - 1
+        return self._without_ctl(clue, last) and all(self._boot(clue.kind, pair, last)[1] for pair in found)
 
     def _places(self, asked: tuple[str, str, int] | None) -> list[int]:
         """The epochs with lists of that signer at which a phone asked for it; more than one if it is not known when."""
@@ -184,7 +217,8 @@ class Evidence:
 
     def _named(self, pair: _Pair) -> HeldLists:
         ctl, itl = pair
-        return HeldLists(ctl=ctl, itl=itl, ctl_name=self._names.get(ctl, ""), itl_name=self._names.get(itl, ""))
+        ctl_name = f"no {CTL_NAME}" if ctl is None else self._names.get(ctl, "")
+        return HeldLists(ctl=ctl, itl=itl, ctl_name=ctl_name, itl_name="" if itl is None else self._names.get(itl, ""))
 
     def _order(self, pair: _Pair) -> tuple[int, ...]:
         """The latest lists first."""

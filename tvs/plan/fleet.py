@@ -80,7 +80,7 @@ class Fleet:
             known = group.possible is not None and group.possible.whole
             for lists in group.possible.lists if known and group.possible is not None else others:
                 found.setdefault((lists.ctl, lists.itl), lists)
-        return list(found.values())
+        return list(found.values() or others)  # of phones that hold what nobody knows
 
 
 def fleet_outcome(
@@ -122,7 +122,7 @@ def fleet_outcome(
 
 def _fate(known: Possible | None, lists: int, lost: int, refusing: int) -> Fate:
     """The fate of phones that may hold so many lists, with so many of which they are lost, or refuse a list."""
-    if known is not None and known.refuses and (refusing or not lists):
+    if known is not None and known.refuses and not lost and (refusing or not lists):
         return Fate.ALREADY
     if known is not None and not known.whole:
         return Fate.UNKNOWN

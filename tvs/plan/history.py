@@ -33,12 +33,14 @@ class Epoch:
         lists: the lists.
         age: seconds since others took their place; None for the present ones, infinite if that is not known.
         signers: issuer name and serial number, hex, of the lists' signers, as requests and the record have them.
+        ctl_signer: that of the CTL file; None without one.
     """
 
     generation: int
     lists: HeldLists
     age: float | None = None
     signers: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
+    ctl_signer: tuple[str, str] | None = field(default=None, repr=False)
 
     @property
     def recent(self) -> bool:
@@ -82,6 +84,7 @@ def _placed(name: str, present: Mapping[str, StoredList], former: Sequence[Forme
 
 def _epoch(generation: int, following: int | None, placed: Mapping[str, Sequence[_Placed]]) -> Epoch:
     ctl, itl = (_at(placed[name], generation) for name in (CTL_NAME, ITL_NAME))
+    ctl_signer, itl_signer = (None if one is None else _signer(one.data) for one in (ctl, itl))
     return Epoch(
         generation=generation,
         lists=HeldLists(
@@ -91,7 +94,8 @@ def _epoch(generation: int, following: int | None, placed: Mapping[str, Sequence
             itl_name=_name(ITL_NAME, itl),
         ),
         age=None if following is None else _age(following, placed),
-        signers=frozenset(_signers(one.data for one in (ctl, itl) if one is not None)),
+        signers=frozenset(signer for signer in (ctl_signer, itl_signer) if signer is not None),
+        ctl_signer=ctl_signer,
     )
 
 
@@ -117,11 +121,12 @@ def _age(following: int, placed: Mapping[str, Sequence[_Placed]]) -> float:
     return min(ages, default=float("inf"))
 
 
-def _signers(lists: Iterator[bytes | None]) -> Iterator[tuple[str, str]]:
-    for data in lists:
-        if data is not None:
-            try:
-                header = parse_trust_list(data).header
-            except RemoteProtocolError:
-                continue
-            yield printable(header.ca_name[:MAX_NAME])[:MAX_NAME], serial_text(header.serial_number)[:MAX_WORD]
+def _signer(data: bytes | None) -> tuple[str, str] | None:
+    """Issuer name and serial number of a list's signer; None without a list, and of one that cannot be read."""
+    if data is None:
+        return None
+    try:
+        header = parse_trust_list(data).header
+    except RemoteProtocolError:
+        return None
+    return printable(header.ca_name[:MAX_NAME])[:MAX_NAME], serial_text(header.serial_number)[:MAX_WORD]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from certstore.certificate import Certificate
+from certstore.certificate import Certificate, CertificateError
 from proto.text import printable
 from tvs.plan.answers import shown_serial
 from tvs.plan.boot import installable
@@ -14,6 +14,7 @@ from tvs.plan.model import NO_CHANGE, Fate, some
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tvs.plan.answers import SignerAnswer
     from tvs.plan.boot import PlannedList
     from tvs.plan.model import Finding, FleetOutcome, PhoneOutcome, Plan
     from tvs.plan.servers import SeenServer
@@ -198,15 +199,24 @@ def _outcome_json(outcome: PhoneOutcome) -> dict[str, object]:
     }
 
 
+def _certificate_facts(answer: SignerAnswer) -> tuple[str | None, str | None]:
+    """Subject and serial number of an answer's certificate; None of one that cannot be read, as servers may send."""
+    try:
+        certificate = Certificate.from_der(answer.certificate)
+    except CertificateError:
+        return None, None
+    return certificate.subject_name, shown_serial(certificate.serial_number, new=answer.new)
+
+
 def _list_json(fetched: PlannedList) -> dict[str, object]:
     found: dict[str, object] = {"decision": fetched.decision}
     if fetched.refusal is not None:
         found |= {"refusal": fetched.refusal, "sentence": fetched.sentence}
     if fetched.answer is not None:
-        certificate = Certificate.from_der(fetched.answer.certificate)
+        subject, serial_number = _certificate_facts(fetched.answer)
         found["tvs_answer"] = {
-            "subject": certificate.subject_name,
-            "serial_number": shown_serial(certificate.serial_number, new=fetched.answer.new),
+            "subject": subject,
+            "serial_number": serial_number,
             "roles": list(fetched.answer.roles),
             "source": fetched.answer.source,
         }

@@ -77,7 +77,9 @@ def test_lists_that_were_replaced(store: CertificateStore, database: Database) -
         (ITL, 1, b"i1"),
     ]
     assert all(-1 <= one.age <= 60 for one in found)
-    database.execute("update formerlist set replaced = replaced - 90000 where generation = 2")
+    database.execute("update formerlist set replaced = replaced - 90000")
+    assert [one.age > 86400 for one in store.former_lists()] == [False, False, False], "others came just now"
+    database.execute("update clustergeneration set changed = changed - 90000 where number = 3")
     assert [one.age > 86400 for one in store.former_lists()] == [False, True, False]
     for number in range(5, 5 + 2 * LISTS_KEPT):
         store.advance(number, who="pub", what="more", lists={ITL: f"i{number + 1}".encode()})
@@ -85,6 +87,20 @@ def test_lists_that_were_replaced(store: CertificateStore, database: Database) -
     assert kept == list(range(4 + 2 * LISTS_KEPT, 4 + LISTS_KEPT, -1))
     assert [one.generation for one in store.former_lists() if one.name == CTL] == [3, 2]
     assert database.execute("select count(*) from formerlist") == [(LISTS_KEPT + 2,)]
+
+
+def test_lists_that_were_deleted_for_long(store: CertificateStore, database: Database) -> None:
+    """Phones keep a list that was deleted until another one takes its place: the time since then counts."""
+    store.advance(0, who="pub", what="both", lists={CTL: b"c1", ITL: b"i1"})
+    store.advance(1, who="pub", what="deleted", lists={CTL: None})
+    database.execute("update formerlist set replaced = replaced - 90000")
+    assert [one.age > 86400 for one in store.former_lists()] == [True]
+    store.advance(2, who="pub", what="a new one", lists={CTL: b"c3"})
+    assert [one.age > 86400 for one in store.former_lists()] == [False]
+    database.execute("update clustergeneration set changed = changed - 90000 where number = 3")
+    assert [one.age > 86400 for one in store.former_lists()] == [True]
+    database.execute("delete from clustergeneration")
+    assert [one.age > 86400 for one in store.former_lists()] == [True], "that time is not kept any more"
 
 
 def test_lists_that_stay(store: CertificateStore) -> None:

@@ -123,7 +123,13 @@ async def test_an_old_phone_of_the_inventory(
     cluster.delete_ctl()
     cluster.update_ctl()
     inventory = tmp_path / "phones.csv"
-    inventory.write_text("Device Name,Device Type\nSEP00000000000A,Cisco 7960\nSEP00000000000B,Cisco 8861\n")
+    names = "SEP00000000000A,Cisco 7960\nSEP00000000000B,Cisco 8861\n"
+    inventory.write_text(f"Device Name,Device Type\n{names}HALL,Cisco 7960\n")
+    assert run("import", "phones", inventory, *state).returncode == 0
+    plan = json.loads(run("ctl", "plan", "regen", "CallManager", "--held", "current", "--json", *state).stdout)
+    *_, hall = plan["fleet"]["lost"]["names"]
+    assert run("fleet", "forget", hall, *state).returncode == 0, "under the name that the plan has for it"
+    inventory.write_text(f"Device Name,Device Type\n{names}")
     assert run("import", "phones", inventory, *state).returncode == 0
     assert "Phones     with-tvs, without-tvs" in run("show", "cluster", *state).stdout
     plan = json.loads(run("ctl", "plan", "regen", "CallManager", "--held", "current", "--json", *state).stdout)
