@@ -105,6 +105,15 @@ class Rollover:
         own = print_of(der)
         return next((other for pair in self.pairs if (other := pair.other(own)) is not None), None)
 
+    def instead_of(self, der: bytes) -> str | None:
+        """The SHA-256 of the certificate in whose place the stage has this one (X.509 DER); None if it has not.
+
+        So for one of before that was restored later, which is in use by another change.
+        """
+        own, back = print_of(der), self.stage in (Stage.ANNOUNCED, Stage.ABORTED)
+        used = {pair.old if back else pair.new: pair.new if back else pair.old for pair in self.pairs}
+        return used.get(own)
+
     def in_trust(self, entries: Iterable[StoreEntry]) -> dict[str, StoreEntry]:
         """The entries of its certificates in the trust store, by SHA-256."""
         prints = {print_ for pair in self.pairs for print_ in (pair.old, pair.new)}
