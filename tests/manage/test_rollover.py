@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
@@ -305,6 +306,25 @@ def test_a_token_signs_the_ctl(admin: Administrator, tokens: tuple[KeyFileSigner
     admin.does("rollover", "CallManager", *NEXT)
 
 
+@pytest.mark.parametrize("unit", [Purpose.TVS, Purpose.CallManager, Purpose.ITLRecovery])
+def test_a_key_that_is_lost(today: Administrator, unit: Purpose) -> None:
+    """A certificate is not put in use without its key, as after a restored directory; the other way is open."""
+    lost = today.state.path / "lost.key"
+    for options, way in ((NEXT, "--abort"), (("--abort",), "--next")):
+        today.does("rollover", unit)
+        if way == "--next":
+            today.does("rollover", unit, *NEXT)
+        key = today.state.key_file(unit, x509.load_der_x509_certificate(other_of(today, unit)).public_key())
+        key.rename(lost)
+        before = essence(today)
+        stopped = today("rollover", unit, *options)
+        assert (stopped.status, key.name in stopped.err) == (1, True), stopped.err
+        assert stopped.err.rstrip().endswith(f"tvs rollover {unit} {way}")
+        assert essence(today) == before
+        today.does("rollover", unit, way, "--held", "current")
+        assert today.situation().rolled == {}
+
+
 # -- a cluster ---------------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +357,22 @@ def test_tvs_of_three_nodes(nodes: Nodes) -> None:
     assert [one for one in pub.situation().entries if one.unit is Purpose.TVS_trust] == []
 
 
+def test_the_certificate_of_before_of_each_node(nodes: Nodes) -> None:
+    """After a rollover of TVS each node has its certificate of before, which can be restored, or forgotten."""
+    pub, sub1, sub2 = nodes.publisher, nodes.sub1, nodes.sub2
+    restored, forgotten = (pub.situation().require(Purpose.TVS, name) for name in ("sub1", "sub2"))
+    for one in (pub, sub1, sub2):
+        one.does("rollover", "TVS")
+    for _ in range(3):
+        pub.does("rollover", "TVS", *NEXT)
+    sub1.does("set", "cert", "restore", "TVS", "-y", "--force")
+    assert pub.situation().require(Purpose.TVS, "sub1") == restored
+    key = sub2.state.key_file(Purpose.TVS, x509.load_der_x509_certificate(forgotten).public_key())
+    assert key.exists()
+    sub2.does("set", "cert", "forget", "TVS", "-y")
+    assert not key.exists()
+
+
 def test_a_signer_is_the_publishers(nodes: Nodes) -> None:
     """A subscriber is told where the command is to be run."""
     done = nodes.sub1("rollover", "ITLRecovery")
@@ -352,6 +388,19 @@ def test_a_promotion_ends_a_rollover_of_a_signer(nodes: Nodes) -> None:
     assert nodes.sub1.situation().roles(following) == ()
     assert listed(nodes.sub1.state.itl_file, following) == []
     nodes.sub1.does("rollover", "ITLRecovery")
+
+
+def test_a_promotion_while_the_next_signer_signs(nodes: Nodes) -> None:
+    """The rollover ends where it is: the certificate before it does not come back."""
+    pub, sub = nodes.publisher, nodes.sub1
+    pub.does("rollover", "CallManager")
+    pub.does("rollover", "CallManager", *NEXT)
+    following = own(pub, Purpose.CallManager)
+    sub.does("set", "node", "promote", "-y", "--force")
+    assert sub.situation().rolled == {}
+    assert sub.situation().require(Purpose.CallManager, "cucm-1051-a-pub") == following
+    shown = sub.does("rollover", "CallManager", "--status").lines
+    assert shown[1] == "Stage      finished: the next certificate took the place of the one before"
 
 
 # -- kills -------------------------------------------------------------------------------------------------------------

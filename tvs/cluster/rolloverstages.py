@@ -184,7 +184,8 @@ def without_lost(situation: Situation) -> tuple[Situation, Write]:
     except StateError:
         rollover = None
     gone = [] if rollover is None else list(rollover.in_trust(situation.entries).values())
-    rolling = "" if rollover is None else _at(situation, rollover, Stage.ABORTED).to_text()
+    ended = Stage.ABORTED if rollover is None or rollover.stage is Stage.ANNOUNCED else Stage.FINISHED
+    rolling = "" if rollover is None else _at(situation, rollover, ended).to_text()
 
     def apply(store: CertificateStore) -> None:
         for entry in gone:
@@ -225,7 +226,10 @@ def _change(
 
 
 def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage: Stage, title: str) -> Change:
-    """The other certificate of each pair becomes the own one, and the own one goes to the trust store."""
+    """The other certificate of each pair becomes the own one, and the own one goes to the trust store.
+
+    Raises `StateError` if this node's key of the other one cannot be used; those of other nodes are there only.
+    """
     trusted = rollover.in_trust(situation.entries)
     word = "Next" if stage is Stage.ANNOUNCED else "Previous"
     after = situation
@@ -233,10 +237,24 @@ def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage
     for own in list(_own_of(situation, rollover)):
         other = trusted[rollover.other(own.certificate.der) or ""]
         new, old = other.certificate.der, own.certificate.der
+        if (own.node or "").lower() == situation.this_node.name.lower():
+            _check_key(state, rollover, new)
         after = _without(after.with_own(rollover.unit, new, own.node), rollover.trust, [new])
         after = after.with_trusted(rollover.trust, [old])
         writes.append(partial(_exchange, own=own, other=other, word=word))
     return _change(state, situation, _at(situation, rollover, stage), title, after, *writes)
+
+
+def _check_key(state: StateDirectory, rollover: Rollover, certificate: bytes) -> None:
+    """Raises `StateError` if this node's key of a certificate cannot be read: a directory restored from a backup."""
+    try:
+        state.private_key(rollover.unit, certificate, exposed=True)
+    except StateError as error:
+        reason, way = str(error).partition("; ")[0], "--abort" if rollover.stage is Stage.ANNOUNCED else "--next"
+        raise StateError(
+            f"{reason}, so this certificate cannot be put in use; nothing was changed. Restore the key from the "
+            f"backup; if it is lost: tvs rollover {rollover.unit} {way}"
+        ) from error
 
 
 def _own_of(situation: Situation, rollover: Rollover) -> Iterator[StoreEntry]:
