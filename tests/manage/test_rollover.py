@@ -266,7 +266,10 @@ def test_a_damaged_parameter(admin: Administrator) -> None:
     """A value that cannot be read stops changes with a way out, which brings lists without the next certificate."""
     before = essence(admin)
     admin.does("rollover", "CallManager")
-    for text in ("{", "[]", '{"unit": "CAPF"}', "[" * 100_000):
+    with admin.store() as store:
+        good = json.loads(store.parameter(ROLLOVER) or "")
+    moments = [json.dumps(good | {"since": since}) for since in (float("inf"), 10**20, -1)]
+    for text in ("{", "[]", '{"unit": "CAPF"}', "[" * 100_000, *moments):
         with admin.store() as store:
             store.set_parameter(ROLLOVER, text)
         done = admin("utils", "itl", "update", "ITLFile", "-y")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ROLLOVER = "Rollover"
 """The name of the parameter; empty for none."""
+_LATEST = 253_402_300_800
+"""The end of the year 9999, seconds since 1970."""
 
 
 class Stage(StrEnum):
@@ -145,11 +147,11 @@ class Rollover:
             return cls(
                 unit=_unit(document["unit"]),
                 stage=Stage(document["stage"]),
-                since=int(document["since"]),
+                since=_moment(document["since"]),
                 generation=int(document["generation"]),
                 pairs=tuple(Pair(_print(one["old"]), _print(one["new"])) for one in document["certificates"]),
             )
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             raise StateError(
                 f"the parameter {ROLLOVER} in the database's table processconfig is damaged: {text[:60]!r}; forget it, "
                 f"which keeps every certificate that is in use, with: tvs rollover {Purpose.TVS} --abort"
@@ -161,6 +163,12 @@ def _unit(name: object) -> Purpose:
     if unit not in ROLLED_OVER:
         raise ValueError(name)
     return unit
+
+
+def _moment(seconds: Any) -> int:
+    if not 0 <= int(seconds) < _LATEST:
+        raise ValueError(seconds)
+    return int(seconds)
 
 
 def _print(text: Any) -> str:
