@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
 import pytest
@@ -380,6 +381,23 @@ def test_a_signer_is_the_publishers(nodes: Nodes) -> None:
     """A subscriber is told where the command is to be run."""
     done = nodes.sub1("rollover", "ITLRecovery")
     assert (done.status, "on cucm-1051-a-pub: tvs rollover ITLRecovery" in done.err) == (1, True)
+
+
+def test_a_certificate_of_several_nodes(nodes: Nodes, tmp_path: Path) -> None:
+    """It is not rolled over: the key of the next one would be on one of them only. The same if it comes meanwhile."""
+    pub, file = nodes.publisher, tmp_path / "shared.pem"
+    file.write_text(DER_cert_to_PEM_cert(own(pub, Purpose.CallManager)))
+    shared = ("set", "cert", "import", "own", "CallManager", file, "--node", "sub1", "--force")
+    pub.does("rollover", "CallManager")
+    pub.does(*shared)
+    before = pub.situation()
+    stopped = pub("rollover", "CallManager", *NEXT)
+    assert "cucm-1051-a-pub and sub1 have the same CallManager certificate" in stopped.err
+    assert (stopped.status, pub.situation()) == (1, before)
+    pub.does("rollover", "CallManager", "--abort")
+    assert pub("rollover", "CallManager").err == stopped.err
+    nodes.sub1.does("set", "cert", "regen", "CallManager", "-y", "--force")
+    pub.does("rollover", "CallManager")
 
 
 def test_a_promotion_ends_a_rollover_of_a_signer(nodes: Nodes) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from certstore.store import CertificateStore, StoreEntry
+    from tvs.state import StateDirectory
 
 ROLLOVER = "Rollover"
 """The name of the parameter; empty for none."""
@@ -220,6 +221,30 @@ def _way_out(rollover: Rollover) -> str:
     if rollover.stage is Stage.ANNOUNCED:
         return f"go back with: tvs rollover {rollover.unit} --abort"
     return f"go on without it: tvs rollover {rollover.unit} --next"
+
+
+def check_key(state: StateDirectory, rollover: Rollover, certificate: bytes) -> None:
+    """Raises `StateError` if this node's key of a certificate cannot be read: a directory restored from a backup."""
+    try:
+        state.private_key(rollover.unit, certificate, exposed=True)
+    except StateError as error:
+        reason, way = str(error).partition("; ")[0], "--abort" if rollover.stage is Stage.ANNOUNCED else "--next"
+        raise StateError(
+            f"{reason}, so this certificate cannot be put in use; nothing was changed. Restore the key from the "
+            f"backup; if it is lost: tvs rollover {rollover.unit} {way}"
+        ) from error
+
+
+def check_alone(entries: Iterable[StoreEntry], unit: Purpose, certificate: bytes) -> None:
+    """Raises `StateError` if several nodes have an own certificate (X.509 DER): one of them has the next one's key."""
+    same = (entry for entry in entries if entry.unit is unit and entry.own and entry.certificate.der == certificate)
+    nodes = sorted(entry.node or "" for entry in same)
+    if len(nodes) > 1:
+        raise StateError(
+            f"{' and '.join(nodes)} have the same {unit} certificate, which cannot be rolled over; nothing was "
+            f"changed. Give each node one of its own first: tvs set cert regen {unit}; if the rollover is under way "
+            f"already, before that: tvs rollover {unit} --abort"
+        )
 
 
 def kept_of(store: CertificateStore) -> list[bytes]:

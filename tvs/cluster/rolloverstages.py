@@ -19,7 +19,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.imports import describe
 from tvs.cluster.keys import check_publisher
 from tvs.cluster.lists import signed_by_token
-from tvs.cluster.rollover import ROLLOVER, Pair, Rollover, Stage, print_of
+from tvs.cluster.rollover import ROLLOVER, Pair, Rollover, Stage, check_alone, check_key, print_of
 from tvs.cluster.rolloverlists import unlisted, with_lists
 from tvs.errors import StateError
 from tvs.units import CTL_NAME, ROLLED_OVER
@@ -68,6 +68,7 @@ def propose_rollover(
     present = situation.require(unit, situation.subscriber)
     rollover = situation.rollover or Rollover(unit=unit, stage=Stage.ANNOUNCED, since=0, generation=0, pairs=())
     _check_joinable(rollover, unit, present)
+    check_alone(situation.entries, unit, present)
     key, made = make_successor(unit, situation, kind)
     check_identity(Certificate.from_der(made), [entry.certificate for entry in situation.entries])
     rollover = _at(situation, rollover, Stage.ANNOUNCED, more=(Pair(print_of(present), print_of(made)),))
@@ -228,7 +229,8 @@ def _change(
 def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage: Stage, title: str) -> Change:
     """The other certificate of each pair becomes the own one, and the own one goes to the trust store.
 
-    Raises `StateError` if this node's key of the other one cannot be used; those of other nodes are there only.
+    Raises `StateError` if this node's key of the other one cannot be read (those of other nodes are there only), or if
+    several nodes have the same certificate.
     """
     trusted = rollover.in_trust(situation.entries)
     word = "Next" if stage is Stage.ANNOUNCED else "Previous"
@@ -237,24 +239,13 @@ def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage
     for own in list(_own_of(situation, rollover)):
         other = trusted[rollover.other(own.certificate.der) or ""]
         new, old = other.certificate.der, own.certificate.der
+        check_alone(situation.entries, rollover.unit, old)
         if (own.node or "").lower() == situation.this_node.name.lower():
-            _check_key(state, rollover, new)
+            check_key(state, rollover, new)
         after = _without(after.with_own(rollover.unit, new, own.node), rollover.trust, [new])
         after = after.with_trusted(rollover.trust, [old])
         writes.append(partial(_exchange, own=own, other=other, word=word))
     return _change(state, situation, _at(situation, rollover, stage), title, after, *writes)
-
-
-def _check_key(state: StateDirectory, rollover: Rollover, certificate: bytes) -> None:
-    """Raises `StateError` if this node's key of a certificate cannot be read: a directory restored from a backup."""
-    try:
-        state.private_key(rollover.unit, certificate, exposed=True)
-    except StateError as error:
-        reason, way = str(error).partition("; ")[0], "--abort" if rollover.stage is Stage.ANNOUNCED else "--next"
-        raise StateError(
-            f"{reason}, so this certificate cannot be put in use; nothing was changed. Restore the key from the "
-            f"backup; if it is lost: tvs rollover {rollover.unit} {way}"
-        ) from error
 
 
 def _own_of(situation: Situation, rollover: Rollover) -> Iterator[StoreEntry]:
