@@ -198,7 +198,7 @@ def test_the_database_went_on(site: Site, admin: Administrator) -> None:
 def test_what_is_wanted(site: Site, admin: Administrator) -> None:
     """The own certificate in place of the other one of its pair, also when the rollover has ended; else nothing.
 
-    One that is restored, or regenerated, waits for a reload.
+    A later rollover of a signer does not change that. One that is restored, or regenerated, waits for a reload.
     """
     old = print_of(admin.situation().require(Purpose.TVS))
     new = print_of(admin.situation().rolled[admin.situation().require(Purpose.TVS)])
@@ -206,6 +206,10 @@ def test_what_is_wanted(site: Site, admin: Administrator) -> None:
         ((), Wanted(old, new)),
         (NEXT, Wanted(new)),
         (NEXT, Wanted(new, old)),
+        (("rollover", "ITLRecovery"), Wanted(new, old)),
+        (("rollover", "ITLRecovery", "--abort"), Wanted(new, old)),
+        (("rollover", "CallManager"), Wanted(new, old)),
+        (("rollover", "CallManager", "--abort"), Wanted(new, old)),
         (("set", "cert", "restore", "TVS", "-y", "--force"), Wanted()),
         (("set", "cert", "regen", "TVS", "-y", "--force"), Wanted()),
     ):

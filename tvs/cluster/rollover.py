@@ -5,7 +5,8 @@ their SHA-256. Of each pair, one is a node's own certificate and the other one s
 until it is in use, the one before it from then on. Which node a pair is of follows from its own certificate.
 
 The parameter stays when a rollover has ended: the service of a node that could not be reached meanwhile still knows by
-it that the other certificate of a pair took the place of the one that it presents.
+it that the other certificate of a pair took the place of the one that it presents. The next one of a signer has these
+pairs, too.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Rollover:
         since: when the stage was taken, seconds since 1970.
         generation: of the cluster, with which the stage was taken.
         pairs: the certificates of each node that takes part.
+        earlier: of a signer's: `presented` of the one before, which a service may not have followed yet.
     """
 
     unit: Purpose
@@ -78,6 +80,7 @@ class Rollover:
     since: int
     generation: int
     pairs: tuple[Pair, ...]
+    earlier: tuple[Pair, ...] = ()
 
     @property
     def under_way(self) -> bool:
@@ -108,14 +111,21 @@ class Rollover:
         own = print_of(der)
         return next((other for pair in self.pairs if (other := pair.other(own)) is not None), None)
 
+    @property
+    def presented(self) -> tuple[Pair, ...]:
+        """The pairs of the last rollover of TVS, so that `new` of each is to be presented in place of `old`."""
+        if self.unit is not Purpose.TVS:
+            return self.earlier
+        back = self.stage in (Stage.ANNOUNCED, Stage.ABORTED)
+        return tuple(Pair(old=pair.new, new=pair.old) for pair in self.pairs) if back else self.pairs
+
     def instead_of(self, der: bytes) -> str | None:
-        """The SHA-256 of the certificate in whose place the stage has this one (X.509 DER); None if it has not.
+        """The SHA-256 of the certificate in whose place this one of TVS (X.509 DER) was put; None if it was not.
 
         So for one of before that was restored later, which is in use by another change.
         """
-        own, back = print_of(der), self.stage in (Stage.ANNOUNCED, Stage.ABORTED)
-        used = {pair.old if back else pair.new: pair.new if back else pair.old for pair in self.pairs}
-        return used.get(own)
+        own = print_of(der)
+        return next((pair.old for pair in self.presented if pair.new == own), None)
 
     def in_trust(self, entries: Iterable[StoreEntry]) -> dict[str, StoreEntry]:
         """The entries of its certificates in the trust store, by SHA-256."""
@@ -133,6 +143,7 @@ class Rollover:
             "since": self.since,
             "generation": self.generation,
             "certificates": [{"old": pair.old, "new": pair.new} for pair in self.pairs],
+            "earlier": [{"old": pair.old, "new": pair.new} for pair in self.earlier],
         }
         return json.dumps(document)
 
@@ -150,7 +161,8 @@ class Rollover:
                 stage=Stage(document["stage"]),
                 since=_moment(document["since"]),
                 generation=int(document["generation"]),
-                pairs=tuple(Pair(_print(one["old"]), _print(one["new"])) for one in document["certificates"]),
+                pairs=_pairs(document["certificates"]),
+                earlier=_pairs(document.get("earlier", ())),
             )
         except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             raise StateError(
@@ -164,6 +176,10 @@ def _unit(name: object) -> Purpose:
     if unit not in ROLLED_OVER:
         raise ValueError(name)
     return unit
+
+
+def _pairs(listed: Any) -> tuple[Pair, ...]:
+    return tuple(Pair(_print(one["old"]), _print(one["new"])) for one in listed)
 
 
 def _moment(seconds: Any) -> int:

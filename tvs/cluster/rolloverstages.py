@@ -66,7 +66,7 @@ def propose_rollover(
     if unit is not Purpose.TVS:
         check_publisher(situation)
     present = situation.require(unit, situation.subscriber)
-    rollover = situation.rollover or Rollover(unit=unit, stage=Stage.ANNOUNCED, since=0, generation=0, pairs=())
+    rollover = situation.rollover or _new(situation, unit)
     _check_joinable(rollover, unit, present)
     check_alone(situation.entries, unit, present)
     key, made = make_successor(unit, situation, kind)
@@ -86,6 +86,13 @@ def propose_rollover(
         keys=((unit, key),),
         apply=apply,
     )
+
+
+def _new(situation: Situation, unit: Purpose) -> Rollover:
+    """One without certificates yet."""
+    last = Rollover.from_text(situation.rolling)
+    earlier = () if unit is Purpose.TVS or last is None else last.presented
+    return Rollover(unit=unit, stage=Stage.ANNOUNCED, since=0, generation=0, pairs=(), earlier=earlier)
 
 
 def check_rollable(unit: Purpose) -> None:

@@ -114,7 +114,7 @@ def _wanted(store: CertificateStore, node: str) -> Wanted:
         rollover = Rollover.from_text(store.parameter(ROLLOVER) or "")
     except StateError:  # commands say so
         return Wanted()
-    if rollover is None or rollover.unit is not Purpose.TVS:
+    if rollover is None:
         return Wanted()
     for entry in store.entries(own=True, unit=Purpose.TVS):
         if entry.node == node and (other := rollover.instead_of(entry.certificate.der)) is not None:
