@@ -135,7 +135,8 @@ class DeviceFile(DeviceStore):
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Makes the tables in an empty file. Raises `StoreUnavailable` for tables of another version."""
-        connection.execute("PRAGMA journal_mode = PERSIST")  # else a file would come and go each second
+        connection.execute("PRAGMA journal_mode = TRUNCATE")  # a file that stays, and keeps nothing that was forgotten
+        connection.execute("PRAGMA secure_delete = ON")
         version = _version(connection)
         if version == 0:
             connection.execute("BEGIN IMMEDIATE")

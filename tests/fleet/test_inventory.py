@@ -48,6 +48,18 @@ def test_encodings(encoding: str) -> None:
     assert phones("Name,Description\nSEP000000000001,Büro\n".encode(encoding))[0].description == "Büro"
 
 
+def test_marks_that_end_no_line() -> None:
+    """Spreadsheets of Windows write three dots as the byte that is a line's end in Latin 1; Unicode has more."""
+    for mark in ("\x85", "\x0b", "\x0c", "\x1c", "\u2028"):
+        text = f"Name,Description\nSEP000000000001,Lobby{mark}, left\nSEP000000000002,x\n"
+        data = text.encode("latin-1") if mark == "\x85" else text.encode()
+        assert [phone.name for phone in phones(data)] == ["SEP000000000001", "SEP000000000002"]
+    assert [phone.name for phone in phones("Name\rSEP000000000001\rSEP000000000002")] == [
+        "SEP000000000001",
+        "SEP000000000002",
+    ]
+
+
 def test_a_phone_that_stands_twice() -> None:
     """The last line counts."""
     assert phones("Name,Description\nSEP000000000001,a\nSEP000000000001,b\n") == [

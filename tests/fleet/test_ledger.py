@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore.devices import Device, Standing, Unserved
+from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from tests.fixtures.observed import TLS_1_2, answered, batch, failed
 from tvs.errors import NotInCluster
@@ -134,6 +135,24 @@ def test_a_database_that_is_away(world: World) -> None:
     assert (found["SEP000000000001"].requests, found["SEP000000000001"].addresses) == (2, "192.0.2.11 192.0.2.10")
     assert set(found) == {"SEP000000000001", "SEP2"}
     assert [row.failures for row in world.unserved()] == [1]
+
+
+def test_numbers_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is not written once more because the database then has no connection left for a count."""
+
+    def refuse(_: object) -> None:
+        raise StoreUnavailable("too many connections")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(world.store.devices()), "reading", refuse)
+        world.ledger.take(batch(answered(time=NOW), failed(time=NOW, reason="alert")))
+        for _ in range(3):
+            assert not world.write(COUNT + 1)
+        assert world.ledger.status.problem == "too many connections"
+    assert world.write(COUNT + 1)
+    assert world.devices()["SEP000000000001"].requests == 1
+    assert [row.failures for row in world.unserved()] == [1]
+    assert world.ledger.status.devices == 1
 
 
 def test_a_damaged_record(world: World) -> None:

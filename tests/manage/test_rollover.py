@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from ssl import DER_cert_to_PEM_cert
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
 from certstore.purposes import Purpose
 from ctlcache.trustlist import parse_trust_list
@@ -265,7 +267,10 @@ def test_a_damaged_parameter(admin: Administrator) -> None:
     """A value that cannot be read stops changes with a way out, which brings lists without the next certificate."""
     before = essence(admin)
     admin.does("rollover", "CallManager")
-    for text in ("{", "[]", '{"unit": "CAPF"}', "[" * 100_000):
+    with admin.store() as store:
+        good = json.loads(store.parameter(ROLLOVER) or "")
+    moments = [json.dumps(good | {"since": since}) for since in (float("inf"), 10**20, -1)]
+    for text in ("{", "[]", '{"unit": "CAPF"}', "[" * 100_000, *moments):
         with admin.store() as store:
             store.set_parameter(ROLLOVER, text)
         done = admin("utils", "itl", "update", "ITLFile", "-y")
@@ -305,6 +310,25 @@ def test_a_token_signs_the_ctl(admin: Administrator, tokens: tuple[KeyFileSigner
     admin.does("rollover", "CallManager", *NEXT)
 
 
+@pytest.mark.parametrize("unit", [Purpose.TVS, Purpose.CallManager, Purpose.ITLRecovery])
+def test_a_key_that_is_lost(today: Administrator, unit: Purpose) -> None:
+    """A certificate is not put in use without its key, as after a restored directory; the other way is open."""
+    lost = today.state.path / "lost.key"
+    for options, way in ((NEXT, "--abort"), (("--abort",), "--next")):
+        today.does("rollover", unit)
+        if way == "--next":
+            today.does("rollover", unit, *NEXT)
+        key = today.state.key_file(unit, x509.load_der_x509_certificate(other_of(today, unit)).public_key())
+        key.rename(lost)
+        before = essence(today)
+        stopped = today("rollover", unit, *options)
+        assert (stopped.status, key.name in stopped.err) == (1, True), stopped.err
+        assert stopped.err.rstrip().endswith(f"tvs rollover {unit} {way}")
+        assert essence(today) == before
+        today.does("rollover", unit, way, "--held", "current")
+        assert today.situation().rolled == {}
+
+
 # -- a cluster ---------------------------------------------------------------------------------------------------------
 
 
@@ -337,10 +361,43 @@ def test_tvs_of_three_nodes(nodes: Nodes) -> None:
     assert [one for one in pub.situation().entries if one.unit is Purpose.TVS_trust] == []
 
 
+def test_the_certificate_of_before_of_each_node(nodes: Nodes) -> None:
+    """After a rollover of TVS each node has its certificate of before, which can be restored, or forgotten."""
+    pub, sub1, sub2 = nodes.publisher, nodes.sub1, nodes.sub2
+    restored, forgotten = (pub.situation().require(Purpose.TVS, name) for name in ("sub1", "sub2"))
+    for one in (pub, sub1, sub2):
+        one.does("rollover", "TVS")
+    for _ in range(3):
+        pub.does("rollover", "TVS", *NEXT)
+    sub1.does("set", "cert", "restore", "TVS", "-y", "--force")
+    assert pub.situation().require(Purpose.TVS, "sub1") == restored
+    key = sub2.state.key_file(Purpose.TVS, x509.load_der_x509_certificate(forgotten).public_key())
+    assert key.exists()
+    sub2.does("set", "cert", "forget", "TVS", "-y")
+    assert not key.exists()
+
+
 def test_a_signer_is_the_publishers(nodes: Nodes) -> None:
     """A subscriber is told where the command is to be run."""
     done = nodes.sub1("rollover", "ITLRecovery")
     assert (done.status, "on cucm-1051-a-pub: tvs rollover ITLRecovery" in done.err) == (1, True)
+
+
+def test_a_certificate_of_several_nodes(nodes: Nodes, tmp_path: Path) -> None:
+    """It is not rolled over: the key of the next one would be on one of them only. The same if it comes meanwhile."""
+    pub, file = nodes.publisher, tmp_path / "shared.pem"
+    file.write_text(DER_cert_to_PEM_cert(own(pub, Purpose.CallManager)))
+    shared = ("set", "cert", "import", "own", "CallManager", file, "--node", "sub1", "--force")
+    pub.does("rollover", "CallManager")
+    pub.does(*shared)
+    before = pub.situation()
+    stopped = pub("rollover", "CallManager", *NEXT)
+    assert "cucm-1051-a-pub and sub1 have the same CallManager certificate" in stopped.err
+    assert (stopped.status, pub.situation()) == (1, before)
+    pub.does("rollover", "CallManager", "--abort")
+    assert pub("rollover", "CallManager").err == stopped.err
+    nodes.sub1.does("set", "cert", "regen", "CallManager", "-y", "--force")
+    pub.does("rollover", "CallManager")
 
 
 def test_a_promotion_ends_a_rollover_of_a_signer(nodes: Nodes) -> None:
@@ -352,6 +409,19 @@ def test_a_promotion_ends_a_rollover_of_a_signer(nodes: Nodes) -> None:
     assert nodes.sub1.situation().roles(following) == ()
     assert listed(nodes.sub1.state.itl_file, following) == []
     nodes.sub1.does("rollover", "ITLRecovery")
+
+
+def test_a_promotion_while_the_next_signer_signs(nodes: Nodes) -> None:
+    """The rollover ends where it is: the certificate before it does not come back."""
+    pub, sub = nodes.publisher, nodes.sub1
+    pub.does("rollover", "CallManager")
+    pub.does("rollover", "CallManager", *NEXT)
+    following = own(pub, Purpose.CallManager)
+    sub.does("set", "node", "promote", "-y", "--force")
+    assert sub.situation().rolled == {}
+    assert sub.situation().require(Purpose.CallManager, "cucm-1051-a-pub") == following
+    shown = sub.does("rollover", "CallManager", "--status").lines
+    assert shown[1] == "Stage      finished: the next certificate took the place of the one before"
 
 
 # -- kills -------------------------------------------------------------------------------------------------------------

@@ -212,3 +212,17 @@ def test_an_inventory_that_replaces_another(tvs: Tvs, state: StateDirectory, sho
     done = tvs("import", "phones", table, "--whole", "--json", "--state", state.path)
     assert json.loads(done.stdout) == {"listed": 2, "new": 1, "never_seen": 2, "no_longer_listed": 1}
     assert [phone["name"] for phone in shown()["phones"]] == ["SEP000000000002", "SEP000000000003"]
+
+
+def test_nothing_of_a_forgotten_phone_stays(tvs: Tvs, state: StateDirectory, tmp_path: Path) -> None:
+    """Neither its name nor its description is in a file of the state directory any more."""
+    table = tmp_path / "phones.csv"
+    table.write_text("Name,Description\nSEP00000000000A,Alice in the lobby\nSEP00000000000B,Bob\n")
+    tvs("import", "phones", table, "--state", state.path).check_returncode()
+    before = [file.name for file in state.path.rglob("*") if file.is_file() and b"Alice" in file.read_bytes()]
+    assert before == ["tvs-fleet.db"]
+    tvs("fleet", "forget", "SEP00000000000A", "--state", state.path).check_returncode()
+    for file in state.path.rglob("*"):
+        if file.is_file():
+            assert b"Alice" not in file.read_bytes(), file.name
+            assert b"SEP00000000000A" not in file.read_bytes(), file.name

@@ -96,13 +96,15 @@ def _print(der: bytes) -> str:
 def keep_replaced(state: StateDirectory, before: Situation, after: Situation) -> None:
     """Keeps this node's and the cluster's own certificates that a change replaces or removes, if their keys are here.
 
-    A subscriber has the cluster's keys if it was the publisher. Raises `StateError`.
+    A subscriber has the cluster's keys if it was the publisher. What a rollover replaces is kept when it begins: the
+    publisher goes on for all nodes. Raises `StateError`.
     """
+    rolled = after.rolled if after.rolling != before.rolling else {}
     for unit in MADE_HERE:
         old = before.own(unit, before.subscriber if unit in OF_NODES else None)
         new = after.own(unit, after.subscriber if unit in OF_NODES else None)
         loaded = None if old is None else load_certificate(old)
-        if old is None or loaded is None or old == new:
+        if old is None or loaded is None or (old == new and old not in rolled):
             continue
         try:
             key = public_key(loaded)

@@ -5,7 +5,8 @@ their SHA-256. Of each pair, one is a node's own certificate and the other one s
 until it is in use, the one before it from then on. Which node a pair is of follows from its own certificate.
 
 The parameter stays when a rollover has ended: the service of a node that could not be reached meanwhile still knows by
-it that the other certificate of a pair took the place of the one that it presents.
+it that the other certificate of a pair took the place of the one that it presents. The next one of a signer has these
+pairs, too.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from certstore.store import CertificateStore, StoreEntry
+    from tvs.state import StateDirectory
 
 ROLLOVER = "Rollover"
 """The name of the parameter; empty for none."""
+_LATEST = 253_402_300_800
+"""The end of the year 9999, seconds since 1970."""
 
 
 class Stage(StrEnum):
@@ -68,6 +72,7 @@ class Rollover:
         since: when the stage was taken, seconds since 1970.
         generation: of the cluster, with which the stage was taken.
         pairs: the certificates of each node that takes part.
+        earlier: of a signer's: `presented` of the one before, which a service may not have followed yet.
     """
 
     unit: Purpose
@@ -75,6 +80,7 @@ class Rollover:
     since: int
     generation: int
     pairs: tuple[Pair, ...]
+    earlier: tuple[Pair, ...] = ()
 
     @property
     def under_way(self) -> bool:
@@ -105,6 +111,22 @@ class Rollover:
         own = print_of(der)
         return next((other for pair in self.pairs if (other := pair.other(own)) is not None), None)
 
+    @property
+    def presented(self) -> tuple[Pair, ...]:
+        """The pairs of the last rollover of TVS, so that `new` of each is to be presented in place of `old`."""
+        if self.unit is not Purpose.TVS:
+            return self.earlier
+        back = self.stage in (Stage.ANNOUNCED, Stage.ABORTED)
+        return tuple(Pair(old=pair.new, new=pair.old) for pair in self.pairs) if back else self.pairs
+
+    def instead_of(self, der: bytes) -> str | None:
+        """The SHA-256 of the certificate in whose place this one of TVS (X.509 DER) was put; None if it was not.
+
+        So for one of before that was restored later, which is in use by another change.
+        """
+        own = print_of(der)
+        return next((pair.old for pair in self.presented if pair.new == own), None)
+
     def in_trust(self, entries: Iterable[StoreEntry]) -> dict[str, StoreEntry]:
         """The entries of its certificates in the trust store, by SHA-256."""
         prints = {print_ for pair in self.pairs for print_ in (pair.old, pair.new)}
@@ -121,6 +143,7 @@ class Rollover:
             "since": self.since,
             "generation": self.generation,
             "certificates": [{"old": pair.old, "new": pair.new} for pair in self.pairs],
+            "earlier": [{"old": pair.old, "new": pair.new} for pair in self.earlier],
         }
         return json.dumps(document)
 
@@ -136,11 +159,12 @@ class Rollover:
             return cls(
                 unit=_unit(document["unit"]),
                 stage=Stage(document["stage"]),
-                since=int(document["since"]),
+                since=_moment(document["since"]),
                 generation=int(document["generation"]),
-                pairs=tuple(Pair(_print(one["old"]), _print(one["new"])) for one in document["certificates"]),
+                pairs=_pairs(document["certificates"]),
+                earlier=_pairs(document.get("earlier", ())),
             )
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             raise StateError(
                 f"the parameter {ROLLOVER} in the database's table processconfig is damaged: {text[:60]!r}; forget it, "
                 f"which keeps every certificate that is in use, with: tvs rollover {Purpose.TVS} --abort"
@@ -152,6 +176,16 @@ def _unit(name: object) -> Purpose:
     if unit not in ROLLED_OVER:
         raise ValueError(name)
     return unit
+
+
+def _pairs(listed: Any) -> tuple[Pair, ...]:
+    return tuple(Pair(_print(one["old"]), _print(one["new"])) for one in listed)
+
+
+def _moment(seconds: Any) -> int:
+    if not 0 <= int(seconds) < _LATEST:
+        raise ValueError(seconds)
+    return int(seconds)
 
 
 def _print(text: Any) -> str:
@@ -203,6 +237,30 @@ def _way_out(rollover: Rollover) -> str:
     if rollover.stage is Stage.ANNOUNCED:
         return f"go back with: tvs rollover {rollover.unit} --abort"
     return f"go on without it: tvs rollover {rollover.unit} --next"
+
+
+def check_key(state: StateDirectory, rollover: Rollover, certificate: bytes) -> None:
+    """Raises `StateError` if this node's key of a certificate cannot be read: a directory restored from a backup."""
+    try:
+        state.private_key(rollover.unit, certificate, exposed=True)
+    except StateError as error:
+        reason, way = str(error).partition("; ")[0], "--abort" if rollover.stage is Stage.ANNOUNCED else "--next"
+        raise StateError(
+            f"{reason}, so this certificate cannot be put in use; nothing was changed. Restore the key from the "
+            f"backup; if it is lost: tvs rollover {rollover.unit} {way}"
+        ) from error
+
+
+def check_alone(entries: Iterable[StoreEntry], unit: Purpose, certificate: bytes) -> None:
+    """Raises `StateError` if several nodes have an own certificate (X.509 DER): one of them has the next one's key."""
+    same = (entry for entry in entries if entry.unit is unit and entry.own and entry.certificate.der == certificate)
+    nodes = sorted(entry.node or "" for entry in same)
+    if len(nodes) > 1:
+        raise StateError(
+            f"{' and '.join(nodes)} have the same {unit} certificate, which cannot be rolled over; nothing was "
+            f"changed. Give each node one of its own first: tvs set cert regen {unit}; if the rollover is under way "
+            f"already, before that: tvs rollover {unit} --abort"
+        )
 
 
 def kept_of(store: CertificateStore) -> list[bytes]:

@@ -19,7 +19,7 @@ from tvs.cluster.change import Change
 from tvs.cluster.imports import describe
 from tvs.cluster.keys import check_publisher
 from tvs.cluster.lists import signed_by_token
-from tvs.cluster.rollover import ROLLOVER, Pair, Rollover, Stage, print_of
+from tvs.cluster.rollover import ROLLOVER, Pair, Rollover, Stage, check_alone, check_key, print_of
 from tvs.cluster.rolloverlists import unlisted, with_lists
 from tvs.errors import StateError
 from tvs.units import CTL_NAME, ROLLED_OVER
@@ -66,8 +66,9 @@ def propose_rollover(
     if unit is not Purpose.TVS:
         check_publisher(situation)
     present = situation.require(unit, situation.subscriber)
-    rollover = situation.rollover or Rollover(unit=unit, stage=Stage.ANNOUNCED, since=0, generation=0, pairs=())
+    rollover = situation.rollover or _new(situation, unit)
     _check_joinable(rollover, unit, present)
+    check_alone(situation.entries, unit, present)
     key, made = make_successor(unit, situation, kind)
     check_identity(Certificate.from_der(made), [entry.certificate for entry in situation.entries])
     rollover = _at(situation, rollover, Stage.ANNOUNCED, more=(Pair(print_of(present), print_of(made)),))
@@ -85,6 +86,13 @@ def propose_rollover(
         keys=((unit, key),),
         apply=apply,
     )
+
+
+def _new(situation: Situation, unit: Purpose) -> Rollover:
+    """One without certificates yet."""
+    last = Rollover.from_text(situation.rolling)
+    earlier = () if unit is Purpose.TVS or last is None else last.presented
+    return Rollover(unit=unit, stage=Stage.ANNOUNCED, since=0, generation=0, pairs=(), earlier=earlier)
 
 
 def check_rollable(unit: Purpose) -> None:
@@ -184,7 +192,8 @@ def without_lost(situation: Situation) -> tuple[Situation, Write]:
     except StateError:
         rollover = None
     gone = [] if rollover is None else list(rollover.in_trust(situation.entries).values())
-    rolling = "" if rollover is None else _at(situation, rollover, Stage.ABORTED).to_text()
+    ended = Stage.ABORTED if rollover is None or rollover.stage is Stage.ANNOUNCED else Stage.FINISHED
+    rolling = "" if rollover is None else _at(situation, rollover, ended).to_text()
 
     def apply(store: CertificateStore) -> None:
         for entry in gone:
@@ -225,7 +234,11 @@ def _change(
 
 
 def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage: Stage, title: str) -> Change:
-    """The other certificate of each pair becomes the own one, and the own one goes to the trust store."""
+    """The other certificate of each pair becomes the own one, and the own one goes to the trust store.
+
+    Raises `StateError` if this node's key of the other one cannot be read (those of other nodes are there only), or if
+    several nodes have the same certificate.
+    """
     trusted = rollover.in_trust(situation.entries)
     word = "Next" if stage is Stage.ANNOUNCED else "Previous"
     after = situation
@@ -233,6 +246,9 @@ def _swap(state: StateDirectory, situation: Situation, rollover: Rollover, stage
     for own in list(_own_of(situation, rollover)):
         other = trusted[rollover.other(own.certificate.der) or ""]
         new, old = other.certificate.der, own.certificate.der
+        check_alone(situation.entries, rollover.unit, old)
+        if (own.node or "").lower() == situation.this_node.name.lower():
+            check_key(state, rollover, new)
         after = _without(after.with_own(rollover.unit, new, own.node), rollover.trust, [new])
         after = after.with_trusted(rollover.trust, [old])
         writes.append(partial(_exchange, own=own, other=other, word=word))

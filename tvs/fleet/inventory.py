@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -86,7 +87,7 @@ def _rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers."""
     head = text.lstrip().partition("\n")[0]
     delimiter = max(_DELIMITERS, key=head.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)  # other marks of a line's end are text
     while True:
         try:
             row = next(reader)

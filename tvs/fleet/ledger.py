@@ -132,6 +132,7 @@ class Ledger:
                     self._write(table, devices, unserved)
                     if cleans:
                         table.forget_before(int(now) - self._days * DAY)
+                devices, unserved = {}, {}  # what follows can fail: they are not written once more
                 self._written = True
                 self._clean = monotonic + CLEAN if cleans else self._clean
             if self._written and monotonic >= self._count:

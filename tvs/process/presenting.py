@@ -47,8 +47,11 @@ class Wanted:
     instead_of: str = ""
 
     def differs(self, presented: str) -> bool:
-        """Whether this certificate is to take the place of the one that is presented."""
-        return self.certificate not in ("", presented) and self.instead_of in ("", presented)
+        """Whether this certificate is to take the place of the one that is presented.
+
+        If workers present different ones (`presented` is empty), one of these can be that of before.
+        """
+        return self.certificate not in ("", presented) and (not presented or self.instead_of in ("", presented))
 
     @classmethod
     def on(cls, board: Board) -> Wanted:
@@ -89,10 +92,11 @@ class Follows:
         """Whether the service presents the certificate that is wanted, or one whose place it does not take.
 
         Args:
-            presented: SHA-256 of the certificate that all workers present, hex; empty if it is not known.
+            presented: SHA-256 of the certificate that all workers present, hex; empty if it is not known that all
+                present the same.
             now: monotonic seconds.
         """
-        if not presented or not self._wanted.differs(presented):
+        if not self._wanted.differs(presented):
             self._behind_since = None
             return True
         if self._behind_since is None:
@@ -110,10 +114,10 @@ def _wanted(store: CertificateStore, node: str) -> Wanted:
         rollover = Rollover.from_text(store.parameter(ROLLOVER) or "")
     except StateError:  # commands say so
         return Wanted()
-    if rollover is None or rollover.unit is not Purpose.TVS:
+    if rollover is None:
         return Wanted()
     for entry in store.entries(own=True, unit=Purpose.TVS):
-        if entry.node == node and (other := rollover.other(entry.certificate.der)) is not None:
+        if entry.node == node and (other := rollover.instead_of(entry.certificate.der)) is not None:
             return Wanted(print_of(entry.certificate.der), "" if rollover.stage is Stage.PRESENTED else other)
     return Wanted()
 

@@ -55,7 +55,8 @@ class Reloader:
 
     Attributes:
         successful: whether the settings in use are those of the last reload, or of the start.
-        fingerprint: SHA-256 of the certificate that all workers present, hex.
+        fingerprint: SHA-256 of the certificate that all workers present, hex; empty from an order to present another
+            one until all workers have carried it out: some present this one, some that one.
     """
 
     def __init__(
@@ -118,7 +119,8 @@ class Reloader:
                 self._following = False
                 return
             with contextlib.closing(Order(ReloadOrder(config=config, credentials=credentials))) as order:
-                self._current.swap(config, credentials)
+                self._use(config, credentials)
+                self._publisher.publish()  # from now on the workers can present different ones
                 self._send(order)
         except (StateError, StoreError) as error:
             self._problems.append(str(error))
@@ -156,7 +158,7 @@ class Reloader:
     def _swap(self, config: Config, credentials: Credentials, order: Order) -> None:
         """Puts everything in use. What can fail comes before: nothing is in use then."""
         self._publisher.publish()  # what happened before goes to the log that was in use then
-        self._current.swap(config, credentials)
+        self._use(config, credentials)
         self._slots.timeout = config.worker_timeout
         try:
             self._log.reopen(config)
@@ -164,6 +166,12 @@ class Reloader:
         except OSError as error:
             self._problems.append(str(error))
         self._send(order)
+
+    def _use(self, config: Config, credentials: Credentials) -> None:
+        """What workers start with from now on; the running ones get an order."""
+        self._current.swap(config, credentials)
+        if self.fingerprint != credentials.fingerprint:
+            self.fingerprint = ""
 
     def _reopen_log(self) -> None:
         """After a refusal opens the logs in use all the same: what was rotated is compressed or removed some day."""

@@ -30,7 +30,7 @@ class Unloaded:
 
     Attributes:
         own: SHA-256 of this node's TVS certificate in the database, hex; empty while it is not known.
-        certificate: the same, if the service presents another one; else empty.
+        certificate: the same, if the service, or one of its workers, presents another one; else empty.
         profile: the TLS profile of the settings on the disk, if another one is in use; else empty.
     """
 
@@ -58,8 +58,8 @@ class Unloaded:
 
     def compare(self, service: ServiceStatus | None, now: float) -> None:
         """Compares with what the supervisor has published. `now`: monotonic seconds."""
-        presented, in_use = "" if service is None else service.fingerprint, self._setup.config.tls_profile
-        certificate = self.own if presented and self.own != presented else ""
+        presented, in_use = self.own if service is None else service.fingerprint, self._setup.config.tls_profile
+        certificate = self.own if self.own != presented else ""
         profile = "" if self._on_disk in (None, in_use) else str(self._on_disk)
         if (certificate, profile) != self._seen:
             self._seen, self._since = (certificate, profile), now

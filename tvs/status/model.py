@@ -157,7 +157,8 @@ class ServiceStatus:
         restarts: number of workers that ended, by cause.
         processes: process ids by slot number, ``admin`` and ``supervisor``.
         presented: ends of validity, seconds since 1970, of the certificates that phones are presented, by name.
-        fingerprint: SHA-256 of the certificate that phones are presented, hex; empty before the first publication.
+        fingerprint: SHA-256 of the certificate that phones are presented, hex; empty before the first publication, and
+            while not all workers present the same.
         observe: whether an observer sums up what is seen of phones.
         limits: most connections of the whole service, by the reason with which it rejects more.
         level: the lowest level that is written to the log, as the settings have it.

@@ -137,7 +137,7 @@ class Presented:
     """The certificate that phones are presented.
 
     Attributes:
-        sha256: its fingerprint, hex; empty before the service has started.
+        sha256: its fingerprint, hex; empty before the service has started, and while not all workers present the same.
         not_after: its end of validity; None before.
         in_database: whether the database has it as this node's TVS certificate; None if that cannot be read.
         in_itl: whether a TVS record of the ITL file has it; None without an ITL file that verifies.
