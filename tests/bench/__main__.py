@@ -12,6 +12,7 @@ from tests.bench import (
     halfopen,
     handshakes,
     idle,
+    ledger,
     machine,
     output,
     overload,
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "flood": flood,
     "starts": starts,
     "storm": storm,
+    "ledger": ledger,
 }
 
 

@@ -131,14 +131,20 @@ def _sqlite(folder: Path) -> Iterator[Place]:
 
 @contextmanager
 def _postgresql(folder: Path) -> Iterator[Place]:
+    with started_postgresql(folder) as (url, pid):
+        yield make_site(folder, "p256", options=["--store", url]), url, [pid]
+
+
+@contextmanager
+def started_postgresql(folder: Path) -> Iterator[tuple[str, int]]:
+    """An empty database of a PostgreSQL server: its URL, whose password is in a file of the folder, and the process."""
     if find_programs() is None:
         raise BenchError("PostgreSQL is not installed; on Debian: apt install postgresql")
     with new_server(settings=SAFE) as server:
         database = PostgresDatabase(server)
         database.make_empty()
-        url = database.setting(folder)
         pid = int((server.data / "postmaster.pid").read_text().split()[0])
-        yield make_site(folder, "p256", options=["--store", url]), url, [pid]
+        yield database.setting(folder), pid
 
 
 def _figures(run: Run, site: Site, url: str, servers_pids: list[int], count: int) -> Figures:

@@ -40,8 +40,8 @@ NODES = 5
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of this benchmark."""
     for name, kind, default, text in (
-        ("--phones", positive, 40_000, "phones"),
-        ("--within", seconds, 300.0, "seconds in which phones begin"),
+        ("--phones", positive, 40_000, "phones, of ledger too"),
+        ("--within", seconds, 300.0, "seconds in which phones begin, of ledger too"),
         ("--nodes", positive, 3, f"nodes that each phone knows, at most {NODES}"),
         ("--dead", positive, 2, "nodes that are dead: the first refuses, the second is silent …"),
         ("--emulated", int, 500, "of the phones, those that the emulator plays; none with p256"),

@@ -20,7 +20,7 @@ from tvs.client.question import signer_question
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tests.bench.servers import Server
@@ -54,28 +54,35 @@ class Cluster:
 
     def exchanges(self, path: Path, port: int) -> Path:
         """Writes the questions of many devices for the CTL's signer, and the answer, which a running node gives."""
-        questions = [self.question(number) for number in range(DEVICES)]
+        questions = self.questions(range(DEVICES))
         answer = ask(port, questions[0])
         return write_exchanges(path, [Exchange(question, answer) for question in questions])
 
     def question(self, number: int) -> bytes:
         """The bytes with which a phone asks for the CTL's signer."""
+        return self.questions([number])[0]
+
+    def questions(self, numbers: Iterable[int]) -> list[bytes]:
+        """The same of many phones, whose names have these numbers."""
         asked = signer_question(self.after / "CTLFile.tlv")
-        return encode(
-            QueryCertRequest(
-                session_id=FIRST_SESSION,
-                device_name=f"CP-8861-SEP{number:012X}",
-                subject_name=asked.subject,
-                issuer_name=asked.issuer,
-                serial_number=asked.serial,
+        return [
+            encode(
+                QueryCertRequest(
+                    session_id=FIRST_SESSION,
+                    device_name=f"CP-8861-SEP{number:012X}",
+                    subject_name=asked.subject,
+                    issuer_name=asked.issuer,
+                    serial_number=asked.serial,
+                )
             )
-        )
+            for number in numbers
+        ]
 
 
-def make_cluster(directory: Path, key_type: str) -> Cluster:
-    """A cluster whose CallManager signs, before and after its certificate was made anew."""
+def make_cluster(directory: Path, key_type: str, options: Sequence[str] = ()) -> Cluster:
+    """A cluster whose CallManager signs, before and after its certificate was made anew; with options of `tvs init`."""
     # SHA-512, and CallManager, not ITLRecovery: with that the signer would stay, and no phone would ask
-    site = make_site(directory, key_type, options=("--signer", "CallManager", "--digest", "sha512"))
+    site = make_site(directory, key_type, options=("--signer", "CallManager", "--digest", "sha512", *options))
     before, after = directory / "before", directory / "after"
     shutil.copytree(site.state / "tftp", before)
     for change in (("set", "cert", "regen", "CallManager"), ("utils", "ctl", "update", "CTLFile")):

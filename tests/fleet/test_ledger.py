@@ -11,6 +11,7 @@ from certstore.devices import Device, Standing, Unserved
 from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from tests.fixtures.observed import TLS_1_2, answered, batch, failed
+from tests.fixtures.stores import database
 from tvs.errors import NotInCluster
 from tvs.fleet import ledger as module
 from tvs.fleet.ledger import CLEAN, COUNT, DAY, Ledger
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certstore.store import CertificateStore
+    from tests.fixtures.stores import Database
+
+__all__ = ["database"]  # a fixture
 
 NOW = 1_800_000_000.0
 
@@ -90,6 +94,17 @@ def test_what_is_seen_is_written(world: World) -> None:
     world.ledger.take(batch(answered(time=NOW + 9), failed(time=NOW + 9, reason="alert")))
     assert world.write()
     assert (world.devices()["SEP000000000001"].requests, world.unserved()[0].failures) == (3, 3)
+
+
+def test_a_phone_that_asked_once(database: Database, tmp_path: Path) -> None:
+    """It is written to each kind of database as it was seen, whatever it was told, and read again the same."""
+    with closing(database.create()) as store:
+        world = World(store, tmp_path)
+        for device, result in (("SEP1", "trusted"), ("SEP2", "not_found")):
+            world.ledger.take(batch(answered(time=NOW, device=device, result=result)))
+        assert world.write(), world.ledger.status.problem
+        found = [(device.name, device.requests, device.refused) for device in world.devices().values()]
+    assert found == [("SEP1", 1, 0), ("SEP2", 1, 1)]
 
 
 def test_generations(world: World) -> None:

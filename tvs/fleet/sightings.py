@@ -64,7 +64,7 @@ def seen(record: Answered, node: str, generation: int) -> Device:
         certificate=tls.certificate,
         generation=generation,
         requests=1,
-        refused=not is_trusted,
+        refused=int(not is_trusted),
         request=question.request,
         subject=question.subject,
         issuer=question.issuer,
