@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import multiprocessing
 import random
 import signal
@@ -11,12 +12,10 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.sequences.run import run_sequence
+import pytest
 
-if TYPE_CHECKING:
-    from tests.sequences.run import Comparison
+from tests.sequences.run import Comparison, run_sequence
 
 
 def main() -> int:
@@ -32,7 +31,7 @@ def main() -> int:
     print(f"seed {options.seed}", flush=True)
     fates: Counter[str] = Counter()
     done = refused = disagreements = 0
-    with multiprocessing.Pool(options.jobs) as pool:
+    with contextlib.suppress(KeyboardInterrupt), multiprocessing.Pool(options.jobs) as pool:  # then: what was found
         seeds = ((f"{options.seed}-{number}", options.steps) for number in range(options.sequences))
         for found in pool.imap_unordered(_sequence, seeds):
             done += 1
@@ -49,13 +48,20 @@ def main() -> int:
     said = ", ".join(f"{number:,} {fate}" for fate, number in sorted(fates.items()))
     print(f"{done:,} sequences; plans said of phones: {said}; phones refused {refused:,} lists")
     print(f"{disagreements:,} disagreements" if disagreements else "Plans and phones agree.")
-    return int(bool(disagreements))
+    return int(bool(disagreements) or done < options.sequences)
 
 
 def _sequence(choices: tuple[str, int]) -> Comparison:
     """One sequence: its seed, and its steps."""
-    with tempfile.TemporaryDirectory(prefix="tvs-sequence-") as folder:
-        return asyncio.run(run_sequence(Path(folder), *choices))
+    try:
+        with tempfile.TemporaryDirectory(prefix="tvs-sequence-") as folder:
+            return asyncio.run(run_sequence(Path(folder), *choices))
+    except (AssertionError, pytest.fail.Exception) as error:
+        found = Comparison(choices[0])
+        found.disagreements.append(f"seed {choices[0]} came to no end: {error!r}")
+        return found
+    except KeyboardInterrupt:  # the others' results count, and nobody wants to read where this one was
+        sys.exit(1)
 
 
 if __name__ == "__main__":
