@@ -15,6 +15,7 @@ from tests.bench import (
     machine,
     output,
     overload,
+    phones,
     queries,
     starts,
     store,
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "flood": flood,
     "starts": starts,
     "storm": storm,
+    "phones": phones,
 }
 
 
