@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from certstore.devices import MAX_DEVICES, NOT_BRIEF, Device, DeviceTable, Standing, Unserved
+from certstore.devices import MAX_DEVICES, BriefDevice, Device, DeviceTable, Standing, Unserved
 from certstore.relational.many import ROWS, batches
 from certstore.rules.names import storable
 
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = {"device": Device._fields, "unserved": Unserved._fields}
 """Tables and their columns, the key first. They have the names of the fields."""
-_BRIEF: Final = "SELECT {} FROM device".format(  # noqa: S608 - constants
-    ", ".join(
-        column if column not in NOT_BRIEF else "0" if isinstance(empty, int) else "''"
-        for column, empty in zip(Device._fields, Device(""), strict=True)
-    )
-)
-"""Rows of `DeviceTable.all` with less in them."""
 _STANDING: Final = f"""
     CASE WHEN last = 0 THEN '{Standing.MISSING}'
         WHEN denied_serial <> '' AND denied_seen >= signer_seen THEN '{Standing.DENIED}'
@@ -60,10 +53,14 @@ class RelationalDevices(DeviceTable):
         """Inserts or replaces rows, `ROWS` with each statement."""
         self._put("device", devices)
 
-    def all(self, *, brief: bool = False) -> Iterator[Device]:
+    def all(self) -> Iterator[Device]:
         """All rows."""
-        select = _BRIEF if brief else _select("device")
-        return map(Device._make, self._streamed(f"{select} ORDER BY name"))
+        return map(Device._make, self._streamed(f"{_select('device')} ORDER BY name"))
+
+    def brief(self) -> Iterator[BriefDevice]:
+        """All rows, some columns."""
+        columns = ", ".join(BriefDevice._fields)
+        return map(BriefDevice._make, self._streamed(f"SELECT {columns} FROM device ORDER BY name"))  # noqa: S608 - constants
 
     def noted(self, most: int) -> list[Device]:
         """Rows of the table `device`."""

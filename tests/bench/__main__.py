@@ -16,6 +16,7 @@ from tests.bench import (
     machine,
     output,
     overload,
+    phones,
     queries,
     starts,
     store,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "starts": starts,
     "storm": storm,
     "ledger": ledger,
+    "phones": phones,
 }
 
 

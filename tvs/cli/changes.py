@@ -185,6 +185,7 @@ def make_change(
     if ask_first is not None and not arguments.yes:
         check_beforehand(state, propose, options, force=arguments.force, on_plan=on_plan)
         ask_first()
+        options = options.after_question()
     change = carry_out(
         state,
         propose,

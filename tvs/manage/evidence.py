@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from certstore.errors import StoreUnavailable
 from tvs.config.loading import load_config
 from tvs.manage.kinds import said_kinds
+from tvs.plan.evidence import clue_of
 from tvs.plan.model import Seen
-from tvs.plan.phones import DEFAULT_KINDS, kind_of
+from tvs.plan.phones import DEFAULT_KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from certstore.devices import Device
+    from certstore.devices import AnyDevice, BriefDevice
     from certstore.store import CertificateStore
-    from tvs.plan.evidence import Evidence, Possible
+    from tvs.plan.evidence import Clue, Evidence
     from tvs.plan.fleet import Fleet
     from tvs.plan.phones import PhoneKind
     from tvs.state import StateDirectory
@@ -32,35 +34,64 @@ def evidence_of(store: CertificateStore) -> Evidence:
     return Evidence(epochs(store.lists(), store.former_lists()))
 
 
-def recorded_fleet(state: StateDirectory, store: CertificateStore, *, only_current: bool = False) -> Fleet | None:
-    """The recorded phones; None if there is no record, or if the settings have switched it off.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """The record of phones, as it was read once.
 
-    A record that is not kept any more tells nothing of what phones have asked since. One that cannot be read stops no
-    change: its place is an empty fleet with the problem.
+    Attributes:
+        generation: of the cluster, from before it was read: what phones hold follows from its lists.
+        fleet: the phones; None if there is no record, or if the settings have switched it off.
+        fetched: the same, if every phone that knows the signer of the present lists has fetched them.
+    """
+
+    generation: int
+    fleet: Fleet | None = None
+    fetched: Fleet | None = None
+
+    @property
+    def kinds(self) -> frozenset[PhoneKind]:
+        """The kinds of phones that the cluster has, as far as that is known."""
+        return DEFAULT_KINDS if self.fleet is None else self.fleet.kinds
+
+
+def switched_off(state: StateDirectory) -> str:
+    """The setting that has switched the record off, such as ``fleet = false``; empty while it is kept.
+
+    A record that is not kept any more tells nothing of what phones have asked since. Raises `ConfigError`.
+    """
+    config = load_config({"state": str(state.path)})
+    if not config.observe:
+        return "observe = false"
+    return "" if config.fleet else "fleet = false"
+
+
+def read_record(state: StateDirectory, store: CertificateStore) -> Record:
+    """Reads the record of phones. One that cannot be read stops no change: it is an empty fleet with the problem.
 
     Args:
         state: the state directory, with the settings.
         store: its database.
-        only_current: every phone that knows the signer of the present lists is said to have fetched them.
 
     Raises `StoreError`, and `ConfigError` for unusable settings.
     """
-    config = load_config({"state": str(state.path)})
-    if not (config.fleet and config.observe):
-        return None
+    record = Record(generation=store.generation().number)
+    if switched_off(state):
+        return record
     try:
         with store.devices().reading() as table:
-            devices = list(table.all(brief=True))
+            traces = _by_trace(table.brief())
     except StoreUnavailable as error:
-        from tvs.plan.fleet import Fleet  # noqa: PLC0415 - likewise
+        from tvs.plan.fleet import Fleet  # noqa: PLC0415 - most commands find a record, or none
 
-        return Fleet(phones=(), problem=str(error))
-    if not devices:
-        return None
-    from tvs.plan.fleet import Fleet, groups  # noqa: PLC0415 - likewise
-
-    found = groups(_phones(devices, evidence_of(store), only_current=only_current))
-    return Fleet(phones=found, inventory=any(device.listed for device in devices))
+        unknown = Fleet(phones=(), problem=str(error))
+        return replace(record, fleet=unknown, fetched=unknown)
+    if not traces:
+        return record
+    evidence = evidence_of(store)
+    fleet = _fleet(traces, evidence)
+    return replace(
+        record, fleet=fleet, fetched=fleet.after_fetching(evidence.epochs[-1].lists) if evidence.epochs else fleet
+    )
 
 
 def phone_kinds(state: StateDirectory, store: CertificateStore) -> frozenset[PhoneKind]:
@@ -68,44 +99,52 @@ def phone_kinds(state: StateDirectory, store: CertificateStore) -> frozenset[Pho
 
     Raises `StateError`, `StoreError`, and `ConfigError` for unusable settings.
     """
-    said = said_kinds(store)
-    fleet = None if said is not None else recorded_fleet(state, store)
-    return said or (DEFAULT_KINDS if fleet is None else fleet.kinds)
+    return said_kinds(store) or read_record(state, store).kinds
 
 
-def _phones(
-    devices: list[Device], evidence: Evidence, *, only_current: bool
-) -> Iterator[tuple[PhoneKind, Seen, Possible | None, str]]:
-    from tvs.plan.evidence import clue_of  # noqa: PLC0415 - likewise
+class _Trace(NamedTuple):
+    """What a plan takes from the record of a phone; many phones have the same.
+
+    Attributes:
+        clue: to what it holds.
+        generation: of the cluster when it was seen last; None if it never was.
+        listed: whether it is in an inventory.
+    """
+
+    clue: Clue
+    generation: int | None
+    listed: bool
+
+
+def _by_trace(devices: Iterable[BriefDevice]) -> dict[_Trace, list[str]]:
+    """The names of phones by their traces."""
+    found: dict[_Trace, list[str]] = {}
+    for device in devices:
+        trace = _Trace(clue_of(device), device.generation if device.last else None, device.listed > 0)
+        found.setdefault(trace, []).append(phone_name(device))
+    return found
+
+
+def _fleet(traces: Mapping[_Trace, Sequence[str]], evidence: Evidence) -> Fleet:
+    """The phones, in groups of which the same is known."""
+    from tvs.plan.fleet import Fleet, groups  # noqa: PLC0415 - likewise
 
     present = evidence.epochs[-1].generation if evidence.epochs else 0
-    assumed: dict[int, Possible | None] = {}
-    for device in devices:
-        possible = evidence.possible(clue_of(device))
-        if only_current:
-            possible = assumed.setdefault(id(possible), _fetched(possible, evidence))
-        yield kind_of(device), _seen(device, present), possible, phone_name(device)
+    phones = groups(
+        (trace.clue.kind, _seen(trace, present), evidence.possible(trace.clue), names)
+        for trace, names in traces.items()
+    )
+    return Fleet(phones=phones, inventory=any(trace.listed for trace in traces))
 
 
-def phone_name(device: Device) -> str:
+def _seen(trace: _Trace, present: int) -> Seen:
+    """When a phone was seen, beside the generation of the present lists."""
+    if trace.generation is None:
+        return Seen.NEVER
+    return Seen.SINCE if trace.generation >= present else Seen.BEFORE
+
+
+def phone_name(device: AnyDevice) -> str:
     """A phone as people know it, such as ``CP-7960-SEPB000B4BA0AEE``: a name by which commands find it."""
     named_so = device.model and len(device.name) == _PHONE and device.name.startswith("SEP")
     return f"{device.model}-{device.name}" if named_so else device.name
-
-
-def _seen(device: Device, present: int) -> Seen:
-    """When a phone was seen, beside the generation of the present lists."""
-    if not device.last:
-        return Seen.NEVER
-    return Seen.SINCE if device.generation >= present else Seen.BEFORE
-
-
-def _fetched(possible: Possible | None, evidence: Evidence) -> Possible | None:
-    """The present lists alone, if a phone may hold them."""
-    if possible is None:
-        return None
-    from tvs.plan.evidence import Possible  # noqa: PLC0415 - likewise
-
-    present = evidence.epochs[-1].lists
-    has = tuple(lists for lists in possible.lists if (lists.ctl, lists.itl) == (present.ctl, present.itl))
-    return Possible(lists=has) if has else possible

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tvs.manage.evidence import recorded_fleet
+from tvs.manage.evidence import read_record
 from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import said_kinds
 from tvs.manage.surveyed import seen_servers
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from certstore.store import CertificateStore
     from tvs.cluster.change import Change
+    from tvs.manage.evidence import Record
     from tvs.plan.model import Plan
     from tvs.plan.phones import HeldLists, PhoneKind
     from tvs.plan.servers import SeenServer
@@ -51,6 +52,7 @@ class PlanOptions:
         profile: the service's TLS profile; None for that of its settings.
         offline: no TVS server is asked, see `tvs.manage.surveyed`.
         servers: what was met at the TVS servers; None if they are still to be asked.
+        record: of phones, as it was read for this command; None if it is still to be read.
     """
 
     held: tuple[HeldLists, ...] = ()
@@ -60,16 +62,44 @@ class PlanOptions:
     profile: TLSProfile | None = None
     offline: bool = False
     servers: tuple[SeenServer, ...] | None = None
+    record: Record | None = None
+
+    def after_question(self) -> PlanOptions:
+        """The options for the plan after a question: the record is read again.
+
+        While the administrator thinks, for minutes or hours, phones go on asking, and inventories are imported: the
+        plan that decides must not say 'safe' of a phone that has meanwhile turned out to be behind. Within one step of
+        a command there are seconds between the reading and the plan, as there are from a phone's question until it is
+        recorded.
+        """
+        return replace(self, record=None)
 
 
 def surveyed(state: StateDirectory, options: PlanOptions) -> PlanOptions:
     """The options with what is met at the TVS servers; as they are if they have that, or are to do without.
 
-    Who plans twice does this first, so that the servers are asked once. Raises what `seen_servers` raises.
+    If the record of phones had to be read for that, they have it too. Who plans twice does this first, so that the
+    servers are asked once. Raises what `seen_servers` raises.
     """
     if options.offline or options.servers is not None:
         return options
-    return replace(options, servers=seen_servers(state, options.phones, options.profile))
+    servers, record = seen_servers(state, options.phones, options.profile)
+    return replace(options, servers=servers, record=record or options.record)
+
+
+def with_record(state: StateDirectory, store: CertificateStore, options: PlanOptions) -> PlanOptions:
+    """The options with the record of phones, which is not read again if they have it as of the present generation.
+
+    Who makes several plans for one question does this first, so that the record, which can have 200,000 phones, is read
+    once. It follows from the lists of a generation what phones hold: with another one it is read again. Raises what
+    `read_record` raises.
+    """
+    return replace(options, record=_record(state, store, options))
+
+
+def _record(state: StateDirectory, store: CertificateStore, options: PlanOptions) -> Record:
+    known = options.record
+    return known if known and known.generation == store.generation().number else read_record(state, store)
 
 
 def plan_of(
@@ -94,7 +124,8 @@ def plan_of(
     after, later = change.after, change.later
     if options.no_list and later is not None:
         after, later = later, None
-    recorded = recorded_fleet(state, store, only_current=options.only_current)
+    record = _record(state, store, options)
+    recorded = record.fetched if options.only_current else record.fleet
     fleet = None if options.no_list or options.held else recorded  # else phones are said to hold other lists
     return plan_change(
         _held(state, store, options, pending or {}),

@@ -10,7 +10,7 @@ from tvs.cluster.publishing import destinations, publish_after
 from tvs.cluster.replication import pending_lists
 from tvs.cluster.situation import read_situation
 from tvs.errors import StateError
-from tvs.manage.planning import is_reported, plan_of, surveyed, ways_out
+from tvs.manage.planning import is_reported, plan_of, surveyed, ways_out, with_record
 from tvs.manage.taking import publish_rest, take_lists
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def _allow(
     on_plan: Callable[[Plan], None],
 ) -> None:
     """Plans a change. Raises `PhonesLost` for one that is not allowed."""
+    if not (options.no_list or options.held):
+        options = with_record(state, store, options)  # once, also for the ways out
     plan = plan_of(state, store, change, options, pending, lost_reports=is_reported(store, change))
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)

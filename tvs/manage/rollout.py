@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tvs.config.loading import load_config
 from tvs.errors import StateError
-from tvs.manage.evidence import evidence_of, phone_name
+from tvs.manage.evidence import evidence_of, phone_name, switched_off
 from tvs.plan.history import DAY
 from tvs.plan.holding import Holding
 
@@ -79,22 +78,21 @@ def _phones(number: int) -> str:
 
 def read_rollout(state: StateDirectory, store: CertificateStore) -> Rollout:
     """How far the present lists have come. Raises `StateError` without lists or a record, and `StoreError`."""
-    config = load_config({"state": str(state.path)})
-    if not (config.fleet and config.observe):
-        name = "fleet" if config.observe else "observe"
-        raise StateError(f"the record of phones is switched off: {name} = false in {state.path / 'tvs.toml'}")
+    if setting := switched_off(state):
+        raise StateError(f"the record of phones is switched off: {setting} in {state.path / 'tvs.toml'}")
     evidence = evidence_of(store)
     if not evidence.epochs:
         raise StateError("the database has no trust lists yet; make them with: tvs utils itl update")
-    with store.devices().reading() as table:
-        devices = list(table.all(brief=True))
     found: dict[Holding, list[str]] = {}
-    for device in devices:
-        found.setdefault(evidence.holding(device), []).append(phone_name(device))
+    inventory = False
+    with store.devices().reading() as table:
+        for device in table.brief():
+            found.setdefault(evidence.holding(device), []).append(phone_name(device))
+            inventory = inventory or device.listed > 0
     before = evidence.epochs[-2].age if len(evidence.epochs) > 1 else None
     return Rollout(
         generation=evidence.epochs[-1].generation,
         age=None if before is None or before == float("inf") else before,
         phones={held: tuple(found[held]) for held in Holding if held in found},
-        inventory=any(device.listed for device in devices),
+        inventory=inventory,
     )

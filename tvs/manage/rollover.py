@@ -11,6 +11,7 @@ from tvs.cluster.rollover import Rollover, Stage
 from tvs.cluster.rolloverstages import propose_next
 from tvs.cluster.situation import read_situation
 from tvs.errors import NotPublisher, StateError
+from tvs.manage.planning import surveyed, with_record
 from tvs.manage.procedure import plan_only
 from tvs.plan.model import Severity
 
@@ -113,6 +114,9 @@ def _nodes(situation: Situation, rollover: Rollover, reports: list[NodeReport]) 
 def _planned(state: StateDirectory, status: RolloverStatus, options: PlanOptions) -> RolloverStatus:
     propose = partial(propose_next, unit=status.rollover.unit)
     try:
+        options = surveyed(state, options)
+        with state.opened() as store:
+            options = with_record(state, store, options)
         status = replace(status, plan=plan_only(state, propose, options))
         if status.errors and not options.held:
             current = replace(options, only_current=True, no_list=False)

@@ -17,7 +17,8 @@ from tvs.cluster.situation import read_list, read_situation
 from tvs.config.endpoint import DEFAULT_PORT, Endpoint
 from tvs.config.loading import load_config
 from tvs.errors import StateError
-from tvs.manage.evidence import phone_kinds
+from tvs.manage.evidence import read_record
+from tvs.manage.kinds import said_kinds
 from tvs.plan.answers import parsed
 from tvs.plan.phones import PhoneKind
 from tvs.plan.servers import SeenAnswer, SeenServer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from tvs.client.question import TVSQuestion
     from tvs.client.survey import ServerLook
     from tvs.cluster.situation import Situation
+    from tvs.manage.evidence import Record
     from tvs.state import StateDirectory
     from tvs.tls.profiles import TLSProfile
 
@@ -43,8 +45,8 @@ AGAIN: Final = 1.0
 
 def seen_servers(
     state: StateDirectory, phones: frozenset[PhoneKind] | None, profile: TLSProfile | None
-) -> tuple[SeenServer, ...]:
-    """The servers of all nodes as they are met now.
+) -> tuple[tuple[SeenServer, ...], Record | None]:
+    """The servers of all nodes as they are met now, and the record of phones if it had to be read.
 
     It takes some seconds at most (`tvs.client.survey.ALL`), twice if a server serves something older than the database
     has. Raises `StateError`, `StoreError` and `ConfigError`.
@@ -55,11 +57,31 @@ def seen_servers(
         profile: the service's TLS profile; None for that of its settings.
     """
     with state.opened() as store:
-        seen = _met(state, store, phones, profile)
+        targets = _targets(state, store)
+        if not any(target.places for target in targets):
+            return tuple(target.server for target in targets), None
+        tls10, record = _tls10(state, store, phones, profile)
+        seen = _met(state, targets, tls10=tls10)
         if any(server.reached for server in seen) and _late(read_situation(state, store, profile), seen):
             time.sleep(AGAIN)
-            seen = _met(state, store, phones, profile)
-    return seen
+            seen = _met(state, _targets(state, store), tls10=tls10)
+    return seen, record
+
+
+def _tls10(
+    state: StateDirectory, store: CertificateStore, phones: frozenset[PhoneKind] | None, profile: TLSProfile | None
+) -> tuple[bool, Record | None]:
+    """Whether servers are asked for TLS 1.0, too; the record of phones if that follows from it.
+
+    A server that refuses it counts a refusal, which is none of a phone.
+    """
+    profile = profile or load_config({"state": str(state.path)}).tls_profile
+    if PROFILES[profile].minimum <= TLS_1_0:
+        return True, None
+    if said := phones or said_kinds(store):
+        return PhoneKind.TLS10 in said, None
+    record = read_record(state, store)
+    return PhoneKind.TLS10 in record.kinds, record
 
 
 def _late(situation: Situation, seen: Sequence[SeenServer]) -> bool:
@@ -75,19 +97,14 @@ class _Target:
     places: tuple[Endpoint, ...]
 
 
-def _met(
-    state: StateDirectory, store: CertificateStore, phones: frozenset[PhoneKind] | None, profile: TLSProfile | None
-) -> tuple[SeenServer, ...]:
-    targets = _targets(state, store)
+def _met(state: StateDirectory, targets: Sequence[_Target], *, tls10: bool) -> tuple[SeenServer, ...]:
     asked = {target.server.node: target.places for target in targets if target.places}
     if not asked:
         return tuple(target.server for target in targets)
     from tvs.client.survey import survey  # noqa: PLC0415 - most commands run where no service does
 
     questions = _questions(state)
-    profile = profile or load_config({"state": str(state.path)}).tls_profile
-    old = PROFILES[profile].minimum <= TLS_1_0 or PhoneKind.TLS10 in (phones or phone_kinds(state, store))
-    looks = survey(asked, questions, tls10=old)  # a server that refuses it counts a refusal, which is none of a phone
+    looks = survey(asked, questions, tls10=tls10)
     return tuple(
         _seen(target.server, looks[target.server.node], questions) if target.places else target.server
         for target in targets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tvs.plan.model import NAMED, Code, Fate, Finding, FleetOutcome, Seen, Severity, some
@@ -81,6 +81,20 @@ class Fleet:
             for lists in group.possible.lists if known and group.possible is not None else others:
                 found.setdefault((lists.ctl, lists.itl), lists)
         return list(found.values() or others)  # of phones that hold what nobody knows
+
+    def after_fetching(self, present: HeldLists) -> Fleet:
+        """The fleet if every phone has fetched the present lists that may have: it holds no others."""
+        return replace(
+            self, phones=tuple(replace(group, possible=_fetched(group.possible, present)) for group in self.phones)
+        )
+
+
+def _fetched(possible: Possible | None, present: HeldLists) -> Possible | None:
+    """The present lists alone, if phones may hold them."""
+    if possible is None:
+        return None
+    has = tuple(lists for lists in possible.lists if (lists.ctl, lists.itl) == (present.ctl, present.itl))
+    return replace(possible, lists=has, whole=True, refuses=False) if has else possible
 
 
 def fleet_outcome(
@@ -165,11 +179,17 @@ def _phones(names: Sequence[str]) -> str:
     return f"{len(names):,} recorded phone{'' if len(names) == 1 else 's'} ({some(names)})"
 
 
-def groups(phones: Iterable[tuple[PhoneKind, Seen, Possible | None, str]]) -> tuple[Recorded, ...]:
-    """Phones of which the same is known stand together."""
+def groups(
+    phones: Iterable[tuple[PhoneKind, Seen, Possible | None, Sequence[str]]],
+) -> tuple[Recorded, ...]:
+    """Phones of which the same is known stand together.
+
+    Args:
+        phones: kind, when they were seen, lists that they may hold, and names of some phones.
+    """
     found: dict[tuple[PhoneKind, Seen, int], tuple[Possible | None, list[str]]] = {}
-    for kind, seen, possible, name in phones:
-        found.setdefault((kind, seen, id(possible)), (possible, []))[1].append(name)
+    for kind, seen, possible, names in phones:
+        found.setdefault((kind, seen, id(possible)), (possible, []))[1].extend(names)
     return tuple(
         Recorded(kind=kind, seen=seen, possible=possible, names=tuple(names))
         for (kind, seen, _), (possible, names) in found.items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tvs.tls.versions import TLS_1_0
 
 if TYPE_CHECKING:
-    from certstore.devices import Device
+    from certstore.devices import AnyDevice
     from tvs.phone.models import PhoneModel
 
 
@@ -72,7 +72,7 @@ _OLD_TLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 """Versions, as OpenSSL names them, that only phones without TLS 1.2 use."""
 
 
-def kind_of(device: Device) -> PhoneKind:
+def kind_of(device: AnyDevice) -> PhoneKind:
     """The kind of a recorded phone: by its model, else by its name and by the TLS version that it used."""
     return _kind(device.model, device.name[:3], device.tls in _OLD_TLS, bool(device.requests))
 

@@ -82,6 +82,9 @@ def test_rows_come_back_as_they_went(devices: DeviceStore, database: Database) -
     assert len(set(SEEN)) == len(SEEN) - 3  # model … issuer: no field could be mistaken for another one
     put(devices, SEEN, FAILED)
     assert everything(devices) == ([SEEN], [FAILED])
+    with devices.reading() as table:
+        [brief] = table.brief()
+    assert brief._asdict() == {field: getattr(SEEN, field) for field in brief._fields}
     with closing(database.open()) as other:
         assert everything(other.devices()) == ([SEEN], [FAILED])
 
@@ -109,6 +112,7 @@ def test_many_rows(devices: DeviceStore) -> None:
     with devices.reading() as table:
         assert sorted(table.find([*names, "nobody"]).values()) == rows[1::2]
         assert list(table.all()) == rows
+        assert [row.name for row in table.brief()] == [row.name for row in rows]
     with devices.writing() as table:
         assert table.forget([*names, "nobody"], ["192.0.2.1"]) == 500
         assert table.count() == (501, 0)

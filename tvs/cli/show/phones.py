@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from certstore.devices import Standing
 from tvs.cli import values
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from certstore.devices import Device, Unserved
+    from certstore.devices import AnyDevice, BriefDevice, Device, Unserved
     from tvs.cli.common import Commands
     from tvs.plan.evidence import Evidence
+
+    _Device = TypeVar("_Device", Device, BriefDevice)
 
 _EPILOG = """\
 A service records each phone that asks it, and the addresses that it turned away in the handshake (docs/fleet.md). What
@@ -94,28 +96,32 @@ def _show(arguments: argparse.Namespace) -> int:
         return _show_kinds(arguments)
     from tvs.manage.evidence import evidence_of
 
+    whole = arguments.json or arguments.csv
+    devices: list[Device] = []
+    rows: list[tuple[str, ...]] = []
     with store_of(arguments) as store:
         lists = evidence_of(store)
         with store.devices().reading() as table:
-            whole = arguments.json or arguments.csv
-            devices = _chosen(table.all(brief=not whole), arguments, lists)
+            if whole:
+                devices = list(_chosen(table.all(), arguments, lists))
+            else:  # one after the other: many devices at once are slow
+                rows = [_row(device, lists) for device in _chosen(table.brief(), arguments, lists)]
             unserved = _turned_away(table.unserved().values(), arguments)
     if arguments.json:
-        say_json(
-            {"phones": [_described(device, lists) for device in devices], "turned_away": [*map(_failed, unserved)]}
-        )
+        phones = [_described(device, lists) for device in devices]
+        say_json({"phones": phones, "turned_away": [row._asdict() for row in unserved]})
     elif arguments.csv:
         _write_csv(devices, lists)
     else:
-        _say_table(devices, unserved, lists, arguments)
+        _say_table(rows, unserved, arguments)
     return OK
 
 
-def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Evidence) -> list[Device]:
-    """The phones that are asked for, in the order that is."""
+def _chosen(devices: Iterable[_Device], arguments: argparse.Namespace, lists: Evidence) -> Iterable[_Device]:
+    """The phones that are asked for, in the order that is; as they come, if that is by name."""
     from tvs.fleet.names import identity
 
-    conditions: list[Callable[[Device], bool]] = []
+    conditions: list[Callable[[_Device], bool]] = []
     if arguments.names:
         names = {identity(name)[0] for name in arguments.names}
         conditions.append(lambda device: device.name in names)
@@ -130,20 +136,19 @@ def _chosen(devices: Iterable[Device], arguments: argparse.Namespace, lists: Evi
         conditions.append(lambda device: lists.holding(device) == lists_wanted)
     if arguments.at_risk:
         conditions.append(lambda device: _at_risk(device, lists))
-    found = list(devices)
     for condition in conditions:
-        found = list(filter(condition, found))
+        devices = filter(condition, devices)
     match arguments.sort:
         case "model":
-            found.sort(key=lambda device: device.model)
+            return sorted(devices, key=lambda device: device.model)
         case "last":
-            found.sort(key=lambda device: -device.last)
+            return sorted(devices, key=lambda device: -device.last)
         case "lists":
-            found.sort(key=lists.holding)
-    return found
+            return sorted(devices, key=lists.holding)
+    return devices
 
 
-def _at_risk(device: Device, lists: Evidence) -> bool:
+def _at_risk(device: AnyDevice, lists: Evidence) -> bool:
     return lists.holding(device) in _RISKS or Standing.of(device) is Standing.DENIED
 
 
@@ -174,10 +179,6 @@ def _described(device: Device, lists: Evidence) -> dict[str, Any]:
     }
 
 
-def _failed(row: Unserved) -> dict[str, Any]:
-    return dict(row._asdict())
-
-
 def _write_csv(devices: Sequence[Device], lists: Evidence) -> None:
     import csv
 
@@ -198,10 +199,7 @@ def _harmless(cell: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def _say_table(
-    devices: Sequence[Device], unserved: Sequence[Unserved], lists: Evidence, arguments: argparse.Namespace
-) -> None:
-    rows = [_row(device, lists) for device in devices]
+def _say_table(rows: Sequence[tuple[str, ...]], unserved: Sequence[Unserved], arguments: argparse.Namespace) -> None:
     if rows or not arguments.at_risk:
         for part in _table(_COLUMNS, rows):
             say(part)
@@ -213,7 +211,7 @@ def _say_table(
     say(_summary(rows, len(unserved)))
 
 
-def _row(device: Device, lists: Evidence) -> tuple[str, ...]:
+def _row(device: BriefDevice, lists: Evidence) -> tuple[str, ...]:
     return (
         device.name,
         device.model,
