@@ -15,7 +15,7 @@ from tests.bench import machine
 from tests.bench.client import BenchError, build
 from tests.bench.measure import Setup
 from tests.bench.output import tell
-from tests.bench.place import Place
+from tests.bench.place import Place, session_priority
 from tests.bench.site import ROOT
 
 if TYPE_CHECKING:
@@ -121,7 +121,11 @@ def prepared(options: argparse.Namespace) -> Iterator[Run]:
     core = max(cores) if options.core is None else options.core
     if core not in cores or len(cores) < 2:
         raise BenchError(f"core {core} and at least one other are needed; these can be used: {sorted(cores)}")
-    with _alone(), tempfile.TemporaryDirectory(prefix="tvs-bench-") as name:
+    with (
+        _alone(),
+        session_priority(options.nice),
+        tempfile.TemporaryDirectory(prefix="tvs-bench-") as name,
+    ):
         directory = Path(name)
         directory.chmod(0o755)
         setup = Setup(

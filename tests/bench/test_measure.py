@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 
 from tests.bench import output
 from tests.bench.measure import Sample, Series, judged
+from tests.bench.site import ROOT
 
 
 def sample(*, share: float, busy: float = 1.0, clients: float = 0.5, failed: int = 0) -> Sample:
@@ -54,3 +57,17 @@ def test_a_round_with_failures_does_not_count() -> None:
     found = judged(sample(share=0.98, failed=1), {"closed_early": 1, "late": 0})
     assert found.problem == "failed: 1 closed_early"
     assert math.isnan(Series("ours", [found]).median("cpu_us"))
+
+
+def test_the_priority_of_a_session() -> None:
+    """A run with --nice holds off other sessions' programs too, and leaves its own session as it was."""
+    program = (
+        "from tests.bench import place\n"
+        "with place.session_priority(-3): print(place._session_priority())\n"
+        "with place.session_priority(0): print(place._session_priority())\n"
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, start_new_session=True)
+    if "only root may" in done.stderr or "None" in done.stdout:
+        pytest.skip("only root may, and not on every kernel")
+    assert done.stdout.split() == ["-3", "0"], done.stderr

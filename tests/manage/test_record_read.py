@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from tests.fixtures.running import Running
 
     Serve = Callable[..., Running]
+
+TODAY = int(time.time())
+"""When the phones were listed: a service forgets those of long ago."""
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def behind(signer: bytes) -> Device:
 
 def test_a_plan_reads_once(admin: Administrator, readings: list[int]) -> None:
     """A plan, and a change that is refused with its ways out, read the record once each."""
-    put(admin, Device("SEP000000000001", model="CP-7960", listed=1))
+    put(admin, Device("SEP000000000001", model="CP-7960", listed=TODAY))
     admin("ctl", "plan", "regen", "CallManager", "--offline")
     assert readings == [0]
     refused = admin("set", "cert", "regen", "CallManager", "-y", "--offline")
@@ -73,7 +77,7 @@ def test_a_plan_reads_once(admin: Administrator, readings: list[int]) -> None:
 def test_kinds_for_the_servers(admin: Administrator, serve: Serve, readings: list[int]) -> None:
     """The plan takes what had to be read so that the servers are asked as the phones would ask them."""
     serve(admin.state)
-    put(admin, Device("SEP000000000001", model="CP-7975", listed=1))
+    put(admin, Device("SEP000000000001", model="CP-7975", listed=TODAY))
     plan = json.loads(admin("ctl", "plan", "--json").out)
     assert plan["phones"] == ["tls1.0"]
     assert [server["takes_tls10"] for server in plan["servers"]] == [False]  # None if nobody has tried it
@@ -83,7 +87,7 @@ def test_kinds_for_the_servers(admin: Administrator, serve: Serve, readings: lis
 def test_a_rollover_reads_once(today: Administrator, readings: list[int]) -> None:
     """The status of a rollover plans its next stage, and plans it again with an assumption."""
     today.does("rollover", "TVS")
-    put(today, Device("SEP000000000001", model="CP-8861", listed=1))
+    put(today, Device("SEP000000000001", model="CP-8861", listed=TODAY))
     readings.clear()
     assert "add --held current" in today.does("rollover", "TVS", "--status").out
     assert readings == [0]
@@ -97,7 +101,7 @@ def test_after_a_question_the_record_is_read_again(
     former = admin.situation().require(Purpose.CallManager)
     admin.does("set", "cert", "regen", "CallManager", "-y", "--held", "current")
     serve(admin.state)
-    put(admin, Device("SEP000000000002", model="CP-8861", listed=1))
+    put(admin, Device("SEP000000000002", model="CP-8861", listed=TODAY))
     readings.clear()
 
     class Slow:
