@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from proto.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 BYTES_SHOWN = 8
 """Bytes of a binary value that a table shows."""
 MAX_WIDTH = 400
 """Most characters that values are padded to: one long value in a column must not lengthen 100,000 rows."""
+
+LONG_WIDTH = 60
+"""The same of `long_table`."""
+_LINES = 1000
+"""Lines of a part."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -29,6 +35,24 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join(
         " ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def long_table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """A table as `table` makes it, of very many rows that are printable texts: in parts, of many lines each.
+
+    A column is at most `LONG_WIDTH` wide.
+    """
+    widths = [
+        max(len(name), min(LONG_WIDTH, max((len(row[place]) for row in rows), default=0)))
+        for place, name in enumerate(columns)
+    ]
+    form = " ".join(f"%-{width}s" for width in widths)
+    lines = chain(
+        [(form % tuple(columns)).rstrip(), form % tuple("=" * width for width in widths)],
+        ((form % row).rstrip() for row in rows),
+    )
+    while part := list(islice(lines, _LINES)):
+        yield "\n".join(part)
 
 
 def _text(value: object) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import gc
 import sys
 import time
 from collections import Counter
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from certstore.devices import Standing
 from tvs.cli import values
 from tvs.cli.common import OK, say, say_json, state_command, state_of, store_of
 from tvs.cli.show.service import time_text
+from tvs.cli.tables import long_table
 from tvs.plan.holding import Holding
 from tvs.plan.phones import PhoneKind
 
@@ -45,8 +47,6 @@ exit statuses: 0 shown, 1 the record cannot be read, 2 wrong usage.
 """
 _COLUMNS = ("Phone", "Model", "Last seen", "Node", "Address", "TLS", "Certificate", "Asked about", "Answer", "Lists")
 _FAILED_COLUMNS = ("Turned away", "Node", "Last", "First", "Times", "Offered", "Reason")
-_LINES = 1000
-"""Lines that are written at once."""
 _CSV = (
     *("name", "model", "series", "description", "listed", "node", "addresses", "first", "last", "tls", "cipher"),
     *("certificate", "generation", "requests", "refused", "request", "subject", "issuer", "serial", "result", "source"),
@@ -56,8 +56,6 @@ _SORTS = ("name", "model", "last", "lists")
 _LISTS = ("present", "signer-known", "earlier", "refused", "unknown", "never-seen")
 _SECONDS = 86_400
 _RISKS = (Holding.EARLIER, Holding.REFUSED, Holding.NEVER_SEEN)
-_MAX_WIDTH = 60
-"""Most characters that values are padded to; longer ones are printed whole."""
 
 
 def add_show_commands(show: Commands) -> None:
@@ -101,7 +99,7 @@ def _show(arguments: argparse.Namespace) -> int:
     rows: list[tuple[str, ...]] = []
     with store_of(arguments) as store:
         lists = evidence_of(store)
-        with store.devices().reading() as table:
+        with store.devices().reading() as table, _uncollected():
             if whole:
                 devices = list(_chosen(table.all(), arguments, lists))
             else:  # one after the other: many devices at once are slow
@@ -115,6 +113,16 @@ def _show(arguments: argparse.Namespace) -> int:
     else:
         _say_table(rows, unserved, arguments)
     return OK
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """For very many values of which none refers to itself: the collector would look at all of them again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _chosen(devices: Iterable[_Device], arguments: argparse.Namespace, lists: Evidence) -> Iterable[_Device]:
@@ -201,11 +209,11 @@ def _harmless(cell: str) -> str:
 
 def _say_table(rows: Sequence[tuple[str, ...]], unserved: Sequence[Unserved], arguments: argparse.Namespace) -> None:
     if rows or not arguments.at_risk:
-        for part in _table(_COLUMNS, rows):
+        for part in long_table(_COLUMNS, rows):
             say(part)
     if unserved and (arguments.at_risk or not rows):
         say()
-        for part in _table(_FAILED_COLUMNS, [_failed_row(row) for row in unserved]):
+        for part in long_table(_FAILED_COLUMNS, [_failed_row(row) for row in unserved]):
             say(part)
     say()
     say(_summary(rows, len(unserved)))
@@ -248,21 +256,6 @@ def _time(seconds: int) -> str:
 def _minute(minutes: int) -> str:
     """Local time of a minute since 1970."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(minutes * 60))
-
-
-def _table(columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    """A table as `tvs.cli.tables.table` makes it, in parts, for very many rows."""
-    widths = [
-        max(len(name), min(_MAX_WIDTH, max((len(row[place]) for row in rows), default=0)))
-        for place, name in enumerate(columns)
-    ]
-    form = " ".join(f"%-{width}s" for width in widths)
-    lines = chain(
-        [(form % tuple(columns)).rstrip(), form % tuple("=" * width for width in widths)],
-        ((form % row).rstrip() for row in rows),
-    )
-    while part := list(islice(lines, _LINES)):
-        yield "\n".join(part)
 
 
 def _summary(rows: Sequence[tuple[str, ...]], unserved: int) -> str:
