@@ -102,8 +102,9 @@ def test_a_rollout_on_a_terminal(nandu: Path, tmp_path: Path, columns: int, rows
     sized = ("sh", "-c", f'stty cols {columns} rows {rows}; exec "$@"', "sh")
     words = ("-m", "tvs", "ctl", "rollout", "--wait", "--for", "3s", "--state", str(state))
     terminal = [sys.executable, "-c", SPAWN, *sized, sys.executable, *words]
+    unsized = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     done = subprocess.run(
-        terminal, env={**os.environ, **utf8}, timeout=120, check=False, stdin=subprocess.DEVNULL, capture_output=True
+        terminal, env={**unsized, **utf8}, timeout=120, check=False, stdin=subprocess.DEVNULL, capture_output=True
     )
     assert done.returncode == 1, done.stdout[-2000:]
     first, *again = done.stdout.decode().replace("\r\n", "\n").split("\x1b[J")
