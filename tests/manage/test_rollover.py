@@ -260,6 +260,8 @@ def test_what_is_refused_meanwhile(admin: Administrator) -> None:
     assert admin("rollover", "TVS", "--next", "--abort").status == 2
     assert "is under way already" in admin.does("rollover", "CallManager").out
     assert json.loads(admin.does("rollover", "CallManager", "--json").out)["rollover"]["stage"] == "announced"
+    late = admin("rollover", "CallManager", "--key", "rsa4096", "--json")
+    assert (late.status, "tvs rollover CallManager --abort" in late.err) == (1, True)
     assert admin.situation() == before
 
 

@@ -87,6 +87,11 @@ def _begin(arguments: argparse.Namespace, unit: Purpose) -> int:
     try:
         made = make_change(arguments, partial(propose_rollover, unit=unit, kind=arguments.key))
     except UnderWay as under_way:
+        if arguments.key is not None:
+            raise CommandError(
+                f"a rollover of {unit} is under way already, with the key that was chosen then; nothing was changed. "
+                f"To begin again with another one, first: tvs rollover {unit} --abort"
+            ) from under_way
         if arguments.json:
             say_done(f"announce the next {unit} certificate", rollover=under_way.facts)
             return OK
