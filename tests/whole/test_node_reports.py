@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import time
 import urllib.request
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certstore.store import Node
+from ctlcache.trustlist import parse_trust_list
 from tests.fixtures.certificates import certificate
 from tests.fixtures.postgres import new_server
 from tests.fixtures.processes import helper_process
@@ -304,6 +306,8 @@ def test_a_restored_database(start: Start, tmp_path: Path) -> None:
                 does(other, "utils", "ctl", "update", "CTLFile", "-y")
                 wait_for(store, before.generation + number)
             lost = state.ctl_file.read_bytes()
+        made = parse_trust_list(lost).header.timestamp or 0
+        wait_until(lambda: time.time() >= made + 1, "the next second: a list of the same one would be the same")
         with state.lock():
             for suffix in ("-wal", "-shm"):
                 Path(f"{file}{suffix}").unlink(missing_ok=True)
