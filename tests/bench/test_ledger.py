@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.bench.client import BenchError, build
 from tests.bench.ledger_report import Part, part_text
 from tests.bench.ledger_rounds import Round, figures, middle, ratios
 from tests.bench.ledger_service import Cpus, Kept
-from tests.bench.machine import CoreTime, all_cores
+from tests.bench.machine import CoreTime
 from tests.bench.site import ROOT
 from tests.bench.storm_phones import Counts
 
@@ -107,17 +106,6 @@ def bench(*options: str) -> subprocess.CompletedProcess[str]:
     """Runs the benchmark."""
     command = [sys.executable, "-m", "tests.bench", "ledger", "--json", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def able(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The benchmarks want a compiler and two cores."""
-    if len(all_cores()) < 2:
-        pytest.skip("the benchmarks need two cores")
-    try:
-        build(tmp_path_factory.mktemp("client"))
-    except BenchError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.usefixtures("able")

@@ -8,20 +8,13 @@ import sys
 
 import pytest
 
-from tests.bench.client import BenchError, build
-from tests.bench.machine import all_cores
 from tests.bench.phones import COMMANDS
 from tests.bench.site import ROOT
 
 
-def test_commands_are_measured(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.usefixtures("able")
+def test_commands_are_measured() -> None:
     """Each command has its time over the reference's, in a table and as JSON."""
-    if len(all_cores()) < 2:
-        pytest.skip("the benchmarks need two cores")
-    try:
-        build(tmp_path_factory.mktemp("client"))
-    except BenchError as error:
-        pytest.skip(str(error))
     command = [sys.executable, "-m", "tests.bench", "phones", "--recorded", "200", "--rounds", "1", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
