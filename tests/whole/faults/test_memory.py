@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 HALF_OPEN = 300
 """Connections that only take memory: 52 kB each."""
-TRACEBACKS = 60
-"""At most, of a few seconds in which nothing can be allocated: 10 a second of each event and worker."""
+TRACEBACKS = 100
+"""At most, of each second in which nothing can be allocated: 10 of each event and worker. A flood has thousands."""
 _MAPPED = re.compile(r"^VmSize:\s+([0-9]+) kB$", re.MULTILINE)
 
 
@@ -73,6 +73,7 @@ async def test_workers_without_memory(
     add(state, KNOWN)
     service = serve("--workers", "2", "--log-level", "info", "--handshake-timeout", "300")
     async with asking(Asking(service), phones=4) as phones:
+        began = time.monotonic()
         with out_of_memory(*workers(service)), contextlib.ExitStack() as stack:
             for _ in range(half_open):
                 address = (service.endpoint.host, service.endpoint.port)
@@ -83,10 +84,11 @@ async def test_workers_without_memory(
             await until(lambda: workers(service)[0], "a worker runs")
             await kill(service, workers, 0)
             await phones.more()
+        seconds = time.monotonic() - began  # a busy machine takes longer for the same
         await until(lambda: 0 not in workers(service), "both workers run")
     await good_again(service, workers, probe)
     settled(*workers(service))
-    assert tracebacks(service) <= TRACEBACKS
+    assert tracebacks(service) <= TRACEBACKS * (seconds + 1)
 
 
 async def test_supervisor_without_memory(serve: Serve, workers: Workers, probe: Probe, state: StateDirectory) -> None:
