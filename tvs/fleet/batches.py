@@ -44,7 +44,7 @@ _MAX_ROLES: Final = 32
 _MAX_COUNT: Final = 1_000_000
 """The most that a number of a batch counts: no tenth of a second has more."""
 _MAX_MICROSECONDS: Final = 10**9
-_OLDEST: Final = 60.0
+OLDEST: Final = 60.0
 """Seconds before the present that a record's time is believed: the channel holds no older ones."""
 _Value = TypeVar("_Value")
 
@@ -246,7 +246,7 @@ def _question(*parts: Any) -> Question:
 
 
 def _time(milliseconds: int, now: float) -> float:
-    return min(now, max(now - _OLDEST, milliseconds / 1000))
+    return min(now, max(now - OLDEST, milliseconds / 1000))
 
 
 def _at_most(values: Any, most: int) -> list[Any]:

@@ -16,6 +16,7 @@ from certstore.devices import Standing
 from certstore.errors import StoreError
 from tvs.client.defaults import NO_PHONES
 from tvs.errors import StateError
+from tvs.fleet.batches import OLDEST
 from tvs.fleet.sightings import TURNED_AWAY, added, merged, seen, turned_away
 from tvs.status.fleet import MAX_AT_RISK, MAX_GROUPS, AtRisk, FleetStatus, Group
 
@@ -35,8 +36,6 @@ COUNT: Final = 2.0
 SHARE: Final = 100
 """The same as a multiple of the time that the last one took: 200,000 phones take 0.2 s."""
 DAY: Final = 86_400
-OLDEST: Final = 60.0
-"""Seconds after which nothing comes that was seen before, see `tvs.fleet.batches.decoded`."""
 _GENERATIONS: Final = 8
 """Last generations of the cluster whose times are known."""
 

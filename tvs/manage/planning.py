@@ -12,7 +12,6 @@ from tvs.manage.held import held_none, held_now, held_recently
 from tvs.manage.kinds import said_kinds
 from tvs.manage.surveyed import seen_servers
 from tvs.plan.engine import plan_change
-from tvs.plan.phones import DEFAULT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,7 +132,7 @@ def plan_of(
         after,
         datetime.now(UTC),
         later=later,
-        phones=options.phones or said_kinds(store) or (DEFAULT_KINDS if recorded is None else recorded.kinds),
+        phones=options.phones or said_kinds(store) or record.kinds,
         title=change.title,
         made=frozenset(change.made),
         needed=change.needed,

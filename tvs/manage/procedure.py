@@ -122,8 +122,7 @@ def _allow(
     on_plan: Callable[[Plan], None],
 ) -> None:
     """Plans a change. Raises `PhonesLost` for one that is not allowed."""
-    if not (options.no_list or options.held):
-        options = with_record(state, store, options)  # once, also for the ways out
+    options = with_record(state, store, options)  # once, also for the ways out
     plan = plan_of(state, store, change, options, pending, lost_reports=is_reported(store, change))
     on_plan(plan)
     safe = plan.safe or plan.helps or (change.keeps_files and plan.harmless)
