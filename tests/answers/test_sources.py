@@ -326,7 +326,7 @@ async def test_monitors_follow_the_sources(
     """While the monitors run, a changed store and a new CTL file are in the answers soon."""
     sources = make(config)
     sources.load()
-    tasks = [asyncio.create_task(work, name=name) for name, work in sources.monitors().items()]
+    tasks = [asyncio.create_task(work(), name=name) for name, work in sources.monitors().items()]
     try:
         store.import_certificate(SECOND, Purpose.CallManager)
         config.ctl_path.write_bytes(tokenless)

@@ -83,3 +83,20 @@ def test_rate_limit_of_one_event() -> None:
     assert [limit.allow("a", 5.0) for _ in range(4)] == [0, 0, None, None]
     assert [limit.allow("b", 5.0) for _ in range(4)] == [0, 0, 0, 0]
     assert limit.allow("a", 6.0) == 2
+
+
+def test_traceback_for_which_memory_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exception's name takes its place: whoever logs an error goes on."""
+
+    def lacking(*_: object) -> None:
+        raise MemoryError
+
+    sink = Records("info")
+    monkeypatch.setattr("structlog.processors.format_exc_info", lacking)
+    logger = logger_for(sink)
+    logger.error("failed", exc_info=ValueError("how many"))
+    try:
+        int("many")
+    except ValueError:
+        logger.exception("failed")
+    assert [record[4] for record in sink.taken] == [{"exception": "ValueError"}] * 2

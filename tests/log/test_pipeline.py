@@ -302,3 +302,36 @@ def test_log_is_written_in_whole_lines(lengths: list[int]) -> None:
     for piece in pieces:
         assert piece.endswith(b"\n")
         assert len(piece) <= select.PIPE_BUF or piece.count(b"\n") == 1
+
+
+class Lacking:
+    """A line for which memory is missing."""
+
+    def text(self) -> str:
+        """As if there were none."""
+        raise MemoryError
+
+    def fields(self) -> dict[str, object]:
+        """As if there were none."""
+        raise MemoryError
+
+
+@pytest.mark.parametrize("flushed", [True, False])
+def test_lines_for_which_memory_is_missing(tmp_path: Path, *, flushed: bool) -> None:
+    """The lines of that time are dropped and counted; those that come later are written, by whoever formats them."""
+    path, dropped = tmp_path / "log", Counter()
+    descriptor = open_log_file(path)
+    pipeline = LogPipeline(descriptor, dropped=dropped)
+    pipeline.emit(("info", 0.0, "event", None, Lacking()))
+    if flushed:
+        pipeline.flush()
+    until(lambda: dropped.value == 1)
+    for number in ("1", "2"):
+        pipeline.emit(record(number))
+        if flushed:
+            until(lambda: not pipeline._writing)
+            pipeline.flush()
+        until(lambda number=number: texts(path.read_bytes())[-1:] == [number])  # type: ignore[misc]
+    pipeline.close(PATIENCE)
+    os.close(descriptor)
+    assert (texts(path.read_bytes()), dropped.value) == (["1", "2"], 1)

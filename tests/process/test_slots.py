@@ -124,6 +124,7 @@ def test_supervisor_sleeps_while_workers_start_or_die(world: World) -> None:
     [
         (0, RestartReason.EXITED, ""),
         (FAILED, RestartReason.FAILED, "exit status 1"),
+        (12 * FAILED, RestartReason.FAILED, "out of memory"),
         (signal.SIGSEGV, RestartReason.KILLED, "SIGSEGV"),
     ],
 )

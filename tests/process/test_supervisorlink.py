@@ -88,7 +88,7 @@ async def worker(state: StateDirectory, tmp_path: Path) -> AsyncIterator[Worker]
     with listen("127.0.0.1", 0) as listener, contextlib.closing(supervisor), contextlib.closing(ours):
         service.start([listener])
         made = Worker(service, supervisor, asyncio.Event())
-        with contextlib.closing(SupervisorLink(service, ours, slot=0, on_closed=made.closed.set)) as link:
+        with contextlib.closing(SupervisorLink(service, ours, on_closed=made.closed.set)) as link:
             link.start()
             yield made
         await service.close()
@@ -194,3 +194,49 @@ async def test_order_without_a_descriptor(
         assert worker.supervisor.send_order(order)
     assert (await worker.next_report(reloaded=True)).problem == ""
     assert worker.service.config.time_to_live == 77
+
+
+async def test_order_without_memory(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has no memory for an order says so, and takes the next one."""
+
+    def lacking(_descriptor: int) -> object:
+        raise MemoryError
+
+    config = replace(worker.service.config, time_to_live=77)
+    with monkeypatch.context() as patch:
+        patch.setattr("tvs.system.channel._read", lacking)
+        worker.order(config)
+        report = await worker.next_report(reloaded=True)
+    assert "no memory was left" in report.problem
+    worker.order(config)
+    assert (await worker.next_report(reloaded=True)).problem == ""
+    assert worker.service.config.time_to_live == 77
+
+
+@pytest.mark.parametrize("lack", [MemoryError, None])
+async def test_acknowledgement_that_cannot_be_sent(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, lack: type[MemoryError] | None
+) -> None:
+    """It comes later: the supervisor waits for it. Reports go on after an error."""
+    tried = asyncio.Event()
+
+    def fail(*_: object) -> bool:
+        tried.set()
+        if lack is not None:
+            raise lack
+        return False
+
+    worker.reports()
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "send", fail)
+        worker.order(replace(worker.service.config, time_to_live=77))
+        async with asyncio.timeout(PATIENCE):
+            while worker.service.config.time_to_live != 77:
+                await tried.wait()
+                tried.clear()
+            for _ in range(2):  # in place of the acknowledgement, and of the next report
+                await tried.wait()
+                tried.clear()
+        assert worker.reports() == []
+    assert (await worker.next_report(reloaded=True)).problem == ""
+    assert not (await worker.next_report()).reloaded

@@ -13,9 +13,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from prometheus_client import CollectorRegistry
 
+from certstore.cache import CertificateDBCache
 from certstore.purposes import Purpose
+from ctlcache.cache import CertificateCTLCache
 from proto.messages import QueryCertResponse, TrustStatus
 from tests.fixtures.caches import ISSUER, QUERIED, SERIAL, SUBJECT
+from tests.fixtures.certificates import certificate
 from tests.fixtures.monitored import until
 from tests.fixtures.phones import DEVICE
 from tests.fixtures.running import PATIENCE
@@ -254,5 +257,34 @@ async def test_callbacks_that_fail_do_not_flood_the_log(running: Running) -> Non
     await running.service.close()
     lines = [line for line in running.events() if line["event"] == "callback_failed"]
     assert 1 <= len(lines) <= 100
-    assert "MemoryError" in lines[0]["exception"]
+    assert lines[0]["shortage"] == "out of memory"
+    assert not any("exception" in line for line in lines)
     assert lines[0]["reason"].startswith("Exception in callback ")
+
+
+@pytest.mark.parametrize("cache", [CertificateDBCache, CertificateCTLCache])
+async def test_monitor_that_an_error_has_ended(
+    running: Running,
+    store: CertificateStore,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: type[CertificateDBCache | CertificateCTLCache],
+) -> None:
+    """It begins again, until what ended it is over: otherwise phones would get the answers of that time for ever."""
+    begun, monitor = 0, cache.monitor
+
+    async def fail_twice(of: Any) -> None:
+        nonlocal begun
+        begun += 1
+        if begun < 3:
+            raise MemoryError
+        await monitor(of)
+
+    monkeypatch.setattr(cache, "monitor", fail_twice)
+    running.start()
+    store.import_certificate(certificate("CN=later", 0x51), Purpose.Phone_SAST_trust)
+    await until(lambda: running.service.status().db.certificates == 3)
+    running.config.ctl_path.mkdir(parents=True)
+    await until(lambda: running.service.status().ctl.state == "unreadable")
+    await running.service.close()
+    lines = [line for line in running.events() if line["event"] == "task_failed"]
+    assert [line["shortage"] for line in lines] == ["out of memory"] * 2

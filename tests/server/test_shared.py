@@ -11,6 +11,7 @@ import pytest
 from tests.fixtures.phones import ADDRESS
 from tvs.log.levels import LogFormat
 from tvs.server.deadlines import Deadline, Timed
+from tvs.system.limits import shortage
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
@@ -105,3 +106,33 @@ def test_strangers_fill_no_log(worker: Worker) -> None:
     assert [line.get("held_back") for line in failed] == [None] * 10 + [15]
     assert {line["level"] for line in lines} == {"warning"}
     assert [line["address"] for line in lines if line["event"] == "tls_error"] == [ADDRESS]
+
+
+def test_line_for_which_memory_is_missing(worker: Worker) -> None:
+    """Whoever logs goes on without the line; the next one of that event counts it."""
+    shared = worker.shared
+
+    def lacking() -> dict[str, object]:
+        raise MemoryError
+
+    for _ in range(3):
+        shared.stranger("tls_error", ADDRESS, lacking)
+    shared.stranger("tls_error", ADDRESS)
+    shared.stranger("tls_error", ADDRESS)
+    assert [line.get("held_back") for line in worker.events("tls_error")] == [3, None]
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (MemoryError("no memory for a TLS connection"), {"shortage": "out of memory"}),
+        (OSError(24, "Too many open files"), {"shortage": "[Errno 24] Too many open files"}),
+        (RuntimeError("can't start new thread"), {"shortage": shortage(RuntimeError("can't start new thread"))}),
+        (ZeroDivisionError("division by zero"), {"exception": "ZeroDivisionError: division by zero"}),
+        (None, {}),
+    ],
+)
+def test_what_an_exception_has_ended(worker: Worker, error: BaseException | None, shown: dict[str, str]) -> None:
+    """A bug is logged with its traceback; a shortage by its name, since it says nothing where memory runs out first."""
+    worker.shared.failed("session_failed", error, ADDRESS, reason="why")
+    assert worker.events("session_failed") == [{"address": ADDRESS, "reason": "why", **shown}]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from OpenSSL import SSL
 
@@ -278,3 +281,36 @@ def test_error_without_detail_is_its_reason() -> None:
     """An error's text is its reason, and OpenSSL's words if there are any."""
     assert str(TLSError(TLSFailure.BAD_RECORD, "")) == "bad_record"
     assert str(TLSError(TLSFailure.BAD_RECORD, "bad length")) == "bad record: bad length"
+
+
+# -- no memory -------------------------------------------------------------------------------------------------------
+
+NO_MEMORY = """
+import re, resource
+from pathlib import Path
+from OpenSSL import SSL
+from tvs.tls.connection import TLSConnection
+
+def connection():
+    return TLSConnection(context, server_side=True)
+
+context = SSL.Context(SSL.TLS_SERVER_METHOD)
+kept = [connection()]
+found = re.search("VmSize:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text())
+resource.setrlimit(resource.RLIMIT_AS, (int(found[1]) * 1024, resource.RLIM_INFINITY))
+lack = None
+while lack is None:
+    try:
+        kept.append(connection())
+    except MemoryError as error:
+        lack = error
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print(all(one.handshake() is False for one in (*kept, connection())))
+"""
+"""Connections until no more memory can be mapped; then what is there goes on, and so do new ones."""
+
+
+def test_no_memory_for_a_connection() -> None:
+    """A connection for which OpenSSL lacks memory is an error, and harms no other; pyOpenSSL alone crashes then."""
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -16,7 +16,7 @@ from tvs.status.members import shortened
 from tvs.status.sources import CTLStatus, DatabaseStatus, content_text
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from certstore.trace import Trace
     from tvs.answers.seed import OnEvent, Seed
@@ -121,9 +121,9 @@ class Sources:
             return False
         return same and seed.time_to_live == self._config.time_to_live
 
-    def monitors(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """Monitors that keep the caches in step with their sources, by name; run them as tasks."""
-        return {"db-cache-monitor": self.db.monitor(), "ctl-cache-monitor": self.ctl.monitor()}
+    def monitors(self) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
+        """Monitors that keep the caches in step with their sources, by name; run each as a task."""
+        return {"db-cache-monitor": self.db.monitor, "ctl-cache-monitor": self.ctl.monitor}
 
     def look_soon(self) -> None:
         """Has both monitors look now, because another program knows of a change; call it on their loop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -32,11 +33,23 @@ def logger_for(sink: Sink) -> structlog.typing.FilteringBoundLogger:
 
     logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
         None,
-        processors=[structlog.processors.format_exc_info, enqueue],
+        processors=[_format_exception, enqueue],
         wrapper_class=structlog.make_filtering_bound_logger(sink.threshold),
         context_class=dict,
     )
     return logger
+
+
+def _format_exception(logger: object, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """As structlog's processor; when memory is short, the exception's name stands for its traceback."""
+    given = event.get("exc_info")
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+    try:
+        return structlog.processors.format_exc_info(logger, level, event)
+    except MemoryError:
+        event.pop("exc_info", None)
+        event["exception"] = type(error).__name__
+        return event
 
 
 @dataclass(slots=True)
@@ -75,3 +88,12 @@ class RateLimit:
         window.lines += 1
         suppressed, window.suppressed = window.suppressed, 0
         return suppressed
+
+    def lost(self, event: str, suppressed: int) -> None:
+        """Notes that an allowed line was not written after all: the next one counts it, and the suppressed before it.
+
+        Args:
+            event: the event's name.
+            suppressed: what `allow` returned.
+        """
+        self._windows[event].suppressed += suppressed + 1

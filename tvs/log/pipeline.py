@@ -125,8 +125,13 @@ class LogPipeline:
         """Formats the waiting records as a batch for the writer, unless it is still writing. Never blocks."""
         self._flushed = time.monotonic()
         if self._records and not self._writing:
+            batch = self._formatted()
             self._writing = True
-            self._batches.put(self._formatted())
+            try:
+                self._batches.put(batch)
+            except MemoryError:
+                self._writing = False
+                _count(self._dropped, batch.count(b"\n"))
 
     def close(self, timeout: float = 1.0) -> None:
         """Writes the waiting records, for at most `timeout` seconds, and ends the thread."""
@@ -141,18 +146,28 @@ class LogPipeline:
                 if time.monotonic() - self._flushed >= _UNATTENDED:
                     self._write_whole(self._formatted())
                 continue
+            except MemoryError:
+                time.sleep(_LOOK)
+                continue
             self._write_whole(self._formatted() if batch is None else batch)
             self._writing = False
             if batch is None:
                 return
 
     def _formatted(self) -> bytes:
+        """The waiting records as lines. Those for which memory is missing are dropped: the log goes on without them."""
+        records: list[Record] = []
         with self._formatting:
-            records = [self._records.popleft() for _ in range(len(self._records))]
-            room = self._budget.room(time.monotonic())
-            lines = list(map(self._form, records)) if self._unlimited else self._within(room, records)
-            data = "".join(lines).encode("utf-8", "backslashreplace")
-            self._budget.spend(len(data))
+            waiting = len(self._records)
+            try:
+                records = [self._records.popleft() for _ in range(waiting)]
+                room = self._budget.room(time.monotonic())
+                lines = list(map(self._form, records)) if self._unlimited else self._within(room, records)
+                data = "".join(lines).encode("utf-8", "backslashreplace")
+                self._budget.spend(len(data))
+            except MemoryError:
+                _count(self._dropped, len(records) or max(0, waiting - len(self._records)))
+                return b""
             return data
 
     def _within(self, room: float, records: list[Record]) -> list[str]:
@@ -175,8 +190,11 @@ class LogPipeline:
         return kept
 
     def _write_whole(self, data: bytes) -> None:
-        for piece in whole_lines(data) if self._whole_lines else (data,):
-            self._write(piece)
+        try:
+            for piece in whole_lines(data) if self._whole_lines else (data,):
+                self._write(piece)
+        except MemoryError:  # some of them may have been written
+            _count(self._dropped, data.count(b"\n"))
 
     def _write(self, data: bytes) -> None:
         """Writes lines; the start of a line that was left by an earlier call is closed first."""

@@ -12,6 +12,7 @@ from tvs.process.slot import Slot
 from tvs.status.members import StatusError
 from tvs.status.model import RestartReason, SlotState
 from tvs.system.channel import Channel, ChannelClosed
+from tvs.system.fork import OUT_OF_MEMORY
 from tvs.system.limits import Reserve
 
 if TYPE_CHECKING:
@@ -218,4 +219,6 @@ def _cause(slot: Slot, wait_status: int) -> tuple[RestartReason, str]:
         return RestartReason.HUNG, "no sign of life"
     if status < 0:
         return RestartReason.KILLED, signal.Signals(-status).name
+    if status == OUT_OF_MEMORY:
+        return RestartReason.FAILED, "out of memory"
     return (RestartReason.FAILED, f"exit status {status}") if status else (RestartReason.EXITED, "")

@@ -125,7 +125,6 @@ async def _serve(service: Service, setup: WorkerSetup, upkeep: Upkeep) -> int:
     link = SupervisorLink(
         service,
         setup.channel,
-        slot=setup.slot,
         on_closed=stop.set,
         before_heartbeat=upkeep,
         trace_file=lambda: watch.number,

@@ -138,7 +138,7 @@ class Acceptor:
         try:
             return self._take_some(listener)
         except Exception as error:  # noqa: BLE001 - memory is short, or a bug: the loop would call again at once
-            self._shared.stranger("accept_failed", "", level="error", exc_info=error)
+            self._shared.failed("accept_failed", error)
             self._pause_a_while()
             return True
 
@@ -200,7 +200,7 @@ class Acceptor:
             shared.poller.queue.joined()
             session.start(listener)
         except Exception as error:  # noqa: BLE001 - memory is short, or a bug
-            shared.stranger("session_failed", address, level="error", exc_info=error)
+            shared.failed("session_failed", error, address)
             if session is not None:
                 session.abort("internal_error")
             else:

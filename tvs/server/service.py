@@ -14,6 +14,7 @@ from tvs.server.counts import Counts
 from tvs.server.deadlines import TICK
 from tvs.server.events import CacheEvents
 from tvs.server.hints import HandshakeHints
+from tvs.server.monitors import Monitors
 from tvs.server.observations import Observations
 from tvs.server.poller import Poller
 from tvs.server.shared import Shared
@@ -22,7 +23,7 @@ from tvs.tls.keylog import open_keylog
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
     from OpenSSL import SSL
     from structlog.typing import FilteringBoundLogger
@@ -81,7 +82,7 @@ class Service:
         self._shared = Shared(config, pipeline=pipeline, counts=self._counts, observations=observations)
         self._events = CacheEvents(self._shared, metrics, slot)
         self._keylog_missing = False  # it could not be opened at the start
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._monitors = Monitors(self._shared)
         self._last_tick = self._shared.clock()
 
     @property
@@ -117,10 +118,14 @@ class Service:
         shared.loop.set_exception_handler(self._callback_failed)
         shared.poller = Poller(shared.loop)
         self._acceptor = Acceptor(shared, listeners, relay)
-        self._watch()
+        self._monitors.start(self.sources)
         self._last_tick = shared.clock()
         shared.loop.call_later(TICK, self._tick)
         self._acceptor.start()
+
+    def reload_failed(self, error: Exception) -> None:
+        """Logs why a reload has failed."""
+        self._shared.failed("reload_failed", error, worker=str(self._slot))
 
     async def reload(self, config: Config, credentials: Credentials) -> None:
         """Continues with other settings and another certificate; open connections keep their TLS context.
@@ -151,8 +156,8 @@ class Service:
         before, self.sources, self._shared.verifier = self.sources, sources, sources.verifier
         sources.ctl.trace = self._monitor_trace()
         if before is not sources:
-            await self._cancel_tasks()
-            self._watch()
+            await self._monitors.stop()
+            self._monitors.start(self.sources)
             await asyncio.to_thread(before.close)
         self._publish()
 
@@ -176,38 +181,17 @@ class Service:
         self.stopping = True
         self._acceptor.close()
         self._shared.poller.close()
-        await self._cancel_tasks()
+        await self._monitors.stop()
         self._counts.publish()
         self._observe()
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self.sources.close)
 
-    # -- tasks ------------------------------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        for name, work in self.sources.monitors().items():
-            self._spawn(work, name)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-
-    async def _cancel_tasks(self) -> None:
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("task_failed", task=task.get_name(), exc_info=error)
+    # -- callbacks --------------------------------------------------------------------------------------------------
 
     def _callback_failed(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Logs what a callback of the loop raised, a few times a second: asyncio itself would write each traceback."""
-        reason, error = context.get("message", ""), context.get("exception")
-        self._shared.stranger("callback_failed", "", level="error", reason=reason, exc_info=error)
+        self._shared.failed("callback_failed", context.get("exception"), reason=context.get("message", ""))
 
     def _tick(self) -> None:
         try:

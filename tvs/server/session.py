@@ -139,7 +139,7 @@ class PhoneSession(Timed):
             self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        self._shared.stranger("session_failed", self.address, level="error", exc_info=error)
+        self._shared.failed("session_failed", error, self.address)
         if self.state is not CLOSED:
             self._close("internal_error")
 

@@ -11,6 +11,7 @@ from tvs.log.logger import RateLimit, logger_for
 from tvs.server.deadlines import Deadline, Deadlines
 from tvs.server.requestline import RequestLine
 from tvs.server.tracing import Tracing
+from tvs.system.limits import shortage
 from tvs.tls.profiles import ClientCertificates
 
 if TYPE_CHECKING:
@@ -203,11 +204,25 @@ class Shared:
 
         The next line says how many were ``held_back``. `more` makes further fields, only if the line is written.
         """
-        held_back = self._limit.allow(event, self.clock())
-        if held_back is not None:
-            extra = {"held_back": held_back} if held_back else {}
-            line = getattr(self.log, level)
-            line(event, address=address, **fields, **(more() if more is not None else {}), **extra)
+        held_back = None
+        try:
+            held_back = self._limit.allow(event, self.clock())
+            if held_back is not None:
+                extra = {"held_back": held_back} if held_back else {}
+                line = getattr(self.log, level)
+                line(event, address=address, **fields, **(more() if more is not None else {}), **extra)
+        except MemoryError:  # what goes on without the line matters more
+            if held_back is not None:
+                self._limit.lost(event, held_back)
+
+    def failed(self, event: str, error: BaseException | None, address: str = "", **fields: str) -> None:
+        """Logs likewise what an exception has ended: a bug with its traceback, a shortage by its name.
+
+        Where memory runs out first says nothing, and a traceback takes memory.
+        """
+        lack = None if error is None else shortage(error)
+        found = {"exc_info": error} if lack is None else {"shortage": lack}
+        self.stranger(event, address, lambda: {**fields, **found}, level="error")
 
 
 def _durations(config: Config) -> dict[Deadline, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import os
 import signal
@@ -11,9 +12,13 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
+from tvs.system.limits import shortage
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+OUT_OF_MEMORY = int(errno.ENOMEM)
+"""Exit status of a child that ended for lack of memory, or of threads, which is mostly the same."""
 _PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when its parent dies."""
 
@@ -63,12 +68,28 @@ def _status_of(work: Callable[[], int]) -> int:
         status = work()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - its place is the log
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - its place is the log
+        with contextlib.suppress(MemoryError):
+            status = OUT_OF_MEMORY
+            status = _reported(error)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # a full disk, nobody who reads, a stream that was closed
             stream.flush()
     return status
+
+
+def _reported(error: BaseException) -> int:
+    """Prints the traceback of what has ended a child, but for lack of memory: it would take some. Gives the status.
+
+    Python's own clean-up fails then too, with other errors: SystemError, or no thread can be started.
+    """
+    first: BaseException | None = error
+    while first is not None:
+        if isinstance(first, (MemoryError, RuntimeError)) and shortage(first):
+            return OUT_OF_MEMORY
+        first = first.__context__
+    traceback.print_exc()
+    return 1
 
 
 def _die_with_parent(parent: int, number: signal.Signals) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 NO_CORE = 1
 """Bytes of a core file at most. One byte is too little for a file, and the kernel pipes none to a program either."""
-_NO_THREAD = "can't start new thread"
-"""Text of the RuntimeError with which Python says so."""
+_NO_THREAD = ("can't start new thread", "can't allocate lock")
+"""Texts of the RuntimeError with which Python says so."""
 OTHERS_WRITE = 0o022
 """Permissions that nothing gets which a command makes: writing for group and others."""
 
@@ -30,7 +30,7 @@ def shortage(error: BaseException) -> str | None:
         return "out of memory"
     if isinstance(error, OSError) and error.errno in SHORTAGES:
         return str(error)
-    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+    if isinstance(error, RuntimeError) and str(error) in _NO_THREAD:
         return "no thread can be started: out of memory, or too many processes"
     return None
 

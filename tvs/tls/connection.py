@@ -56,6 +56,8 @@ class TLSConnection:
         context: the TLS context.
         server_side: whether this side is the server.
         session: for a client, the session to resume.
+
+    Raises `MemoryError` if OpenSSL has none left.
     """
 
     __slots__ = (
@@ -73,7 +75,7 @@ class TLSConnection:
     )
 
     def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
-        self._connection = SSL.Connection(context, None)
+        self._connection = _new_connection(context)
         self._wrote = False  # whether OpenSSL may have something to send
         self._established = False
         self._records = 0  # whole records that are not read yet
@@ -265,6 +267,23 @@ class TLSConnection:
             return self._connection.get_peer_cert_chain(as_cryptography=True) or []
         except _UNREADABLE as error:
             raise _unreadable(error) from error
+
+
+_NO_OBJECT = b"error"
+"""State of a connection that OpenSSL had no memory for (SSL_state_string_long); a new one is before initialization."""
+
+
+def _new_connection(context: SSL.Context) -> SSL.Connection:
+    """A new connection. pyOpenSSL (26.4) does not look whether there is one: the process would die of a later call."""
+    cause = None
+    try:
+        connection = SSL.Connection(context, None)
+        if connection.get_state_string() != _NO_OBJECT:
+            return connection
+        connection.shutdown()  # fails, and takes the errors from OpenSSL's queue: another connection would have them
+    except SSL.Error as error:
+        cause = error
+    raise MemoryError("no memory for a TLS connection") from cause
 
 
 _UNREADABLE = (ValueError, TypeError, OverflowError, x509.InvalidVersion, UnsupportedAlgorithm, crypto.Error)

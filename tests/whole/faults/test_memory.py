@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 HALF_OPEN = 300
 """Connections that only take memory: 52 kB each."""
 TRACEBACKS = 100
-"""At most, of each second in which nothing can be allocated: 10 of each event and worker. A flood has thousands."""
+"""At most of the interpreter itself, which writes what fails where nobody can be told, in a weak reference's callback
+say: two were seen in one run of 46, and none in the others. A flood has thousands."""
 _MAPPED = re.compile(r"^VmSize:\s+([0-9]+) kB$", re.MULTILINE)
 
 
@@ -48,9 +49,10 @@ def out_of_memory(*processes: int) -> Iterator[None]:
             resource.prlimit(process, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def tracebacks(service: Running) -> int:
-    """Tracebacks in the log."""
-    return count(service, "Traceback")
+def tracebacks(service: Running) -> list[str]:
+    """What stands before each traceback in the log, and the lines that have one in a field."""
+    lines = service.lines()
+    return [f"{before} {line}" for before, line in zip(["", *lines], lines, strict=False) if "Traceback" in line]
 
 
 async def good_again(service: Running, workers: Workers, probe: Probe) -> None:
@@ -69,11 +71,13 @@ async def good_again(service: Running, workers: Workers, probe: Probe) -> None:
 async def test_workers_without_memory(
     serve: Serve, workers: Workers, probe: Probe, state: StateDirectory, half_open: int
 ) -> None:
-    """Phones get right answers or none, workers that die of it are replaced, a reload ends; the log is not flooded."""
+    """Phones get right answers or none, workers that die of it are replaced, a reload ends; the log is not flooded.
+
+    The service's own lines have no traceback: it takes memory, and says nothing where memory runs out first.
+    """
     add(state, KNOWN)
     service = serve("--workers", "2", "--log-level", "info", "--handshake-timeout", "300")
     async with asking(Asking(service), phones=4) as phones:
-        began = time.monotonic()
         with out_of_memory(*workers(service)), contextlib.ExitStack() as stack:
             for _ in range(half_open):
                 address = (service.endpoint.host, service.endpoint.port)
@@ -84,11 +88,12 @@ async def test_workers_without_memory(
             await until(lambda: workers(service)[0], "a worker runs")
             await kill(service, workers, 0)
             await phones.more()
-        seconds = time.monotonic() - began  # a busy machine takes longer for the same
         await until(lambda: 0 not in workers(service), "both workers run")
     await good_again(service, workers, probe)
     settled(*workers(service))
-    assert tracebacks(service) <= TRACEBACKS * (seconds + 1)
+    found = tracebacks(service)
+    assert not any(" exception=" in line for line in found), found
+    assert len(found) <= TRACEBACKS, found
 
 
 async def test_supervisor_without_memory(serve: Serve, workers: Workers, probe: Probe, state: StateDirectory) -> None:
@@ -106,7 +111,7 @@ async def test_supervisor_without_memory(serve: Serve, workers: Workers, probe: 
         os.kill(victim, signal.SIGKILL)
         await until(lambda: count(service, "worker_cannot_start"), "the worker that replaces it lacks memory")
     await good_again(service, workers, probe)
-    assert tracebacks(service) == 0
+    assert tracebacks(service) == []
 
 
 async def test_admin_process_without_memory(
