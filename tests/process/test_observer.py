@@ -12,7 +12,7 @@ from tvs.fleet.batches import COUNTS, encoded
 from tvs.process.observer import BOARD_SIZE, PUBLISH, PUBLISH_IDLE, Observer
 from tvs.status.observed import Observed
 from tvs.system.board import Board
-from tvs.system.funnel import Funnel, FunnelReceiver
+from tvs.system.funnel import MESSAGES_PER_TURN, Funnel, FunnelReceiver
 
 if TYPE_CHECKING:
     import socket
@@ -79,6 +79,15 @@ def test_worker_that_sends_rubbish(world: World) -> None:
     world.send(1, "SEP1")
     seen = world.turn()
     assert (len(seen.queries), seen.unreadable) == (2, 2)
+
+
+def test_rest_of_an_observer_that_was_late(world: World) -> None:
+    """At the end all that waits is taken: on a busy machine that is more than the batches of one turn."""
+    for number in range(3 * MESSAGES_PER_TURN):
+        world.send(0, f"SEP{number:012X}")
+    world.observer.take_rest(NOW)
+    assert world.observer._poll.poll(0) == []
+    assert len(world.turn().queries) == 3 * MESSAGES_PER_TURN
 
 
 def test_worker_that_shuts_its_socket_down(world: World) -> None:

@@ -38,6 +38,8 @@ SHARE: Final = 500
 """Seconds between two publications, at least, as a multiple of the time that one takes: full lists take 4 ms."""
 PUBLISH_IDLE: Final = 5.0
 """The same while none come: the rates go on."""
+MOST_REST: Final = 64
+"""Times that some batches of each worker are taken at the end: more than the kernel holds for the observer."""
 NICE: Final = 10
 """Niceness beyond that of the workers, who need the processor more."""
 
@@ -132,9 +134,13 @@ class Observer:
             self._published, self._changed = monotonic, False
 
     def take_rest(self, now: float) -> None:
-        """Takes what has arrived, without waiting."""
-        for descriptor, _ in self._poll.poll(0):
-            self._take(descriptor, now)
+        """Takes all that has arrived, without waiting. What arrives meanwhile has no end while the workers run."""
+        for _ in range(MOST_REST):
+            ready = self._poll.poll(0)
+            if not ready:
+                return
+            for descriptor, _ in ready:
+                self._take(descriptor, now)
 
     def _take(self, descriptor: int, now: float) -> None:
         receiver = self._receivers[descriptor]
