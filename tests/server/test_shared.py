@@ -134,5 +134,5 @@ def test_line_for_which_memory_is_missing(worker: Worker) -> None:
 )
 def test_what_an_exception_has_ended(worker: Worker, error: BaseException | None, shown: dict[str, str]) -> None:
     """A bug is logged with its traceback; a shortage by its name, since it says nothing where memory runs out first."""
-    worker.shared.failed("session_failed", error, ADDRESS, reason="why")
-    assert worker.events("session_failed") == [{"address": ADDRESS, "reason": "why", **shown}]
+    worker.shared.failed("session_failed", error, ADDRESS, reason="why", worker=0)
+    assert worker.events("session_failed") == [{"address": ADDRESS, "reason": "why", "worker": 0, **shown}]

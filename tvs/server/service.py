@@ -125,7 +125,7 @@ class Service:
 
     def reload_failed(self, error: Exception) -> None:
         """Logs why a reload has failed."""
-        self._shared.failed("reload_failed", error, worker=str(self._slot))
+        self._shared.failed("reload_failed", error, worker=self._slot)
 
     async def reload(self, config: Config, credentials: Credentials) -> None:
         """Continues with other settings and another certificate; open connections keep their TLS context.

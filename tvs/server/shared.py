@@ -215,7 +215,7 @@ class Shared:
             if held_back is not None:
                 self._limit.lost(event, held_back)
 
-    def failed(self, event: str, error: BaseException | None, address: str = "", **fields: str) -> None:
+    def failed(self, event: str, error: BaseException | None, address: str = "", **fields: str | int) -> None:
         """Logs likewise what an exception has ended: a bug with its traceback, a shortage by its name.
 
         Where memory runs out first says nothing, and a traceback takes memory.
