@@ -32,6 +32,8 @@ LOOKS_PER_TURN: Final = 1024
 """Connections looked at before other phones get their turn: to refuse one takes some 20 microseconds."""
 _PAUSE = 0.2
 """Seconds without accepting after the process ran out of descriptors or memory."""
+_MOST_HANDED: Final = 64
+"""Times that some handed connections are taken at the end: more than the kernel holds for a worker."""
 RESERVE: Final = 32
 """Descriptors that phones do not get: to read CTL file and database, to open the log again, to take a reload."""
 _UNKNOWN: Final = Sibling(delay=math.inf, number=-1)
@@ -78,7 +80,9 @@ class Acceptor:
         self._pause()
         if self._relay is not None:
             self._relay.say(math.inf, self._shared.clock())
-            self._take_handed()
+            for _ in range(_MOST_HANDED):
+                if not self._take_handed():
+                    break
             self._relay.close()
             self._relay = None
         for listener in self._listeners:
@@ -230,16 +234,19 @@ class Acceptor:
         self._shared.counts.handed_over()
         return True
 
-    def _take_handed(self) -> None:
-        """Takes what other workers have handed over; it is not handed on."""
+    def _take_handed(self) -> bool:
+        """Takes some of what other workers have handed over; it is not handed on. Returns whether there was any."""
         if self._relay is None:
-            return
+            return False
+        some = False
         for connection, address in self._relay.taken():
+            some = True
             if connection is None:
                 self._refused(address, "descriptors")
             else:
                 self._take(self._relay.fileno(), connection, address, handed=True)
         self.tell()
+        return some
 
     # -- descriptors ------------------------------------------------------------------------------------------------
 
