@@ -57,8 +57,43 @@ except SystemExit:
     os._exit(0)
 """
 
+WORKING: Final = """
+import os, time
+from tvs.system.signals import EndAtWait
+end = EndAtWait()
+begun = done = 0
+try:
+    print("ready", flush=True)
+    while True:
+        begun += 1
+        time.sleep(0.01)
+        done += 1
+        with end.waiting():
+            time.sleep(0.00001)
+except SystemExit:
+    for _ in range(20):
+        time.sleep(0.001)
+    os._exit(begun - done)
+"""
+"""Something is begun and not done if it is broken off."""
+WAITING: Final = """
+import os, time
+from tvs.system.signals import EndAtWait
+end = EndAtWait()
+try:
+    with end.waiting():
+        print("ready", flush=True)
+        time.sleep(60)
+except SystemExit:
+    for _ in range(20):
+        time.sleep(0.001)
+    os._exit(0)
+"""
 
-@pytest.mark.parametrize("program", [SUPERVISOR, HELPER], ids=["supervisor", "helper"])
+
+@pytest.mark.parametrize(
+    "program", [SUPERVISOR, HELPER, WORKING, WAITING], ids=["supervisor", "helper", "working", "waiting"]
+)
 def test_storm_of_sigterm(program: str) -> None:
     """A process that is told again and again to end does so in order, and says nothing."""
     for _ in range(5):

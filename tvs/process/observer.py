@@ -20,7 +20,7 @@ from tvs.fleet.ledger import Ledger
 from tvs.fleet.tally import Tally
 from tvs.process.ledgerwriter import LedgerWriter
 from tvs.state import StateDirectory
-from tvs.system.signals import end_on_sigterm
+from tvs.system.signals import EndAtWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,12 +65,12 @@ class ObserverSetup:
 
 def run_observer(setup: ObserverSetup) -> int:
     """Sums up until SIGTERM. Returns the exit status."""
-    end_on_sigterm()
+    end = EndAtWait()
     with contextlib.suppress(OSError):
         os.nice(NICE)
     if not setup.config.fleet:
         setup.fleet.clear()
-        _observe(setup, None, lambda: True)
+        _observe(setup, end, None, lambda: True)
         return 1
     state = StateDirectory.of(setup.config)
     with contextlib.closing(state.lazy_store()) as store:
@@ -78,17 +78,19 @@ def run_observer(setup: ObserverSetup) -> int:
         writer = LedgerWriter(ledger, setup.fleet)
         writer.start()
         try:
-            _observe(setup, ledger, lambda: writer.runs)
+            _observe(setup, end, ledger, lambda: writer.runs)
         finally:
             writer.stop()
     return 1
 
 
-def _observe(setup: ObserverSetup, ledger: Ledger | None, goes_on: Callable[[], bool]) -> None:
+def _observe(setup: ObserverSetup, end: EndAtWait, ledger: Ledger | None, goes_on: Callable[[], bool]) -> None:
     """Sums up while that is said to go on; at the end what has arrived is taken, for the record."""
     observer = Observer(setup.receivers, setup.board, time.time(), ledger)
     try:
         while goes_on():
+            with end.waiting():
+                observer.wait()
             observer.turn(time.monotonic(), time.time())
             setup.heartbeat.beat()
     finally:
@@ -118,14 +120,18 @@ class Observer:
         for descriptor in self._receivers:
             self._poll.register(descriptor, select.POLLIN)
 
+    def wait(self) -> None:
+        """Waits for batches, a moment at most."""
+        self._poll.poll(PUBLISH * 1000)
+
     def turn(self, monotonic: float, now: float) -> None:
-        """Waits for batches, a moment at most, takes them, and publishes what is due.
+        """Takes the batches that have come, and publishes what is due.
 
         Args:
             monotonic: monotonic seconds.
             now: the time of day, seconds since 1970.
         """
-        for descriptor, _ in self._poll.poll(PUBLISH * 1000):
+        for descriptor, _ in self._poll.poll(0):
             self._take(descriptor, now)
         if monotonic - self._published >= (self._pause if self._changed else PUBLISH_IDLE):
             began = time.thread_time()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WATCHED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
@@ -58,6 +62,35 @@ def end_on_sigterm() -> None:
             raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, end)
+
+
+class EndAtWait:
+    """SIGTERM ends this process with `SystemExit`, once, and only while it waits: its work is not broken off."""
+
+    def __init__(self) -> None:
+        self._asked = self._waits = self._ends = False
+        signal.signal(signal.SIGTERM, self._asks)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """The process waits during the with-block, which ends with `SystemExit` if SIGTERM has come or comes."""
+        self._waits = True  # before the look: one that comes between the two is not missed
+        try:
+            if self._asked:
+                self._end()
+            yield
+        finally:
+            self._waits = False
+
+    def _asks(self, _number: int, _frame: object) -> None:
+        self._asked = True
+        if self._waits:
+            self._end()
+
+    def _end(self) -> None:
+        if not self._ends:
+            self._ends = True
+            raise SystemExit(0)
 
 
 def _nothing(_number: int, _frame: object) -> None:
