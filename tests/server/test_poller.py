@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -239,3 +241,49 @@ def test_closed_poller_reports_nothing(table: Table) -> None:
     other.send(b"x")
     table.turn()
     assert owner.calls == []
+
+
+# -- no memory -------------------------------------------------------------------------------------------------------
+
+NO_MEMORY = """
+import asyncio, re, resource, socket, time
+from pathlib import Path
+from tvs.server.poller import PAUSE, Poller
+
+class Owner:
+    def on_readable(self):
+        ours.recv(1)
+        loop.stop()
+
+def failed(_loop, context):
+    global failures
+    failures += isinstance(context["exception"], MemoryError)
+    if time.monotonic() > until:
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        hoard.clear()
+
+loop, failures, hoard, sizes = asyncio.new_event_loop(), 0, [], (1 << 20, 1 << 16, 8192)
+loop.set_exception_handler(failed)
+poller, (ours, theirs) = Poller(loop), socket.socketpair()
+poller.watch(ours.fileno(), Owner())
+theirs.send(b"x")
+found = re.search("VmSize:[^0-9]*([0-9]+) kB", Path("/proc/self/status").read_text())
+resource.setrlimit(resource.RLIMIT_AS, (int(found[1]) * 1024, resource.RLIM_INFINITY))
+for size in sizes:
+    try:
+        while True:
+            hoard.append(bytes(size))
+    except MemoryError:
+        pass
+began = time.monotonic()
+until = began + 0.3
+loop.run_forever()
+print(0 < failures <= (time.monotonic() - began) / PAUSE + 1)
+"""
+"""A phone speaks while no memory can be had, and is served when there is some again."""
+
+
+def test_no_memory_to_find_who_is_ready() -> None:
+    """A poller that lacks memory tries again after a pause: it takes no processor from those who could free some."""
+    done = subprocess.run([sys.executable, "-c", NO_MEMORY], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -23,6 +23,8 @@ SECONDS_PER_TURN: Final = 0.01
 """Seconds for which ready sockets are served before the rest of the loop: timers, reloads, the listening sockets."""
 EVENTS_PER_LOOK: Final = 1024
 """Ready sockets that are found at once, at most: a queue that is longer counts as this long."""
+PAUSE: Final = 0.005
+"""Seconds that the process does nothing after it had no memory to find ready sockets."""
 
 
 class Watcher(Protocol):
@@ -92,7 +94,11 @@ class Poller:
     def _ready(self) -> None:
         clock, watchers, new = self._clock, self._watchers, self._new
         started = now = clock()
-        ready = self._epoll.poll(0, EVENTS_PER_LOOK)
+        try:
+            ready = self._epoll.poll(0, EVENTS_PER_LOOK)
+        except MemoryError:  # the loop calls again at once; a timer would take memory itself
+            time.sleep(PAUSE)
+            raise
         if len(ready) > FEW:
             ready.sort(key=self._is_new, reverse=self._new_first)  # in the order of their coming otherwise
         served, before = 0, len(new)
