@@ -46,7 +46,10 @@ class Entrance:
 
     def knock(self, source: str = "127.0.0.1") -> socket.socket:
         """A TCP connection that waits in the backlog."""
-        phone = socket.create_connection(self.address, PATIENCE, source_address=(source, 0))
+        return self.keep(socket.create_connection(self.address, PATIENCE, source_address=(source, 0)))
+
+    def keep(self, phone: socket.socket) -> socket.socket:
+        """Closes a phone's connection at the end."""
         phone.setblocking(False)
         self._phones.append(phone)
         return phone
@@ -263,7 +266,7 @@ def test_out_of_descriptors(entrance: Entrance, no_descriptors: Callable[[], Non
     worker.until(lambda: entrance.acceptor.sessions)
     assert not refused(second)
     assert worker.counted()["tvs_connections_rejected_total{descriptors}"] == 1
-    assert worker.events("connection_rejected") == [{"address": "", "reason": "descriptors"}]
+    assert worker.events("connection_rejected") == [{"reason": "descriptors"}]
 
 
 def test_phones_leave_descriptors_for_the_worker(entrance: Entrance, free: Callable[[], None]) -> None:
@@ -327,6 +330,25 @@ def test_accepting_fails(entrance: Entrance, monkeypatch: pytest.MonkeyPatch) ->
 
 
 # -- stop, drain, close ----------------------------------------------------------------------------------------------
+
+
+def test_stop_takes_all_that_was_handed_over(
+    make_worker: Callable[..., Worker], enter: Callable[..., Entrance], relay: Relay
+) -> None:
+    """A worker that stops takes the phones that others have handed to it, not only those of one turn."""
+    worker, giver = make_worker(workers=2), relay.end(0)
+    entrance = enter(worker, relay.end(1))
+    sibling = giver.soonest(worker.shared.clock())
+    assert sibling is not None
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        for number in range(150):
+            source = (f"127.0.1.{number}", 0)
+            entrance.keep(socket.create_connection(listener.getsockname(), PATIENCE, source_address=source))
+            accepted, address = listener.accept()
+            with accepted:
+                assert giver.hand(sibling, accepted, address[0])
+    entrance.acceptor.stop()
+    assert len(entrance.acceptor.sessions) == 150
 
 
 def test_stop_takes_the_waiting_phones(entrance: Entrance) -> None:

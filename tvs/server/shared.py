@@ -210,7 +210,8 @@ class Shared:
             if held_back is not None:
                 extra = {"held_back": held_back} if held_back else {}
                 line = getattr(self.log, level)
-                line(event, address=address, **fields, **(more() if more is not None else {}), **extra)
+                whose = {"address": address} if address else {}
+                line(event, **whose, **fields, **(more() if more is not None else {}), **extra)
         except MemoryError:  # what goes on without the line matters more
             if held_back is not None:
                 self._limit.lost(event, held_back)
