@@ -135,12 +135,22 @@ class SqliteDatabase(Database[sqlite3.Connection]):
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
-        """A new connection that cannot write; the shared one if that has the database alone."""
+        """A new connection that cannot write; the shared one if that has the database alone.
+
+        Raises `StoreUnavailable`, as `changed` does, if the path names another file than the shared connection has: who
+        has asked that one for the last change would take it for one of the other file.
+        """
         with self.access() as shared:
             if self._alone:
                 yield shared
                 return
             connection = _connect(self.path, "ro", self.patience)
+            try:
+                if not self._depth:
+                    self._check_same_file()
+            except BaseException:
+                connection.close()
+                raise
         with closing(connection), self._errors():
             yield connection
 

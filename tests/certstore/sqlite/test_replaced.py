@@ -36,6 +36,26 @@ def test_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) ->
     assert store.changed() is False
 
 
+def test_a_long_read_of_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) -> None:
+    """The certificates of one file never go with the change number of another: the read fails, the next is whole."""
+    backup = tmp_path / "backup.db"
+    with closing(open_store(str(backup), create=True)) as other:
+        for serial in (1, 2, 3):
+            other.import_certificate(certificate(serial=serial), Purpose.TVS_trust)
+        number = other.change_number()
+    store.import_certificate(certificate(), Purpose.TVS)
+    cache = CertificateDBCache(store)
+    cache.load()
+    backup.replace(path)
+    for side in ("-wal", "-shm"):
+        Path(f"{path}{side}").unlink()
+    with pytest.raises(StoreUnavailable, match="was replaced"):
+        cache.load()
+    assert (len(cache), cache.change_number == number, cache.db_up) == (1, False, False)
+    cache.load()
+    assert (len(cache), cache.change_number, cache.db_up) == (3, number, True)
+
+
 def test_identity_of_a_replaced_file(path: Path, tmp_path: Path, store: CertificateStore) -> None:
     """A store whose file was replaced has no identity at once, then that of the new file."""
     old = store.identity()
