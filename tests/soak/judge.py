@@ -120,7 +120,7 @@ def growth(samples: Sequence[Sample]) -> Iterator[str]:
     first, middle, last = samples[0], samples[len(samples) // 2 - 1], samples[-1]
     for sample, room in ((first, ROOM), (middle, LATE_ROOM)):
         connections = last.connections - sample.connections
-        grown = (last.private - last.admin) - (sample.private - sample.admin)
+        grown = (last.memory - last.admin) - (sample.memory - sample.admin)
         if grown > room + LEAK * connections:
             yield (
                 f"memory of supervisor and workers: {grown / 1024:,.0f} KiB more after {connections} connections, "
@@ -135,7 +135,7 @@ def growth(samples: Sequence[Sample]) -> Iterator[str]:
 def growth_of_survivors(before: Sample, after: Sample) -> Iterator[str]:
     """What has grown with the deaths of workers: files, descriptors, threads, the supervisor's memory."""
     yield from _more(before, after)
-    grown = after.processes["supervisor"].private - before.processes["supervisor"].private
+    grown = after.processes["supervisor"].memory - before.processes["supervisor"].memory
     if grown > SUPERVISOR_ROOM:
         yield f"memory of the supervisor: {grown / 1024:,.0f} KiB more after workers died"
 

@@ -51,11 +51,11 @@ def _outcomes(result: Result) -> str:
 
 
 def _samples(result: Result) -> str:
-    """Each process's private memory in KiB, with its descriptors and threads, after each tenth."""
+    """Each process's anonymous memory in KiB, with its descriptors and threads, after each tenth."""
     samples = [*result.samples, *([result.survived] if result.survived else [])]
     names = list(samples[0].processes)
     head = ("connections", *names, "all", "PSS", "descriptors", "threads", "files")
-    return "private memory in KiB after each tenth, and after workers died\n" + table(head, [*_rows(samples, names)])
+    return "anonymous memory in KiB after each tenth, and after workers died\n" + table(head, [*_rows(samples, names)])
 
 
 def _rows(samples: list[Sample], names: list[str]) -> Iterator[tuple[str, ...]]:
@@ -63,8 +63,8 @@ def _rows(samples: list[Sample], names: list[str]) -> Iterator[tuple[str, ...]]:
         processes = [sample.processes[name] for name in names]
         yield (
             number(sample.connections),
-            *(number(process.private / 1024) for process in processes),
-            number(sample.private / 1024),
+            *(number(process.memory / 1024) for process in processes),
+            number(sample.memory / 1024),
             number(sum(process.pss for process in processes) / 1024),
             " ".join(str(process.descriptors) for process in processes),
             " ".join(str(process.threads) for process in processes),

@@ -23,7 +23,7 @@ def sample(
     connections: int, *, memory: int = 50 * MIB, descriptors: int = 26, threads: int = 4, files: int = 9
 ) -> Sample:
     """A service of one process."""
-    process = Process(private=memory, pss=memory, descriptors=descriptors, threads=threads)
+    process = Process(memory=memory, pss=memory, descriptors=descriptors, threads=threads)
     return Sample({"supervisor": process}, {"state": files}, connections)
 
 
@@ -50,7 +50,7 @@ def test_admin_process_is_judged_apart() -> None:
         steps = [sample(10_000 * tenth) for tenth in range(1, 11)]
         for number, step in enumerate(steps):
             grown = 20 * MIB + more * MIB * number // 9
-            step.processes["admin"] = replace(step.processes["supervisor"], private=grown)
+            step.processes["admin"] = replace(step.processes["supervisor"], memory=grown)
         assert len([*growth(steps)]) == problems
 
 

@@ -24,13 +24,15 @@ class Process:
     """One process.
 
     Attributes:
-        private: bytes of memory that it shares with no other process, files included.
+        memory: bytes of anonymous memory, heaps and stacks (``Anonymous`` in proc_pid_smaps(5)). Pages that it shares
+            with a process which it forked, or which forked it, count whole: what it shares comes and goes with the
+            follower's forks, and pages of programs with any other Python on the machine.
         pss: bytes of memory, what is shared counted in parts (proportional set size).
         descriptors: open ones.
         threads: its threads.
     """
 
-    private: int
+    memory: int
     pss: int
     descriptors: int
     threads: int
@@ -51,14 +53,14 @@ class Sample:
     connections: int
 
     @property
-    def private(self) -> int:
-        """Bytes of private memory of all processes."""
-        return sum(process.private for process in self.processes.values())
+    def memory(self) -> int:
+        """Bytes of anonymous memory of all processes."""
+        return sum(process.memory for process in self.processes.values())
 
     @property
     def admin(self) -> int:
         """Those of the admin process, 0 without one."""
-        return self.processes["admin"].private if "admin" in self.processes else 0
+        return self.processes["admin"].memory if "admin" in self.processes else 0
 
 
 def pids(site: Site) -> dict[str, int]:
@@ -78,25 +80,26 @@ def sample(site: Site, connections: int) -> Sample:
 
 
 def _processes(site: Site) -> dict[str, Process]:
-    found = {name: _process(pid) for name, pid in pids(site).items()}
+    found = {name: process(pid) for name, pid in pids(site).items()}
     time.sleep(PAUSE)
     return found
 
 
 def min_of(looks: Iterable[Process]) -> Process:
     """The least of each figure: what a scrape or a timer needs for a moment does not count."""
-    private, pss, descriptors, threads = map(min, zip(*map(astuple, looks), strict=True))
-    return Process(private, pss, descriptors, threads)
+    memory, pss, descriptors, threads = map(min, zip(*map(astuple, looks), strict=True))
+    return Process(memory, pss, descriptors, threads)
 
 
-def _process(pid: int) -> Process:
-    kept = {"Pss:": 0, "Private_Clean:": 0, "Private_Dirty:": 0}
+def process(pid: int) -> Process:
+    """What a process has now."""
+    kept = {"Pss:": 0, "Anonymous:": 0}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         name, *values = line.split()
         if name in kept:
             kept[name] = int(values[0]) * 1024
     return Process(
-        private=kept["Private_Clean:"] + kept["Private_Dirty:"],
+        memory=kept["Anonymous:"],
         pss=kept["Pss:"],
         descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
         threads=len(list(Path(f"/proc/{pid}/task").iterdir())),
