@@ -82,8 +82,8 @@ def test_commands_that_read_the_database_decode_no_certificate(state: StateDirec
 @pytest.mark.parametrize(
     ("command", "others", "most"),
     [
-        ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 157),
-        ("ctl plan regen CAPF", {"tvs.cluster.commit", "tvs.cluster.previous", "shutil", "tomllib"}, 163),
+        ("ctl plan", _OWN | {"tvs.cluster.commit", "tvs.identity", "ctlcache.builder", "shutil", "tomllib"}, 158),
+        ("ctl plan regen CAPF", {"tvs.cluster.commit", "tvs.cluster.previous", "shutil", "tomllib"}, 164),
         ("set phones with-tvs", _OWN | {"ctlcache.builder", "tomllib"}, 168),
         ("utils itl update ITLFile --yes", _OWN, 167),
     ],

@@ -10,9 +10,10 @@ from tests.plan.situations import ctl, held, itl
 from tvs.plan.engine import plan_change
 from tvs.plan.evidence import Possible
 from tvs.plan.fleet import Fleet, Recorded
-from tvs.plan.model import Code, Fate, Plan, Seen, Severity
+from tvs.plan.model import Code, Fate, Plan, Seen, Severity, TurnedAway
 from tvs.plan.phones import HeldLists, PhoneKind
 from tvs.plan.text import plan_json, plan_text
+from tvs.tls.profiles import TLSProfile
 
 if TYPE_CHECKING:
     from ctlcache.signing import KeyFileSigner
@@ -71,6 +72,7 @@ def test_kinds_that_were_seen_count(site: Site, stranger: KeyFileSigner) -> None
         "already": {"phones": 0, "names": []},
         "unknown": {"phones": 0, "names": []},
         "behind": [],
+        "turned_away": {"addresses": 0, "old_tls": [], "others": []},
         "problem": "",
     }
 
@@ -167,3 +169,32 @@ def test_what_is_not_known_is_said(site: Site, stranger: KeyFileSigner) -> None:
     found = plan(now, after, Fleet(phones=(late,)))
     assert found.fleet is not None
     assert found.fleet.names(Fate.UNKNOWN) == ("CP-7960-SEP00000000000A",)
+
+
+def test_phones_that_were_turned_away(site: Site, stranger: KeyFileSigner) -> None:
+    """Addresses that offered TLS 1.0 are phones of that kind, whatever an inventory says; others are named."""
+    now, after = replace(site.situation(), profile=TLSProfile.COMPATIBLE), regenerated(site, stranger)
+    after = replace(after, profile=TLSProfile.COMPATIBLE)
+    new = recorded(WITH_TVS, "CP-8861-SEP000000000001")
+    others = Fleet(phones=(new,), inventory=True, turned_away=TurnedAway(others=("192.0.2.1",)))
+    assert others.kinds == {WITH_TVS}
+    found = plan(now, after, others)
+    assert found.safe
+    assert "1 address (192.0.2.1) failed in the handshake with TVS" in plan_text(found)
+    old = replace(others, turned_away=TurnedAway(old=("192.0.2.2", "192.0.2.3"), others=("192.0.2.1",)))
+    assert old.kinds == {WITH_TVS, TLS10}
+    found = plan(now, after, old)
+    assert errors(found) == {Code.TVS_TLS}
+    warnings = [finding.code for finding in found.findings if finding.severity is Severity.WARNING]
+    assert warnings.count(Code.PHONES_TURNED_AWAY) == 2
+    assert found.fleet is not None
+    assert found.fleet.sentence == "turned away in the handshake: 3 addresses (192.0.2.2, 192.0.2.3, 192.0.2.1)"
+    assert "  turned away               3  addresses: 192.0.2.2, 192.0.2.3, 192.0.2.1" in plan_text(found)
+    said = plan_json(found)["fleet"]
+    assert isinstance(said, dict)
+    assert said["turned_away"] == {"addresses": 3, "old_tls": ["192.0.2.2", "192.0.2.3"], "others": ["192.0.2.1"]}
+    assert plan(now, now, old).safe, "they take lists whose signer they know"
+    only_tvs = plan_change([held(now)], now, after, NOW, phones=frozenset({WITH_TVS}), fleet=old)
+    assert only_tvs.safe
+    severities = {finding.severity for finding in only_tvs.findings if "192.0.2.2" in finding.sentence}
+    assert severities == {Severity.NOTE}, "the administrator says that there are no such phones"

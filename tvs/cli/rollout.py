@@ -183,6 +183,10 @@ def _lines(found: Rollout) -> Iterator[str]:
         width = max(_NARROW, min(_WIDTH, shutil.get_terminal_size((_WIDTH, 0)).columns - 1))
         for reason in found.reasons:
             yield from textwrap.wrap(reason, width, initial_indent="  - ", subsequent_indent="    ")
+    if found.turned_away:
+        from tvs.plan.model import addresses
+
+        yield f"Turned away in the handshake: {addresses(found.turned_away)}; see tvs show phones --at-risk."
     if not found.number:
         yield "No phone is recorded yet: tvs import phones FILE says which there are."
     elif not found.inventory:
@@ -237,6 +241,7 @@ def _facts(found: Rollout) -> dict[str, Any]:
         "reasons": list(found.reasons),
         "inventory": found.inventory,
         "recorded": found.number,
+        "turned_away": list(found.turned_away[:_JSON_NAMES]),
         "phones": {
             held.value: {"phones": len(names), "names": list(names[:_JSON_NAMES])}
             for held, names in ((held, found.phones.get(held, ())) for held in Holding)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from certstore.errors import StoreUnavailable
 from tvs.config.loading import load_config
 from tvs.manage.kinds import said_kinds
+from tvs.manage.turnedaway import Unanswered
 from tvs.plan.evidence import clue_of
 from tvs.plan.model import Seen
 from tvs.plan.phones import DEFAULT_KINDS
@@ -74,21 +75,22 @@ def read_record(state: StateDirectory, store: CertificateStore) -> Record:
 
     Raises `StoreError`, and `ConfigError` for unusable settings.
     """
-    record = Record(generation=store.generation().number)
+    record, nodes = Record(generation=store.generation().number), store.nodes()
     if switched_off(state):
         return record
     try:
         with store.devices().reading() as table:
-            traces = _by_trace(table.brief())
+            unanswered = Unanswered(table.unserved(), nodes)
+            traces = _by_trace(unanswered.without(table.brief()))
     except StoreUnavailable as error:
         from tvs.plan.fleet import Fleet  # noqa: PLC0415 - most commands find a record, or none
 
         unknown = Fleet(phones=(), problem=str(error))
         return replace(record, fleet=unknown, fetched=unknown)
-    if not traces:
+    if not traces and not unanswered:
         return record
     evidence = evidence_of(store)
-    fleet = _fleet(traces, evidence)
+    fleet = _fleet(traces, evidence, unanswered)
     return replace(
         record, fleet=fleet, fetched=fleet.after_fetching(evidence.epochs[-1].lists) if evidence.epochs else fleet
     )
@@ -125,8 +127,8 @@ def _by_trace(devices: Iterable[BriefDevice]) -> dict[_Trace, list[str]]:
     return found
 
 
-def _fleet(traces: Mapping[_Trace, Sequence[str]], evidence: Evidence) -> Fleet:
-    """The phones, in groups of which the same is known."""
+def _fleet(traces: Mapping[_Trace, Sequence[str]], evidence: Evidence, unanswered: Unanswered) -> Fleet:
+    """The phones, in groups of which the same is known, and the addresses of those that could not ask."""
     from tvs.plan.fleet import Fleet, groups  # noqa: PLC0415 - likewise
 
     present = evidence.epochs[-1].generation if evidence.epochs else 0
@@ -134,7 +136,8 @@ def _fleet(traces: Mapping[_Trace, Sequence[str]], evidence: Evidence) -> Fleet:
         (trace.clue.kind, _seen(trace, present), evidence.possible(trace.clue), names)
         for trace, names in traces.items()
     )
-    return Fleet(phones=phones, inventory=any(trace.listed for trace in traces))
+    inventory = any(trace.listed for trace in traces)
+    return Fleet(phones=phones, inventory=inventory, turned_away=unanswered.turned_away)
 
 
 def _seen(trace: _Trace, present: int) -> Seen:

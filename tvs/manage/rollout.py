@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tvs.errors import StateError
 from tvs.manage.evidence import evidence_of, phone_name, switched_off
+from tvs.manage.turnedaway import Unanswered
 from tvs.plan.history import DAY
 from tvs.plan.holding import Holding
 
@@ -29,12 +30,14 @@ class Rollout:
         age: seconds since then; None for the first lists, and if the lists before are not kept any more.
         phones: names of the recorded phones by what they hold.
         inventory: whether an inventory was imported: then the cluster has no phones besides.
+        turned_away: addresses of phones that could not ask.
     """
 
     generation: int
     age: float | None
     phones: Mapping[Holding, tuple[str, ...]]
     inventory: bool
+    turned_away: tuple[str, ...]
 
     @property
     def number(self) -> int:
@@ -85,8 +88,10 @@ def read_rollout(state: StateDirectory, store: CertificateStore) -> Rollout:
         raise StateError("the database has no trust lists yet; make them with: tvs utils itl update")
     found: dict[Holding, list[str]] = {}
     inventory = False
+    nodes = store.nodes()
     with store.devices().reading() as table:
-        for device in table.brief():
+        unanswered = Unanswered(table.unserved(), nodes)
+        for device in unanswered.without(table.brief()):
             found.setdefault(evidence.holding(device), []).append(phone_name(device))
             inventory = inventory or device.listed > 0
     before = evidence.epochs[-2].age if len(evidence.epochs) > 1 else None
@@ -95,4 +100,5 @@ def read_rollout(state: StateDirectory, store: CertificateStore) -> Rollout:
         age=None if before is None or before == float("inf") else before,
         phones={held: tuple(found[held]) for held in Holding if held in found},
         inventory=inventory,
+        turned_away=unanswered.turned_away.all,
     )

@@ -75,7 +75,7 @@ def plan_change(
     if fleet is not None:  # phones that a reload would save are not lost already
         recorded = fleet_outcome(fleet, held, phones, _refused((before,)), _refused(steps, made, at))
     findings = [
-        *(() if recorded is None else fleet_findings(recorded)),
+        *(() if recorded is None else fleet_findings(recorded, phones)),
         *_findings_of_change(_all(holds, phones), before, last, outcomes, phones),
         *_findings_of_situation(before, last, phones, now),
         *(found.publisher_alive(last) if lost_reports else ()),

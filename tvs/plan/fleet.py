@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tvs.plan.model import NAMED, Code, Fate, Finding, FleetOutcome, Seen, Severity, some
-from tvs.plan.phones import DEFAULT_KINDS
+from tvs.plan.model import NAMED, NOBODY, Code, Fate, Finding, FleetOutcome, Seen, Severity, addresses, some
+from tvs.plan.phones import DEFAULT_KINDS, PhoneKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tvs.plan.evidence import Possible
-    from tvs.plan.phones import HeldLists, PhoneKind
+    from tvs.plan.model import TurnedAway
+    from tvs.plan.phones import HeldLists
 
     Refusals = Callable[[HeldLists, PhoneKind], frozenset[str]]
     """Names of the lists that phones of a kind refuse that hold these."""
@@ -42,11 +43,13 @@ class Fleet:
     Attributes:
         phones: all of them, in groups.
         inventory: whether an inventory was imported: then the cluster has no phones besides.
+        turned_away: addresses of phones that could not ask.
         problem: why the record cannot be read; empty if it can.
     """
 
     phones: tuple[Recorded, ...]
     inventory: bool = False
+    turned_away: TurnedAway = NOBODY
     problem: str = ""
 
     @property
@@ -59,8 +62,11 @@ class Fleet:
         """The kinds of phones that the cluster has, as far as that is known.
 
         Without an inventory there may be phones that were not seen yet: a healthy phone asks after changes only.
+        Phones that offer TLS 1.1 at most are seen, whether or not the service lets them ask.
         """
         seen = frozenset(group.kind for group in self.phones)
+        if self.turned_away.old:
+            seen |= {PhoneKind.TLS10}
         return seen if self.inventory and seen else seen | DEFAULT_KINDS
 
     def held(self, kind: PhoneKind, others: Sequence[HeldLists]) -> list[HeldLists]:
@@ -129,6 +135,7 @@ def fleet_outcome(
         fates={fate: {seen: tuple(sorted(names)) for seen, names in found.items()} for fate, found in fates.items()},
         behind=tuple(sorted(behind)),
         holding=tuple(holding),
+        turned_away=fleet.turned_away,
         problem=fleet.problem,
         known=any(group.possible is not None for group in fleet.phones),
     )
@@ -147,8 +154,13 @@ def _fate(known: Possible | None, lists: int, lost: int, refusing: int) -> Fate:
     return Fate.ALREADY if refusing == lists and not lost else Fate.UNKNOWN
 
 
-def fleet_findings(outcome: FleetOutcome) -> Iterator[Finding]:
-    """Phones that are known to be behind, and those that are lost already; a record that cannot be read."""
+def fleet_findings(outcome: FleetOutcome, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+    """Phones that are known to be behind, are lost already or cannot ask; a record that cannot be read.
+
+    Args:
+        outcome: what the change does to the recorded phones.
+        counted: the kinds of phones that count.
+    """
     if outcome.problem:
         yield Finding(
             code=Code.RECORD_UNREADABLE,
@@ -172,6 +184,28 @@ def fleet_findings(outcome: FleetOutcome) -> Iterator[Finding]:
             sentence=f"{_phones(already)} refuse the lists with or without this change",
             way_out="with the certificates of before back (tvs set cert restore UNIT) they accept lists again; or "
             "delete the trust lists of each by hand, and: tvs fleet forget NAME",
+        )
+    yield from _turned_away(outcome.turned_away, counted)
+
+
+def _turned_away(found: TurnedAway, counted: frozenset[PhoneKind]) -> Iterator[Finding]:
+    forget = "tvs fleet forget --address ADDRESS"
+    if found.old:
+        yield Finding(
+            code=Code.PHONES_TURNED_AWAY,
+            severity=Severity.WARNING if PhoneKind.TLS10 in counted else Severity.NOTE,
+            sentence=f"{addresses(found.old)} offered TLS 1.1 at most, and TVS turned them away: phones there refuse "
+            "lists whose signer they do not know",
+            way_out='to let them ask: tls_profile = "legacy" in tvs.toml on every node, a reload, and restart the '
+            f"phones; if no phones are there: {forget}, or say which kinds the cluster has: tvs set phones KIND …",
+        )
+    if found.others:
+        yield Finding(
+            code=Code.PHONES_TURNED_AWAY,
+            severity=Severity.WARNING,
+            sentence=f"{addresses(found.others)} failed in the handshake with TVS: phones there refuse lists whose "
+            "signer they do not know",
+            way_out=f"see why, and mend it: tvs show phones --at-risk; if no phones are there: {forget}",
         )
 
 

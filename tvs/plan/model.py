@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tvs.units import CTL_NAME, ITL_NAME
 
@@ -62,6 +62,7 @@ class Code(StrEnum):
     RECORD_UNREADABLE = "record-unreadable"
     PHONES_BEHIND = "phones-behind"
     PHONES_LOST = "phones-lost-already"
+    PHONES_TURNED_AWAY = "phones-turned-away"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,26 @@ class Fate(StrEnum):
     """That depends on the lists that it holds, which are not known."""
 
 
+class TurnedAway(NamedTuple):
+    """Addresses that were turned away in the handshake, and not served since: of phones, mostly, without a name.
+
+    Attributes:
+        old: those that offered TLS 1.1 at most, as phones of the kind ``tls1.0`` do.
+        others: the others, of whose version nothing is known, or that it is TLS 1.2.
+    """
+
+    old: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.old + self.others
+
+
+NOBODY = TurnedAway()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetOutcome:
     """What a change does to the recorded phones.
@@ -138,6 +159,7 @@ class FleetOutcome:
         behind: those of them that may hold lists with which they would be lost, while others count as fetched.
         holding: names of such lists.
         known: whether of some phones it is known which lists they hold.
+        turned_away: addresses of phones that could not ask, which are in no other number.
         problem: why the record of phones cannot be read; empty if it can.
     """
 
@@ -147,6 +169,7 @@ class FleetOutcome:
     behind: tuple[str, ...] = ()
     holding: tuple[str, ...] = ()
     known: bool = False
+    turned_away: TurnedAway = NOBODY
     problem: str = ""
 
     def names(self, fate: Fate) -> tuple[str, ...]:
@@ -156,7 +179,7 @@ class FleetOutcome:
 
     @property
     def sentence(self) -> str:
-        """Who would be lost, in one sentence without an end; empty if nobody is known to be, or not to be."""
+        """Who would be lost, or may be, in one sentence without an end; empty if all are known to take the lists."""
         parts = []
         if lost := self.names(Fate.LOST):
             parts.append(f"would be lost: {len(lost):,} of {self.number:,} recorded phones ({some(lost)})")
@@ -164,7 +187,14 @@ class FleetOutcome:
             parts.append(f"refuse the lists with or without it: {len(already):,} ({some(already)})")
         for seen, names in self.fates.get(Fate.UNKNOWN, {}).items():
             parts.append(f"unknown: {len(names):,}, {seen} ({some(names)})")
+        if turned_away := self.turned_away.all:
+            parts.append(f"turned away in the handshake: {addresses(turned_away)}")
         return "; ".join(parts)
+
+
+def addresses(found: Sequence[str]) -> str:
+    """A number of addresses, with the first ones."""
+    return f"{len(found):,} address{'' if len(found) == 1 else 'es'} ({some(found)})"
 
 
 def some(names: Sequence[str], most: int = NAMED) -> str:

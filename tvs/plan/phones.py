@@ -68,13 +68,13 @@ def parse_kinds(text: str) -> frozenset[PhoneKind]:
 
 _WITHOUT_TVS = ("CSF", "BOT", "TCT", "TAB")
 """Beginnings of the names of Jabber clients, which ask no TVS server."""
-_OLD_TLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
-"""Versions, as OpenSSL names them, that only phones without TLS 1.2 use."""
+OLD_TLS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+"""Versions, as OpenSSL names them, that only phones without TLS 1.2 use or offer as their highest."""
 
 
 def kind_of(device: AnyDevice) -> PhoneKind:
     """The kind of a recorded phone: by its model, else by its name and by the TLS version that it used."""
-    return _kind(device.model, device.name[:3], device.tls in _OLD_TLS, bool(device.requests))
+    return _kind(device.model, device.name[:3], device.tls in OLD_TLS, bool(device.requests))
 
 
 @functools.lru_cache(maxsize=1024)

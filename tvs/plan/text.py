@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 MAX_NAMES = 1000
-"""Most phones of each fate that are named for machines."""
+"""Most phones of each fate, and addresses, that are named for machines."""
 _SHOWN = 3
 """Most held lists that are named for phones that do the same."""
 
@@ -120,6 +120,8 @@ def _fleet_lines(fleet: FleetOutcome) -> Iterator[str]:
             if names:
                 more = "" if fate is Fate.TAKES else "  " + ": ".join(filter(None, (seen, some(names))))
                 yield f"  {words:<{width}} {len(names):>7,}{more}"
+    if turned_away := fleet.turned_away.all:
+        yield f"  {'turned away':<{width}} {len(turned_away):>7,}  addresses: {some(turned_away)}"
 
 
 def _finding_lines(finding: Finding) -> Iterator[str]:
@@ -164,6 +166,11 @@ def fleet_json(fleet: FleetOutcome | None) -> dict[str, object] | None:
         "inventory": fleet.inventory,
         **{str(fate): {"phones": len(fleet.names(fate)), "names": _named(fleet, fate)} for fate in Fate},
         "behind": list(fleet.behind[:MAX_NAMES]),
+        "turned_away": {
+            "addresses": len(fleet.turned_away.all),
+            "old_tls": list(fleet.turned_away.old[:MAX_NAMES]),
+            "others": list(fleet.turned_away.others[:MAX_NAMES]),
+        },
         "problem": fleet.problem,
     }
 
