@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from certstore.devices import Device, Unserved
-from certstore.store import Node
 from tests.fixtures.processes import until
 from tvs.manage.turnedaway import Unanswered
 from tvs.plan.model import TurnedAway
@@ -28,7 +27,6 @@ PHONE, OTHER = "127.0.0.9", "127.0.0.10"
 OLD_PHONE = ("-tls1", "-cipher", "AES256-SHA:@SECLEVEL=0")
 """What a phone of the 7900 series offers."""
 REGEN = ("regen", "CallManager", "--held", "current")
-NODES = (Node(name="pub", address="192.0.2.1", publisher=True),)
 
 
 def connect(openssl: str, service: Running, address: str, *options: str) -> None:
@@ -61,7 +59,7 @@ async def test_phones_that_the_profile_turns_away(
 
     admin.does("fleet", "forget", "--address", PHONE, "-y")
     plan = json.loads(admin("ctl", "plan", *REGEN, "--json").out)
-    assert (plan["safe"], plan["phones"]) == (True, ["with-tvs"]), "of no phone: the plan before tried TLS 1.0 itself"
+    assert (plan["safe"], plan["phones"]) == (True, ["with-tvs"])
     connect(openssl, service, PHONE, *OLD_PHONE)
     await until(lambda: not json.loads(admin("ctl", "plan", *REGEN, "--json").out)["safe"], "it is recorded again")
     admin.does("set", "phones", "with-tvs")
@@ -70,6 +68,8 @@ async def test_phones_that_the_profile_turns_away(
     (admin.state.path / "tvs.toml").write_text('tls_profile = "legacy"\n')
     service.reload()
     admin.does("set", "cert", *REGEN, "-y")
+    recorded = json.loads(admin(*shown).out)["turned_away"]
+    assert {row["address"] for row in recorded} == {PHONE, OTHER}, "plans tried TLS 1.0 too, and are no phones"
 
 
 @pytest.mark.parametrize(
@@ -86,24 +86,22 @@ async def test_phones_that_the_profile_turns_away(
 def test_addresses_at_which_a_phone_was_served_since(device: Device, version: str, left: bool) -> None:
     """They do not count, if it can have been the same phone: after it failed, there, and with TLS as old."""
     row = Unserved("192.0.2.9", "pub", 10, 10, "unsupported_version", version, 1)
-    unanswered = Unanswered({row.address: row}, NODES)
+    unanswered = Unanswered({row.address: row})
     assert list(unanswered.without([device])) == [device]
     assert bool(unanswered) is left
     assert unanswered.turned_away.all == (("192.0.2.9",) if left else ())
 
 
-def test_addresses_of_the_cluster() -> None:
-    """Those of nodes, and of this machine, are of plans that asked; the others stand in the order of their failures."""
+def test_addresses_in_order() -> None:
+    """Those that offered TLS 1.1 at most stand apart, and those that failed last first."""
     rows = [
         Unserved(address, "pub", 1, last, "unsupported_version", version, 1)
         for address, last, version in (
-            ("127.0.0.1", 9, "TLSv1"),
-            ("::1", 9, "TLSv1"),
-            ("192.0.2.1", 9, "TLSv1"),
             ("192.0.2.2", 1, "TLSv1.1"),
             ("192.0.2.3", 5, "TLSv1"),
             ("192.0.2.4", 2, "TLSv1.2"),
+            ("192.0.2.5", 3, ""),
         )
     ]
-    found = Unanswered({row.address: row for row in rows}, NODES).turned_away
-    assert found == TurnedAway(old=("192.0.2.3", "192.0.2.2"), others=("192.0.2.4",))
+    found = Unanswered({row.address: row for row in rows}).turned_away
+    assert found == TurnedAway(old=("192.0.2.3", "192.0.2.2"), others=("192.0.2.5", "192.0.2.4"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tvs.client.connection import TVSClient
-from tvs.client.defaults import CHECK_DEVICE
+from tvs.client.defaults import CHECK_DEVICE, CHECK_SERVER_NAME
 from tvs.client.lists import TrustListError, read_signed_list
 from tvs.client.monitoring import CRITICAL, OK, WARNING, Finding, Measure, Report
 from tvs.client.question import QuestionError, ask, signer_question
@@ -68,7 +68,8 @@ async def check_service(server: Endpoint, itl: Path, ctl: Path | None, limits: L
     """
     findings = [_list_verified(path) for path in (itl, ctl) if path is not None]
     try:
-        client = TVSClient(server, ServerTrust.from_file(itl), timeout=limits.timeout)
+        trust = ServerTrust.from_file(itl)
+        client = TVSClient(server, trust, timeout=limits.timeout, server_name=CHECK_SERVER_NAME)
         look = await _look(client, signer_question(ctl or itl))
     except UntrustedServer as error:
         findings.append(Finding(CRITICAL, f"phones refuse the service: {error}"))

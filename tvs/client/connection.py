@@ -50,6 +50,7 @@ class TVSClient:
         context: TLS context; None: one that connects to every server, without a certificate of its own.
         timeout: maximum seconds of each step.
         local_address: source IP address, for load tests with several.
+        server_name: the server's name in the handshake; empty: none, as phones do it.
 
     Use as an asynchronous context manager. Every failure of a connection or an answer is a `NoAnswer`.
     """
@@ -59,6 +60,7 @@ class TVSClient:
     context: SSL.Context | None = None
     timeout: float = DEFAULT_TIMEOUT
     local_address: str | None = None
+    server_name: str = ""
     _socket: socket.socket | None = field(default=None, init=False, repr=False)
     _tls: TLSConnection | None = field(default=None, init=False, repr=False)
     _decoder: Decoder = field(init=False, repr=False)
@@ -86,7 +88,7 @@ class TVSClient:
         self._ids = itertools.count(FIRST_SESSION_ID)
         try:
             self._socket = await self._step(self._connect_tcp(), "does not accept the connection")
-            self._tls = TLSConnection(self.context or client_context(), server_side=False)
+            self._tls = TLSConnection(self.context or client_context(), server_side=False, server_name=self.server_name)
             await self._step(self._handshake(), "does not finish the TLS handshake")
             self.trust.check(self._tls.peer_chain)
         except ValueError as error:  # of a certificate that cannot be parsed; in no list, and compared with none

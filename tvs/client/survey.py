@@ -20,7 +20,7 @@ from OpenSSL import SSL
 from proto.errors import LocalProtocolError
 from proto.messages import TrustStatus
 from tvs.client.connection import TVSClient
-from tvs.client.defaults import CHECK_DEVICE
+from tvs.client.defaults import CHECK_DEVICE, CHECK_SERVER_NAME
 from tvs.client.trust import NoAnswer, ServerTrust
 from tvs.config.endpoint import Endpoint
 from tvs.tls.contexts import client_context
@@ -84,7 +84,8 @@ def survey(
     Args:
         servers: by name, the places where it may be reached, tried one after the other; at least one of each.
         questions: of the kind that asks for an identity.
-        tls10: whether it is tried to connect with TLS 1.0. A server that refuses it counts the attempt.
+        tls10: whether it is tried to connect with TLS 1.0. A server that refuses it counts the attempt, and does not
+            record it as a phone's.
     """
     known = addresses({server.host for places in servers.values() for server in places})
     with ThreadPoolExecutor(1, "survey") as other:  # this one may have an event loop
@@ -189,7 +190,7 @@ class _Phone(TVSClient):
     """
 
     def __init__(self, server: Endpoint, context: SSL.Context) -> None:
-        super().__init__(server, ANYONE, context=context, timeout=STEP)
+        super().__init__(server, ANYONE, context=context, timeout=STEP, server_name=CHECK_SERVER_NAME)
         self.met: bytes | None = None
         self.refused = False
 

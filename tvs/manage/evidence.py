@@ -75,12 +75,12 @@ def read_record(state: StateDirectory, store: CertificateStore) -> Record:
 
     Raises `StoreError`, and `ConfigError` for unusable settings.
     """
-    record, nodes = Record(generation=store.generation().number), store.nodes()
+    record = Record(generation=store.generation().number)
     if switched_off(state):
         return record
     try:
         with store.devices().reading() as table:
-            unanswered = Unanswered(table.unserved(), nodes)
+            unanswered = Unanswered(table.unserved())
             traces = _by_trace(unanswered.without(table.brief()))
     except StoreUnavailable as error:
         from tvs.plan.fleet import Fleet  # noqa: PLC0415 - most commands find a record, or none

@@ -88,9 +88,8 @@ def read_rollout(state: StateDirectory, store: CertificateStore) -> Rollout:
         raise StateError("the database has no trust lists yet; make them with: tvs utils itl update")
     found: dict[Holding, list[str]] = {}
     inventory = False
-    nodes = store.nodes()
     with store.devices().reading() as table:
-        unanswered = Unanswered(table.unserved(), nodes)
+        unanswered = Unanswered(table.unserved())
         for device in unanswered.without(table.brief()):
             found.setdefault(evidence.holding(device), []).append(phone_name(device))
             inventory = inventory or device.listed > 0

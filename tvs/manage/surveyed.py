@@ -73,7 +73,7 @@ def _tls10(
 ) -> tuple[bool, Record | None]:
     """Whether servers are asked for TLS 1.0, too; the record of phones if that follows from it.
 
-    A server that refuses it counts a refusal, which is none of a phone.
+    A server that refuses it counts a refusal, and does not record it as a phone's.
     """
     profile = profile or load_config({"state": str(state.path)}).tls_profile
     if PROFILES[profile].minimum <= TLS_1_0:

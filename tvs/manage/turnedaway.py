@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tvs.plan.model import TurnedAway
 from tvs.plan.phones import OLD_TLS, PhoneKind, kind_of
@@ -11,26 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from certstore.devices import AnyDevice, Unserved
-    from certstore.store import Node
 
     AnyOfThem = TypeVar("AnyOfThem", bound=AnyDevice)
 
-_LOOPBACK: Final = ("127.0.0.1", "::1")
-
 
 class Unanswered:
-    """Addresses from which handshakes failed, without those of the cluster itself, and those that were served since.
-
-    The cluster's own: plans ask servers with TLS 1.0, too, and a server that refuses it records the address.
+    """Addresses from which handshakes failed, without those at which a phone was served since.
 
     Args:
         unserved: the recorded addresses.
-        nodes: the nodes of the cluster.
     """
 
-    def __init__(self, unserved: Mapping[str, Unserved], nodes: Iterable[Node]) -> None:
-        own = {*_LOOPBACK, *(node.address for node in nodes)}
-        self._rows = {address: row for address, row in unserved.items() if address not in own}
+    def __init__(self, unserved: Mapping[str, Unserved]) -> None:
+        self._rows = dict(unserved)
 
     def __bool__(self) -> bool:
         return bool(self._rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tvs.client.defaults import CHECK_SERVER_NAME
 from tvs.server.requestline import MAX_DEVICE_NAME
 from tvs.tls.clienthello import offered_version
 from tvs.tls.failures import TLSFailure
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tvs.server.shared import Shared
     from tvs.tls.failures import TLSError
 
+_NO_PHONE: Final = CHECK_SERVER_NAME.encode("ascii")
 _NOTHING_IN_COMMON: Final = {TLSFailure.UNSUPPORTED_VERSION, TLSFailure.NO_SHARED_CIPHER}
 
 
@@ -24,7 +26,7 @@ def handshake_failed(shared: Shared, address: str, error: TLSError, flight: byte
     """Counts and logs a failed handshake.
 
     A client that was refused for its versions or suites is counted by the highest version that it offers too, and the
-    line says which settings would serve it.
+    line says which settings would serve it. What checks and plans try is not handed to the observer.
 
     Args:
         shared: counts, log and hints.
@@ -35,12 +37,14 @@ def handshake_failed(shared: Shared, address: str, error: TLSError, flight: byte
     shared.counts.handshake_failed(error.failure)
     reason = error.failure.value
     if error.failure not in _NOTHING_IN_COMMON:
-        shared.connection_failed(address, reason)
+        if _NO_PHONE not in flight:
+            shared.connection_failed(address, reason)
         shared.stranger("handshake_failed", address, reason=reason, detail=error.detail)
         return
     version = offered_version(flight)
     shared.counts.handshake_refused(version)
-    shared.connection_failed(address, reason, version=version.value)
+    if _NO_PHONE not in flight:
+        shared.connection_failed(address, reason, version=version.value)
     hints = shared.hints
     more = None if hints is None else lambda: {"hint": hints.hint(flight)}
     shared.stranger("handshake_failed", address, more, reason=reason, detail=error.detail, offered=version.value)

@@ -56,6 +56,7 @@ class TLSConnection:
         context: the TLS context.
         server_side: whether this side is the server.
         session: for a client, the session to resume.
+        server_name: for a client, the server's name in its ClientHello (RFC 6066, 3); empty: none.
 
     Raises `MemoryError` if OpenSSL has none left.
     """
@@ -74,7 +75,9 @@ class TLSConnection:
         "_wrote",
     )
 
-    def __init__(self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None) -> None:
+    def __init__(
+        self, context: SSL.Context, *, server_side: bool, session: SSL.Session | None = None, server_name: str = ""
+    ) -> None:
         self._connection = _new_connection(context)
         self._wrote = False  # whether OpenSSL may have something to send
         self._established = False
@@ -86,6 +89,8 @@ class TLSConnection:
         self._silent = 0  # records without data after it, less those with data
         if session is not None:
             self._connection.set_session(session)
+        if server_name:
+            self._connection.set_tlsext_host_name(server_name.encode("ascii"))
         self._received = 0  # a client's bytes in a server's handshake
         self._flight: bytes | None = None  # a client's first bytes, while a server's handshake lasts
         if server_side:
