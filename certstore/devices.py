@@ -44,6 +44,8 @@ class Device(NamedTuple):
         signer_seen, signer_generation: when, and as `generation` then.
         denied_issuer, denied_serial: the last signer that it asked for and was not told to trust; empty without one.
         denied_seen, denied_generation: likewise.
+        suites: those that it offered in its last connection, in its order, see `tvs.tls.clienthello.offered_suites`.
+            The highest version that it offered is `tls`.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Device(NamedTuple):
     denied_serial: str = ""
     denied_seen: int = 0
     denied_generation: int = 0
+    suites: str = ""
 
 
 class BriefDevice(NamedTuple):
@@ -139,6 +142,7 @@ class Unserved(NamedTuple):
         reason: a `tvs.tls.failures.TLSFailure`.
         version: the highest TLS version that it offered; empty if that is not known.
         failures: number of failed handshakes.
+        suites: those that it offered, as of a `Device`.
     """
 
     address: str
@@ -148,6 +152,7 @@ class Unserved(NamedTuple):
     reason: str = ""
     version: str = ""
     failures: int = 0
+    suites: str = ""
 
 
 class DeviceTable(ABC):

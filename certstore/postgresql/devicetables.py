@@ -48,3 +48,8 @@ CREATE TABLE unserved (
 );
 CREATE INDEX unservedlast ON unserved (last)
 """
+SUITES: Final = """
+ALTER TABLE device ADD COLUMN suites text COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE unserved ADD COLUMN suites text COLLATE "C" NOT NULL DEFAULT ''
+"""
+"""What phones offer. Programs that do not know it leave it empty."""

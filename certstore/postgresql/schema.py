@@ -74,6 +74,7 @@ SCHEMA = Schema(
     steps=(
         Step(version=2, usable_from=FIRST_VERSION, statements=devicetables.TABLES),
         Step(version=3, usable_from=FIRST_VERSION, statements=FORMER_LISTS),
+        Step(version=4, usable_from=FIRST_VERSION, statements=devicetables.SUITES),
     )
 )
 """The schema of this program."""

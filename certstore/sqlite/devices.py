@@ -23,8 +23,10 @@ FLEET_NAME: Final = "tvs-fleet.db"
 """Name of the file."""
 PATIENCE: Final = 5.0
 """Seconds to wait for another program: a reader of 200,000 phones takes one or two."""
-_VERSION: Final = 1
+_VERSION: Final = 2
 """``PRAGMA user_version``."""
+_FIRST: Final = 1
+"""The version without suites."""
 _TABLES: Final = """
 CREATE TABLE device (
     name TEXT PRIMARY KEY,
@@ -55,7 +57,8 @@ CREATE TABLE device (
     denied_issuer TEXT NOT NULL,             -- the last signer that it was not told to trust
     denied_serial TEXT NOT NULL,
     denied_seen INTEGER NOT NULL,
-    denied_generation INTEGER NOT NULL
+    denied_generation INTEGER NOT NULL,
+    suites TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX devicelast ON device (last);
 CREATE TABLE unserved (
@@ -65,10 +68,16 @@ CREATE TABLE unserved (
     last INTEGER NOT NULL,
     reason TEXT NOT NULL,
     version TEXT NOT NULL,
-    failures INTEGER NOT NULL
+    failures INTEGER NOT NULL,
+    suites TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 CREATE INDEX unservedlast ON unserved (last);
 """
+_SUITES: Final = "ALTER TABLE {} ADD COLUMN suites TEXT NOT NULL DEFAULT ''"
+"""Brings a table of the first version up to this one."""
+_WITHOUT_SUITES: Final = "CREATE TEMP VIEW {0} AS SELECT *, '' AS suites FROM main.{0}"
+"""Lets a table of the first version be read as one of this: a reader changes no file."""
+_GROWN: Final = ("device", "unserved")
 _DAMAGE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 """Error codes of a damaged file and of another one."""
 
@@ -91,12 +100,16 @@ class DeviceFile(DeviceStore):
                 yield nothing
             return
         with self._opened() as connection:  # a full disk stops nobody who reads: nothing is prepared
-            connection.execute("BEGIN")
+            connection.execute("BEGIN")  # what is looked at below stays so
             if (version := _version(connection)) == 0:
                 with self._nothing() as nothing:
                     yield nothing
                 return
-            self._check(version)
+            if version == _FIRST:
+                for table in _GROWN:
+                    connection.execute(_WITHOUT_SUITES.format(table))
+            else:
+                self._check(version)
             yield RelationalDevices(connection)
             connection.execute("ROLLBACK")
 
@@ -134,19 +147,19 @@ class DeviceFile(DeviceStore):
         return sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Makes the tables in an empty file. Raises `StoreUnavailable` for tables of another version."""
+        """Makes the tables in an empty file, or adds what they lack. Raises `StoreUnavailable` for a later version."""
         connection.execute("PRAGMA journal_mode = TRUNCATE")  # a file that stays, and keeps nothing that was forgotten
         connection.execute("PRAGMA secure_delete = ON")
-        version = _version(connection)
-        if version == 0:
+        if _version(connection) < _VERSION:
             connection.execute("BEGIN IMMEDIATE")
-            if (version := _version(connection)) == 0:  # else another program has just made them
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
+            version = _version(connection)  # another program may just have done it
+            missing = {0: _TABLES.split(";"), _FIRST: [_SUITES.format(table) for table in _GROWN]}.get(version, [])
+            for statement in missing:
+                connection.execute(statement)
+            if missing:
                 connection.execute(f"PRAGMA user_version = {_VERSION}")
-                version = _VERSION
             connection.execute("COMMIT")
-        self._check(version)
+        self._check(_version(connection))
 
     def _check(self, version: int) -> None:
         if version != _VERSION:

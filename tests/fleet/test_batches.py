@@ -34,12 +34,12 @@ def document(**parts: Any) -> bytes:
 
 def test_what_goes_in_comes_out() -> None:
     """Records, counts, texts of any letters: all are the same on the other side, times to the millisecond."""
-    tls = TLS("TLSv1.2", "ECDHE-RSA-AES256-GCM-SHA384", "manufacturing")
+    tls = TLS("TLSv1.2", "ECDHE-RSA-AES256-GCM-SHA384", "manufacturing", " ".join(["C030"] * 64))
     requests = [
         answered(time=NOW - 0.125, device="CP-8861-SEP00112233AABB", subject="CN=Müller;O=北京", tls=tls),
         answered(time=NOW - 0.25, device='"\\<b>', result="not_found", roles=(), tls=NO_TLS),
     ]
-    failures = [failed(time=NOW, reason="unsupported_version", version="TLSv1")]
+    failures = [failed(time=NOW, reason="unsupported_version", version="TLSv1", tls=TLS("", "", "", "0035"))]
     ((data, number),) = encoded(NUMBERS, requests, failures)
     batch = decoded(data, NOW)
     assert (batch.answered, batch.failed, number) == (requests, failures, 3)
@@ -80,7 +80,7 @@ def test_texts_are_cut_and_lose_their_control_characters() -> None:
 @pytest.mark.parametrize("claimed", [0, 10**18])
 def test_times_are_near_the_present(claimed: int) -> None:
     """A worker's clock, or a worker that lies, moves no record out of the last minute."""
-    data = document(tls=[["", "", ""]], answered=[[]] * 6, failed=[[claimed, 0, "192.0.2.1", "closed", ""]])
+    data = document(tls=[["", "", "", ""]], answered=[[]] * 6, failed=[[claimed, 0, "192.0.2.1", "closed", ""]])
     (record,) = decoded(data, NOW).failed
     assert NOW - 60 <= record.time <= NOW
 
@@ -104,8 +104,8 @@ def test_times_are_near_the_present(claimed: int) -> None:
         document(answered=None),
         document(answered=[[]] * 5),
         document(answered={}),
-        document(tls=[["", "", ""]] * 1000),
-        document(tls=[["", ""]]),
+        document(tls=[["", "", "", ""]] * 1000),
+        document(tls=[["", "", ""]]),
         document(questions=[["QUERY_CERT_REQ", "", "", "", "", "", [0] * 99]]),
         document(failed=[[0, 0, "a", "closed", ""]]),
         document(tls=5),
@@ -144,7 +144,7 @@ GOOD = [[1, 2], [0, 0], [0, 0], ["192.0.2.7", "192.0.2.8"], ["SEP1", "SEP2"], [3
 def test_column_of_another_shape(column: int, values: Any) -> None:
     """A batch with a column that does not fit the others is not read; one whose columns fit is."""
     parts: dict[str, Any] = {
-        "tls": [["", "", ""]],
+        "tls": [["", "", "", ""]],
         "questions": [["QUERY_CERT_REQ", "CN=s", "01", "CN=i", "trusted", "db", [0]]],
     }
     good = decoded(document(**parts, answered=GOOD), NOW)
@@ -157,7 +157,7 @@ def test_column_of_another_shape(column: int, values: Any) -> None:
 def test_more_records_than_a_worker_keeps() -> None:
     """A batch with more records than a worker may send is not read; numbers are bounded."""
     failures = [[0, 0, "a", "closed", ""]] * MAX_FAILED
-    parts = {"counts": [10**15] * 7, "tls": [["", "", ""]]}
+    parts = {"counts": [10**15] * 7, "tls": [["", "", "", ""]]}
     batch = decoded(document(**parts, answered=[[]] * 6, failed=failures), NOW)
     assert (len(batch.failed), set(batch.counts.values())) == (MAX_FAILED, {1_000_000})
     assert not decoded(document(**parts, answered=[[]] * 6, failed=failures + failures[:1]), NOW).readable

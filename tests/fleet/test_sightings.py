@@ -6,6 +6,7 @@ import pytest
 
 from certstore.devices import Device, Standing, Unserved
 from tests.fixtures.observed import TLS_1_2, answered, failed
+from tvs.fleet.batches import NO_TLS
 from tvs.fleet.names import identity
 from tvs.fleet.sightings import added, merged, seen, turned_away
 
@@ -60,6 +61,7 @@ def test_a_phone_that_is_told_to_trust_a_signer() -> None:
         signer_serial="0A",
         signer_seen=1000,
         signer_generation=7,
+        suites="C030 009D",
     )
 
 
@@ -89,6 +91,8 @@ def test_later_sightings_are_added() -> None:
     assert (both.first, both.last, both.requests, both.refused) == (1000, 2000, 2, 1)
     assert (both.addresses, both.model) == ("192.0.2.2 192.0.2.1", "CP-7841")
     assert (both.serial, both.result) == ("0B", "not_found")
+    other = merged(both, phone(time=3000, tls=TLS_1_2._replace(suites="0035")))
+    assert (first.suites, both.suites, other.suites) == (TLS_1_2.suites, TLS_1_2.suites, "0035")
     assert (both.signer_serial, both.signer_seen, both.denied_serial, both.denied_seen) == ("0A", 1000, "0B", 2000)
     third = merged(both, phone(time=3000, address="192.0.2.1", serial="0B"))
     assert (third.addresses, third.model) == ("192.0.2.1 192.0.2.2", "CP-7841")
@@ -162,8 +166,9 @@ def test_what_was_told_last_by_clocks_of_two_nodes() -> None:
 
 
 def test_addresses_that_are_turned_away() -> None:
-    """They add up, and the version that was offered once stays known."""
-    first = turned_away(failed(reason="unsupported_version", version="TLSv1"), "cucm-pub")
-    assert first == Unserved("192.0.2.20", "cucm-pub", 1000, 1000, "unsupported_version", "TLSv1", 1)
+    """They add up, and what was offered once stays known."""
+    offer = NO_TLS._replace(suites="0035 002F")
+    first = turned_away(failed(reason="unsupported_version", version="TLSv1", tls=offer), "cucm-pub")
+    assert first == Unserved("192.0.2.20", "cucm-pub", 1000, 1000, "unsupported_version", "TLSv1", 1, "0035 002F")
     second = turned_away(failed(time=2000, reason="alert"), "cucm-sub")
-    assert added(added(None, first), second) == Unserved("192.0.2.20", "cucm-sub", 1000, 2000, "alert", "TLSv1", 2)
+    assert added(added(None, first), second) == first._replace(node="cucm-sub", last=2000, reason="alert", failures=2)

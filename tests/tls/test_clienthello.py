@@ -1,4 +1,4 @@
-"""Versions in the ClientHello: those of OpenSSL's own clients, of old formats, and of hostile bytes."""
+"""Versions and suites in the ClientHello: those of OpenSSL's own clients, of old formats, and of hostile bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from tests.fixtures.tls import connected, service_context
-from tvs.tls.clienthello import MAX_EXTENSIONS, MAX_HELLO, MAX_RECORDS, OfferedVersion, offered_version
+from tvs.tls.clienthello import (
+    MAX_EXTENSIONS,
+    MAX_HELLO,
+    MAX_RECORDS,
+    MAX_SUITES,
+    OfferedVersion,
+    offered_suites,
+    offered_version,
+)
 from tvs.tls.connection import TLSConnection
 from tvs.tls.contexts import client_context
 from tvs.tls.failures import TLSError
@@ -98,6 +106,7 @@ def test_truncated_hello_is_unknown(maximum: int, share: float) -> None:
 def test_any_bytes_have_a_version_or_none(flight: bytes) -> None:
     """Whatever a stranger sends, the result is in the closed set and nothing is raised."""
     assert offered_version(flight) in OfferedVersion
+    assert len(offered_suites(flight)) < 5 * MAX_SUITES
 
 
 @given(maximum=ANY_VERSION, where=st.integers(0, 10_000), value=st.integers(0, 255))
@@ -106,10 +115,40 @@ def test_changed_hello_raises_nothing(maximum: int, where: int, value: int) -> N
     flight = bytearray(HELLOS[maximum])
     flight[where % len(flight)] = value
     assert offered_version(bytes(flight)) in OfferedVersion
+    assert len(offered_suites(bytes(flight))) < 5 * MAX_SUITES
+
+
+@pytest.mark.parametrize(
+    ("suites", "numbers"),
+    [
+        ("AES256-SHA:AES128-SHA", "0035 002F"),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:AES128-SHA256", "C02B C030 003C"),
+    ],
+)
+def test_suites_of_openssl(suites: str, numbers: str) -> None:
+    """Those that OpenSSL's client was told to offer, in its order, without the number that is none (IANA's list)."""
+    client = TLSConnection(client_context(maximum=SSL.TLS1_2_VERSION, ciphers=suites), server_side=False)
+    client.handshake()
+    flight = client.outgoing()
+    assert offered_suites(flight) == numbers
+    assert offered_suites(flight + bytes.fromhex("14030300010116030300") + bytes(40)) == numbers
+    assert offered_suites(record(flight[5:], size=20)) == "", "no phone sends it in pieces"
+    assert offered_suites(flight[:45]) == ""
+
+
+def test_suites_in_bytes() -> None:
+    """What is no suite is left out (RFC 5746, RFC 7507, RFC 8701), and what nobody offers is not kept."""
+    body = hello("0301")[4:39] + b"\0\x0a\x3a\x3a\x00\xff\x00\x2f\x56\x00\x00\x0a" + b"\1\0"
+    assert offered_suites(record(b"\1" + len(body).to_bytes(3) + body)) == "002F 000A"
+    many = hello("0301")[4:39] + b"\x10\x00" + b"\x00\x35" * 2048 + b"\1\0"
+    flight = record(b"\1" + len(many).to_bytes(3) + many)
+    assert offered_suites(flight[:MAX_HELLO]) == "", "not whole"
+    assert offered_suites(flight).split() == ["0035"] * MAX_SUITES
+    assert offered_suites(b"") == offered_suites(b"GET / HTTP/1.0\r\n\r\n") == ""
 
 
 def test_bytes_are_kept_while_the_handshake_lasts() -> None:
-    """A server has the client's first flight when the handshake failed, in whatever pieces it came, once."""
+    """A server has the client's first flight when the handshake has ended, in whatever pieces it came, once."""
     flight = HELLOS[SSL.TLS1_VERSION]
     connection = TLSConnection(service_context(), server_side=True)
     for byte in flight[:-1]:
@@ -121,6 +160,7 @@ def test_bytes_are_kept_while_the_handshake_lasts() -> None:
     assert connection.take_flight() == flight
     assert connection.take_flight() == b""
     _, done = connected()
+    assert offered_version(done.take_flight()) is OfferedVersion.UNKNOWN, "other messages follow the ClientHello"
     assert done.take_flight() == b""
 
 

@@ -80,6 +80,7 @@ async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDi
     assert [phone["name"] for phone in (first, second, third)] == [FIRST, SECOND, "SEP000000000003"]
     assert (first["lists"], first["series"], first["node"]) == ("present", "8800", "cucm-1051-a-pub")
     assert (first["addresses"], first["tls"], first["certificate"]) == (["127.0.0.1"], "TLSv1.3", "none")
+    assert {first["cipher"], "AES256-SHA"} < set(first["suites"]), "it used one of those that it offered"
     assert (second["lists"], second["series"], second["result"], second["refused"]) == (
         "present",
         "7800",
@@ -89,6 +90,7 @@ async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDi
     assert (third["lists"], third["series"], third["last"]) == ("never seen", "7900", None)
     (failure,) = found["turned_away"]
     assert (failure["address"], failure["reason"], failure["version"]) == ("127.0.0.1", "unsupported_version", "TLSv1")
+    assert failure["suites"] == ["AES128-SHA"]
     at_risk = shown("--at-risk")
     assert [phone["name"] for phone in at_risk["phones"]] == [SECOND, "SEP000000000003"]
     assert [phone["name"] for phone in shown("--lists", "never-seen")["phones"]] == ["SEP000000000003"]
@@ -101,6 +103,7 @@ async def test_what_is_seen(serve: Serve, tvs: Tvs, shown: Shown, state: StateDi
     rows = list(csv.DictReader(io.StringIO(tvs("show", "phones", "--csv", "--state", state.path).stdout)))
     assert [row["name"] for row in rows] == [SECOND, "SEP000000000003", FIRST]
     assert rows[0]["description"] == "'=cmd()"  # no spreadsheet runs what a stranger wrote
+    assert rows[2]["suites"].split() == first["suites"]
     mode = stat.S_IMODE((state.path / "tvs-fleet.db").stat().st_mode)
     assert mode == 0o600
 

@@ -5,7 +5,7 @@ once, and records have their numbers; each field of the records is an array of i
 processor time of one object for each record, and a fifth of the bytes.
 
     counts     numbers since the last batch, in the order of `COUNTS`; whole also when records were dropped
-    tls        [version, suite, class of the phone's certificate] …
+    tls        [version, suite, class of the phone's certificate, suites that it offered] …
     questions  [request, subject, serial number, issuer, result, source, role codes] …
     answered   [[milliseconds since 1970 …], [number of tls …], [number of question …], [address …], [device …],
                [microseconds …]]
@@ -40,6 +40,8 @@ MAX_DEVICE: Final = 64
 """Characters of a device name that are kept; real ones have about 24."""
 MAX_WORD: Final = 64
 """Characters of any other text: an address, a suite, a serial number, a reason."""
+MAX_SUITES: Final = 320
+"""Characters of the suites that are kept: 64 numbers."""
 _MAX_ROLES: Final = 32
 _MAX_COUNT: Final = 1_000_000
 """The most that a number of a batch counts: no tenth of a second has more."""
@@ -57,11 +59,14 @@ class TLS(NamedTuple):
         cipher: the suite, likewise.
         certificate: class of the phone's own certificate, one of `tvs.server.metrics.ISSUER_CLASSES`; empty if phones
             are not asked for one.
+        suites: the suites that the phone offered, see `tvs.tls.clienthello.offered_suites`. Its highest version is
+            `version`: the service takes all later ones.
     """
 
     version: str
     cipher: str
     certificate: str
+    suites: str = ""
 
 
 NO_TLS: Final = TLS("", "", "")
@@ -114,7 +119,7 @@ class Failed(NamedTuple):
 
     Attributes:
         time: seconds since 1970.
-        tls: its TLS; `NO_TLS` if the handshake failed.
+        tls: its TLS; of a failed handshake the suites that were offered only.
         address: the client's IP address.
         reason: a `tvs.tls.failures.TLSFailure`, `proto.errors.ErrorKind` or outcome of a session.
         version: the highest version that a client offered who was refused for its versions or suites; else empty.
@@ -234,7 +239,8 @@ def _failed(ways: list[TLS], now: float, *parts: Any) -> Failed:
 
 
 def _tls(*parts: Any) -> TLS:
-    return TLS(*_texts(list(parts), 3, MAX_WORD))
+    *words, suites = parts
+    return TLS(*_texts(words, 3, MAX_WORD), *_texts([suites], 1, MAX_SUITES))
 
 
 def _question(*parts: Any) -> Question:

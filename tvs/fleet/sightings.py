@@ -72,6 +72,7 @@ def seen(record: Answered, node: str, generation: int) -> Device:
         result=question.result,
         source=question.source,
         roles=" ".join(map(str, question.roles)),
+        suites=tls.suites,
     )
     if question.request != _SIGNER or not question.serial:
         return device
@@ -132,6 +133,7 @@ def merged(before: Device | None, later: Device) -> Device:
         denied_serial=denied.serial,
         denied_seen=denied.seen,
         denied_generation=denied.generation,
+        suites=last.suites,
     )
 
 
@@ -176,7 +178,7 @@ def _latest(addresses: str) -> str:
 def turned_away(record: Failed, node: str) -> Unserved:
     """The address of a failed handshake."""
     time = int(record.time)
-    return Unserved(record.address, node, time, time, record.reason, record.version, 1)
+    return Unserved(record.address, node, time, time, record.reason, record.version, 1, record.tls.suites)
 
 
 def added(before: Unserved | None, later: Unserved) -> Unserved:
@@ -188,4 +190,5 @@ def added(before: Unserved | None, later: Unserved) -> Unserved:
         last=max(before.last, later.last),
         version=later.version or before.version,
         failures=before.failures + later.failures,
+        suites=later.suites or before.suites,
     )

@@ -17,6 +17,7 @@ from tvs.fleet.batches import NO_TLS, TLS
 from tvs.server.observations import SILENT_FAILURES
 from tvs.server.refusals import signer_refused
 from tvs.server.states import SessionState
+from tvs.tls.clienthello import offered_suites
 
 if TYPE_CHECKING:
     from proto.messages import Request
@@ -71,9 +72,10 @@ class Conversation:
         self.full = False
         self.tls = NO_TLS
 
-    def began(self, version: str, cipher: str, certificate: str) -> None:
-        """The handshake is done, see `tvs.fleet.batches.TLS`."""
-        self.tls = TLS(version, cipher, certificate)
+    def began(self, version: str, cipher: str, certificate: str, flight: bytes) -> None:
+        """The handshake is done, see `tvs.fleet.batches.TLS`; `flight`: what the phone sent first."""
+        suites = "" if self._shared.observations is None else offered_suites(flight)
+        self.tls = TLS(version, cipher, certificate, suites)
 
     def closed(self, outcome: str) -> None:
         """The connection has ended: the observer sees a failure that has no record yet."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tvs.client.defaults import CHECK_SERVER_NAME
+from tvs.fleet.batches import NO_TLS
 from tvs.server.requestline import MAX_DEVICE_NAME
-from tvs.tls.clienthello import offered_version
+from tvs.tls.clienthello import offered_suites, offered_version
 from tvs.tls.failures import TLSFailure
 
 if TYPE_CHECKING:
@@ -35,16 +36,16 @@ def handshake_failed(shared: Shared, address: str, error: TLSError, flight: byte
         flight: the client's bytes from the first one on.
     """
     shared.counts.handshake_failed(error.failure)
-    reason = error.failure.value
+    reason, tls = error.failure.value, NO_TLS._replace(suites=offered_suites(flight))
     if error.failure not in _NOTHING_IN_COMMON:
         if _NO_PHONE not in flight:
-            shared.connection_failed(address, reason)
+            shared.connection_failed(address, reason, tls)
         shared.stranger("handshake_failed", address, reason=reason, detail=error.detail)
         return
     version = offered_version(flight)
     shared.counts.handshake_refused(version)
     if _NO_PHONE not in flight:
-        shared.connection_failed(address, reason, version=version.value)
+        shared.connection_failed(address, reason, tls, version.value)
     hints = shared.hints
     more = None if hints is None else lambda: {"hint": hints.hint(flight)}
     shared.stranger("handshake_failed", address, more, reason=reason, detail=error.detail, offered=version.value)

@@ -253,7 +253,7 @@ class PhoneSession(Timed):
         shared.counts.handshake_done(version, cipher, now - self._accepted_at)
         ask = shared.asks_certificates
         certificate = record_certificate(self._tls, shared, self.address, self._trace) if ask else ""
-        self._conversation.began(version, cipher, certificate)
+        self._conversation.began(version, cipher, certificate, self._tls.take_flight())
         if self._trace is not None:
             self._trace.handshake_done(cipher)
         self._enter(AWAIT_REQUEST)

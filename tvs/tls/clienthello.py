@@ -1,11 +1,12 @@
-"""Highest TLS version that a client offers, read from the bytes of its ClientHello.
+"""What a client offers, read from the bytes of its ClientHello: its highest TLS version, and its suites.
 
-OpenSSL does not tell which versions a client offered that it refused. These bytes are a stranger's: whatever they are,
-the result is one of a closed set, and the work is bounded.
+OpenSSL does not tell which versions a client offered that it refused, and pyOpenSSL not which suites. These bytes are a
+stranger's: whatever they are, the results and the work are bounded.
 """
 
 from __future__ import annotations
 
+import functools
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +19,8 @@ MAX_RECORDS: Final = 32
 """TLS records that a ClientHello may be spread over; clients send one."""
 MAX_EXTENSIONS: Final = 64
 """Extensions that are looked at; clients send at most about 20."""
+MAX_SUITES: Final = 64
+"""Suites that are named; phones offer some 5 to 30."""
 _HANDSHAKE: Final = 22
 """Record type of a handshake message (RFC 5246, 6.2.1)."""
 _CLIENT_HELLO: Final = 1
@@ -25,6 +28,12 @@ _CLIENT_HELLO: Final = 1
 _SUPPORTED_VERSIONS: Final = 43
 """Extension that names all versions, since TLS 1.3 (RFC 8446, 4.2.1)."""
 _RANDOM: Final = 32
+_MESSAGE: Final = 5
+"""Place of the first message in a flight, behind its record's header."""
+_SESSION: Final = _MESSAGE + 4 + 2 + _RANDOM
+"""Place of the length of a ClientHello's session identifier in it."""
+_SIGNALS: Final = frozenset({0x00FF, 0x5600, *range(0x0A0A, 0x10000, 0x1010)})
+"""Numbers of no suite: secure renegotiation, fallback (RFC 5746, RFC 7507), and those without a meaning (RFC 8701)."""
 
 
 class OfferedVersion(StrEnum):
@@ -59,6 +68,35 @@ def offered_version(flight: bytes) -> OfferedVersion:
         return _offered(Reader(_client_hello(flight)))
     except RemoteProtocolError:
         return OfferedVersion.UNKNOWN
+
+
+def offered_suites(flight: bytes) -> str:
+    """The suites that a client offers, in its order, at most `MAX_SUITES`. Never raises.
+
+    Args:
+        flight: the client's first bytes. What follows the ClientHello is not read.
+
+    Returns:
+        their numbers (RFC 5246, A.5), four hex digits each, separated by blanks: ``0035 002F``; empty if the first
+        record is not a ClientHello, or, as no phone does it, has only a part of it.
+    """
+    try:
+        if flight[0] != _HANDSHAKE or flight[_MESSAGE] != _CLIENT_HELLO:
+            return ""
+        start = _SESSION + 1 + flight[_SESSION] + 2
+        end = start + (flight[start - 2] << 8 | flight[start - 1])
+    except IndexError:
+        return ""
+    if end > _MESSAGE + (flight[3] << 8 | flight[4]) or end > len(flight):
+        return ""
+    return _numbers(flight[start : min(end, start + 2 * MAX_SUITES)])
+
+
+@functools.lru_cache(maxsize=256)
+def _numbers(suites: bytes) -> str:
+    """Phones of a model offer the same ones."""
+    numbers = (int.from_bytes(suites[start : start + 2]) for start in range(0, len(suites) - 1, 2))
+    return " ".join(f"{number:04X}" for number in numbers if number not in _SIGNALS)
 
 
 def _client_hello(flight: bytes) -> bytes:

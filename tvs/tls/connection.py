@@ -92,7 +92,7 @@ class TLSConnection:
         if server_name:
             self._connection.set_tlsext_host_name(server_name.encode("ascii"))
         self._received = 0  # a client's bytes in a server's handshake
-        self._flight: bytes | None = None  # a client's first bytes, while a server's handshake lasts
+        self._flight: bytes | None = None  # a client's first bytes, until a server has taken them
         if server_side:
             self._flight = b""
             self._connection.set_accept_state()
@@ -180,12 +180,11 @@ class TLSConnection:
         except SSL.Error as error:
             raise error_from(error) from None
         self._established = True
-        self._flight = None
         self._excused = self._records
         return True
 
     def take_flight(self) -> bytes:
-        """The client's first bytes, about `MAX_HELLO` at most, once; for a server whose handshake has failed."""
+        """The client's first bytes, about `MAX_HELLO` at most, once; for a server whose handshake has ended."""
         flight, self._flight = self._flight, None
         return flight or b""
 

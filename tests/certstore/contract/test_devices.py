@@ -45,9 +45,10 @@ SEEN = Device(
     denied_serial="0B",
     denied_seen=1_600_000_000,
     denied_generation=6,
+    suites="C030 009D",
 )
 """A device with another value in each field."""
-FAILED = Unserved("192.0.2.9", "cucm-pub", 1_700_000_000, 1_700_000_009, "unsupported_version", "TLSv1", 5)
+FAILED = Unserved("192.0.2.9", "cucm-pub", 1_700_000_000, 1_700_000_009, "unsupported_version", "TLSv1", 5, "0035 002F")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from certstore.devices import Device
 from certstore.errors import StoreUnavailable
 from certstore.opening import open_store
 from certstore.postgresql.schema import SCHEMA, Schema, Step
@@ -125,6 +126,37 @@ def test_lists_that_an_older_program_replaces(empty: str) -> None:
             assert newer.former_lists() == []
             older.advance(2, who="pub", what="third", lists={"CTLFile.tlv": b"3"})
             assert [(one.generation, one.data) for one in newer.former_lists()] == [(2, b"2")]
+
+
+def test_phones_that_an_older_program_records(empty: str) -> None:
+    """A database without the suites that phones offer gets them; older programs leave them as they are."""
+    schema = Schema(steps=SCHEMA.steps[:2])
+    with closing(PostgresStore(empty, create=True, schema=schema)) as older:
+        older.select("select 1")
+        with closing(psycopg.connect(empty, autocommit=True)) as connection:
+            _record_as_before(connection, "SEP000000000001", 1)
+        with closing(open_store(empty)) as newer:
+            with newer.devices().writing() as table:
+                assert [device.suites for device in table.all()] == [""]
+                table.put([Device("SEP000000000002", suites="0035"), Device("SEP000000000001", suites="002F")])
+            with closing(psycopg.connect(empty, autocommit=True)) as connection:
+                _record_as_before(connection, "SEP000000000003", 1)
+                _record_as_before(connection, "SEP000000000002", 9)
+            with newer.devices().reading() as table:
+                found = [(device.requests, device.suites) for device in table.all()]
+    assert found == [(0, "002F"), (9, "0035"), (1, "")]
+
+
+def _record_as_before(connection: psycopg.Connection[tuple[object, ...]], name: str, requests: int) -> None:
+    """A phone as the version before records it."""
+    fields = Device(name, requests=requests)._asdict()
+    del fields["suites"]
+    columns, values = ", ".join(fields), ", ".join(["%s"] * len(fields))
+    connection.execute(
+        f"INSERT INTO device ({columns}) VALUES ({values}) "  # noqa: S608 - names of fields
+        "ON CONFLICT (name) DO UPDATE SET requests = excluded.requests",
+        list(fields.values()),
+    )
 
 
 def test_a_step_that_older_programs_cannot_use(database: PostgresDatabase) -> None:

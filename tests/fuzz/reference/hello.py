@@ -1,4 +1,4 @@
-"""A second reader of the version that a ClientHello offers, written from RFC 5246 and RFC 8446."""
+"""A second reader of what a ClientHello offers, version and suites, written from RFC 5246 and RFC 8446."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ def offered(flight: bytes) -> str:
         return _WORDS.get(_highest(_joined(flight)), "unknown")
     except (struct.error, ValueError):
         return "unknown"
+
+
+def suites(flight: bytes) -> list[int]:
+    """The first 64 numbers in the list of suites, if it is whole in the first record, without those of no suite."""
+    try:
+        kind, _version, size = struct.unpack_from(">BHH", flight)
+        record = flight[5 : 5 + size]
+        if kind != 22 or record[:1] != b"\1":
+            return []
+        _, at = _piece(record, 4 + 34, 1)
+        listed, _ = _piece(record, at, 2)
+    except (struct.error, ValueError):
+        return []
+    numbers = [number for (number,) in struct.iter_unpack(">H", listed[: len(listed) // 2 * 2])][:64]
+    greased = {low << 8 | low for low in range(0x0A, 0x100, 0x10)}
+    return [number for number in numbers if number not in {0x00FF, 0x5600, *greased}]
 
 
 def _joined(flight: bytes) -> bytes:

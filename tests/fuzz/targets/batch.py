@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.fuzz.harness import Harness
-from tvs.fleet.batches import COUNTS, MAX_BATCH, MAX_DEVICE, MAX_NAME, MAX_WORD, decoded, encoded
+from tvs.fleet.batches import COUNTS, MAX_BATCH, MAX_DEVICE, MAX_NAME, MAX_SUITES, MAX_WORD, decoded, encoded
 from tvs.fleet.tally import Tally
 from tvs.status.observed import Observed
 
@@ -17,11 +17,13 @@ def one(data: bytes) -> None:
     batch = decoded(data[:MAX_INPUT], now)
     assert batch.readable or not (batch.answered or batch.failed or any(batch.counts.values()))
     for record in batch.answered:
-        texts = (record.address, record.device, *record.tls, *record.question[:6])
+        texts = (record.address, record.device, *record.tls[:3], *record.question[:6])
         assert all(text.isprintable() for text in texts)
         assert max(map(len, texts)) <= MAX_NAME
         assert len(record.device) <= MAX_DEVICE
         assert len(record.address) <= MAX_WORD
+        assert len(record.tls.suites) <= MAX_SUITES
+        assert record.tls.suites.isprintable()
     again = [decoded(part, now) for part, _ in encoded([*batch.counts.values()], batch.answered, batch.failed)]
     assert [record[1:5] for part in again for record in part.answered] == [record[1:5] for record in batch.answered]
     assert {name: sum(part.counts[name] for part in again) for name in COUNTS} == batch.counts

@@ -48,9 +48,9 @@ exit statuses: 0 shown, 1 the record cannot be read, 2 wrong usage.
 _COLUMNS = ("Phone", "Model", "Last seen", "Node", "Address", "TLS", "Certificate", "Asked about", "Answer", "Lists")
 _FAILED_COLUMNS = ("Turned away", "Node", "Last", "First", "Times", "Offered", "Reason")
 _CSV = (
-    *("name", "model", "series", "description", "listed", "node", "addresses", "first", "last", "tls", "cipher"),
-    *("certificate", "generation", "requests", "refused", "request", "subject", "issuer", "serial", "result", "source"),
-    *("roles", "lists", "reason"),
+    *("name", "model", "series", "description", "listed", "node", "addresses", "first", "last"),
+    *("tls", "cipher", "suites", "certificate", "generation", "requests", "refused"),
+    *("request", "subject", "issuer", "serial", "result", "source", "roles", "lists", "reason"),
 )
 _SORTS = ("name", "model", "last", "lists")
 _LISTS = ("present", "signer-known", "earlier", "refused", "unknown", "never-seen")
@@ -107,7 +107,8 @@ def _show(arguments: argparse.Namespace) -> int:
             unserved = _turned_away(table.unserved().values(), arguments)
     if arguments.json:
         phones = [_described(device, lists) for device in devices]
-        say_json({"phones": phones, "turned_away": [row._asdict() for row in unserved]})
+        failed = [row._asdict() | {"suites": _suites(row.suites)} for row in unserved]
+        say_json({"phones": phones, "turned_away": failed})
     elif arguments.csv:
         _write_csv(devices, lists)
     else:
@@ -173,6 +174,12 @@ def _series(model: str) -> str:
     return series_of(model)
 
 
+def _suites(numbers: str) -> tuple[str, ...]:
+    from tvs.tls.suites import suite_names
+
+    return suite_names(numbers)
+
+
 def _described(device: Device, lists: Evidence) -> dict[str, Any]:
     fields = device._asdict()
     for key in ("listed", "first", "last", "signer_seen", "denied_seen"):
@@ -181,6 +188,7 @@ def _described(device: Device, lists: Evidence) -> dict[str, Any]:
         **fields,
         "addresses": device.addresses.split(),
         "roles": [int(role) for role in device.roles.split()],
+        "suites": _suites(device.suites),
         "series": _series(device.model),
         "lists": str(lists.holding(device)),
         "reason": lists.holding(device).reason,
@@ -194,7 +202,7 @@ def _write_csv(devices: Sequence[Device], lists: Evidence) -> None:
     writer.writerow(_CSV)
     for device in devices:
         row = _described(device, lists)
-        row |= {"addresses": device.addresses, "roles": device.roles}
+        row |= {"addresses": device.addresses, "roles": device.roles, "suites": " ".join(_suites(device.suites))}
         row |= {key: time_text(row[key]) if row[key] else "" for key in ("listed", "first", "last")}
         writer.writerow([_harmless(str(row[column])) for column in _CSV])
 
